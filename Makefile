@@ -1,0 +1,32 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+OPENCV = $(shell sed -n 's/^opencv-python-headless==/==/p' constraints.txt)
+
+.PHONY: help setup demo test lint
+
+help:
+	@echo "make demo   set up, then train, evaluate and film a detector and a segmenter (runs/demo)"
+	@echo "make test   set up, then run the default test suite"
+	@echo "make setup  only the set-up: a virtual environment in $(VENV)"
+	@echo "make lint   check the style with ruff"
+
+setup: $(READY)
+
+# mmengine asks for opencv-python and albumentations for opencv-python-headless; both own the folder cv2.
+# The headless build goes in last, so that the set-up also works where libGL is missing.
+$(READY): setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install -q --force-reinstall --no-deps opencv-python-headless$(OPENCV)
+	@touch $@
+
+demo: setup
+	$(BIN)/densevision quickstart --out runs/demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check densevision configs tools tests
