@@ -10,9 +10,12 @@ from collections.abc import Sequence
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no network call on import
 import albumentations as A  # noqa: E402
 import numpy as np  # noqa: E402
+from albumentations import Resize  # noqa: E402
 
 from densevision.errors import UserError  # noqa: E402
 from densevision.registry import TRANSFORMS  # noqa: E402
+
+__all__ = ["Augment", "Resize"]
 
 
 class Augment:

@@ -1,0 +1,72 @@
+"""The two losses of SSDLite: the authors' focal loss, and the soft-max with hard negatives.
+
+Both see [N, A, K+1] logits whose column 0 is background, and both turn logits into scores for inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import sigmoid_focal_loss
+
+from densevision.registry import MODELS
+
+
+def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
+    """Sum smooth L1 (delta 1) over the matched anchors: [N, A, 4], [N, A, 4], [N, A] -> scalar."""
+    positive = columns > 0
+    return F.smooth_l1_loss(deltas[positive], targets[positive], reduction="sum")
+
+
+@MODELS.register_module()
+@dataclass(frozen=True)
+class FocalLoss:
+    """Sigmoid focal loss over all anchors; the authors' choice.
+
+    Source: Lin et al. 2017; alpha and gamma of the authors' SSDLite configuration.
+    """
+
+    alpha: float = 0.75
+    gamma: float = 2.0
+    prior_logit = 4.6  # sigmoid(-4.6) = 0.01: at the start every anchor is taken for background
+
+    def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
+        """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
+        targets = F.one_hot(columns, logits.shape[-1]).to(logits.dtype)
+        return sigmoid_focal_loss(logits, targets, self.alpha, self.gamma, reduction="sum")
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """[..., K+1] logits -> [..., K] scores in 0..1 of the foreground classes."""
+        return logits[..., 1:].sigmoid()
+
+
+@MODELS.register_module()
+@dataclass(frozen=True)
+class SoftmaxLoss:
+    """Soft-max cross-entropy over the matched anchors and the hardest negatives; torchvision's choice.
+
+    Args:
+        negatives_per_positive: how many negatives an image contributes for each matched anchor.
+        min_negatives: how many an image contributes at least, so that one without objects teaches background.
+    Source: Liu et al. 2016 (SSD), section 2.2.
+    """
+
+    negatives_per_positive: int = 3
+    min_negatives: int = 10
+    prior_logit = 0.0
+
+    def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
+        """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
+        losses = F.cross_entropy(logits.transpose(1, 2), columns, reduction="none")  # [N, A]
+        positive = columns > 0
+        wanted = (positive.sum(dim=1, keepdim=True) * self.negatives_per_positive).clamp(min=self.min_negatives)
+        hardness = losses.detach().masked_fill(positive, -torch.inf)
+        rank = hardness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        return losses[positive | (rank < wanted)].sum()
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """[..., K+1] logits -> [..., K] scores in 0..1 of the foreground classes."""
+        return logits.softmax(dim=-1)[..., 1:]
