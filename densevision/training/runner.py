@@ -1,0 +1,225 @@
+"""mmengine's Runner with its surprises removed: one-line errors, quiet, exact resume, CPU processes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import platform
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+from torch.utils.data import DataLoader
+
+import densevision
+from densevision.errors import UserError
+from densevision.training.checkpoint import find_last_checkpoint
+from densevision.training.config import load_config
+from densevision.training.progress import quiet
+from densevision.training.stop import StopRequest, protect_worker
+
+__all__ = ["DenseRunner", "build_runner", "load_config", "use_amp"]
+
+
+class DenseRunner(Runner):
+    """What ``densevision train`` and ``test`` run on; make one with ``build_runner``."""
+
+    def __init__(self, *args: object, **kwargs: object):
+        self.stop_request = StopRequest()
+        super().__init__(*args, **kwargs)
+
+    def train(self) -> nn.Module:
+        """Train; Ctrl-C and SIGTERM end it after an iteration.
+
+        Raises:
+            TrainingStopped: a signal came, and the checkpoint is written.
+            UserError: config, data or checkpoint are at fault.
+        """
+        with self.stop_request, config_errors(), ExitStack() as self.on_exit:
+            return super().train()
+
+    def test(self) -> dict:
+        """Evaluate on the test data; returns the metrics."""
+        with config_errors(), ExitStack() as self.on_exit:
+            return super().test()
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Build the model, with as many classes as the training data has where the config leaves it open."""
+        if isinstance(model, dict) and "num_classes" in model and model["num_classes"] is None:
+            loader = "_train_dataloader" if self._train_dataloader is not None else "_test_dataloader"
+            setattr(self, loader, self.build_dataloader(getattr(self, loader), seed=self.seed))
+            model["num_classes"] = len(getattr(self, loader).dataset.metainfo["classes"])
+            self.cfg.model.num_classes = model["num_classes"]
+        return super().build_model(model)
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Build a loader whose workers persist and outlive signals to the whole process group."""
+        if isinstance(dataloader, dict):
+            dataloader = copy.deepcopy(dataloader)
+            dataloader.setdefault("worker_init_fn", dict(type=protect_worker))
+            dataloader.setdefault("persistent_workers", dataloader.get("num_workers", 0) > 0)
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
+    def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:
+        """Build the metrics; processes exchange results in memory instead of through files."""
+        built = super().build_evaluator(evaluator)
+        for metric in built.metrics:
+            metric.collect_device = "gpu" if self.distributed else "cpu"
+        return built
+
+    def build_logger(
+        self, log_level: str = "INFO", log_file: str | None = None, **kwargs: object
+    ) -> MMLogger:
+        """Everything goes to the log file, only warnings and errors to the terminal."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        quiet(logger.handlers)
+        return logger
+
+    def load_or_resume(self) -> None:
+        """Load the model, or all of the training's state.
+
+        Raises:
+            UserError: nothing to resume from, or a checkpoint that does not fit.
+        """
+        if self._resume and not self._has_loaded and self._load_from is None:
+            latest = find_last_checkpoint(Path(self.work_dir))
+            if latest is None:
+                raise UserError(
+                    f"--resume: no checkpoint in {self.work_dir}; leave --resume out to start anew"
+                )
+            self._load_from = str(latest)
+        super().load_or_resume()
+
+    def load_checkpoint(
+        self, filename: str, map_location="cpu", strict: bool = True, revise_keys: object = None
+    ) -> dict:
+        """Load the weights of a checkpoint of this very model and return its content.
+
+        Raises:
+            UserError: no such file, a damaged one, or another model's.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        try:
+            load_state_dict(model, checkpoint["state_dict"], strict=strict)
+        except RuntimeError as error:
+            raise UserError(
+                f"{filename} belongs to another model than the config's: {_misfit(error)}"
+            ) from error
+        self._has_loaded = True
+        return checkpoint
+
+    def _log_env(self, env_cfg: dict) -> None:
+        versions = f"densevision {densevision.__version__}, torch {torch.__version__}"
+        machine = f"Python {platform.python_version()}, {torch.get_num_threads()} threads, {get_device()}"
+        self.logger.info(f"{versions}, {machine}, {self.world_size} processes, seed {self.seed}")
+        self.logger.info(self.cfg.pretty_text)
+
+
+def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
+    """Build what trains, or only evaluates, the model of a config.
+
+    Args:
+        config: from ``load_config``, with ``work_dir`` set; ``launcher``, ``resume`` and ``load_from`` count.
+        training: False leaves the training data alone.
+    Raises:
+        UserError: something in the config or the data is wrong.
+    """
+    config = copy.deepcopy(config)
+    if training:
+        _fill_schedules(config)
+    else:
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+            config.pop(key, None)
+    default_hooks = config.get("default_hooks", {})
+    config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
+    if config.get("launcher", "none") != "none":
+        _start_processes(config)
+    with config_errors():
+        return DenseRunner.from_cfg(config)
+
+
+_MMENGINE_HOOKS = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
+
+
+def use_amp(config: Config) -> None:
+    """Switch a config to mixed precision.
+
+    Raises:
+        UserError: no GPU here.
+    """
+    from densevision.training.optim import GuardedAmpOptimWrapper
+
+    if not torch.cuda.is_available():
+        raise UserError("--amp: mixed precision needs a CUDA GPU, and torch sees none; leave --amp out")
+    config.optim_wrapper.type = GuardedAmpOptimWrapper
+    config.optim_wrapper.loss_scale = "dynamic"
+
+
+def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict:
+    """Read a checkpoint file as plain data.
+
+    Raises:
+        UserError: no such file, or one that is no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no checkpoint {path}")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
+        raise UserError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0][:120]}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
+    return checkpoint
+
+
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn what a registry raises while it builds from the config into one line."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, ImportError, UserError) as error:
+        text = " ".join(str(error.args[0] if error.args else error).split())
+        built = re.match(r"class `(\w+)` in \S+?: ", text)
+        if not built and "registry" not in text:
+            raise
+        line = text[built.end() :] if built else text
+        raise UserError(
+            line if isinstance(error, UserError) else f"config, {built[1] if built else ''}: {line}"
+        ) from error
+
+
+def _fill_schedules(config: Config) -> None:
+    """A schedule counts iterations, and one without an end lasts as long as the training."""
+    for schedule in config.get("param_scheduler") or []:
+        schedule.setdefault("by_epoch", False)
+        schedule.setdefault("end", config.train_cfg.max_iters)
+
+
+def _start_processes(config: Config) -> None:
+    config.model_wrapper_cfg = dict(type=MMDistributedDataParallel)
+    if not torch.cuda.is_available():
+        config.model_wrapper_cfg.device_ids = None
+        if config.launcher != "pytorch" or "RANK" not in os.environ:
+            raise UserError("--launcher: without a GPU only torchrun with --launcher pytorch works")
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo")
+
+
+def _misfit(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(line[:100] for line in lines[1:4]) or lines[0][:200]

@@ -1,0 +1,70 @@
+"""The smallest real training: a two-layer network learns which half of an image is brighter."""
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import nn
+from torch.utils.data import Dataset
+
+from densevision.sampler import Draw
+
+
+class Halves(Dataset):
+    """[3, 8, 8] uint8 images; class 1 where the lower half is brighter."""
+
+    metainfo = dict(classes=("upper", "lower"), palette=[(255, 0, 0), (0, 0, 255)])
+
+    def __init__(self, size: int = 32, broken: int = 0):
+        self.size = size
+        self.broken = broken
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: int | Draw) -> dict:
+        index, seed = key if isinstance(key, Draw) else (key, 0)
+        image = np.random.default_rng([index, seed]).integers(0, 100, (3, 8, 8))
+        label = index % 2
+        image[:, 4 * label : 4 * label + 4] += 100
+        sample = BaseDataElement(metainfo=dict(label=label, index=index))
+        return dict(inputs=torch.from_numpy(image.astype(np.uint8)), data_samples=sample)
+
+
+class ToyModel(BaseModel):
+    """Convolution, batch norm, dropout and a linear layer."""
+
+    def __init__(self, num_classes: int | None = None, nan_at: tuple = ()):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+        self.classify = nn.Linear(64, num_classes)
+        self.nan_at = nan_at
+        self.calls = 0
+
+    def forward(self, inputs, data_samples=None, mode="tensor"):
+        images = torch.stack(list(inputs)).float() / 127.5 - 1
+        if mode == "loss":
+            self.calls += 1
+            images = images * (float("nan") if self.calls in self.nan_at else 1.0)
+        logits = self.classify(self.features(images).flatten(1))
+        if mode == "tensor":
+            return logits
+        labels = torch.tensor([sample.label for sample in data_samples])
+        if mode == "loss":
+            return dict(loss_cls=nn.functional.cross_entropy(logits, labels))
+        for sample, row in zip(data_samples, logits, strict=True):
+            sample.set_field(int(row.argmax()), "guess")
+        return data_samples
+
+
+class Accuracy(BaseMetric):
+    """Share of right guesses."""
+
+    default_prefix = "toy"
+
+    def process(self, data_batch, data_samples):
+        self.results += [sample["guess"] == sample["label"] for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(accuracy=float(np.mean(results)))
