@@ -40,7 +40,7 @@ class CocoMetric(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[DetSample | dict]) -> None:
         """Keep the results of one batch: exactly one item an image, as mmengine's collection needs."""
         for sample in data_samples:
-            pred = sample["_pred"]
+            pred = sample["pred"]
             self.results.append(detections_to_coco(
                 sample["img_id"], pred["boxes"].cpu().numpy(), pred["scores"].cpu().numpy(),
                 [self.dataset_meta["category_ids"][label] for label in pred["labels"].tolist()],

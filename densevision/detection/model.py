@@ -37,11 +37,13 @@ class SSDLite(BaseModel):
         anchors: arguments of ``anchor_shapes``.
         loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
         postprocess: arguments of ``PostProcess``.
+        bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
     def __init__(self, backbone: dict, num_classes: int, input_size: tuple[int, int] = (320, 320),
-                 anchors: dict | None = None, loss: dict | None = None, postprocess: dict | None = None):
+                 anchors: dict | None = None, loss: dict | None = None, postprocess: dict | None = None,
+                 bn_momentum: float = 0.03):
         super().__init__(data_preprocessor=Normalize())
         self.input_size = tuple(input_size)
         self.coder = BoxCoder()
@@ -56,10 +58,10 @@ class SSDLite(BaseModel):
         self.head = SSDLiteHead(channels, [len(s) for s in shapes], num_classes)
         sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra))
         self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
-        self._initialise()
+        self._initialise(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
-    def _initialise(self) -> None:
+    def _initialise(self, bn_momentum: float) -> None:
         """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
@@ -71,7 +73,7 @@ class SSDLite(BaseModel):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.BatchNorm2d):
-                module.momentum = 0.03  # decay 0.97, the authors' choice for detection
+                module.momentum = bn_momentum
         prior = self.loss_cls.prior_logit
         for predictor in self.head.classify:
             with torch.no_grad():

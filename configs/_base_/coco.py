@@ -1,0 +1,43 @@
+"""COCO's folders: loaders, metric and the augmentation that every detector starts from.
+
+A leaf for another data set in COCO's format updates ``data_root``, ``ann_file`` and ``image_dir`` of the loaders
+(``dict.update`` on ``train_dataloader.dataset`` and so on). ``classes=None`` takes all classes of the json.
+"""
+
+from albumentations import ColorJitter, HorizontalFlip
+from mmengine.dataset import DefaultSampler
+
+from densevision.detection.coco import CocoDataset
+from densevision.detection.metric import CocoMetric
+from densevision.detection.transforms import Expand, SSDCrop
+from densevision.sampler import DrawSampler
+
+_train = dict(ann_file="annotations/instances_train2017.json", image_dir="train2017")
+_val = dict(ann_file="annotations/instances_val2017.json", image_dir="val2017")
+
+train_dataloader = dict(
+    dataset=dict(
+        type=CocoDataset,
+        data_root="coco",
+        **_train,
+        input_size=(320, 320),
+        transforms=[
+            dict(type=ColorJitter, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, p=0.5),
+            dict(type=Expand, max_ratio=2.0, p=0.3),
+            dict(type=SSDCrop),
+            dict(type=HorizontalFlip, p=0.5),
+        ],
+    ),
+    sampler=dict(type=DrawSampler),
+    batch_size=64,
+    num_workers=8,
+)
+val_dataloader = dict(
+    dataset=dict(type=CocoDataset, data_root="coco", **_val, input_size=(320, 320)),
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    batch_size=16,
+    num_workers=4,
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type=CocoMetric)
+test_evaluator = val_evaluator
