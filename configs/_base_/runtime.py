@@ -11,7 +11,7 @@
     default_hooks.checkpoint.update(save_best="coco/AP")
 
 Iterations are the only unit of time; a schedule without ``end`` lasts until ``max_iters``.
-``default_hooks.ema=None`` switches the moving average off. Names with a leading underscore are a config's own.
+``default_hooks.ema=None`` switches the moving average off. Names with a leading underscore are private.
 """
 
 from mmengine.config import read_base  # noqa: F401

@@ -102,7 +102,7 @@ def _draw_panel(axes: Axes, title: str, columns: list[str], rows: list[dict[str,
     for column in columns:
         drawn = [row for row in rows if column in row]
         iterations, values = [row["iteration"] for row in drawn], [row[column] for row in drawn]
-        axes.plot(iterations, values, label=column, marker="o" if title == "metrics" else None, markersize=3.5)
+        axes.plot(iterations, values, label=column, marker="o" if title == "metrics" else None, markersize=3)
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

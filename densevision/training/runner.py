@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import platform
-import re
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,8 +14,9 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.registry import build_from_cfg
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
@@ -66,11 +67,10 @@ class DenseRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a loader whose workers persist and outlive signals to the whole process group."""
+        """Build a loader whose workers live through signals to the whole process group."""
         if isinstance(dataloader, dict):
             dataloader = copy.deepcopy(dataloader)
             dataloader.setdefault("worker_init_fn", dict(type=protect_worker))
-            dataloader.setdefault("persistent_workers", dataloader.get("num_workers", 0) > 0)
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:
@@ -189,25 +189,37 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
 
 @contextmanager
 def config_errors() -> Iterator[None]:
-    """Turn what a registry raises while it builds from the config into one line."""
+    """Turn what goes wrong while a registry builds from the config into one line; the log keeps the rest."""
     try:
         yield
-    except (TypeError, ValueError, KeyError, ImportError, UserError) as error:
-        text = " ".join(str(error.args[0] if error.args else error).split())
-        built = re.match(r"class `(\w+)` in \S+?: ", text)
-        if not built and "registry" not in text:
+    except (TypeError, ValueError, KeyError, AttributeError, ImportError, AssertionError, OSError) as error:
+        built = _being_built(error)
+        if built is None:
             raise
-        line = text[built.end() :] if built else text
-        raise UserError(
-            line if isinstance(error, UserError) else f"config, {built[1] if built else ''}: {line}"
-        ) from error
+        print_log(traceback.format_exc(), "current")
+        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        raise UserError(f"config, {built}: {' '.join(str(text).split())}") from error
+
+
+def _being_built(error: BaseException) -> str | None:
+    """Name of the class that mmengine was building from the config when ``error`` was raised."""
+    name = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is build_from_cfg.__code__:
+            name = getattr(frame.f_locals.get("obj_cls"), "__name__", str(frame.f_locals["cfg"].get("type")))
+    return name
 
 
 def _fill_schedules(config: Config) -> None:
-    """A schedule counts iterations, and one without an end lasts as long as the training."""
-    for schedule in config.get("param_scheduler") or []:
+    """A schedule counts iterations, and one without an end lasts as long as the training.
+
+    One that would begin after the end is left out: a trial run needs nothing but a small ``max_iters``.
+    """
+    last = config.train_cfg.max_iters
+    config.param_scheduler = [s for s in config.get("param_scheduler") or [] if s.get("begin", 0) < last]
+    for schedule in config.param_scheduler:
         schedule.setdefault("by_epoch", False)
-        schedule.setdefault("end", config.train_cfg.max_iters)
+        schedule.setdefault("end", last)
 
 
 def _start_processes(config: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 import threading
@@ -62,8 +63,18 @@ class StopRequest:
 
 
 def protect_worker(worker_id: int) -> None:
-    """Let a loader worker outlive a signal to the whole group, and die with its parent however that ends."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    """Let a loader worker live through a signal to the whole group, yet die with its parent.
+
+    The parent saves a checkpoint after such a signal, which it could not do once a worker is missing.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_obey_parent_only, daemon=True).start()
+
+
+def _obey_parent_only() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
