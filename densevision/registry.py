@@ -9,6 +9,7 @@ import mmengine.registry as root
 _LOCATIONS = {
     "model": ["densevision.detection.model", "densevision.segmentation.model"],
     "dataset": ["densevision.detection.coco", "densevision.segmentation.cityscapes"],
+    "optim_wrapper": ["densevision.training.optim"],
     "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
     "transform": ["densevision.detection.transforms"],
 }

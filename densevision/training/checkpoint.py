@@ -48,7 +48,12 @@ class CheckpointHook(Hook):
         self._written: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Sweep what a killed process left half written."""
+        """Sweep what a killed process left half written.
+
+        Raises:
+            UserError: no metric has the prefix of ``save_best``.
+        """
+        self._check_save_best(runner)
         if is_main_process():
             for leftover in Path(runner.work_dir).glob(".*.tmp"):
                 leftover.unlink()
@@ -97,6 +102,14 @@ class CheckpointHook(Hook):
             (name, HistoryBuffer(*history, max_length=HISTORY))
             for name, history in hub["log_scalars"].items()
         )
+
+    def _check_save_best(self, runner: Runner) -> None:
+        if self.save_best is None or runner.val_loop is None:
+            return
+        prefixes = [metric.prefix for metric in runner.val_loop.evaluator.metrics]
+        if self.save_best.rpartition("/")[0] not in prefixes:
+            known = " or ".join(f"{prefix}/..." for prefix in prefixes)
+            raise UserError(f"default_hooks.checkpoint.save_best: {self.save_best!r} should be {known}")
 
     def _due(self, runner: Runner, iteration: int) -> bool:
         if self.interval is not None and iteration % self.interval == 0:

@@ -63,13 +63,16 @@ def _apply(content: ConfigDict, override: str) -> None:
     if not equals or not key:
         raise UserError(f"--cfg-options {override!r}: write key.sub=value")
     *parents, last = key.split(".")
-    target, place = content, ""
+    target, place, typed = content, "", False
     for part in parents:
         target, place = _child(target, part, place, key), f"{place}{part}."
+        typed = typed or isinstance(target, dict) and "type" in target
     if isinstance(target, list):
         target[_position(target, last, key)] = parse_value(key, text)
         return
     known = set(target) | accepted_keys(place.rstrip("."), target)
+    if typed and "type" not in target:
+        known.add("*")  # arguments that a constructor passes on, and refuses when the config is built
     if last not in known and "*" not in known:
         raise UserError(f"--cfg-options {key}: nothing reads {last!r} there{_near(last, known)}")
     target[last] = parse_value(key, text)

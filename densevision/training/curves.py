@@ -68,7 +68,7 @@ class CurvesHook(Hook):
 
 def format_table(rows: list[dict[str, float]]) -> str:
     """Return CSV text, one column for every key, cells empty where a row has no such value."""
-    columns = list(dict.fromkeys(key for row in rows for key in row)) or ["iteration"]
+    columns = ["iteration", *sorted({key for row in rows for key in row} - {"iteration"})]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -85,7 +85,7 @@ def read_table(path: Path) -> list[dict[str, float]]:
 
 def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
     """Draw losses, metrics and learning rate over the iterations."""
-    names = list(dict.fromkeys(key for row in rows for key in row))
+    names = sorted({key for row in rows for key in row})
     losses = [name for name in names if "loss" in name]
     metrics = headline(name for name in names if "/" in name)
     panels = [p for p in [("loss", losses), ("metrics", metrics), ("learning rate", ["lr"])] if p[1]]

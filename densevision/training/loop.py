@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.runner import BaseLoop, Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
 from densevision.registry import LOOPS
@@ -61,10 +62,11 @@ class TrainLoop(BaseLoop):
         due = iteration % self.val_interval == 0 or iteration == self.max_iters
         return due and self.runner.val_loop is not None
 
-    def run(self) -> torch.nn.Module:
+    def run(self) -> nn.Module:
         """Train, from wherever the runner's checkpoint left off."""
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
+        self._rehearse_evaluation()
         if self._evaluation_was_cut_off():
             self.runner.val_loop.run()
         batches = self._batches()
@@ -82,6 +84,8 @@ class TrainLoop(BaseLoop):
         torch.manual_seed(_step_seed(self.runner.seed, self._iter))
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        if self.runner.distributed:
+            average_statistics(self.runner.model)
         self.runner.call_hook(
             "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs
         )
@@ -98,9 +102,35 @@ class TrainLoop(BaseLoop):
         self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
         return iter(self.dataloader)
 
+    def _rehearse_evaluation(self) -> None:
+        """Let one batch through the evaluation now, so that a fault in it does not cost the first hours."""
+        if self.runner.val_loop is None:
+            return
+        loop = self.runner.val_loop
+        self.runner.model.eval()
+        batch = next(iter(loop.dataloader))
+        with torch.no_grad():
+            loop.evaluator.process(self.runner.model.val_step(batch), batch)
+        for metric in loop.evaluator.metrics:
+            metric.results.clear()
+
     def _evaluation_was_cut_off(self) -> bool:
         evaluated = self.runner.message_hub.runtime_info.get("evaluated_at", 0)
         return self._iter > 0 and evaluated != self._iter and self.validates_at(self._iter)
+
+
+def average_statistics(model: nn.Module) -> None:
+    """Give the batch norms of all processes the mean of their running statistics.
+
+    Each process sees other images; without this they evaluate, average and save different models.
+    """
+    endings = ("running_mean", "running_var")
+    statistics = [buffer for name, buffer in model.named_buffers() if name.endswith(endings)]
+    if statistics:
+        together = torch.cat([buffer.flatten() for buffer in statistics])
+        all_reduce(together, op="mean")
+        for buffer, part in zip(statistics, together.split([b.numel() for b in statistics]), strict=True):
+            buffer.copy_(part.view_as(buffer))
 
 
 def _step_seed(seed: int, iteration: int) -> int:

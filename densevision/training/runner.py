@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 import platform
 import traceback
@@ -15,7 +16,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger, print_log
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.model import is_model_wrapper
 from mmengine.registry import build_from_cfg
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
@@ -101,7 +102,11 @@ class DenseRunner(Runner):
                     f"--resume: no checkpoint in {self.work_dir}; leave --resume out to start anew"
                 )
             self._load_from = str(latest)
-        super().load_or_resume()
+        try:
+            super().load_or_resume()
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{self._load_from} does not fit this config's optimizer and schedules: {error}"
+            raise UserError(" ".join(message.split())) from error
 
     def load_checkpoint(
         self, filename: str, map_location="cpu", strict: bool = True, revise_keys: object = None
@@ -147,6 +152,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
             config.pop(key, None)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
+    config.setdefault("visualizer", _tensorboard())
     if config.get("launcher", "none") != "none":
         _start_processes(config)
     with config_errors():
@@ -162,11 +168,9 @@ def use_amp(config: Config) -> None:
     Raises:
         UserError: no GPU here.
     """
-    from densevision.training.optim import GuardedAmpOptimWrapper
-
     if not torch.cuda.is_available():
         raise UserError("--amp: mixed precision needs a CUDA GPU, and torch sees none; leave --amp out")
-    config.optim_wrapper.type = GuardedAmpOptimWrapper
+    config.optim_wrapper.type = "densevision.GuardedAmpOptimWrapper"
     config.optim_wrapper.loss_scale = "dynamic"
 
 
@@ -222,8 +226,13 @@ def _fill_schedules(config: Config) -> None:
         schedule.setdefault("end", last)
 
 
+def _tensorboard() -> dict:
+    backends = [dict(type="TensorboardVisBackend")] if importlib.util.find_spec("tensorboard") else []
+    return dict(type="Visualizer", vis_backends=backends)
+
+
 def _start_processes(config: Config) -> None:
-    config.model_wrapper_cfg = dict(type=MMDistributedDataParallel)
+    config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
     if not torch.cuda.is_available():
         config.model_wrapper_cfg.device_ids = None
         if config.launcher != "pytorch" or "RANK" not in os.environ:

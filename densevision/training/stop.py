@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 
 import torch
 from mmengine.dist import all_reduce, is_main_process
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME_WISH_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -31,10 +33,11 @@ class TrainingStopped(Exception):
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is only noted; a second one acts at once."""
+    """While entered, the first SIGINT or SIGTERM is only noted; a later one acts at once."""
 
     def __init__(self):
         self._received = 0
+        self._received_at = 0.0
         self._previous: dict = {}
 
     def __enter__(self) -> StopRequest:
@@ -56,8 +59,13 @@ class StopRequest:
         return int(received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self._received = number
-        self.__exit__()
+        if self._received:
+            # torchrun passes on the Ctrl-C that the terminal sent to everybody: that is no second wish.
+            if time.monotonic() - self._received_at > _SAME_WISH_SECONDS:
+                self.__exit__()
+                signal.raise_signal(number)
+            return
+        self._received, self._received_at = number, time.monotonic()
         if is_main_process():
             print("\nstopping after this iteration; once more stops at once", file=sys.stderr, flush=True)
 
