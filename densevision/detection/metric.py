@@ -26,15 +26,17 @@ class CocoMetric(BaseMetric):
     """Keys ``coco/AP`` ... ``coco/AR_large`` and ``coco/AP_<class>``, 0..1; -1 where nothing is to be found.
 
     Args:
-        out_file: where the detections are written, in COCO's result format with the data set's own image and
-            category ids; None writes none.
+        out_dir: also write ``detections.json`` there, in COCO's result format with the data set's own image and
+            category ids.
+
+    After an evaluation ``table`` holds what pycocotools printed (in the main process).
     """
 
     default_prefix = "coco"
 
-    def __init__(self, out_file: str | None = None):
+    def __init__(self, out_dir: str | Path | None = None):
         super().__init__(collect_device="gpu")  # all_gather_object; works with gloo too and leaves no folder behind
-        self.out_file = out_file
+        self.out_dir = None if out_dir is None else Path(out_dir)
         self.table = ""
 
     def process(self, data_batch: dict, data_samples: Sequence[DetSample | dict]) -> None:
@@ -48,19 +50,25 @@ class CocoMetric(BaseMetric):
 
     def compute_metrics(self, results: list[list[dict]]) -> dict[str, float]:
         detections = [row for image in results for row in image]
-        if self.out_file:
-            Path(self.out_file).parent.mkdir(parents=True, exist_ok=True)
-            Path(self.out_file).write_text(json.dumps(detections))
+        if self.out_dir is not None:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+            (self.out_dir / "detections.json").write_text(json.dumps(detections))
         with contextlib.redirect_stdout(io.StringIO()):
             truth = load_truth(Path(self.dataset_meta["ann_file"]))
         evaluation, self.table = evaluate_boxes(truth, detections, self.dataset_meta["category_ids"])
         metrics = dict(zip(STATISTICS, map(float, evaluation.stats), strict=True))
-        precision = evaluation.eval["precision"][:, :, :, 0, 2]  # [IoU, recall, class], all areas, 100 detections
-        columns = {category_id: column for column, category_id in enumerate(evaluation.params.catIds)}
-        for name, category_id in zip(self.dataset_meta["classes"], self.dataset_meta["category_ids"], strict=True):
-            values = precision[:, :, columns[category_id]]
-            metrics[f"AP_{name}"] = float(values[values > -1].mean()) if (values > -1).any() else -1.0
-        return metrics
+        by_id = class_precision(evaluation)
+        names = self.dataset_meta["classes"]
+        by_name = {name: by_id[id_] for name, id_ in zip(names, self.dataset_meta["category_ids"], strict=True)}
+        self.table += "\n\n" + class_table(by_name)
+        return metrics | {f"AP_{name}": ap for name, (ap, _) in by_name.items()}
+
+    def write_report(self, folder: str | Path) -> dict[str, str]:
+        """Write the last evaluation's table to ``ap.txt``; returns the paths of all result files by kind."""
+        table = Path(folder, "ap.txt")
+        table.write_text(self.table + "\n")
+        files = {"ap_table": str(table)}
+        return files if self.out_dir is None else files | {"detections": str(self.out_dir / "detections.json")}
 
 
 def detections_to_coco(image_id: int, boxes: np.ndarray, scores: np.ndarray, category_ids: Sequence[int]) -> list[dict]:
@@ -110,6 +118,27 @@ def evaluate_boxes(truth: COCO, detections: Sequence[dict], category_ids: Sequen
         printed.seek(printed.truncate(0))
         evaluation.summarize()
     return evaluation, printed.getvalue().rstrip()
+
+
+def class_precision(evaluation: COCOeval) -> dict[int, tuple[float, float]]:
+    """Map category id -> (AP, AP50) in 0..1 over all areas; -1 for a class without objects."""
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]  # [IoU, recall, class], up to 100 detections
+    by_id = {}
+    for column, category_id in enumerate(evaluation.params.catIds):  # pycocotools has sorted them
+        values = precision[:, :, column]
+        found = (values > -1).any()
+        by_id[int(category_id)] = (float(values.mean()), float(values[0].mean())) if found else (-1.0, -1.0)
+    return by_id
+
+
+def class_table(by_name: dict[str, tuple[float, float]]) -> str:
+    """Lay out AP and AP50 of each class in percent; a dash for a class without objects."""
+    width = max(5, *map(len, by_name))
+    lines = [f"{'class':{width}}     AP   AP50"]
+    for name, values in by_name.items():
+        cells = ["-" if value < 0 else f"{100 * value:.1f}" for value in values]
+        lines.append(f"{name:{width}}  {cells[0]:>5}  {cells[1]:>5}")
+    return "\n".join(lines)
 
 
 def _nothing_found(truth: COCO) -> COCO:

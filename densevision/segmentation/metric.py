@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from densevision.registry import METRICS
-from densevision.segmentation.results import write_label_ids, write_report
+from densevision.segmentation.results import iou_table, write_label_ids, write_report
 
 
 def confusion_matrix(pred: Tensor, target: Tensor, num_classes: int, ignore_label: int = 255) -> Tensor:
@@ -90,6 +90,11 @@ class IoUMetric(BaseMetric):
         if not self.confusion.any():
             return {}
         return figures(self.confusion, self.dataset_meta["classes"])
+
+    @property
+    def table(self) -> str:
+        """The last evaluation as text, see ``results.iou_table``."""
+        return iou_table(self.confusion.numpy(), self.dataset_meta["classes"])
 
     def write_report(self, folder: str | Path) -> dict[str, str]:
         """Write table and confusion matrix of the last evaluation; see ``results.write_report``."""

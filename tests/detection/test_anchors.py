@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from densevision.detection.anchors import anchor_shapes, place_anchors
+
+
+def test_the_authors_shapes():
+    shapes = anchor_shapes()
+    assert [len(level) for level in shapes] == [3, 6, 6, 6, 6, 6]
+    # ratio 2 at scale 0.2: height 0.2 / sqrt(2), width 0.2 * sqrt(2)
+    assert shapes[0] == [pytest.approx((0.1, 0.1)), pytest.approx((0.1414214, 0.2828427)),
+                         pytest.approx((0.2828427, 0.1414214))]
+    assert shapes[5][0] == (0.95, 0.95)
+    assert shapes[5][5] == pytest.approx((0.9746794, 0.9746794))  # sqrt(0.95 * 1.0)
+
+
+def test_torchvisions_variant_has_six_everywhere():
+    assert [len(level) for level in anchor_shapes(lowest=None)] == [6] * 6
+
+
+def test_anchors_stand_at_cell_centres_by_row_then_column_then_shape():
+    shapes = [[(0.5, 0.5), (0.25, 1.0)]]  # (height, width)
+    anchors = place_anchors(shapes, [(1, 2)], (40, 80))
+    # Cells are 40 wide and 40 high, the short side is 40: the first shape is 20x20, the second 10 high, 40 wide.
+    # First cell: centre x 20, y 20 -> 20 +- 10 = 10..30.
+    assert anchors.tolist() == [[10, 10, 30, 30], [0, 15, 40, 25], [50, 10, 70, 30], [40, 15, 80, 25]]
+
+
+def test_levels_follow_each_other():
+    anchors = place_anchors([[(1.0, 1.0)], [(1.0, 1.0)]], [(2, 1), (1, 1)], (8, 8))
+    assert anchors.tolist() == [[0, -2, 8, 6], [0, 2, 8, 10], [0, 0, 8, 8]]
+
+
+@pytest.mark.parametrize(("lowest", "count"), [(0.1, 2034), (None, 3234)])
+def test_the_papers_count_at_320(lowest, count):
+    sizes = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
+    assert place_anchors(anchor_shapes(lowest=lowest), sizes, (320, 320)).shape == (count, 4)
+
+
+@pytest.mark.reference
+def test_boxes_equal_torchvisions():
+    module = pytest.importorskip("torchvision.models.detection.anchor_utils")
+    theirs = module.DefaultBoxGenerator([[2, 3]] * 6, min_ratio=0.2, max_ratio=0.95, clip=False)
+    sizes = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
+    images = torch.zeros(1, 3, 320, 320)
+    lists = type("Images", (), {"tensors": images, "image_sizes": [(320, 320)]})()
+    boxes = theirs(lists, [torch.zeros(1, 1, *size) for size in sizes])[0].view(-1, 6, 4)
+    ours = place_anchors(anchor_shapes(lowest=None), sizes, (320, 320)).view(-1, 6, 4)
+    # theirs: both squares, then 2, 1/2, 3, 1/3; ours: square, 2, 1/2, 3, 1/3, square
+    error = (ours - boxes[:, [0, 2, 3, 4, 5, 1]]).abs().max().item()
+    assert error < 1e-3, error

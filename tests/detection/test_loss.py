@@ -1,0 +1,51 @@
+import math
+
+import pytest
+import torch
+
+from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
+
+
+def test_focal_loss_of_one_anchor():
+    # column 0 (background): logit 0, target 1: 0.75 * 0.5^2 * ln 2; column 1: logit 0, target 0: 0.25 * 0.5^2 * ln 2
+    loss = FocalLoss()(torch.zeros(1, 1, 2), torch.tensor([[0]]))
+    assert loss.item() == pytest.approx(0.25 * math.log(2))
+
+
+def test_focal_scores_are_sigmoids_without_the_background_column():
+    assert FocalLoss().scores(torch.tensor([9.0, 0.0, math.log(3)])).tolist() == pytest.approx([0.5, 0.75])
+
+
+def test_softmax_scores_leave_the_background_out():
+    scores = SoftmaxLoss().scores(torch.log(torch.tensor([1.0, 2.0, 5.0])))
+    assert scores.tolist() == pytest.approx([0.25, 0.625])
+
+
+def test_softmax_takes_the_hardest_negatives():
+    logits = torch.zeros(1, 6, 2)
+    logits[0, :, 0] = torch.tensor([0.0, 3.0, 1.0, 2.0, 4.0, 5.0])  # the smaller, the harder a negative
+    columns = torch.tensor([[1, 0, 0, 0, 0, 0]])
+    loss = SoftmaxLoss(negatives_per_positive=2, min_negatives=0)(logits, columns)
+    # the positive: ln 2; negatives of logits 1 and 2: ln(1 + e^-1) + ln(1 + e^-2)
+    assert loss.item() == pytest.approx(math.log(2) + math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-2)))
+
+
+def test_an_image_without_objects_teaches_background():
+    logits = torch.zeros(1, 50, 3, requires_grad=True)
+    for loss in (FocalLoss(), SoftmaxLoss(min_negatives=10)):
+        gradient, = torch.autograd.grad(loss(logits, torch.zeros(1, 50, dtype=torch.int64)), logits)
+        assert gradient[..., 0].min() < 0 and gradient[..., 1:].max() > 0
+    assert (gradient[..., 0] != 0).sum() == 10
+
+
+def test_box_loss_counts_matched_anchors_only():
+    deltas = torch.tensor([[[2.0, 0, 0, 0], [9, 9, 9, 9]]])
+    # |2| > 1: 2 - 0.5 = 1.5; the second anchor is background
+    assert box_loss(deltas, torch.zeros(1, 2, 4), torch.tensor([[1, 0]])).item() == pytest.approx(1.5)
+
+
+def test_box_loss_without_a_match_is_zero_with_a_gradient():
+    deltas = torch.ones(1, 2, 4, requires_grad=True)
+    loss = box_loss(deltas, torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.int64))
+    loss.backward()
+    assert loss.item() == 0 and not deltas.grad.any()
