@@ -96,9 +96,19 @@ class IoUMetric(BaseMetric):
         """The last evaluation as text, see ``results.iou_table``."""
         return iou_table(self.confusion.numpy(), self.dataset_meta["classes"])
 
+    @property
+    def table(self) -> str:
+        """The last evaluation's figures by class, to print."""
+        if not self.confusion.any():
+            return "no labels, so no figures: predictions only"
+        return iou_table(self.confusion.numpy(), self.dataset_meta["classes"])
+
     def write_report(self, folder: str | Path) -> dict[str, str]:
-        """Write table and confusion matrix of the last evaluation; see ``results.write_report``."""
-        return write_report(self.confusion.numpy(), self.dataset_meta["classes"], folder)
+        """Write table and confusion matrix of the last evaluation; return the path of every result file."""
+        written = {} if self.out_dir is None else {"predictions": str(self.out_dir)}
+        if self.confusion.any():
+            written |= write_report(self.confusion.numpy(), self.dataset_meta["classes"], folder)
+        return written
 
 
 def figures(confusion: Tensor, classes: Sequence[str]) -> dict[str, float]:

@@ -1,0 +1,16 @@
+import numpy as np
+import pytest
+
+from densevision.segmentation.balance import class_weights, pixel_frequency
+from densevision.segmentation.cityscapes import CityscapesDataset
+
+
+def test_frequency_counts_labelled_pixels_only(cityscapes):
+    dataset = CityscapesDataset(str(cityscapes), "val", ("sky", "road", "car", "train"))
+    # of 64 pixels: 32 sky, 30 road, 1 car, 1 unlabelled
+    assert pixel_frequency(dataset) == pytest.approx(np.array([32, 30, 1, 0]) / 63)
+
+
+def test_weights_fall_with_the_logarithm_of_the_frequency():
+    # 1 / ln(1.02) = 50.50, 1 / ln(1.52) = 2.388
+    assert class_weights(np.array([0.0, 0.5])) == pytest.approx([50.498, 2.3883], rel=1e-4)

@@ -1,0 +1,80 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from densevision.backbones.backbone import Tap, build_backbone
+from densevision.segmentation.head import LRASPPHead, RASPPHead
+
+TAPS = {"c3": Tap(2, 8), "c4": Tap(9, 16), "c5": Tap(3, 16)}
+
+# Table 7 of the paper: parameters in millions, batch-norm scales and shifts included, 19 classes.
+TABLE_7 = [
+    ("mobilenet_v3_large", None, RASPPHead, 256, "3.601"),
+    ("mobilenet_v3_large", "segmentation", RASPPHead, 256, "1.762"),
+    ("mobilenet_v3_large", "segmentation", LRASPPHead, 256, "1.633"),
+    ("mobilenet_v3_large", "segmentation", LRASPPHead, 128, "1.507"),
+    ("mobilenet_v3_small", "segmentation", LRASPPHead, 128, "0.469"),
+]
+
+
+@pytest.mark.parametrize("name, reduced_tail, head_type, filters, millions", TABLE_7)
+def test_parameters_equal_table_7(name, reduced_tail, head_type, filters, millions):
+    backbone = build_backbone(name, reduced_tail=reduced_tail, output_stride=16)
+    head = head_type(backbone.taps, 19, filters=filters)
+    count = sum(parameter.numel() for part in (backbone, head) for parameter in part.parameters())
+    assert f"{count / 1e6:.3f}" == millions
+
+
+def pooled(head, height, width):
+    return head._pool(torch.rand(1, 3, height, width)).shape[-2:]
+
+
+def test_pooling_window_is_49_with_steps_16_and_20_at_stride_16():
+    # 65 x 129, a 1025 x 2049 image: (65 - 49) / 16 + 1 = 2 rows, (129 - 49) / 20 + 1 = 5 columns
+    assert pooled(LRASPPHead(TAPS, 4), 65, 129) == (2, 5)
+
+
+def test_pooling_window_is_25_with_steps_4_and_5_at_stride_32():
+    # 33 x 65: (33 - 25) / 4 + 1 = 3 rows, (65 - 25) / 5 + 1 = 9 columns
+    assert pooled(LRASPPHead(TAPS | {"c5": Tap(3, 32)}, 4), 33, 65) == (3, 9)
+
+
+def test_pooling_is_global_on_features_smaller_than_the_window():
+    feature = torch.rand(2, 3, 23, 30)
+    torch.testing.assert_close(LRASPPHead(TAPS, 4)._pool(feature), feature.mean((2, 3), keepdim=True))
+    # smaller in height only: the window spans all rows and steps along the columns, (69 - 49) / 20 + 1 = 2
+    assert pooled(LRASPPHead(TAPS, 4), 23, 69) == (1, 2)
+    assert pooled(LRASPPHead(TAPS, 4, pooling="global"), 65, 129) == (1, 1)
+
+
+def test_pooling_is_checked():
+    with pytest.raises(ValueError, match="wide"):
+        LRASPPHead(TAPS, 4, pooling="wide")
+    with pytest.raises(ValueError, match="stride"):
+        LRASPPHead(TAPS | {"c5": Tap(3, 8)}, 4)
+
+
+def test_lraspp_is_gated_feature_upsampled_plus_low_level_scores():
+    """The head equals figure 10 written out."""
+    head = LRASPPHead(TAPS, 4, filters=5).eval()
+    low, high = torch.randn(1, 2, 13, 11), torch.randn(1, 3, 7, 6)
+    conv, norm, _ = head.project
+    branch = F.relu(F.batch_norm(F.conv2d(high, conv.weight), norm.running_mean, norm.running_var,
+                                 norm.weight, norm.bias, eps=1e-3))  # fmt: skip
+    gate = F.conv2d(high.mean((2, 3), keepdim=True), head.gate.weight, head.gate.bias)
+    product = branch * (F.relu6(gate + 3) / 6)
+    up = F.interpolate(product, (13, 11), mode="bilinear", align_corners=False)
+    expected = F.conv2d(up, head.high_logits.weight, head.high_logits.bias)
+    expected = expected + F.conv2d(low, head.low_logits.weight, head.low_logits.bias)
+    torch.testing.assert_close(head({"c3": low, "c5": high}), expected)
+
+
+def test_raspp_joins_local_and_image_level_features():
+    head = RASPPHead(TAPS, 4, filters=5).eval()
+    high = torch.randn(2, 3, 7, 6)
+    joined = torch.cat(
+        [head.local_branch(high), head.image_branch(high.mean((2, 3), keepdim=True)).repeat(1, 1, 7, 6)], 1
+    )
+    torch.testing.assert_close(head({"c5": high}), head.logits(head.join(joined)))
+    assert [m.p for m in head.modules() if isinstance(m, nn.Dropout)] == [0.1]

@@ -1,0 +1,103 @@
+import pytest
+import torch
+from mmengine.structures import PixelData
+from torch import nn
+
+from densevision.samples import SegSample
+from densevision.segmentation.head import LRASPPHead, RASPPHead
+from densevision.segmentation.loss import OHEMCrossEntropyLoss
+from densevision.segmentation.model import Segmentor
+
+
+def segmentor(**options):
+    torch.manual_seed(0)
+    backbone = dict(name="mobilenet_v3_small", output_stride=16, reduced_tail="segmentation")
+    return Segmentor(backbone, options.pop("head", dict(type=LRASPPHead)), num_classes=5, **options)
+
+
+def sample(labels=None, ori_size=(64, 96)):
+    made = SegSample(metainfo=dict(ori_size=ori_size, input_size=(64, 96)))
+    if labels is not None:
+        made.gt = PixelData(labels=labels)
+    return made
+
+
+def batch(count, labels=None):
+    images = torch.randint(0, 256, (count, 3, 64, 96), dtype=torch.uint8)
+    return dict(inputs=list(images), data_samples=[sample(labels) for _ in range(count)])
+
+
+@pytest.mark.parametrize("head", [LRASPPHead, RASPPHead])
+def test_tensor_mode_gives_logits_at_the_size_of_the_input(head):
+    model = segmentor(head=dict(type=head, filters=16)).eval()
+    assert model(torch.randn(2, 3, 65, 97)).shape == (2, 5, 65, 97)
+
+
+def test_loss_is_a_finite_scalar_that_reaches_every_parameter():
+    model = segmentor()
+    data = model.data_preprocessor(batch(2, torch.randint(0, 5, (1, 64, 96), dtype=torch.uint8)), True)
+    losses = model(**data, mode="loss")
+    losses["loss_seg"].backward()
+    assert list(losses) == ["loss_seg"] and losses["loss_seg"].isfinite()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("loss", [None, dict(type=OHEMCrossEntropyLoss)])
+def test_a_batch_without_labels_gives_zero_loss_with_gradients(loss):
+    model = segmentor(loss=loss)
+    data = model.data_preprocessor(batch(2, torch.full((1, 64, 96), 255, dtype=torch.uint8)), True)
+    value = model(**data, mode="loss")["loss_seg"]
+    value.backward()
+    assert value.item() == 0
+    assert all(p.grad is not None and p.grad.abs().max() == 0 for p in model.parameters())
+
+
+def test_predictions_have_the_size_of_the_original_image():
+    model = segmentor().eval()
+    data = batch(2)
+    data["data_samples"][1].set_metainfo(dict(ori_size=(128, 200)))
+    with torch.no_grad():
+        first, second = model.val_step(data)
+    assert first.pred.labels.shape == (1, 64, 96) and first.pred.labels.dtype == torch.uint8
+    assert second.pred.labels.shape == (1, 128, 200)
+
+
+def test_prediction_is_the_class_of_the_largest_logit():
+    model = segmentor().eval()
+    data = model.data_preprocessor(batch(1))
+    with torch.no_grad():
+        expected = model(data["inputs"]).argmax(1)
+        predicted = model(**data, mode="predict")[0].pred.labels
+    assert torch.equal(predicted, expected.to(torch.uint8))
+
+
+def test_batch_norm_momentum_and_memory_format_are_set():
+    model = segmentor(bn_momentum=0.2)
+    assert {m.momentum for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {0.2}
+    assert model.backbone.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="predict"):
+        segmentor()(torch.randn(1, 3, 32, 32), mode="predcit")
+
+
+@pytest.mark.slow
+def test_two_images_are_learnt_by_heart():
+    model = segmentor(bn_momentum=0.1)
+    images = torch.zeros(2, 3, 64, 96)
+    labels = torch.zeros(2, 64, 96, dtype=torch.uint8)
+    images[0, :, 16:48, 24:72] = 1.0
+    labels[0, 16:48, 24:72] = 1
+    images[1, :, :, 48:] = -1.0
+    labels[1, :, 48:] = 2
+    samples = [sample(one[None]) for one in labels]
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(120):
+        optimizer.zero_grad()
+        model(images, samples, mode="loss")["loss_seg"].backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        predicted = torch.cat([one.pred.labels for one in model(images, samples, mode="predict")])
+    assert (predicted == labels).float().mean() > 0.95
