@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import itertools
 import os
 import platform
 import traceback
@@ -19,7 +20,6 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import build_from_cfg
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -117,14 +117,12 @@ class DenseRunner(Runner):
             UserError: no such file, a damaged one, or another model's.
         """
         checkpoint = read_checkpoint(filename, map_location)
-        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        try:
-            load_state_dict(model, checkpoint["state_dict"], strict=strict)
-        except RuntimeError as error:
-            raise UserError(
-                f"{filename} belongs to another model than the config's: {_misfit(error)}"
-            ) from error
+        misfit = _misfit(model.state_dict(), checkpoint["state_dict"])
+        if misfit:
+            raise UserError(f"{filename} belongs to another model than the config's: {misfit}")
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True
         return checkpoint
 
@@ -153,12 +151,15 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
+    # mmengine keys message hub and logger by this name and the second: two short runs would share them.
+    config.setdefault("experiment_name", f"{Path(config.filename or 'run').stem}_{next(_RUN_NUMBERS)}")
     if config.get("launcher", "none") != "none":
         _start_processes(config)
     with config_errors():
         return DenseRunner.from_cfg(config)
 
 
+_RUN_NUMBERS = itertools.count()
 _MMENGINE_HOOKS = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
 
 
@@ -241,6 +242,14 @@ def _start_processes(config: Config) -> None:
             torch.distributed.init_process_group("gloo")
 
 
-def _misfit(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(line[:100] for line in lines[1:4]) or lines[0][:200]
+def _misfit(wanted: dict, found: dict) -> str:
+    """Say in one line how two state dicts differ; empty if they fit."""
+    differing = [
+        f"{name} is {list(found[name].shape)} there and {list(tensor.shape)} here"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    differing += [f"{name} is missing" for name in wanted if name not in found]
+    differing += [f"{name} is unknown here" for name in found if name not in wanted]
+    more = f" and {len(differing) - 2} more" if len(differing) > 2 else ""
+    return "; ".join(differing[:2]) + more

@@ -9,7 +9,7 @@ with read_base():
     from ...configs._base_.runtime import *
 
 from densevision.sampler import DrawSampler
-from tests.training.toy_parts import Accuracy, Halves, ToyModel
+from tests.training.toy_parts import Accuracy, Halves, SignalSelf, ToyModel
 
 model = dict(type=ToyModel, num_classes=None)
 train_dataloader = dict(
@@ -28,3 +28,4 @@ train_cfg.update(max_iters=40, val_interval=10)
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.2, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [dict(type=LinearLR, start_factor=0.1, end=5), dict(type=CosineAnnealingLR, begin=5)]
 default_hooks.checkpoint.update(save_best="toy/accuracy")
+custom_hooks = [dict(type=SignalSelf)]
