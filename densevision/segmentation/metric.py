@@ -93,11 +93,6 @@ class IoUMetric(BaseMetric):
 
     @property
     def table(self) -> str:
-        """The last evaluation as text, see ``results.iou_table``."""
-        return iou_table(self.confusion.numpy(), self.dataset_meta["classes"])
-
-    @property
-    def table(self) -> str:
         """The last evaluation's figures by class, to print."""
         if not self.confusion.any():
             return "no labels, so no figures: predictions only"
