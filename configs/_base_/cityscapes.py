@@ -1,6 +1,6 @@
 """Cityscapes folders: loaders, metric and the augmentation that every segmenter starts from.
 
-A leaf for another data set of this layout updates ``data_root``, ``classes`` and suffixes of the three loaders
+A leaf for another data set of this layout updates ``data_root``, ``classes`` and suffixes of the loaders
 (``dict.update`` on ``train_dataloader.dataset`` and so on), and sets its own ``transforms`` for another crop.
 """
 

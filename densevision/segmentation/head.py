@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from densevision.backbones.backbone import Tap
 from densevision.backbones.layers import ConvNormAct
+from densevision.errors import UserError
 
 # Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
 POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
@@ -65,13 +66,13 @@ class LRASPPHead(nn.Module):
 class RASPPHead(nn.Module):
     """Join a 1x1 convolution of the last feature with its image-level average.
 
-    The image-level branch is normalised after pooling, so training needs at least two images a batch.
-
     Args:
         taps: the backbone's taps; only ``c5`` is read.
         num_classes: K, the number of output channels.
         filters: width F of both branches; the paper gives 256.
-        dropout: share of channels' activations dropped before the classifier.
+        dropout: share of activations dropped before the classifier.
+    Raises:
+        UserError: training on one image, whose pooled value batch norm can't normalise.
     Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
     """
 
@@ -89,6 +90,8 @@ class RASPPHead(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Map the tapped features to logits [N, K, h, w] at the stride of ``c5``."""
         feature = features["c5"]
+        if self.training and len(feature) == 1 and isinstance(self.image_branch[1], nn.BatchNorm2d):
+            raise UserError("R-ASPP trains on 2 images a batch or more; raise train_dataloader.batch_size")
         image = self.image_branch(F.adaptive_avg_pool2d(feature, 1)).expand(-1, -1, *feature.shape[-2:])
         joined = self.join(torch.cat([self.local_branch(feature), image], dim=1))
         return self.logits(self.dropout(joined))
