@@ -10,7 +10,7 @@ from densevision.scenes.canvas import FIRST_INSTANCE, NEAR, Camera, Canvas
 from densevision.scenes.world import Actor, World, build_world
 
 CLASSES = ("person", "car", "bus", "traffic light", "traffic sign")
-SMALLEST = 16  # pixels: what would be lower is not drawn at all
+SMALLEST = 20  # pixels: what would be lower is not drawn at all
 _SPEED = 8.0  # metres a second, of the camera on a drive
 _VISIBLE = 0.3  # share of an actor's pixels that must show for it to count
 _FAR = 75.0  # metres; nothing on the street is drawn beyond
