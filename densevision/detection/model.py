@@ -114,11 +114,15 @@ class SSDLite(BaseModel):
             "loss_box": box_loss(deltas, target_deltas, columns) / (4 * matched),
         }
 
+    def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, 3, *input_size] normalised -> boxes [N, A, 4] in input pixels, clipped, and scores [N, A, K]."""
+        logits, deltas = self.raw(images)
+        boxes = clip_boxes_to_image(self.coder.decode(deltas.float(), self.anchors), self.input_size)
+        return boxes, self.loss_cls.scores(logits.float())
+
     def detect(self, images: Tensor) -> list[Detections]:
         """[N, 3, *input_size] normalised -> one ``Detections`` an image, boxes in input pixels, clipped."""
-        logits, deltas = self.raw(images)
-        scores = self.loss_cls.scores(logits.float())
-        boxes = clip_boxes_to_image(self.coder.decode(deltas.float(), self.anchors), self.input_size)
+        boxes, scores = self.dense(images)
         return [select_detections(b, s, self.rules) for b, s in zip(boxes, scores, strict=True)]
 
     def predict(self, images: Tensor, samples: Sequence[DetSample]) -> Sequence[DetSample]:
