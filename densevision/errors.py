@@ -6,3 +6,8 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+    def __str__(self) -> str:
+        # From a loader's worker the message comes back as a whole traceback; its last line is the message.
+        last = super().__str__().strip().rpartition("\n")[2]
+        return last.removeprefix(f"{__name__}.UserError: ")

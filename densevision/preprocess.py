@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from densevision.errors import UserError
 from densevision.registry import MODELS
 
 
@@ -27,12 +28,13 @@ class Normalize(BaseDataPreprocessor):
         """Normalise ``data["inputs"]``, a list of [3, H, W] uint8 of one size, into [N, 3, H, W] float32.
 
         Raises:
-            ValueError: the images of the batch differ in size.
+            UserError: the images of the batch differ in size.
         """
         data = self.cast_data(data)
         sizes = {tuple(image.shape[-2:]) for image in data["inputs"]}
         if len(sizes) > 1:
-            raise ValueError(f"a batch mixes the sizes {sorted(sizes)}; resize or crop, or use batch_size=1")
+            listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
+            raise UserError(f"a batch mixes images of {listed}; resize or crop in transforms, or set batch_size=1")
         data["inputs"] = self.normalize(torch.stack(list(data["inputs"])))
         return data
 
