@@ -48,15 +48,18 @@ class CheckpointHook(Hook):
         self._written: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Sweep what a killed process left half written.
+        """Sweep what a killed process left half written, and set an earlier training's files aside.
 
         Raises:
             UserError: no metric has the prefix of ``save_best``.
         """
         self._check_save_best(runner)
         if is_main_process():
-            for leftover in Path(runner.work_dir).glob(".*.tmp"):
+            folder = Path(runner.work_dir)
+            for leftover in folder.glob(".*.tmp"):
                 leftover.unlink()
+            if runner.iter == 0 and (moved := set_aside(folder, runner.timestamp)):
+                runner.logger.warning(f"{folder} held an earlier training; its files are now in {moved}")
         self._written = list(runner.message_hub.runtime_info.get("checkpoints", []))
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -160,6 +163,19 @@ def find_last_checkpoint(work_dir: Path) -> Path | None:
         int(match[1]): path for path in work_dir.glob("iter_*.pth") if (match := _NAME.fullmatch(path.name))
     }
     return numbered[max(numbered)] if numbered else None
+
+
+def set_aside(work_dir: Path, timestamp: str) -> Path | None:
+    """Move the files of an earlier training into a folder of their own; None without any."""
+    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*")
+    files = [path for name in names for path in work_dir.glob(name)]
+    if not files:
+        return None
+    target = work_dir / f"before_{timestamp}"
+    target.mkdir()
+    for path in files:
+        path.rename(target / path.name)
+    return target
 
 
 def write_atomically(path: Path, content: bytes) -> None:

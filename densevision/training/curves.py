@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -85,27 +86,37 @@ def read_table(path: Path) -> list[dict[str, float]]:
 
 def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
     """Draw losses, metrics and learning rate over the iterations."""
-    names = sorted({key for row in rows for key in row})
-    losses = [name for name in names if "loss" in name]
-    metrics = headline(name for name in names if "/" in name)
-    panels = [p for p in [("loss", losses), ("metrics", metrics), ("learning rate", ["lr"])] if p[1]]
-    figure = Figure(figsize=(9, 2.9 * len(panels)), layout="constrained")
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    panels = {
+        "loss": sorted(name for name in names if "loss" in name),
+        "evaluation": headline(name for name in names if "/" in name),
+        "learning rate": ["lr"],
+    }
+    figure = Figure(figsize=(9, 8), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)
-    for axes, (title, columns) in zip(grid[:, 0], panels, strict=True):
-        _draw_panel(axes, title, columns, rows)
-    axes.set_xlabel("iteration")
+    grid = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
+    for axes, (title, columns) in zip(grid, panels.items(), strict=True):
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        for column in columns:
+            _draw_column(axes, column, [row for row in rows if column in row])
+        if len(columns) > 1 or title == "evaluation":
+            axes.legend(frameon=False, fontsize=9)
+    grid[0].set_yscale("log")  # the first losses would flatten all others
+    grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    grid[0].yaxis.set_major_formatter("{x:g}")
+    grid[0].yaxis.set_minor_formatter("")
+    grid[1].set_ylim(bottom=0)
+    grid[2].set_xlabel("iteration")
     figure.savefig(path, dpi=110)
 
 
-def _draw_panel(axes: Axes, title: str, columns: list[str], rows: list[dict[str, float]]) -> None:
-    for column in columns:
-        drawn = [row for row in rows if column in row]
-        iterations, values = [row["iteration"] for row in drawn], [row[column] for row in drawn]
-        axes.plot(iterations, values, label=column, marker="o" if title == "metrics" else None, markersize=3)
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if len(columns) > 1:
-        axes.legend(frameon=False, fontsize=9)
+def _draw_column(axes: Axes, column: str, rows: list[dict[str, float]]) -> None:
+    iterations, values = [row["iteration"] for row in rows], [row[column] for row in rows]
+    if "/" not in column:
+        axes.plot(iterations, values, label=column, linewidth=2 if column == "loss" else 1.2)
+        return
+    best = max(rows, key=lambda row: row[column])
+    label = f"{column}, best {best[column]:.3f} at {best['iteration']}"
+    axes.plot(iterations, values, label=label, marker="o", markersize=3.5)

@@ -218,6 +218,7 @@ def quiet(handlers: Iterable[logging.Handler]) -> None:
         if type(handler) is logging.StreamHandler:
             handler.setLevel(max(handler.level, logging.WARNING))
             handler.setStream(CurrentOutput())
+            handler.setFormatter(logging.Formatter("densevision: %(message)s"))
         handler.addFilter(lambda record: not _DEPRECATED.match(str(record.msg)))
 
 
@@ -246,8 +247,8 @@ def format_metrics(metrics: dict) -> str:
 
 
 def headline(metrics: Iterable[str]) -> list[str]:
-    """Names of the metrics that are not about a single class (``seg/IoU_road``)."""
-    return [name for name in metrics if "_" not in name.rpartition("/")[2]][:6]
+    """Names of the first three metrics that are not about a single class (``seg/IoU_road``)."""
+    return [name for name in metrics if "_" not in name.rpartition("/")[2]][:3]
 
 
 def _is_number(value: object) -> bool:
