@@ -34,7 +34,7 @@ class Normalize(BaseDataPreprocessor):
         sizes = {tuple(image.shape[-2:]) for image in data["inputs"]}
         if len(sizes) > 1:
             listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
-            raise UserError(f"a batch mixes images of {listed}; resize or crop in transforms, or set batch_size=1")
+            raise UserError(f"a batch mixes images of {listed}; crop in transforms, or set batch_size=1")
         data["inputs"] = self.normalize(torch.stack(list(data["inputs"])))
         return data
 
