@@ -1,0 +1,100 @@
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from torch import nn
+
+from densevision.detection.loss import SoftmaxLoss
+from densevision.detection.model import SSDLite, feature_sizes
+from densevision.samples import DetSample
+
+
+def sample(boxes, labels, ori_size=(64, 128), input_size=(64, 64)):
+    made = DetSample(metainfo=dict(img_id=1, ori_size=ori_size, input_size=input_size))
+    made.gt = InstanceData(boxes=torch.tensor(boxes).view(-1, 4), labels=torch.tensor(labels, dtype=torch.int64))
+    return made
+
+
+def small_model(**options):
+    return SSDLite(dict(name="mobilenet_v3_small", width=0.35), num_classes=2, input_size=(64, 64), **options)
+
+
+def params_without_bn(model):
+    return sum(
+        parameter.numel() for module in model.modules() if not isinstance(module, nn.BatchNorm2d)
+        for parameter in module.parameters(recurse=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "millions"),
+    [
+        ("mobilenet_v3_large", None, "4.967"),
+        ("mobilenet_v3_large", "detection", "3.215"),
+        ("mobilenet_v3_small", None, "2.493"),
+        ("mobilenet_v3_small", "detection", "1.765"),
+    ],
+)
+def test_parameters_equal_table_6(name, tail, millions):
+    model = SSDLite(dict(name=name, reduced_tail=tail), num_classes=90)
+    assert f"{params_without_bn(model) / 1e6:.3f}" == millions
+
+
+def test_feature_sizes_round_up():
+    assert feature_sizes((320, 200), [16, 32], 2) == [(20, 13), (10, 7), (5, 4), (3, 2)]
+
+
+@pytest.mark.parametrize("size", [(320, 320), (96, 160), (100, 75)])
+def test_outputs_have_one_row_an_anchor_at_any_size(size):
+    model = SSDLite(dict(name="mobilenet_v3_small", width=0.35), num_classes=4, input_size=size).eval()
+    with torch.no_grad():
+        logits, deltas = model(torch.zeros(2, 3, *size))
+    assert logits.shape == (2, len(model.anchors), 5) and deltas.shape == (2, len(model.anchors), 4)
+
+
+def test_at_the_start_all_is_background():
+    logits, _ = small_model().eval()(torch.zeros(1, 3, 64, 64))
+    scores = logits[0].sigmoid().mean(0).tolist()
+    assert scores == pytest.approx([0.99, 0.01, 0.01], abs=0.005)
+
+
+@pytest.mark.parametrize("loss", [None, dict(type=SoftmaxLoss)])
+def test_losses_are_finite_with_and_without_objects(loss):
+    model = small_model(loss=loss)
+    images = torch.randn(2, 3, 64, 64)
+    for samples in ([sample([8.0, 8, 40, 40], [1]), sample([], [])], [sample([], []), sample([], [])]):
+        losses = model(images, samples, mode="loss")
+        assert set(losses) == {"loss_cls", "loss_box"}
+        sum(losses.values()).backward()
+    assert losses["loss_box"] == 0 and losses["loss_cls"] > 0  # the last batch taught background
+    gradients = [parameter.grad for parameter in model.parameters()]
+    assert all(g is not None and g.isfinite().all() for g in gradients)
+
+
+def test_predictions_come_back_in_original_pixels():
+    model = small_model(postprocess=dict(score_threshold=0.0, max_detections=5)).eval()
+    anchor = model.anchors[40].clamp(0, 64)
+    logits = torch.zeros(1, len(model.anchors), 3)
+    logits[0, 40, 2] = 9.0
+    model.raw = lambda images: (logits, torch.zeros(1, len(model.anchors), 4))
+    found, = model(torch.zeros(1, 3, 64, 64), [sample([], [])], mode="predict")  # 64 high, 128 wide
+    assert found.pred.labels[0] == 1 and found.pred.scores[0] == pytest.approx(0.99988, abs=1e-4)
+    assert found.pred.boxes[0].tolist() == pytest.approx((anchor * torch.tensor([2, 1, 2, 1])).tolist())
+
+
+def test_images_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="input_size is"):
+        small_model()(torch.zeros(1, 3, 65, 64))
+
+
+@pytest.mark.slow
+def test_two_images_are_learnt_by_heart():
+    model = small_model(bn_momentum=0.1)
+    images = torch.randn(2, 3, 64, 64)
+    samples = [sample([4.0, 4, 30, 30], [0]), sample([20.0, 10, 60, 60], [1])]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(200):
+        optimizer.zero_grad()
+        losses = model(images, samples, mode="loss")
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert losses["loss_box"] < 0.01 and losses["loss_cls"] < 0.05, losses

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from densevision.augment import Augment
+from densevision.detection.transforms import Expand, SSDCrop, centres_inside, iou_with
+
+
+def test_iou_with_a_crop():
+    boxes = np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]])
+    # the first shares 5x10 = 50 of 100 + 100 - 50
+    assert iou_with(boxes, (5, 0, 15, 10)).tolist() == pytest.approx([1 / 3, 0])
+
+
+def test_centres_inside():
+    boxes = np.array([[0.0, 0, 10, 10], [4, 4, 20, 20]])
+    assert centres_inside(boxes, (0, 0, 8, 8)).tolist() == [True, False]
+
+
+def test_ssd_crop_keeps_boxes_on_their_pixels():
+    image = np.zeros((100, 120, 3), np.uint8)
+    image[30:50, 40:80] = 255
+    boxes, labels = np.array([[40, 30, 80, 50], [100, 80, 118, 98]], np.float32), np.array([3, 7])
+    augment = Augment([SSDCrop()], boxes=True)
+    sizes, lost = set(), 0
+    for seed in range(60):
+        out = augment(seed, image=image, boxes=boxes, labels=labels)
+        height, width = out["image"].shape[:2]
+        sizes.add((height, width))
+        assert 0.3 * 100 - 1 <= height <= 100 and 0.3 * 120 - 1 <= width <= 120
+        assert len(out["boxes"]) >= 1
+        lost += len(out["boxes"]) < 2
+        for box, label in zip(out["boxes"], out["labels"], strict=True):
+            if label == 3:
+                left, top, right, bottom = box.round().astype(int)
+                assert (out["image"][top:bottom, left:right] == 255).all()
+                assert out["image"].astype(int).sum() == 255 * 3 * (bottom - top) * (right - left)
+    assert len(sizes) > 15 and 5 < lost < 50  # with min IoU 0.3 and above no crop fits such small boxes
+
+
+def test_ssd_crop_leaves_an_image_without_objects():
+    image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
+    out = Augment([SSDCrop()], boxes=True)(1, image=image, boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, int))
+    assert (out["image"] == image).all() and out["boxes"].shape == (0, 4)
+
+
+def test_expand_moves_boxes_along_and_fills_with_grey():
+    image = np.full((20, 30, 3), 255, np.uint8)
+    boxes = np.array([[0, 0, 30, 20]], np.float32)
+    augment = Augment([Expand(max_ratio=3.0, p=1.0)], boxes=True)
+    for seed in range(10):
+        out = augment(seed, image=image, boxes=boxes, labels=np.zeros(1, int))
+        left, top, right, bottom = out["boxes"][0].round().astype(int)
+        assert (right - left, bottom - top) == (30, 20)
+        assert (out["image"][top:bottom, left:right] == 255).all()
+        assert (out["image"] == 127).sum() == 3 * (out["image"][..., 0].size - 600)
+        assert out["image"].shape[0] <= 60 and out["image"].shape[1] <= 90
+
+
+def test_expand_refuses_to_shrink():
+    with pytest.raises(ValueError):
+        Expand(max_ratio=0.5)
