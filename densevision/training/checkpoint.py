@@ -189,12 +189,10 @@ def plain(value: object) -> object:
     """Rebuild nested containers from dict, list, tuple, numbers and strings; tensors stay themselves."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return (
-            type(value)(plain(item) for item in value)
-            if type(value) in (tuple, list)
-            else list(map(plain, value))
-        )
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, list):
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return value

@@ -101,12 +101,13 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         for column in columns:
             _draw_column(axes, column, [row for row in rows if column in row])
-        if len(columns) > 1 or title == "evaluation":
+        if columns and title != "learning rate":
             axes.legend(frameon=False, fontsize=9)
-    grid[0].set_yscale("log")  # the first losses would flatten all others
-    grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    grid[0].yaxis.set_major_formatter("{x:g}")
-    grid[0].yaxis.set_minor_formatter("")
+    if any(row.get("loss", 0) > 0 for row in rows):
+        grid[0].set_yscale("log")  # the first losses would flatten all others
+        grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        grid[0].yaxis.set_major_formatter("{x:g}")
+        grid[0].yaxis.set_minor_formatter("")
     grid[1].set_ylim(bottom=0)
     grid[2].set_xlabel("iteration")
     figure.savefig(path, dpi=110)

@@ -93,7 +93,7 @@ class ProgressHook(Hook):
         self.display.advance(batch_idx + 1)
 
     def _open(self, runner: Runner) -> Display:
-        return runner.on_exit.enter_context(Display())
+        return runner.on_exit.enter_context(Display(Console()))
 
     def _say(self, runner: Runner, line: str, *, bar_shows_it: bool = False) -> None:
         runner.logger.info(line)
@@ -156,8 +156,7 @@ class Clock:
 class Display:
     """A live bar with a line below it on a terminal; elsewhere, and in other processes, nothing is live."""
 
-    def __init__(self):
-        console = Console()
+    def __init__(self, console: Console):
         self.live = console.is_terminal and is_main_process()
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), console=console

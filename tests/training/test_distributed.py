@@ -17,7 +17,12 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 def run(*words: object, folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *map(str, words)], env=environment, cwd=folder, capture_output=True, text=True, timeout=300
+        [sys.executable, *map(str, words)],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -37,7 +42,16 @@ def test_statistics_of_one_process_stay_as_they_are():
 
 @pytest.mark.slow
 def test_two_processes_train_and_measure_what_one_measures(tmp_path):
-    train = ["-m", "densevision.cli.main", "train", CONFIG, "--work-dir", tmp_path / "run", "--launcher", "pytorch"]
+    train = [
+        "-m",
+        "densevision.cli.main",
+        "train",
+        CONFIG,
+        "--work-dir",
+        tmp_path / "run",
+        "--launcher",
+        "pytorch",
+    ]
     # few iterations and a small rate: an accuracy of 1 would hide a wrong metric
     options = ["train_cfg.max_iters=12", "train_cfg.val_interval=6", "optim_wrapper.optimizer.lr=1e-6"]
     output = run(*TORCHRUN, *train, "--cfg-options", *options, folder=tmp_path)

@@ -1,4 +1,5 @@
 """A training of seconds, for the tests."""
+# ruff: noqa: F403, F405
 
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler

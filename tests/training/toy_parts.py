@@ -15,21 +15,22 @@ from densevision.sampler import Draw
 
 
 class Halves(Dataset):
-    """[3, 8, 8] uint8 images; class 1 where the lower half is brighter."""
+    """[3, side, side] uint8 images; class 1 where the lower half is brighter."""
 
     metainfo = dict(classes=("upper", "lower"), palette=[(255, 0, 0), (0, 0, 255)])
 
-    def __init__(self, size: int = 32):
+    def __init__(self, size: int = 32, side: int = 8):
         self.size = size
+        self.side = side
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, key: int | Draw) -> dict:
         index, seed = key if isinstance(key, Draw) else (key, 0)
-        image = np.random.default_rng([index, seed]).integers(0, 100, (3, 8, 8))
-        label = index % 2
-        image[:, 4 * label : 4 * label + 4] += 100
+        image = np.random.default_rng([index, seed]).integers(0, 100, (3, self.side, self.side))
+        label, half = index % 2, self.side // 2
+        image[:, half * label : half * label + half] += 100
         sample = BaseDataElement(metainfo=dict(label=label, index=index))
         return dict(inputs=torch.from_numpy(image.astype(np.uint8)), data_samples=sample)
 
@@ -39,7 +40,8 @@ class ToyModel(BaseModel):
 
     def __init__(self, num_classes: int | None = None, nan_at: tuple = ()):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+        convolution = nn.Conv2d(3, 4, 3, 2, 1)
+        self.features = nn.Sequential(convolution, nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
         self.classify = nn.Linear(64, num_classes)
         self.nan_at = nan_at
         self.calls = 0
@@ -73,7 +75,7 @@ class Accuracy(BaseMetric):
 
 
 class SignalSelf(Hook):
-    """Send this process, or its group, signal ``number`` in iteration ``at`` or in the evaluation after it."""
+    """Send this process or its group signal ``number`` in iteration ``at``, or in the evaluation after it."""
 
     def __init__(self, at: int = 0, number: int = 2, when: str = "training", group: bool = False):
         self.at, self.number, self.when, self.group = at, number, when, group

@@ -1,0 +1,78 @@
+import io
+import re
+
+from rich.console import Console
+
+from densevision.training.progress import (
+    Clock,
+    Display,
+    ProgressHook,
+    format_metrics,
+    format_scalars,
+    headline,
+)
+from tests.training.toy_runs import train
+
+
+def test_losses_come_first_then_the_rate():
+    scalars = {"lr": 0.0123, "grad_norm": 4.5678, "loss_cls": 0.25, "loss": 1.5, "loss_box": 1.25}
+    assert format_scalars(scalars) == "loss 1.500  box 1.250  cls 0.250  lr 0.012  grad_norm 4.57"
+
+
+def test_metrics_of_single_classes_are_left_out():
+    metrics = {"seg/mIoU": 0.5, "seg/IoU_road": 0.9, "seg/aAcc": 0.8}
+    assert headline(metrics) == ["seg/mIoU", "seg/aAcc"]
+    assert format_metrics(metrics) == "seg/mIoU 0.500  seg/aAcc 0.800"
+    assert format_metrics({}) == "no metric"
+
+
+def test_the_clock_divides_images_by_waiting_and_training(monkeypatch):
+    now = iter(
+        [10.0, 11.0, 20.0, 22.0]
+    )  # a step from 10 to 11 after 1 s of waiting, one from 20 to 22 after none
+    monkeypatch.setattr("densevision.training.progress.time.perf_counter", lambda: next(now))
+    clock = Clock()
+    for waited in (1.0, 0.0):
+        clock.step_began(waited)
+        clock.step_done(8)
+    assert (clock.rate(), clock.data_share(), clock.seconds_per_step()) == (4.0, 0.25, 2.0)
+
+
+def test_time_left_counts_iterations_and_evaluations(tmp_path):
+    runner = train(tmp_path, "train_cfg.max_iters=10", "train_cfg.val_interval=4")
+    hook = ProgressHook()
+    hook.clock.seconds_per_step = lambda: 2.0
+    hook.clock.evaluation_seconds = 100.0
+    # after 5 of 10: 5 iterations, and the evaluations at 8 and 10
+    assert hook._seconds_left(runner, 5) == 5 * 2 + 2 * 100
+
+
+def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
+    train(tmp_path, "train_cfg.max_iters=30")
+    lines = capsys.readouterr().out.splitlines()
+    report = r"loss \d\.\d{3}  cls \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
+    assert [
+        bool(re.fullmatch(rf"iter {n}/30  {report}", line)) for n, line in ((20, lines[1]), (30, lines[3]))
+    ]
+    assert [line for line in lines if "evaluation" in line] == [
+        f"iter {n}/30  evaluation: toy/accuracy 1.000" for n in (10, 20, 30)
+    ]
+    assert len(lines) == 5
+
+
+def test_a_terminal_gets_a_bar_with_its_notes():
+    screen = io.StringIO()
+    display = Display(Console(file=screen, force_terminal=True, width=100))
+    with display:
+        display.start("train", 40)
+        display.advance(10, "eta 0:30  loss 1.000", "at 10: toy/accuracy 0.500")
+        display.print("iter 10/40  evaluation")
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    for part in (
+        "train ━",
+        "10/40",
+        "eta 0:30  loss 1.000",
+        "at 10: toy/accuracy 0.500",
+        "iter 10/40  evaluation",
+    ):
+        assert part in text
