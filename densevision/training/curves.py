@@ -92,7 +92,8 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
         "evaluation": headline(name for name in names if "/" in name),
         "learning rate": ["lr"],
     }
-    figure = Figure(figsize=(9, 8), layout="constrained")
+    figure = Figure(figsize=(9, 8))
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.06, top=0.96, hspace=0.16)
     FigureCanvasAgg(figure)
     grid = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
     for axes, (title, columns) in zip(grid, panels.items(), strict=True):
@@ -107,7 +108,7 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
         grid[0].set_yscale("log")  # the first losses would flatten all others
         grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         grid[0].yaxis.set_major_formatter("{x:g}")
-        grid[0].yaxis.set_minor_formatter("")
+        grid[0].minorticks_off()
     grid[1].set_ylim(bottom=0)
     grid[2].set_xlabel("iteration")
     figure.savefig(path, dpi=110)
