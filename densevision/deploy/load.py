@@ -1,0 +1,75 @@
+"""Load what training wrote, ready to predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+
+from densevision.deploy.backends import TorchBackend
+from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
+from densevision.detection.model import SSDLite
+from densevision.errors import UserError
+from densevision.registry import MODELS
+from densevision.segmentation.model import Segmentor
+from densevision.training.config import load_config
+from densevision.training.runner import config_errors, read_checkpoint
+
+Predictor = DetectionPredictor | SegmentationPredictor
+
+
+def load_predictor(
+    config_path: str | Path, checkpoint_path: str | Path, score_threshold: float = 0.3
+) -> Predictor:
+    """Build the model of a config with the weights of a checkpoint.
+
+    Args:
+        score_threshold: lowest score of a detection, in 0..1; segmenters have no use for it.
+    Raises:
+        UserError: config or checkpoint are missing or damaged, or do not belong together.
+    """
+    checkpoint = read_checkpoint(checkpoint_path)
+    info = checkpoint.get("meta", {}).get("dataset_meta") or {}
+    if not info.get("classes"):
+        raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
+    model = build_model(load_config(config_path), len(info["classes"]))
+    load_weights(model, checkpoint["state_dict"], checkpoint_path)
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    if isinstance(model, SSDLite):
+        backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
+        thresholds = Thresholds(score_threshold, model.rules.iou_threshold, model.rules.max_detections)
+        return DetectionPredictor(backend, info["classes"], thresholds)
+    backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
+    return SegmentationPredictor(backend, info["classes"], info["palette"])
+
+
+def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:
+    """Build a config's model, with ``num_classes`` classes where the config leaves it open.
+
+    Raises:
+        UserError: the config has no model, or one that can't be built.
+    """
+    if "model" not in config:
+        raise UserError(f"{config.filename} has no model")
+    settings = config.model.to_dict()
+    if settings.get("num_classes") is None:
+        settings["num_classes"] = num_classes
+    with config_errors():
+        return MODELS.build(settings)
+
+
+def load_weights(model: BaseModel, weights: dict[str, torch.Tensor], origin: str | Path) -> None:
+    """Load a state dict that must fit exactly.
+
+    Raises:
+        UserError: it belongs to another model; names the first three tensors that do not fit.
+    """
+    wanted = model.state_dict()
+    wrong = [key for key in wanted if key not in weights or weights[key].shape != wanted[key].shape]
+    wrong += [key for key in weights if key not in wanted]
+    if wrong:
+        names = ", ".join(wrong[:3])
+        raise UserError(f"{origin} belongs to another model: {len(wrong)} tensors do not fit, first {names}")
+    model.load_state_dict(weights)

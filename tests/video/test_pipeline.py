@@ -1,0 +1,97 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from densevision.video import Frame, run_pipeline
+
+
+def frames(count: int, pause: float = 0.0):
+    for number in range(count):
+        time.sleep(pause)
+        yield Frame(number, "", np.full((2, 2, 3), number, np.uint8))
+
+
+def brighter(image, result):
+    return image + 1
+
+
+def same(image, result):
+    return image
+
+
+def collect(written: list):
+    return lambda frame, result, picture: written.append((frame.number, result, int(picture[0, 0, 0])))
+
+
+def test_every_frame_passes_all_stages_in_order():
+    written = []
+    report = run_pipeline(frames(40), lambda image: int(image[0, 0, 0]) * 2, brighter, collect(written), bool)
+    assert written == [(n, 2 * n, n + 1) for n in range(40)]
+    assert report.frames == 40 and not report.interrupted
+
+
+def test_stages_overlap():
+    def slow(value):
+        time.sleep(0.02)
+        return value
+
+    report = run_pipeline(
+        frames(20, pause=0.02), slow, same, lambda *parts: slow(None), bool
+    )
+    busy = report.busy
+    assert min(busy["reading"], busy["model"], busy["writing"]) >= 0.4 > busy["drawing"]
+    assert report.seconds < 0.8 * sum(busy.values())
+
+
+@pytest.mark.parametrize("stage", ["read", "predict", "draw", "write"])
+def test_a_fault_of_any_stage_comes_out_and_no_thread_stays(stage):
+    def fail_at(name, value=None):
+        if name == stage:
+            raise ValueError(f"{name} failed")
+        return value
+
+    def source():
+        yield from frames(30)
+        fail_at("read")
+        yield from frames(1000)
+
+    with pytest.raises(ValueError, match=f"{stage} failed"):
+        run_pipeline(
+            source(),
+            lambda image: fail_at("predict"),
+            lambda image, result: fail_at("draw", image),
+            lambda *parts: fail_at("write"),
+            bool,
+        )
+    assert threading.active_count() == 1
+
+
+def test_ctrl_c_keeps_what_was_predicted():
+    written = []
+
+    def predict(image):
+        if image[0, 0, 0] == 12:
+            raise KeyboardInterrupt
+        return None
+
+    report = run_pipeline(frames(200), predict, same, collect(written), bool)
+    assert report.interrupted and [number for number, *_ in written] == list(range(12))
+    assert threading.active_count() == 1
+
+
+def test_watch_can_end_the_run():
+    report = run_pipeline(
+        frames(200), lambda image: None, same, lambda *parts: None, lambda n: n < 5
+    )
+    assert report.frames == 5 and not report.interrupted
+
+
+def test_the_line_splits_the_time():
+    report = run_pipeline(frames(3), lambda image: None, same, lambda *parts: None, bool)
+    report.seconds, report.busy = 1.5, dict(reading=0.003, model=0.3, drawing=0.006, writing=0.009)
+    assert report.line() == (
+        "3 frames in 1.5 s, 2.0 frames a second; "
+        "per frame: reading 1.0 ms, model 100.0 ms, drawing 2.0 ms, writing 3.0 ms"
+    )
