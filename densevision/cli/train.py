@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns 128 + the signal's number when one ended it."""
+    from mmengine.dist import is_main_process
+
     from densevision.training.runner import build_runner, load_config, use_amp
     from densevision.training.stop import TrainingStopped
 
@@ -41,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         build_runner(config).train()
     except TrainingStopped as stopped:
-        print(f"{stopped}; the same command with --resume goes on from there", file=sys.stderr)
+        if is_main_process():
+            print(f"{stopped}; the same command with --resume goes on from there", file=sys.stderr)
         return 128 + stopped.signal_number
-    print(f"trained; checkpoints and curves are in {config.work_dir}")
+    if is_main_process():
+        print(f"trained; checkpoints and curves are in {config.work_dir}")
     return 0

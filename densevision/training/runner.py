@@ -233,6 +233,8 @@ def _tensorboard() -> dict:
 
 
 def _start_processes(config: Config) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # what mmengine would set, with a warning
     config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
     if not torch.cuda.is_available():
         config.model_wrapper_cfg.device_ids = None
