@@ -161,7 +161,7 @@ class Display:
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), console=console
         )
-        self._task = self._bar.add_task("")
+        self._task = self._bar.add_task("", total=None)
         self._note, self._evaluation = Text(), Text(style="green")
         self._screen = Live(
             Group(self._bar, self._note, self._evaluation), console=console, refresh_per_second=4
@@ -176,8 +176,8 @@ class Display:
         if self.live:
             self._screen.stop()
 
-    def start(self, what: str, total: int, done: int = 0) -> None:
-        """Begin a bar of ``total`` steps."""
+    def start(self, what: str, total: int | None, done: int = 0) -> None:
+        """Begin a bar of ``total`` steps, None if nobody knows."""
         self._bar.reset(self._task, description=what, total=total, completed=done)
 
     def advance(self, done: int, note: str | None = None, evaluation: str | None = None) -> None:

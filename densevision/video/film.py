@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from rich.console import Console
 
 from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
 from densevision.errors import UserError
@@ -120,7 +121,7 @@ def film(
         _write_json(json_path, {})  # a name that can't be written shows before the work
     sink = open_sink(output, source, where) if output is not None else None
     made = Film(predictor, sink, source.rate)
-    with _finished(sink) as place, Display() as display:
+    with _finished(sink) as place, Display(Console()) as display:
         progress = _Progress(display, source, made, window)
         report = run_pipeline(source.frames, predictor, made.draw, made.write, progress.watch)
     if json_path is not None:

@@ -1,0 +1,152 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from densevision.cli.main import main
+from densevision.deploy.load import build_model
+from densevision.images import read_image, write_image
+from densevision.training.config import load_config
+from densevision.video import open_source
+
+DETECTOR = """
+from densevision.detection.model import SSDLite
+model = dict(
+    type=SSDLite, backbone=dict(name="mobilenet_v3_small", width=0.35), num_classes=None, input_size=(96, 96)
+)
+"""
+SEGMENTER = """
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+model = dict(
+    type=Segmentor, backbone=dict(name="mobilenet_v3_small", width=0.35, output_stride=16),
+    head=dict(type=LRASPPHead, filters=16), num_classes=None,
+)
+"""
+
+
+def save_model(folder, text: str) -> list[str]:
+    """Write a config and a checkpoint with random weights; returns the two arguments of the command."""
+    (folder / "config.py").write_text(text)
+    torch.manual_seed(0)
+    model = build_model(load_config(folder / "config.py"), 2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))  # a fresh model scores everything the same
+    info = dict(classes=["car", "bus"], palette=[[255, 0, 0], [0, 0, 255]])
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=info)), folder / "model.pth")
+    return [str(folder / "config.py"), str(folder / "model.pth")]
+
+
+def write_video(path, frames: int):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 15.0, (128, 96))
+    rng = np.random.default_rng(0)
+    for _ in range(frames):
+        writer.write(rng.integers(0, 256, (96, 128, 3), np.uint8))
+    writer.release()
+    return str(path)
+
+
+def test_detections_of_a_video(tmp_path, capsys):
+    video = write_video(tmp_path / "in.mp4", 5)
+    out, found = tmp_path / "out.mp4", tmp_path / "found.json"
+    command = ["demo", *save_model(tmp_path, DETECTOR), "--input", video, "--score-threshold", "0.02"]
+    assert main([*command, "--output", str(out), "--json", str(found)]) == 0
+    made = open_source(str(out))
+    assert (made.size, made.rate, len(list(made.frames))) == ((96, 128), 15.0, 5)
+    record = json.loads(found.read_text())
+    assert (record["size"], record["rate"], record["classes"]) == ([96, 128], 15.0, ["car", "bus"])
+    assert [(frame["frame"], frame["time"]) for frame in record["frames"]][:2] == [(0, 0.0), (1, 0.0667)]
+    seen = [detection for frame in record["frames"] for detection in frame["detections"]]
+    assert seen
+    for detection in seen:
+        x0, y0, x1, y1 = detection["box"]
+        assert detection["class"] in ("car", "bus") and 0.02 < detection["score"] <= 1
+        assert 0 <= x0 <= x1 <= 128 and 0 <= y0 <= y1 <= 96
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("5 frames in ") and "reading" in last and "writing" in last
+
+
+def test_shares_and_blended_picture_of_an_image(tmp_path):
+    write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
+    command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png")]
+    found = tmp_path / "found.json"
+    assert main([*command, "--output", str(tmp_path / "out.png"), "--json", str(found)]) == 0
+    (frame,) = json.loads(found.read_text())["frames"]
+    assert frame["file"] == "in.png" and sum(frame["shares"].values()) == pytest.approx(1, abs=1e-5)
+    picture = read_image(tmp_path / "out.png")
+    # half grey, half red or blue, where no legend lies
+    assert {tuple(color) for color in picture[:20].reshape(-1, 3).tolist()} <= {(192, 64, 64), (64, 64, 192)}
+
+
+def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
+    for name in ("a.jpg", "c.jpg"):
+        write_image(tmp_path / "in" / name, np.full((60, 80, 3), 128, np.uint8))
+    (tmp_path / "in/b.jpg").write_bytes(b"damaged")
+    command = ["demo", *save_model(tmp_path, DETECTOR), "--input", str(tmp_path / "in")]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg"]
+    assert "b.jpg" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--input", "absent.mp4", "--output", "out.mp4"], "absent.mp4: no such file"),
+        (["--input", "in.mp4", "--output", "out.gif"], "can't write .gif"),
+        (["--input", "in.mp4"], "give --output, --json or --show"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "--score-threshold 2.0"),
+        (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't write"),
+        (["--input", "in.mp4", "--show"], "there is no display"),
+    ],
+)
+def test_faults_of_the_user_are_one_line(tmp_path, capsys, monkeypatch, words, message):
+    model = save_model(tmp_path, DETECTOR)
+    write_video(tmp_path / "in.mp4", 2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    before = sorted(tmp_path.iterdir())
+    assert main(["demo", *model, *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_fault_in_the_middle_leaves_no_output(tmp_path, monkeypatch):
+    from densevision.video import film
+
+    def fail(*parts):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(film, "draw_boxes", fail)
+    command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        main([*command, "--output", str(tmp_path / "made/out.mp4")])
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_playable_video(tmp_path):
+    video, out = write_video(tmp_path / "in.mp4", 3000), tmp_path / "made/out.mp4"
+    command = [sys.executable, "-m", "densevision.cli.main", "demo", *save_model(tmp_path, DETECTOR)]
+    process = subprocess.Popen(
+        [*command, "--input", video, "--output", str(out)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    unfinished = out.with_name(".out.part.mp4")
+    deadline = time.monotonic() + 60
+    while not (unfinished.exists() and unfinished.stat().st_size > 100_000) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "stopped by Ctrl-C" in said
+    assert 0 < len(list(open_source(str(out)).frames)) < 3000
