@@ -1,0 +1,47 @@
+"""SSDLite on V3-Small, halved tail, 192x320: the rendered driving scenes of the quickstart, 5 classes.
+
+Published: none. Ours: what ``make demo`` prints.
+
+    make demo
+"""
+
+from albumentations import ColorJitter, HorizontalFlip
+from mmengine.config import read_base
+from mmengine.optim import CosineAnnealingLR, LinearLR
+from torch.optim import SGD
+
+from densevision.detection.model import SSDLite
+from densevision.detection.transforms import SSDCrop
+
+with read_base():
+    from .._base_.coco import *
+    from .._base_.runtime import *
+
+_scenes = dict(data_root="scenes", input_size=(192, 320))
+_train = dict(_scenes, ann_file="annotations/instances_train.json", image_dir="leftImg8bit/train")
+_val = dict(_scenes, ann_file="annotations/instances_val.json", image_dir="leftImg8bit/val")
+_transforms = [
+    dict(type=SSDCrop, p=0.5),
+    dict(type=HorizontalFlip, p=0.5),
+    dict(type=ColorJitter, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, p=0.3),
+]
+train_dataloader.dataset.update(_train, transforms=_transforms)
+val_dataloader.dataset.update(_val)
+test_dataloader.dataset.update(_val)
+train_dataloader.update(batch_size=16, num_workers=1)
+val_dataloader.update(num_workers=1)
+
+model = dict(
+    type=SSDLite,
+    backbone=dict(name="mobilenet_v3_small", reduced_tail="detection"),
+    num_classes=None,
+    input_size=(192, 320),
+    bn_momentum=0.1,
+)
+train_cfg.update(max_iters=200, val_interval=200)
+optim_wrapper.update(optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=1e-4))
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.1, end=30),
+    dict(type=CosineAnnealingLR, begin=30),
+]
+default_hooks.checkpoint.update(save_best="coco/AP50")

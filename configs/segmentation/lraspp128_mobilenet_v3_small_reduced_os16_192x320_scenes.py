@@ -1,0 +1,46 @@
+"""LR-ASPP on V3-Small, halved tail (RF2), output stride 16: the rendered driving scenes of the quickstart.
+
+Published: none. Ours: what ``make demo`` prints. Trained on crops of 192x320, evaluated on whole 360x640 frames.
+
+    make demo
+"""
+
+from albumentations import ColorJitter, HorizontalFlip, RandomCrop
+from mmengine.config import read_base
+from mmengine.optim import LinearLR, PolyLR
+from torch.optim import AdamW
+
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+
+with read_base():
+    from .._base_.cityscapes import *
+    from .._base_.runtime import *
+
+_classes = "road,sidewalk,building,pole,traffic light,traffic sign,vegetation,terrain,sky,person,car,bus"
+_scenes = dict(data_root="scenes", classes=_classes.split(","))
+_transforms = [
+    dict(type=RandomCrop, height=192, width=320),
+    dict(type=HorizontalFlip, p=0.5),
+    dict(type=ColorJitter, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, p=0.3),
+]
+train_dataloader.dataset.update(_scenes, transforms=_transforms)
+val_dataloader.dataset.update(_scenes)
+test_dataloader.dataset.update(_scenes)
+train_dataloader.update(batch_size=16, num_workers=1)
+val_dataloader.update(batch_size=4, num_workers=1)
+
+model = dict(
+    type=Segmentor,
+    backbone=dict(name="mobilenet_v3_small", output_stride=16, reduced_tail="segmentation"),
+    head=dict(type=LRASPPHead, filters=128),
+    num_classes=None,
+    bn_momentum=0.1,
+)
+train_cfg.update(max_iters=150, val_interval=150)
+optim_wrapper.update(optimizer=dict(type=AdamW, lr=4e-3, weight_decay=0.02))
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.05, end=20),
+    dict(type=PolyLR, power=0.9, begin=20, eta_min=1e-5),
+]
+default_hooks.checkpoint.update(save_best="seg/mIoU")

@@ -1,0 +1,94 @@
+"""Time our training step against torchvision's own models, alternating in one process.
+
+    python tools/benchmarks/train_step.py [--rounds 5] [--threads N]
+
+LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
+image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import InstanceData, PixelData
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from densevision.detection.model import SSDLite
+from densevision.samples import DetSample, SegSample
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+
+
+def detection_pair():
+    images = [torch.randint(0, 256, (3, 320, 320), dtype=torch.uint8) for _ in range(16)]
+    corner = torch.rand(16, 8, 2) * 200
+    boxes = torch.cat([corner, corner + 20 + torch.rand(16, 8, 2) * 100], dim=-1)
+    labels = torch.randint(0, 80, (16, 8))
+    ours = SSDLite(dict(name="mobilenet_v3_large", reduced_tail="detection"), num_classes=80)
+    samples = []
+    for box, label in zip(boxes, labels, strict=True):
+        sample = DetSample(metainfo=dict(ori_size=(320, 320), input_size=(320, 320)))
+        sample.gt = InstanceData(boxes=box, labels=label)
+        samples.append(sample)
+    theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=81).train()
+    targets = [dict(boxes=box, labels=label + 1) for box, label in zip(boxes, labels, strict=True)]
+    floats = [image / 255 for image in images]
+    return (
+        stepper(ours, lambda: sum(ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)),
+                                       mode="loss").values())),
+        stepper(theirs, lambda: sum(theirs(floats, targets).values())),
+    )
+
+
+def segmentation_pair():
+    images = [torch.randint(0, 256, (3, 360, 480), dtype=torch.uint8) for _ in range(8)]
+    labels = torch.randint(0, 11, (8, 1, 360, 480), dtype=torch.uint8)
+    samples = [SegSample(metainfo=dict(ori_size=(360, 480), input_size=(360, 480))) for _ in images]
+    for sample, label in zip(samples, labels, strict=True):
+        sample.gt = PixelData(labels=label)
+    backbone = dict(name="mobilenet_v3_large", output_stride=16, reduced_tail="segmentation")
+    ours = Segmentor(backbone, dict(type=LRASPPHead), num_classes=11)
+    theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=11).train()
+    floats, target = torch.stack(images) / 255, labels[:, 0].long()
+    return (
+        stepper(ours, lambda: sum(ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)),
+                                       mode="loss").values())),
+        stepper(theirs, lambda: F.cross_entropy(theirs(floats)["out"], target)),
+    )
+
+
+def stepper(model, loss):
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def step():
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        return time.perf_counter() - start
+
+    return step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    for name, pair in (("LR-ASPP V3-Large", segmentation_pair()), ("SSDLite V3-Large", detection_pair())):
+        for step in pair:
+            step()
+        times = [[step() for step in pair] for _ in range(arguments.rounds)]
+        ratios = [theirs / ours for ours, theirs in times]
+        ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
+        print(f"{name}: ours {ours:.2f} s, torchvision {theirs:.2f} s, {arguments.threads} threads; torchvision / ours "
+              f"median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
