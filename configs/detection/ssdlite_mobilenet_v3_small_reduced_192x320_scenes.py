@@ -38,7 +38,7 @@ model = dict(
     input_size=(192, 320),
     bn_momentum=0.1,
 )
-train_cfg.update(max_iters=200, val_interval=200)
+train_cfg.update(max_iters=160, val_interval=160)
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.1, end=30),

@@ -37,7 +37,7 @@ model = dict(
     num_classes=None,
     bn_momentum=0.1,
 )
-train_cfg.update(max_iters=150, val_interval=150)
+train_cfg.update(max_iters=100, val_interval=100)
 optim_wrapper.update(optimizer=dict(type=AdamW, lr=4e-3, weight_decay=0.02))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=20),

@@ -40,7 +40,8 @@ class Conv2d(nn.Conv2d):
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom
-        for size, kernel, stride, dilation in zip(x.shape[:1:-1], self.kernel_size, self.stride, self.dilation):
+        widths = (x.shape[:1:-1], self.kernel_size, self.stride, self.dilation)
+        for size, kernel, stride, dilation in zip(*widths, strict=True):
             total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
             pads += [total // 2, total - total // 2]
         return F.pad(x, pads) if any(pads) else x

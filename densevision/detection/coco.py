@@ -81,8 +81,8 @@ class CocoDataset(DrawDataset):
             raise UserError(f"{self.metainfo['ann_file']}: the list of images is empty")
         missing = [name for name in self.file_names if not (self.image_dir / name).is_file()]
         if missing:
-            raise UserError(f"{len(missing)} of {len(self.file_names)} images of {self.metainfo['ann_file']} are not in "
-                            f"{self.image_dir}, the first is {missing[0]}; check image_dir in the config")
+            raise UserError(f"{len(missing)} of {len(self.file_names)} images of {self.metainfo['ann_file']} are not "
+                            f"in {self.image_dir}, the first is {missing[0]}; check image_dir in the config")
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, *input_size] uint8 and a ``DetSample`` with boxes in input pixels."""
@@ -94,7 +94,8 @@ class CocoDataset(DrawDataset):
         data_sample = DetSample(metainfo=dict(
             img_id=int(self.image_ids[index]), img_path=str(path), ori_size=image.shape[:2], input_size=self.input_size
         ))
-        data_sample.gt = InstanceData(boxes=torch.from_numpy(sample["boxes"]), labels=torch.from_numpy(sample["labels"]))
+        boxes, labels = (torch.from_numpy(sample[field]) for field in ("boxes", "labels"))
+        data_sample.gt = InstanceData(boxes=boxes, labels=labels)
         pixels = np.ascontiguousarray(sample["image"].transpose(2, 0, 1))
         return dict(inputs=torch.from_numpy(pixels), data_samples=data_sample)
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_result_files_hold_the_data_sets_own_ids(coco_root, tmp_path):
     assert rows[0] == dict(image_id=4, category_id=30, bbox=[10, 5, 40, 20], score=pytest.approx(0.9))
     assert {row["category_id"] for row in rows} == {2, 30} and {row["image_id"] for row in rows} == {4, 9}
     files = metric.write_report(tmp_path)
-    assert "class" in open(files["ap_table"]).read() and files["detections"].endswith("detections.json")
+    assert "class" in Path(files["ap_table"]).read_text() and files["detections"].endswith("detections.json")
 
 
 def test_missing_area_and_iscrowd_are_filled_in(coco_root):
