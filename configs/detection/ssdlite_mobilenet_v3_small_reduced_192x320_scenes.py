@@ -28,7 +28,7 @@ _transforms = [
 train_dataloader.dataset.update(_train, transforms=_transforms)
 val_dataloader.dataset.update(_val)
 test_dataloader.dataset.update(_val)
-train_dataloader.update(batch_size=16, num_workers=1)
+train_dataloader.update(batch_size=8, num_workers=1)
 val_dataloader.update(num_workers=1)
 
 model = dict(
@@ -36,10 +36,11 @@ model = dict(
     backbone=dict(name="mobilenet_v3_small", reduced_tail="detection"),
     num_classes=None,
     input_size=(192, 320),
+    anchors=dict(scales=(0.2, 0.35, 0.5, 0.65, 0.8, 0.95), lowest=0.12),
     bn_momentum=0.1,
 )
-train_cfg.update(max_iters=160, val_interval=160)
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=1e-4))
+train_cfg.update(max_iters=320, val_interval=320)
+optim_wrapper.update(optimizer=dict(type=SGD, lr=0.05, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.1, end=30),
     dict(type=CosineAnnealingLR, begin=30),

@@ -27,7 +27,7 @@ _transforms = [
 train_dataloader.dataset.update(_scenes, transforms=_transforms)
 val_dataloader.dataset.update(_scenes)
 test_dataloader.dataset.update(_scenes)
-train_dataloader.update(batch_size=16, num_workers=1)
+train_dataloader.update(batch_size=8, num_workers=1)
 val_dataloader.update(batch_size=4, num_workers=1)
 
 model = dict(
@@ -37,7 +37,7 @@ model = dict(
     num_classes=None,
     bn_momentum=0.1,
 )
-train_cfg.update(max_iters=100, val_interval=100)
+train_cfg.update(max_iters=200, val_interval=200)
 optim_wrapper.update(optimizer=dict(type=AdamW, lr=4e-3, weight_decay=0.02))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=20),
