@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseModel
 
 from densevision.deploy.backends import TorchBackend
 from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
@@ -15,7 +14,7 @@ from densevision.errors import UserError
 from densevision.registry import MODELS
 from densevision.segmentation.model import Segmentor
 from densevision.training.config import load_config
-from densevision.training.runner import config_errors, read_checkpoint
+from densevision.training.runner import check_weights, config_errors, read_checkpoint
 
 Predictor = DetectionPredictor | SegmentationPredictor
 
@@ -35,7 +34,8 @@ def load_predictor(
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(load_config(config_path), len(info["classes"]))
-    load_weights(model, checkpoint["state_dict"], checkpoint_path)
+    check_weights(model, checkpoint["state_dict"], checkpoint_path)
+    model.load_state_dict(checkpoint["state_dict"])
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     if isinstance(model, SSDLite):
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
@@ -58,18 +58,3 @@ def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:
         settings["num_classes"] = num_classes
     with config_errors():
         return MODELS.build(settings)
-
-
-def load_weights(model: BaseModel, weights: dict[str, torch.Tensor], origin: str | Path) -> None:
-    """Load a state dict that must fit exactly.
-
-    Raises:
-        UserError: it belongs to another model; names the first three tensors that do not fit.
-    """
-    wanted = model.state_dict()
-    wrong = [key for key in wanted if key not in weights or weights[key].shape != wanted[key].shape]
-    wrong += [key for key in weights if key not in wanted]
-    if wrong:
-        names = ", ".join(wrong[:3])
-        raise UserError(f"{origin} belongs to another model: {len(wrong)} tensors do not fit, first {names}")
-    model.load_state_dict(weights)

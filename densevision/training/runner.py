@@ -118,9 +118,7 @@ class DenseRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        misfit = _misfit(model.state_dict(), checkpoint["state_dict"])
-        if misfit:
-            raise UserError(f"{filename} belongs to another model than the config's: {misfit}")
+        check_weights(model, checkpoint["state_dict"], filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True
@@ -244,14 +242,24 @@ def _start_processes(config: Config) -> None:
             torch.distributed.init_process_group("gloo")
 
 
-def _misfit(wanted: dict, found: dict) -> str:
-    """Say in one line how two state dicts differ; empty if they fit."""
-    differing = [
-        f"{name} is {list(found[name].shape)} there and {list(tensor.shape)} here"
+def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], origin: str | Path) -> None:
+    """Check that a state dict fits a model exactly.
+
+    Raises:
+        UserError: it belongs to another model; names the first three tensors that do not fit.
+    """
+    wanted = model.state_dict()
+    misfits = [
+        f"{name} ({_shape(weights[name])} there and {_shape(tensor)} here)"
         for name, tensor in wanted.items()
-        if name in found and found[name].shape != tensor.shape
+        if name in weights and weights[name].shape != tensor.shape
     ]
-    differing += [f"{name} is missing" for name in wanted if name not in found]
-    differing += [f"{name} is unknown here" for name in found if name not in wanted]
-    more = f" and {len(differing) - 2} more" if len(differing) > 2 else ""
-    return "; ".join(differing[:2]) + more
+    misfits += [f"{name} (missing there)" for name in wanted if name not in weights]
+    misfits += [f"{name} (unknown here)" for name in weights if name not in wanted]
+    if misfits:
+        names = ", ".join(misfits[:3])
+        raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
