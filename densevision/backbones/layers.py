@@ -58,7 +58,8 @@ class ConvNormAct(nn.Sequential):
             nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
         ]
         if act is not None:
-            layers.append(ACTIVATIONS[act](inplace=True))
+            # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
+            layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
         super().__init__(*layers)
 
 

@@ -27,6 +27,7 @@ import densevision
 from densevision.errors import UserError
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
+from densevision.training.process import tune_process
 from densevision.training.progress import quiet
 from densevision.training.stop import StopRequest, protect_worker
 
@@ -142,6 +143,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     """
     config = copy.deepcopy(config)
     if training:
+        tune_process()
         _fill_schedules(config)
     else:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):

@@ -12,6 +12,21 @@ def test_focal_loss_of_one_anchor():
     assert loss.item() == pytest.approx(0.25 * math.log(2))
 
 
+@pytest.mark.reference
+def test_focal_loss_and_its_gradient_equal_torchvision():
+    from torchvision.ops import sigmoid_focal_loss
+
+    generator = torch.Generator().manual_seed(0)
+    logits = (5 * torch.randn(2, 50, 4, generator=generator)).requires_grad_()
+    columns = torch.randint(0, 4, (2, 50), generator=generator)
+    one_hot = torch.nn.functional.one_hot(columns, 4).float()
+    wanted = sigmoid_focal_loss(logits, one_hot, 0.6, 1.5, reduction="sum")
+    found = FocalLoss(alpha=0.6, gamma=1.5)(logits, columns)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (found, wanted)]
+    assert torch.allclose(*gradients, atol=1e-5)
+
+
 def test_focal_scores_are_sigmoids_without_the_background_column():
     assert FocalLoss().scores(torch.tensor([9.0, 0.0, math.log(3)])).tolist() == pytest.approx([0.5, 0.75])
 
