@@ -51,7 +51,7 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
 def scale_spec(
     spec: BackboneSpec, *, width: float = 1.0, reduced_tail: ReducedTail | None = None, keep_last: bool = False
 ) -> BackboneSpec:
-    """Widen a table, then halve its tail: what lies between C4 and C5.
+    """Halve a table's tail, what lies between C4 and C5, and widen the table.
 
     Args:
         spec: the table at width 1.0.
@@ -68,12 +68,10 @@ def scale_spec(
         raise ValueError(f"width is {width}; it must be positive")
     if reduced_tail not in (None, "detection", "segmentation"):
         raise ValueError(f'reduced_tail is {reduced_tail!r}; it is None, "detection" or "segmentation"')
-    last = spec.last
-    spec = _widen(spec, width)
-    if keep_last and width < 1:
-        spec = replace(spec, last=last)
-    halve_c4_expansion = reduced_tail == "segmentation" and spec.rf2_expansion
-    return _halve_tail(spec, halve_c4_expansion=halve_c4_expansion) if reduced_tail else spec
+    if reduced_tail:
+        spec = _halve_tail(spec, halve_c4_expansion=reduced_tail == "segmentation" and spec.rf2_expansion)
+    widened = _widen(spec, width)
+    return replace(widened, last=spec.last) if keep_last and width < 1 else widened
 
 
 def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
