@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from densevision.backbones.layers import ConvNormAct, InvertedResidual, Padding
 from densevision.backbones.spec import BackboneSpec, ReducedTail, place_hswish, scale_spec
-from densevision.backbones.tables import BACKBONES
+from densevision.backbones.tables import find_spec
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Tap:
 
 
 class Backbone(nn.Module):
-    """A MobileNetV3 without its classifier.
+    """A table as a network, without its classifier.
 
     Args:
         spec: the scaled table.
@@ -31,7 +30,8 @@ class Backbone(nn.Module):
         padding: "symmetric", or "same" for TensorFlow's weights.
     Attributes:
         taps: "c3" (depthwise output of the last stride-8 block), "c4" (expansion of the first tail block) and
-            "c5" (last 1x1 convolution).
+            "c5" (last 1x1 convolution). Without expansions (MobileNetV1) "c4" is the last stride-16 output;
+            without a last convolution "c5" is the last block's output.
     Source: paper Tables 1 and 2, sections 6.3 and 6.4.
     """
 
@@ -47,7 +47,7 @@ class Backbone(nn.Module):
         taps = {}
         channels, reached, dilation = spec.stem, 2, 1
         for index, block in enumerate(spec.blocks):
-            if index == spec.c4:
+            if index == spec.c4 and not spec.c4_output:
                 taps["c4"] = Tap(block.expand, reached)
             keep_stride = reached * block.stride <= output_stride
             stride = block.stride if keep_stride else 1
@@ -59,8 +59,10 @@ class Backbone(nn.Module):
             channels, reached = block.out, reached * stride
             if index == spec.c3:
                 taps["c3"] = Tap(block.expand, reached)
-        self.last = ConvNormAct(channels, spec.last, act=spec.blocks[-1].act)
-        self.taps = taps | {"c5": Tap(spec.last, reached)}
+            if index == spec.c4 and spec.c4_output:
+                taps["c4"] = Tap(block.out, reached)
+        self.last = ConvNormAct(channels, spec.last, act=spec.blocks[-1].act) if spec.last else nn.Identity()
+        self.taps = taps | {"c5": Tap(spec.last or channels, reached)}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the taps.
@@ -79,7 +81,7 @@ class Backbone(nn.Module):
             if index == self.spec.c3:
                 features["c3"] = filtered
             if index == self.spec.c4:
-                features["c4"] = expanded
+                features["c4"] = x if self.spec.c4_output else expanded
         features["c5"] = self.last(x)
         return features
 
@@ -105,11 +107,7 @@ def build_backbone(
     Raises:
         ValueError: unknown name (the message lists the known ones) or value.
     """
-    if name not in BACKBONES:
-        near = difflib.get_close_matches(name, BACKBONES, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"unknown backbone {name!r}{hint}; known: {', '.join(sorted(BACKBONES))}")
-    spec = scale_spec(BACKBONES[name], width=width, reduced_tail=reduced_tail)
+    spec = scale_spec(find_spec(name), width=width, reduced_tail=reduced_tail)
     if hswish_from != "table":
         spec = place_hswish(spec, hswish_from)
     return Backbone(spec, output_stride=output_stride, padding=padding)

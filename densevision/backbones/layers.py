@@ -1,9 +1,11 @@
-"""The layers a MobileNetV3 is made of: ConvNormAct, SqueezeExcite, InvertedResidual."""
+"""The layers a mobile backbone is made of: ConvNormAct, SqueezeExcite, InvertedResidual."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -66,18 +68,22 @@ class ConvNormAct(nn.Sequential):
 class SqueezeExcite(nn.Module):
     """Scale each channel by a gate that sees the whole map.
 
-    Source: paper section 5.3: the bottleneck of the gate has a quarter of the expansion's channels.
+    Args:
+        channels: of the map.
+        squeezed: between the gate's two layers.
+        gate: last activation of the gate.
+    Source: paper section 5.3; MnasNet's gate is a sigmoid.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, squeezed: int, gate: Callable[[Tensor], Tensor] = F.hardsigmoid):
         super().__init__()
-        squeezed = make_divisible(channels / 4)
+        self.gate = gate
         self.reduce = nn.Conv2d(channels, squeezed, 1)
         self.expand = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         gate = F.relu(self.reduce(x.mean((2, 3), keepdim=True)))
-        return x * F.hardsigmoid(self.expand(gate))
+        return x * self.gate(self.expand(gate))
 
 
 class InvertedResidual(nn.Module):
@@ -88,14 +94,14 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, block: Block, *, stride: int, dilation: int, padding: Padding):
         super().__init__()
-        self.residual = stride == 1 and in_channels == block.out
+        self.residual = stride == 1 and in_channels == block.out and not block.separable
         self.expansion = (
             ConvNormAct(in_channels, block.expand, act=block.act) if block.expand != in_channels else nn.Identity()
         )
         self.depthwise = ConvNormAct(block.expand, block.expand, block.kernel, stride=stride, dilation=dilation,
                                      groups=block.expand, act=block.act, padding=padding)
-        self.se = SqueezeExcite(block.expand) if block.se else nn.Identity()
-        self.projection = ConvNormAct(block.expand, block.out, act=None)
+        self.se = _squeeze_excite(in_channels, block)
+        self.projection = ConvNormAct(block.expand, block.out, act=block.act if block.separable else None)
 
     def expand(self, x: Tensor) -> Tensor:
         return self.expansion(x)
@@ -109,3 +115,10 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.project(self.filter(self.expand(x)), x)
+
+
+def _squeeze_excite(in_channels: int, block: Block) -> nn.Module:
+    """The paper rounds a quarter of the expansion to 8; MnasNet takes a quarter of the block's input unrounded."""
+    if block.se == "input":
+        return SqueezeExcite(block.expand, round(in_channels / 4), torch.sigmoid)
+    return SqueezeExcite(block.expand, make_divisible(block.expand / 4)) if block.se else nn.Identity()

@@ -1,24 +1,25 @@
-"""What a MobileNetV3 table row says, and how a table is scaled. Pure Python, no torch."""
+"""What a backbone's table row says, and how a table is scaled. Pure Python, no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Activation = Literal["relu", "hswish"]
+Activation = Literal["relu", "relu6", "hswish"]
 ReducedTail = Literal["detection", "segmentation"]
 
 
 @dataclass(frozen=True)
 class Block:
-    """One bottleneck: a row of Table 1 or 2, in absolute channels at width 1.0."""
+    """One bottleneck: a row of a paper's table, in absolute channels at width 1.0."""
 
-    kernel: int  # of the depthwise convolution, 3 or 5
+    kernel: int  # of the depthwise convolution, 3, 5 or 7
     expand: int  # "exp size": channels after the 1x1 expansion
     out: int  # "#out"
-    se: bool  # squeeze-and-excite
+    se: bool | Literal["input"]  # squeeze-and-excite: of a quarter of the expansion; "input": of the block's input
     act: Activation  # "NL"
     stride: int  # 1 or 2
+    separable: bool = False  # MobileNetV1: an activation behind the projection, and no residual
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,14 @@ class BackboneSpec:
     stem: int  # channels of the 3x3 stride-2 convolution
     stem_act: Activation
     blocks: tuple[Block, ...]
-    last: int  # channels of the last 1x1 convolution, the tap C5
+    last: int | None  # channels of the last 1x1 convolution, the tap C5; None: C5 is the last block's output
     c3: int  # index of the block whose depthwise output is the stride-8 tap
     c4: int  # index of the block whose expansion is the stride-16 tap
     source: str
+    c4_output: bool = False  # MobileNetV1 has no expansions: C4 is that block's output, the tail begins behind it
+    rf2_expansion: bool = True  # the segmentation tail halves the expansion of the C4 block too
+    hidden: int | None = None  # channels of the classifier's own layer behind the pooling
+    hidden_widens: bool = False  # whether multipliers over 1 widen that layer
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
@@ -43,15 +48,18 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def scale_spec(spec: BackboneSpec, *, width: float = 1.0, reduced_tail: ReducedTail | None = None) -> BackboneSpec:
-    """Widen a table, then halve its tail: what lies between C4 and C5.
+def scale_spec(
+    spec: BackboneSpec, *, width: float = 1.0, reduced_tail: ReducedTail | None = None, keep_last: bool = False
+) -> BackboneSpec:
+    """Halve a table's tail, what lies between C4 and C5, and widen the table.
 
     Args:
         spec: the table at width 1.0.
         width: multiplier of every channel count.
         reduced_tail: "detection" halves the outputs of the blocks from C4 on and of the last convolution;
             the expansion of the C4 block stays, later ones follow their halved input. "segmentation" (RF2)
-            halves the expansion of the C4 block too.
+            halves the expansion of the C4 block too, where the table says so (V3, not V2).
+        keep_last: do not narrow the last convolution at widths under 1, as classifiers of MobileNetV2 do.
     Raises:
         ValueError: width is not positive, or reduced_tail is not one of the above.
     Source: paper section 6.3 (Table 6, dagger) and 6.4 (Table 7, RF2).
@@ -60,8 +68,10 @@ def scale_spec(spec: BackboneSpec, *, width: float = 1.0, reduced_tail: ReducedT
         raise ValueError(f"width is {width}; it must be positive")
     if reduced_tail not in (None, "detection", "segmentation"):
         raise ValueError(f'reduced_tail is {reduced_tail!r}; it is None, "detection" or "segmentation"')
-    spec = _widen(spec, width)
-    return _halve_tail(spec, halve_c4_expansion=reduced_tail == "segmentation") if reduced_tail else spec
+    if reduced_tail:
+        spec = _halve_tail(spec, halve_c4_expansion=reduced_tail == "segmentation" and spec.rf2_expansion)
+    widened = _widen(spec, width)
+    return replace(widened, last=spec.last) if keep_last and width < 1 else widened
 
 
 def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
@@ -75,18 +85,34 @@ def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
         expand = make_divisible(scaled_in * block.expand / table_in)
         blocks.append(replace(block, expand=expand, out=scaled_out))
         table_in, scaled_in = block.out, scaled_out
-    last = make_divisible(scaled_in * spec.last / table_in)
-    return replace(spec, stem=stem, blocks=tuple(blocks), last=last)
+    last = spec.last and make_divisible(scaled_in * spec.last / table_in)
+    hidden = make_divisible(spec.hidden * max(1.0, width)) if spec.hidden_widens else spec.hidden
+    return replace(spec, stem=stem, blocks=tuple(blocks), last=last, hidden=hidden)
 
 
 def _halve_tail(spec: BackboneSpec, *, halve_c4_expansion: bool) -> BackboneSpec:
     blocks = list(spec.blocks)
-    for index in range(spec.c4, len(blocks)):
+    first = spec.c4 + spec.c4_output
+    for index in range(first, len(blocks)):
         block = blocks[index]
-        halve = halve_c4_expansion or index > spec.c4
+        halve = halve_c4_expansion or index > first
         expand = make_divisible(block.expand / 2) if halve else block.expand
         blocks[index] = replace(block, expand=expand, out=make_divisible(block.out / 2))
-    return replace(spec, blocks=tuple(blocks), last=make_divisible(spec.last / 2))
+    return replace(spec, blocks=tuple(blocks), last=spec.last and make_divisible(spec.last / 2))
+
+
+def minimalistic(spec: BackboneSpec) -> BackboneSpec:
+    """Drop what quantises badly: no squeeze-and-excite, ReLU everywhere, 3x3 kernels.
+
+    Source: the authors' release of MobileNetV3 (slim), "minimalistic" models.
+    """
+    blocks = tuple(replace(block, kernel=3, se=False, act="relu") for block in spec.blocks)
+    return replace(spec, stem_act="relu", blocks=blocks, source=f"{spec.source}, minimalistic")
+
+
+def without_se(spec: BackboneSpec) -> BackboneSpec:
+    """Drop every squeeze-and-excite."""
+    return replace(spec, blocks=tuple(replace(block, se=False) for block in spec.blocks))
 
 
 def place_hswish(spec: BackboneSpec, channels: int | None) -> BackboneSpec:

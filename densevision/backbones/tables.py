@@ -1,6 +1,9 @@
 """Tables 1 and 2 of "Searching for MobileNetV3" as data, and the registry of backbones."""
 
-from densevision.backbones.spec import BackboneSpec, Block
+import difflib
+
+from densevision.backbones import baselines
+from densevision.backbones.spec import BackboneSpec, Block, minimalistic, without_se
 
 LARGE = BackboneSpec(
     stem=16,
@@ -27,6 +30,7 @@ LARGE = BackboneSpec(
     c3=5,
     c4=12,
     source="Howard et al. 2019, Table 1",
+    hidden=1280,
 )
 
 # Table 2 prints an SE mark at the last 1x1 convolution; the authors' release and its 2.5 M parameters have none.
@@ -51,9 +55,24 @@ SMALL = BackboneSpec(
     c3=2,
     c4=8,
     source="Howard et al. 2019, Table 2",
+    hidden=1024,
+    hidden_widens=True,  # at 1.25, Table 9's parameters fit 1280 channels here, and 1280 in Large too
 )
 
-BACKBONES: dict[str, BackboneSpec] = {"mobilenet_v3_large": LARGE, "mobilenet_v3_small": SMALL}
+BACKBONES: dict[str, BackboneSpec] = {
+    "mobilenet_v1": baselines.MOBILENET_V1,
+    "mobilenet_v2": baselines.MOBILENET_V2,
+    "mobilenet_v2_no_last": baselines.MOBILENET_V2_NO_LAST,
+    "mnasnet_a1": baselines.MNASNET_A1,
+    "mnasnet_small": baselines.MNASNET_SMALL,
+    "proxylessnas_mobile": baselines.PROXYLESSNAS_MOBILE,
+    "mobilenet_v3_large": LARGE,
+    "mobilenet_v3_small": SMALL,
+    "mobilenet_v3_large_minimalistic": minimalistic(LARGE),
+    "mobilenet_v3_small_minimalistic": minimalistic(SMALL),
+    "mobilenet_v3_large_no_se": without_se(LARGE),
+    "mobilenet_v3_small_no_se": without_se(SMALL),
+}
 
 
 def register_backbone(name: str, spec: BackboneSpec) -> None:
@@ -65,3 +84,16 @@ def register_backbone(name: str, spec: BackboneSpec) -> None:
     if name in BACKBONES:
         raise ValueError(f"backbone {name!r} is already registered")
     BACKBONES[name] = spec
+
+
+def find_spec(name: str) -> BackboneSpec:
+    """Return a registered table.
+
+    Raises:
+        ValueError: unknown name (the message lists the known ones).
+    """
+    if name not in BACKBONES:
+        near = difflib.get_close_matches(name, BACKBONES, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"unknown backbone {name!r}{hint}; known: {', '.join(sorted(BACKBONES))}")
+    return BACKBONES[name]

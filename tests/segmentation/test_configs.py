@@ -22,6 +22,7 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
     assert tokens[0] == head.type.__name__.removesuffix("Head").lower() + str(head.filters)
     assert backbone.name in path.stem
     assert ("reduced" in tokens) == (backbone.get("reduced_tail") == "segmentation")
+    assert backbone.get("width", 1.0) == next((int(t[1:]) / 100 for t in tokens if t[:2] in ("w0", "w1")), 1.0)
     assert f"os{backbone.output_stride}" in tokens
     assert tokens[-1] == config.train_dataloader.dataset.data_root == config.val_dataloader.dataset.data_root
     crop = next(t for t in config.train_dataloader.dataset.transforms if t.type.__name__ == "RandomCrop")
@@ -40,4 +41,4 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
 
 
 def test_there_are_leaves():
-    assert len(LEAVES) == 9
+    assert len(LEAVES) == 15
