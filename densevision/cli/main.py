@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "paper": "count the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
+    "benchmark": "time .tflite files on this machine or on phones",
     "quickstart": "train, evaluate and film both models on rendered scenes",
 }
 

@@ -1,0 +1,77 @@
+"""The latencies that the paper prints beyond one per row: other Pixels, half resolution, quantised networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from densevision.paper.tables import FULL, HALF, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
+
+PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
+_PIXEL_2_AND_3 = (  # Table 3, ms, rows 1 to 9
+    (61, 44), (46, 40), (86, 61), (84, 60), (76, 56), (19.4, 14.4), (15.6, 11.7), (24.2, 17.2), (19.6, 13.9),
+)
+_HALF = (1020, 793, 786, 766, 906, 668, 659, 657, 415, 354, 327)  # Table 7, half resolution, ms, Pixel 3, rows 1 to 11
+
+
+@dataclass(frozen=True)
+class QuantizedRow:
+    """A row of Table 4: the network of a row of Table 3, quantised to 8 bits."""
+
+    float_row: PaperRow
+    accuracy: float  # top-1, per cent
+    latencies_ms: tuple[float, float, float]  # Pixel 1, 2 and 3
+
+
+TABLE_4 = (
+    QuantizedRow(TABLE_3[0], 73.8, (44, 42.5, 31.7)),
+    QuantizedRow(TABLE_3[4], 70.9, (52, 48.3, 37.0)),
+    QuantizedRow(TABLE_3[5], 64.9, (15.5, 14.9, 10.7)),
+    QuantizedRow(TABLE_3[8], 57.2, (16.7, 15.6, 11.9)),
+)
+
+
+def printed_latencies(row: PaperRow, size: tuple[int, int]) -> dict[str, float]:
+    """Return ms by Pixel that the paper prints for a row at an input size; empty where it prints none.
+
+    Args:
+        size: (height, width) in pixels. Segmentation rows have a full and a half resolution; even sizes such as
+            1024x2048 count as the odd ones next to them.
+    """
+    if row.table in (7, 8) and _same(size, HALF):
+        halves = _HALF if row.table == 7 else [other.latency_ms for other in TABLE_8 if other.size == HALF]
+        return {"Pixel 3": halves[row.row - 1]}
+    if not _same(size, row.size):
+        return {}
+    if row.table == 3:
+        return dict(zip(PIXELS, (row.latency_ms, *_PIXEL_2_AND_3[row.row - 1]), strict=True))
+    return {"Pixel 3" if row.table in (7, 8) else "Pixel 1": row.latency_ms}
+
+
+def _same(size: tuple[int, int], printed: tuple[int, int]) -> bool:
+    return all(0 <= b - a <= 1 for a, b in zip(size, printed, strict=True))
+
+
+def config_stem(row: PaperRow) -> str:
+    """Return how the names of a row's config files begin, up to the input size."""
+    network: Mapping = row.network
+    width = network.get("width", 1.0)
+    words = [
+        f"{row.kind}{network.get('filters', '')}", network["name"], f"w{round(100 * width):03}" if width != 1 else "",
+        "reduced" if network.get("reduced_tail") else "",
+        f"os{network['output_stride']}" if "output_stride" in network else "",
+    ]
+    return "_".join(word for word in words if word)
+
+
+def find_row(config: str) -> PaperRow | None:
+    """Return the row of Table 6, 7 or 8 that a config trains, None if it is none of the paper's.
+
+    Args:
+        config: a config file's name without ``.py``.
+    """
+    for row in (*TABLE_6, *TABLE_7, *(row for row in TABLE_8 if row.size == FULL)):
+        endings = "320_400k_coco 320_800k_coco" if row.kind == "ssdlite" else "769x769_320k_cityscapes"
+        if config in [f"{config_stem(row)}_{ending}" for ending in endings.split()]:
+            return row
+    return None
