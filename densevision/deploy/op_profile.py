@@ -170,7 +170,8 @@ def profile_ops(path: Path, threads: int, runs: int) -> list[Op]:
         model.run()
     rounds = [[(e.tag.decode(), e.type, e.elapsed_us) for e in model.events() if e.type in (INSIDE, OUTSIDE)]
               for _ in range(runs)]
-    return [Op(same[0][0], same[0][1] == INSIDE, median(us for *_, us in same) / 1e3) for same in zip(*rounds, strict=True)]
+    return [Op(same[0][0], same[0][1] == INSIDE, median(us for *_, us in same) / 1e3)
+            for same in zip(*rounds, strict=True)]
 
 
 def peak_bytes(path: Path, threads: int) -> int | None:

@@ -1,0 +1,115 @@
+"""Read what TFLite's ``benchmark_model`` prints, in every form that its versions have used. Standard library only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NUMBER = r"[\d.]+(?:e[+-]?\d+)?"
+# Microseconds. One run alone prints "count=1 curr=7", equal runs "count=9 curr=7(all same)".
+_COUNT = re.compile(
+    rf"count=(?P<count>\d+)(?: first=\d+)? curr=(?P<curr>{_NUMBER})(?: ?\(all same\))?"
+    rf"(?: min=(?P<min>{_NUMBER}) max=(?P<max>{_NUMBER}) avg=(?P<avg>{_NUMBER}) std=(?P<std>{_NUMBER}))?"
+    rf"(?: p5={_NUMBER} median=(?P<median>{_NUMBER}) p95=(?P<p95>{_NUMBER}))?"
+)
+_SUMMARY = re.compile(
+    rf"Inference timings in us: Init: (?P<init>{_NUMBER}), First inference: {_NUMBER}, "
+    rf"Warmup \(avg\): (?P<warmup>{_NUMBER}), Inference \(avg\): (?P<mean>{_NUMBER})"
+)
+_OLD_SUMMARY = re.compile(
+    rf"Average inference timings in us: Warmup: (?P<warmup>{_NUMBER}), Init: (?P<init>{_NUMBER}), "
+    rf"(?:Inference|no stats): (?P<mean>{_NUMBER})"
+)
+# LiteRT's tool ends with a block in milliseconds, its Python one with a median in it.
+_BLOCK = re.compile(
+    rf"(Model initialization|Warmup \(avg\)|Inference \(\w+\)): +({_NUMBER})(?: ms)?(?: \((\d+) runs\))?"
+)
+_THREADS = re.compile(r"#threads used for CPU inference: \[(-?\d+)\]")
+_DELEGATED = re.compile(r"model graph will (?:be )?(completely|partially|not be)")
+_MEMORY = re.compile(rf"(?:Memory footprint delta|Peak memory footprint).*overall=({_NUMBER})")
+_IGNORED = re.compile(r"Unconsumed cmdline flags: *(\S.*)")
+_FAULT = re.compile(r"(?i)\berror\b|\bfail|unresolved|not executable|no such file|not found|denied|killed|aborted")
+
+
+class LogError(ValueError):
+    """A log without a result: cut short, or of a run that failed. The message says which, in one line."""
+
+
+@dataclass(frozen=True)
+class PhoneLog:
+    """A log's figures, times in milliseconds; None is what that version of the tool does not print."""
+
+    runs: int
+    mean_ms: float
+    min_ms: float | None
+    max_ms: float | None
+    std_ms: float | None
+    median_ms: float | None
+    p95_ms: float | None
+    init_ms: float | None
+    warmup_ms: float | None
+    memory_mb: float | None
+    threads: int | None
+    delegated: str | None  # by an explicit XNNPACK delegate: "completely", "partially" or "not"
+    xnnpack: bool  # whether the log names that delegate
+    ignored_flags: str  # those that this version of the tool does not know
+
+    @property
+    def time_ms(self) -> float:
+        """The median, or where the tool prints none the mean."""
+        return self.mean_ms if self.median_ms is None else self.median_ms
+
+
+def parse_benchmark_log(text: str) -> PhoneLog:
+    """Read the last run of a log.
+
+    Args:
+        text: what the tool wrote to stdout and stderr; prefixes as ``INFO:`` or logcat's do not matter.
+    Raises:
+        LogError: the run failed or the log ends before its summary.
+    """
+    text = text[max(text.rfind("STARTING!"), 0):].replace("\r\n", "\n")
+    times = _microseconds(text) or _milliseconds(text)
+    if times is None:
+        raise LogError(_why(text))
+    threads, delegated, memory, ignored = (p.search(text) for p in (_THREADS, _DELEGATED, _MEMORY, _IGNORED))
+    return PhoneLog(
+        **times,
+        memory_mb=float(memory[1]) if memory else None,
+        threads=int(threads[1]) if threads else None,
+        delegated=delegated[1].split()[0] if delegated else None,
+        xnnpack="XNNPACK delegate" in text,
+        ignored_flags=ignored[1].strip() if ignored else "",
+    )
+
+
+def _microseconds(text: str) -> dict[str, float | int | None] | None:
+    """Figures of the measured "count=" line, the second after the warm-up's, once the summary vouches for its end."""
+    summary = _SUMMARY.search(text) or _OLD_SUMMARY.search(text)
+    lines = [match.groupdict() for match in _COUNT.finditer(text)][:2]
+    if not lines or not (summary or "BENCHMARK RESULTS" in text):
+        return None
+    line, overall = lines[-1], summary.groupdict() if summary else {}
+    same = line["curr"] if line["avg"] is None else None  # one value for all
+    found = {f"{name}_ms": line[name] or same for name in ("min", "max", "median", "p95")}
+    found |= dict(mean_ms=line["avg"] or same, std_ms=line["std"] or (same and "0"))
+    found |= dict(init_ms=overall.get("init"), warmup_ms=overall.get("warmup") or lines[0]["avg"])
+    return {"runs": int(line["count"])} | {k: v and round(float(v) / 1e3, 6) for k, v in found.items()}
+
+
+def _milliseconds(text: str) -> dict[str, float | int | None] | None:
+    block = {name: (float(value), runs) for name, value, runs in _BLOCK.findall(text.partition("BENCHMARK RESULTS")[2])}
+    if not block.get("Inference (avg)", ("", ""))[1]:
+        return None
+    names = {f"{short}_ms": f"Inference ({short})" for short in ("min", "max", "std", "median", "p95")}
+    names |= dict(mean_ms="Inference (avg)", init_ms="Model initialization", warmup_ms="Warmup (avg)")
+    runs = int(block["Inference (avg)"][1])
+    return {"runs": runs} | {key: block.get(name, (None, ""))[0] for key, name in names.items()}
+
+
+def _why(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    faults = [line for line in lines if _FAULT.search(line)]
+    if faults:
+        return f"benchmark_model says: {faults[0]}"
+    return f"the log is cut short{f' after: {lines[-1]}' if lines else ', it is empty'}"
