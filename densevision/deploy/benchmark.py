@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from densevision.deploy.op_profile import Inspection, inspect_model, time_by_kind
-from densevision.deploy.timing import Ratio, Timing, bound_to_cores, paired_ratio, time_models
+from densevision.deploy.timing import Ratio, Timing, bound_to_cores, file_hash, paired_ratio, time_models
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,3 @@ def as_dict(report: FileReport) -> dict[str, object]:
     return dict(file=str(report.path), sha256=file_hash(report.path), size_bytes=report.path.stat().st_size,
                 median_ms=timing.median_ms, min_ms=timing.min_ms, p90_ms=timing.p90_ms, ratio=asdict(report.ratio),
                 peak_bytes=report.inspection.peak_bytes, kinds=kinds, times_ms=timing.times_ms.tolist())
-
-
-def file_hash(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

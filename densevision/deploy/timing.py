@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -112,6 +113,11 @@ def check_model_file(path: Path) -> None:
         raise UserError(f"{path}: {error.strerror}; give a .tflite file") from error
     if head[4:] != b"TFL3":
         raise UserError(f"{path} is no .tflite file; densevision export writes one")
+
+
+def file_hash(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _noise(generator: np.random.Generator, shape: np.ndarray, dtype: type) -> np.ndarray:
