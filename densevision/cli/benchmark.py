@@ -14,46 +14,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=_positive, default=50, help="rounds, each file once a round (default: 50)")
     parser.add_argument("--profile", action="store_true", help="also list the time by kind of operation")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write every figure")
+    parser.add_argument("--device", action="append", type=_device, metavar="adb[:SERIAL]",
+                        help="time on an attached phone instead; give it again for another one")
+    parser.add_argument("--binary", type=Path, metavar="PATH", help="benchmark_model for the phone's processor")
+    parser.add_argument("--log", action="append", type=Path, metavar="FILE",
+                        help="print what time_on_phone.sh measured; give it again for another phone")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time the files and print a table."""
+    """Time the files, on this machine or on phones, and print a table."""
+    check_options(arguments)
+    if arguments.device or arguments.log:
+        return _run_phones(arguments)
+    return _run_here(arguments)
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Raise UserError for options that do not go together, and for an output that can't be written."""
+    from densevision.errors import UserError
+
+    if arguments.json and not arguments.json.parent.is_dir():
+        raise UserError(f"--json {arguments.json}: there is no folder {arguments.json.parent}; make it first")
+    phone = arguments.device or arguments.log
+    if phone and arguments.profile:
+        raise UserError("--profile is of this machine; leave it out for a phone")
+    if arguments.device and arguments.log:
+        raise UserError("--log is of runs that are over and --device makes new ones; give one of them")
+    if arguments.device and not arguments.binary:
+        raise UserError("--device adb needs --binary, TFLite's benchmark_model; docs/benchmark.md says where it is")
+    if arguments.binary and not arguments.device:
+        raise UserError("--binary is for a phone; add --device adb")
+
+
+def _run_here(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
     from densevision.deploy.benchmark import as_dict, benchmark, describe_machine
 
-    check_output(arguments.json)
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
-    _print_tables(reports, arguments)
+    console = Console()
+    console.print(_time_table(reports, arguments))
+    for report in reports if arguments.profile else ():
+        console.print(_profile_table(report))
     if arguments.json:
         machine = describe_machine(arguments.threads)
         write_json(arguments.json, dict(machine=machine, files=[as_dict(report) for report in reports]))
     return 0
 
 
-def _print_tables(reports, arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    console = Console()
-    console.print(_time_table(reports, arguments))
-    for report in reports if arguments.profile else ():
-        console.print(_profile_table(report))
-
-
 def _time_table(reports, arguments: argparse.Namespace):
     from rich.table import Table
 
+    from densevision.paper.pixels import printed_of_files
+
+    printed = printed_of_files([report.path for report in reports])
     table = Table(title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
-                  caption="ratio: to the first file, median of rounds (80 % of them)")
+                  caption="in brackets, of ours: the middle 80 % of the rounds; of the paper: its ratio")
     table.add_column("file", overflow="fold")
     for heading in ("MB", "median ms", "min", "p90", "ratio", "peak MB"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for report in reports:
+    pixels = sorted({pixel for one in printed for pixel in one})
+    for pixel in pixels:
+        table.add_column(f"paper, {pixel}", justify="right")
+    for report, figures in zip(reports, printed, strict=True):
         timing, ratio, peak = report.timing, report.ratio, report.inspection.peak_bytes
         table.add_row(
             report.path.name, f"{report.path.stat().st_size / 1e6:.2f}", f"{timing.median_ms:.2f}",
             f"{timing.min_ms:.2f}", f"{timing.p90_ms:.2f}",
             f"{ratio.median:.3f} ({ratio.low:.2f}-{ratio.high:.2f})", "-" if peak is None else f"{peak / 1e6:.1f}",
+            *(printed_cell(figures, printed[0], pixel) for pixel in pixels),
         )
     return table
+
+
+def printed_cell(figures: dict[str, float], first: dict[str, float], pixel: str) -> str:
+    """Lay out the paper's ms on a Pixel with their ratio to the first file's."""
+    if pixel not in figures:
+        return "-"
+    return f"{figures[pixel]:g}" + (f" ({figures[pixel] / first[pixel]:.2f})" if pixel in first else "")
 
 
 def _profile_table(report):
@@ -73,12 +111,79 @@ def _profile_table(report):
     return table
 
 
-def check_output(path: Path | None) -> None:
-    """Raise UserError where a file can't be written, before the work and not after it."""
-    from densevision.errors import UserError
+def _run_phones(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
 
-    if path and not path.parent.is_dir():
-        raise UserError(f"--json {path}: there is no folder {path.parent}; make it first")
+    from densevision.deploy.phone_report import phone_line, phone_warnings, report_as_dict
+
+    reports = _read_logs(arguments) if arguments.log else _measure_phones(arguments)
+    console = Console()
+    console.print(_phone_table(reports, arguments.models))
+    for report in reports:
+        console.print(phone_line(report), soft_wrap=True, highlight=False)
+    for line in (line for report in reports for line in phone_warnings(report)):
+        console.print(f"warning: {line}", soft_wrap=True, highlight=False)
+    if arguments.json:
+        write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports])
+    return int(any(report.throttled(model) for report in reports for model in arguments.models))
+
+
+def _measure_phones(arguments: argparse.Namespace):
+    import sys
+
+    from densevision.deploy.adb import NoPhoneError, Phone, choose_phone
+    from densevision.deploy.phone import Plan, check_binary, time_on_phone
+    from densevision.deploy.phone_report import PhoneReport
+    from densevision.deploy.phone_script import SCRIPT_NAME, phone_script
+    from densevision.deploy.timing import check_model_file
+
+    for model in arguments.models:
+        check_model_file(model)
+    check_binary(arguments.binary, "")
+    plan = Plan(runs=arguments.runs, threads=arguments.threads)
+    try:
+        serials = [choose_phone(serial or None) for serial in arguments.device]
+    except NoPhoneError as error:
+        Path(SCRIPT_NAME).write_text(phone_script(arguments.binary, arguments.models, plan))
+        raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
+    return [
+        PhoneReport(serial, time_on_phone(Phone(serial), arguments.binary, arguments.models, plan,
+                                          lambda line: print(line, file=sys.stderr)))
+        for serial in serials
+    ]
+
+
+def _read_logs(arguments: argparse.Namespace):
+    from densevision.deploy.phone_report import PhoneReport
+    from densevision.deploy.phone_script import read_phone_log
+
+    return [PhoneReport(log.name, read_phone_log(log, arguments.models)) for log in arguments.log]
+
+
+def _phone_table(reports, models: list[Path]):
+    from rich.table import Table
+
+    from densevision.paper.pixels import PIXELS, printed_of_files
+
+    printed = printed_of_files(models)
+    table = Table(title="ms (ratio to the first file)", show_lines=any(printed))
+    table.add_column("file", overflow="fold")
+    others = [report for report in reports if report.column not in PIXELS]
+    for heading in [*PIXELS, *(report.column for report in others)]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for model, figures in zip(models, printed, strict=True):
+        cells = []
+        for pixel in PIXELS:
+            lines = [_phone_cell(report, model) for report in reports if report.column == pixel]
+            lines += [f"paper {printed_cell(figures, printed[0], pixel)}"] if pixel in figures else []
+            cells.append("\n".join(lines) or "-")
+        table.add_row(model.name, *cells, *(_phone_cell(report, model) for report in others))
+    return table
+
+
+def _phone_cell(report, model: Path) -> str:
+    mark = "*" if report.throttled(model) else ""
+    return f"{report.time_ms(model):.2f}{mark} ({report.ratio(model):.2f})"
 
 
 def write_json(path: Path, content: object) -> None:
@@ -96,3 +201,11 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
     return number
+
+
+def _device(text: str) -> str:
+    """Return the serial behind ``adb:``, empty for whichever phone is attached."""
+    name, _, serial = text.partition(":")
+    if name != "adb":
+        raise argparse.ArgumentTypeError(f"{text} is neither adb nor adb:SERIAL")
+    return serial

@@ -78,7 +78,7 @@ class Phone:
         """
         done = self._run(["shell", command], timeout)
         if done.returncode:
-            self._check_alive()
+            self.check_alive()
         return done.stdout
 
     def push(self, source: Path, target: str) -> None:
@@ -89,12 +89,13 @@ class Phone:
         """
         done = self._run(["push", str(source), target], SHELL_TIMEOUT_S)
         if done.returncode:
-            self._check_alive()
+            self.check_alive()
             said = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line] or ["no reason given"]
             raise UserError(f"{source} can't be copied to phone {self.serial} ({said[0]}); free some space there")
 
-    def _check_alive(self) -> None:
-        if attached_phones().get(self.serial) != "device":
+    def check_alive(self) -> None:
+        """Raise LostPhoneError unless the phone still answers."""
+        if "alive" not in self._run(["shell", "echo alive"], 30).stdout:
             raise LostPhoneError(f"phone {self.serial} is no longer attached; plug it in and repeat the command")
 
     def _run(self, words: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:

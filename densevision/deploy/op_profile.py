@@ -178,10 +178,10 @@ def peak_bytes(path: Path, threads: int) -> int | None:
     """Load and run a file once; return the growth of the process's resident memory, at its highest."""
     import ai_edge_litert.interpreter  # noqa: F401  the empty runtime is not the model's
 
-    from densevision.deploy.timing import open_interpreter
+    from densevision.deploy.timing import open_model
 
     before = _process_status().get("VmRSS")
-    open_interpreter(path, threads).invoke()
+    open_model(path, threads).invoke()
     return None if before is None else _process_status()["VmHWM"] - before
 
 

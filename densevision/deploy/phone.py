@@ -124,6 +124,7 @@ def _measure(phone: Phone, model: Path, target: str, plan: Plan) -> Measurement:
     try:
         measurement = parse_measurement(text)
     except LogError as error:
+        phone.check_alive()
         raise UserError(f"{model} on phone {phone.serial}: {error}; repeat, or run it there by hand") from error
     if measurement.hashes.get(target, file_hash(model)) != file_hash(model):
         raise UserError(f"{model} arrived damaged on phone {phone.serial}; check the cable and repeat")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from densevision.deploy.tflite import open_interpreter
 from densevision.errors import UserError
 
 WARM_UP_RUNS = 5
@@ -23,7 +24,7 @@ class Timing:
 
     Attributes:
         path: the file.
-        times_ms: [R] wall time of one run each, by round; round r of every file ran next to the others' round r.
+        times_ms: [R] time of one run each, by round; round r of every file ran next to the others' round r.
     """
 
     path: Path
@@ -60,6 +61,9 @@ def paired_ratio(timing: Timing, base: Timing) -> Ratio:
 def time_models(paths: Sequence[Path], *, threads: int = 1, runs: int = 50) -> list[Timing]:
     """Run every file once a round; the first of a round is another one each time.
 
+    With one thread the time is that thread's on the processor, so that other work on the core only disturbs the
+    caches; with more it is wall time.
+
     Args:
         paths: .tflite files.
         threads: of each runtime; the process is bound to that many cores meanwhile.
@@ -69,35 +73,28 @@ def time_models(paths: Sequence[Path], *, threads: int = 1, runs: int = 50) -> l
     Raises:
         UserError: a file is missing or no model, or the runtime is not installed.
     """
+    clock = time.thread_time if threads == 1 else time.perf_counter
     with bound_to_cores(threads):
-        interpreters = [open_interpreter(path, threads) for path in paths]
+        interpreters = [open_model(path, threads) for path in paths]
         times = np.zeros((len(paths), runs))
         for turn in range(-WARM_UP_RUNS, runs):
             for offset in range(len(paths)):
                 index = (turn + offset) % len(paths)
-                started = time.perf_counter()
+                started = clock()
                 interpreters[index].invoke()
                 if turn >= 0:
-                    times[index, turn] = 1e3 * (time.perf_counter() - started)
+                    times[index, turn] = 1e3 * (clock() - started)
     return [Timing(path, row) for path, row in zip(paths, times, strict=True)]
 
 
-def open_interpreter(path: Path, threads: int):
-    """Load a file with its tensors allocated and its inputs filled.
+def open_model(path: Path, threads: int):
+    """Open TFLite's interpreter on a file, its inputs filled with noise.
 
     Raises:
         UserError: the file is missing or no model, or the runtime is not installed.
     """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise UserError("running a .tflite needs ai-edge-litert; pip install 'densevision[tflite]'") from error
     check_model_file(path)
-    try:
-        interpreter = Interpreter(str(path), num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path} does not load ({str(error).splitlines()[0]}); export it again") from error
+    interpreter = open_interpreter(path, threads)
     generator = np.random.default_rng(0)
     for tensor in interpreter.get_input_details():
         interpreter.set_tensor(tensor["index"], _noise(generator, tensor["shape"], tensor["dtype"]))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from densevision.deploy.metadata import read_about
+from densevision.errors import UserError
 from densevision.paper.tables import FULL, HALF, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
 
 PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
@@ -75,3 +78,17 @@ def find_row(config: str) -> PaperRow | None:
         if config in [f"{config_stem(row)}_{ending}" for ending in endings.split()]:
             return row
     return None
+
+
+def printed_of_files(paths: Sequence[Path]) -> list[dict[str, float]]:
+    """Return ``printed_latencies`` of each .tflite whose metadata names one of the paper's configs, else nothing."""
+    return [_printed_of_file(path) for path in paths]
+
+
+def _printed_of_file(path: Path) -> dict[str, float]:
+    try:
+        about = read_about(path)
+    except UserError:  # another project's file
+        return {}
+    row = find_row(str(about.origin.get("config", "")))
+    return printed_latencies(row, about.size) if row else {}

@@ -196,6 +196,7 @@ class _Connection:
         output, code = self.phone.shell(command)
         if VANISH in output:
             self.phone.vanish()
+        if self.connection.fileno() < 0:  # the cable is cut
             return
         if self.phone.shell_v2:
             output = struct.pack("<BI", 1, len(output)) + output + struct.pack("<BIB", 3, 1, code)
