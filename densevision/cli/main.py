@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a detector or a segmenter from a config file",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "export": "write a checkpoint as a checked .tflite",
     "paper": "count the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
     "benchmark": "time .tflite files on this machine or on phones",

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,8 @@ from densevision.deploy.detection_op import DetectionOp, append_detection_op
 from densevision.deploy.flatbuffer import name_ops, name_outputs, read_graph, write_graph
 from densevision.deploy.graph import DetectionGraph, InputType, SegmentationGraph
 from densevision.deploy.metadata import About, attach_metadata
-from densevision.deploy.verify import Parity, check_ops, measure_parity, ops_outside_delegate
+from densevision.deploy.quantize import to_float16, to_int8
+from densevision.deploy.verify import Parity, check_ops, check_parity, measure_parity, ops_outside_delegate
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.segmentation.model import Segmentor
@@ -36,6 +37,7 @@ class ExportOptions:
         postprocess: end a detector in ``TFLite_Detection_PostProcess``, or in boxes and scores.
         labels: end a segmenter in a label map, or in logits.
         upsample: enlarge the segmenter's logits so many times; None makes them as large as the image.
+        float_parts: keys of ``quantize.FLOAT_PARTS`` that an int8 file keeps in float.
     """
 
     size: tuple[int, int] | None = None
@@ -44,6 +46,7 @@ class ExportOptions:
     postprocess: Literal["nms", "none"] = "nms"
     labels: Literal["argmax", "logits"] = "argmax"
     upsample: int | None = 1
+    float_parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,36 +70,64 @@ class ExportReport:
     parity: Parity | None
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """Real images for an export, [H, W, 3] uint8 RGB of the input's size.
+
+    Attributes:
+        check: for the parity with PyTorch; without any, only the file's operators are checked (random weights,
+            for timing).
+        calibration: for the activations' ranges of an int8 file.
+    """
+
+    check: Sequence[np.ndarray] = ()
+    calibration: Sequence[np.ndarray] = ()
+
+
 def export_tflite(
     model: SSDLite | Segmentor,
     path: str | Path,
     options: ExportOptions = ExportOptions(),  # noqa: B008
+    pictures: Pictures = Pictures(),  # noqa: B008
     *,
     about: dict | None = None,
-    images: Sequence[np.ndarray] = (),
+    judge: Callable[[Path], None] | None = None,
 ) -> ExportReport:
     """Write a model as a .tflite and hold the file against the model.
 
     Args:
         path: where the file goes; nothing is left there when something fails.
         about: ``classes``, ``palette`` and ``origin`` of ``About``; classes are numbered without.
-        images: [H, W, 3] uint8 RGB of the input's size, for the parity check; without any only the file's
-            operators are checked (random weights, for timing).
+        judge: is shown the written file before it gets its name, and may raise.
     Raises:
         UserError: the network can't be converted, holds NaN, or the file is not what it should be.
     """
     path = Path(path)
     check_weights_finite(model)
     graph, size = build_graph(model, options)
-    content = convert(graph, size)
+    check_pictures(pictures, size, options)
+    content = quantize(convert(graph, size), options, pictures.calibration)
     content = finish_graph(content, graph, model)
     content = attach_metadata(content, describe(model, size, options, about or {}))
     with _published(path) as unfinished:
         unfinished.write_bytes(content)
         ops = check_ops(content, path)
         outside = ops_outside_delegate(unfinished)
-        parity = measure_parity(graph, unfinished, images) if len(images) else None
+        parity = measure_parity(graph, unfinished, pictures.check) if len(pictures.check) else None
+        if parity:
+            check_parity(parity, options.quantize, path)
+        if judge:
+            judge(unfinished)
     return ExportReport(path, len(content), hashlib.sha256(content).hexdigest(), ops, outside, parity)
+
+
+def check_pictures(pictures: Pictures, size: tuple[int, int], options: ExportOptions) -> None:
+    """Raise a UserError if pictures are missing, or have another size or type than the input."""
+    if options.quantize == "int8" and not len(pictures.calibration):
+        raise UserError("int8 needs calibration images, and there are none")
+    for image in (*pictures.check, *pictures.calibration):
+        if image.shape != (*size, 3) or image.dtype != np.uint8:
+            raise UserError(f"an image is {image.dtype} {image.shape}, the input takes uint8 {(*size, 3)}; resize it")
 
 
 def check_weights_finite(model: torch.nn.Module) -> None:
@@ -108,12 +139,22 @@ def check_weights_finite(model: torch.nn.Module) -> None:
 
 def build_graph(model: SSDLite | Segmentor, options: ExportOptions):
     """Return the graph to convert and its input's (height, width)."""
+    pixels = "float32" if options.quantize == "int8" else options.input_type  # the quantiser makes them uint8
     if isinstance(model, SSDLite):
-        return DetectionGraph(model, options.input_type, decode=options.postprocess == "none"), model.input_size
+        return DetectionGraph(model, pixels, decode=options.postprocess == "none"), model.input_size
     if options.size is None:
         raise ValueError("a segmenter needs options.size")
-    graph = SegmentationGraph(model, options.input_type, labels=options.labels, upsample=options.upsample)
-    return graph, options.size
+    return SegmentationGraph(model, pixels, labels=options.labels, upsample=options.upsample), options.size
+
+
+def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.ndarray]) -> bytes:
+    """Quantise a converted graph as the options say."""
+    if options.quantize == "float16":
+        return to_float16(content)
+    if options.quantize == "int8":
+        uint8_input = options.input_type == "uint8"
+        return to_int8(content, calibration, float_parts=options.float_parts, uint8_input=uint8_input)
+    return content
 
 
 def convert(graph: DetectionGraph | SegmentationGraph, size: tuple[int, int]) -> bytes:
@@ -176,7 +217,7 @@ def describe(model: SSDLite | Segmentor, size: tuple[int, int], options: ExportO
         thresholds = dict(score=rules.score_threshold, iou=rules.iou_threshold, max_detections=rules.max_detections)
     else:
         outputs, thresholds = "labels" if options.labels == "argmax" else "logits", {}
-        number = model.head.high_logits.out_channels if hasattr(model.head, "high_logits") else model.head.logits.out_channels
+        number = [layer for layer in model.head.modules() if isinstance(layer, torch.nn.Conv2d)][-1].out_channels
     classes = tuple(about.get("classes") or map(str, range(number)))
     palette = tuple(map(tuple, about.get("palette") or ())) if outputs in ("labels", "logits") else ()
     return About(outputs, classes, tuple(size), options.input_type, options.quantize, palette, thresholds,

@@ -68,13 +68,15 @@ def add_tensor(model: schema.ModelT, name: str, shape: list[int], values: np.nda
 
 
 def name_ops(model: schema.ModelT) -> None:
-    """Rename every operator's outputs to ``<part>/<KIND>_<number>``, and the input to ``image``.
+    """Rename the operators' outputs to ``<part>/<KIND>_<number>``, their constants to match, the input to ``image``.
 
     Parts are stem, block00 .. blockNN, last, extra, head and predictors, a block's gate block03.se, and io for
     what is around the network. The converter's names repeat Python's class paths and number nothing.
     """
     graph, block = model.subgraphs[0], 0
     graph.tensors[graph.inputs[0]].name = b"image"
+    for signature in model.signatureDefs or []:
+        signature.inputs[0].name = b"image"
     for number, operator in enumerate(graph.operators):
         tensors = [graph.tensors[index] for index in operator.outputs]
         scope = tensors[0].name.decode()
@@ -84,6 +86,9 @@ def name_ops(model: schema.ModelT) -> None:
         kind = op_name(model, operator)
         for tensor in tensors:
             tensor.name = f"{part}/{kind}_{number}".encode()
+        for place, index in enumerate(operator.inputs):
+            if index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None:
+                graph.tensors[index].name = f"constant/{kind}_{number}_{place}".encode()
 
 
 def _part(scope: str, block: int) -> str:
@@ -140,4 +145,3 @@ def name_outputs(model: schema.ModelT, names: tuple[str, ...]) -> None:
         maps.append(entry)
     for signature in model.signatureDefs or []:
         signature.outputs = maps
-        signature.inputs[0].name = b"image"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -97,7 +96,13 @@ def attach_metadata(content: bytes, about: About) -> bytes:
 
 def _model_metadata(about: About) -> bytes:
     from densevision.deploy.metadata_schema import (
-        AXIS_LABELS, BOXES, FEATURE, VALUE_LABELS, image_input, output, pack,
+        AXIS_LABELS,
+        BOXES,
+        FEATURE,
+        VALUE_LABELS,
+        image_input,
+        output,
+        pack,
     )
 
     # MediaPipe applies the normalisation to float inputs only.

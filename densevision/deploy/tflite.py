@@ -38,7 +38,7 @@ class TFLiteBackend:
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute the outputs, see ``Backend``; a label map comes as [1, h, w] uint8 in place of logits."""
+        """Compute the outputs, see ``Backend``."""
         outputs = self.run(image)
         if self.about.outputs == "detections":
             return spread_detections(*outputs, num_classes=len(self.about.classes), size=self.input_size)

@@ -39,6 +39,25 @@ class Parity:
     labels: float | None = None
 
 
+# The least that a file must reach: boxes, scores, labels of ``Parity``. What int8 costs, only the metric tells;
+# these bounds catch what is broken.
+LIMITS = {"none": (1e-4, 1e-4, 0.999), "float16": (0.02, 0.02, 0.99), "int8": (None, 0.5, 0.8)}
+
+
+def check_parity(parity: Parity, quantize: str, path: Path) -> None:
+    """Raise a UserError if a file strays further from PyTorch than its quantisation explains."""
+    boxes, scores, labels = LIMITS[quantize]
+    faults = []
+    if parity.boxes is not None and boxes is not None and not parity.boxes <= boxes:
+        faults.append(f"boxes differ by up to {parity.boxes:.2g} of the image (allowed: {boxes})")
+    if parity.scores is not None and not parity.scores <= scores:
+        faults.append(f"scores differ by up to {parity.scores:.2g} (allowed: {scores})")
+    if parity.labels is not None and not parity.labels >= labels:
+        faults.append(f"only {parity.labels:.2%} of the labels agree (wanted: {labels:.1%})")
+    if faults:
+        raise UserError(f"{path}: not written, the file strays from PyTorch: {'; '.join(faults)}")
+
+
 def check_ops(content: bytes, path: Path) -> dict[str, int]:
     """Count the operators by kind.
 
@@ -82,15 +101,15 @@ def measure_parity(graph: DetectionGraph | SegmentationGraph, path: Path, images
         images: [H, W, 3] uint8 RGB of the graph's size.
     """
     interpreter = open_interpreter(path, keep_tensors=True)
+    entry = interpreter.get_input_details()[0]
     outputs = _raw_outputs(path)
     errors = []
     for image in images:
-        pixels = as_input(image[None], "uint8" if graph.pixels.uint8 else "float32")
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)
+        interpreter.set_tensor(entry["index"], as_input(image[None], np.dtype(entry["dtype"]).name))
         interpreter.invoke()
         ours = [torch.from_numpy(interpreter.get_tensor(index)) for index in outputs]
         with torch.inference_mode():
-            theirs = graph(torch.from_numpy(pixels))
+            theirs = graph(torch.from_numpy(as_input(image[None], "uint8" if graph.pixels.uint8 else "float32")))
         errors.append(_compare(graph, ours, theirs))
     return Parity(len(images), **_worst(errors))
 

@@ -1,0 +1,122 @@
+"""Quantise a float .tflite; the only importer of ai_edge_quantizer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from densevision.deploy.flatbuffer import read_graph, split_hard_swish, write_graph
+from densevision.errors import UserError
+
+# Parts that may stay in float, and what the names of their operators begin with (flatbuffer.name_ops).
+FLOAT_PARTS = {"se": r"block\d+\.se/", "stem": "stem/", "predictors": "predictors/", "head": "head/"}
+_SIGNATURE = "serving_default"
+_WILDEST = 1e6  # an activation past this comes from a broken network, and would abort TFLite
+
+
+def to_float16(content: bytes) -> bytes:
+    """Store the weights as float16; activations stay float32."""
+    from ai_edge_quantizer import qtyping, recipe_manager
+
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+    recipe = recipe_manager.RecipeManager()
+    recipe.add_quantization_config(
+        ".*", qtyping.TFLOperationName.ALL_SUPPORTED, config, algorithm_key="float_casting"
+    )
+    return _run(content, recipe, None)
+
+
+def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequence[str] = (),
+            only: str | None = None, uint8_input: bool = True) -> bytes:
+    """Quantise weights (per channel) and activations to int8.
+
+    Args:
+        content: a graph from float32 pixels in -1..1, with the names of ``name_ops``.
+        images: [H, W, 3] uint8 RGB of its size; they give the activations' ranges.
+        float_parts: keys of FLOAT_PARTS that stay in float.
+        only: a pattern; operators whose names do not begin with it stay in float.
+        uint8_input: take uint8 pixels; else float32 ones.
+    Raises:
+        UserError: an activation is infinite or over a million.
+    """
+    split = read_graph(content)
+    split_hard_swish(split)
+    content = write_graph(split)
+    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, uint8_input)
+    return _run(content, recipe, [{"image": image[None].astype(np.float32) / 127.5 - 1} for image in images])
+
+
+def parts_of(content: bytes) -> list[str]:
+    """List the parts of a graph in its own order: stem, block00, ..., a gate counting with its block."""
+    model = read_graph(content)
+    names = [model.subgraphs[0].tensors[op.outputs[0]].name.decode() for op in model.subgraphs[0].operators]
+    return list(dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names if "/" in name))
+
+
+def _int8_recipe(float_patterns: Sequence[str], only: str | None, uint8_input: bool):
+    from ai_edge_quantizer import qtyping, recipe_manager
+
+    kinds, none = qtyping.TFLOperationName, "no_quantize"
+    recipe = recipe_manager.RecipeManager()
+    recipe.add_static_config(
+        regex=f"^{only}" if only else ".*", operation_name=kinds.ALL_SUPPORTED,
+        activation_num_bits=8, weight_num_bits=8,
+    )
+    # Each map of a detector keeps a scale of its own up to the boxes and scores, which are cheap in float.
+    for kind in (kinds.OUTPUT, kinds.LOGISTIC, kinds.SOFTMAX, kinds.CONCATENATION):
+        recipe.add_quantization_config("^(io|head|serving)", kind, algorithm_key=none)
+    for pattern in float_patterns:
+        recipe.add_quantization_config(f"^{pattern}", kinds.ALL_SUPPORTED, algorithm_key=none)
+    if uint8_input:
+        recipe.add_quantization_config(".*", kinds.INPUT, _uint8())
+    else:
+        recipe.add_quantization_config(".*", kinds.INPUT, algorithm_key=none)
+    return recipe
+
+
+def _uint8():
+    from ai_edge_quantizer import qtyping
+
+    def tensor(dtype, granularity, symmetric: bool):
+        return qtyping.TensorQuantizationConfig(
+            num_bits=8, symmetric=symmetric, granularity=granularity, dtype=dtype
+        )
+
+    kinds, grains = qtyping.TensorDataType, qtyping.QuantGranularity
+    return qtyping.OpQuantizationConfig(
+        activation_tensor_config=tensor(kinds.UINT, grains.TENSORWISE, False),
+        weight_tensor_config=tensor(kinds.INT, grains.CHANNELWISE, True),
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+        explicit_dequantize=False,
+    )
+
+
+def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
+    from ai_edge_quantizer import quantizer
+
+    worker = quantizer.Quantizer(content, recipe.get_quantization_recipe())
+    ranges = None
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        if samples is not None:
+            # The default mode keeps every tensor of every picture: ten times the time and memory.
+            mode = quantizer._CalibrationMode.CALIBRATION_PROFILER_BASED
+            ranges = worker.calibrate({_SIGNATURE: samples}, num_threads=1, mode=mode)
+            _check_ranges(ranges)
+            for bound, value in (("min", -1.0), ("max", 1.0)):  # whatever pixels the calibration saw
+                ranges["image"][bound] = np.full_like(ranges["image"][bound], value)
+        result = worker.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _check_ranges(ranges: dict) -> None:
+    for name, bounds in ranges.items():
+        widest = max(float(np.abs(bound).max()) for bound in bounds.values() if np.size(bound))
+        if not widest < _WILDEST:
+            raise UserError(f"{name}: activations reach {widest:.3g} on the calibration images; the network is broken")
