@@ -13,10 +13,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--table", type=int, choices=TABLES, help="only this table")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows as a list of objects")
+    parser.add_argument("--latency", action="store_true",
+                        help="export the rows of Tables 3, 4, 6 and 7 and time them on this machine's one core")
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/paper_latency"), metavar="DIR",
+                        help="--latency: the exported files, reused, and the picture (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print our counts beside the printed ones; 1 where a row is off by more than its bound."""
+    if arguments.latency:
+        return run_latency(arguments)
     from rich.console import Console
     from rich.table import Table
 
@@ -34,6 +40,37 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _write(arguments.json, [as_dict(one) for one in compared])
     return 0 if all(one.params_agree and one.madds_agree for one in compared) else 1
+
+
+def run_latency(arguments: argparse.Namespace) -> int:
+    """Print our times and the Pixels', draw them over the accuracy."""
+    import sys
+
+    from rich.console import Console
+
+    from densevision.errors import UserError
+    from densevision.paper import latency, latency_report
+
+    tables = [arguments.table] if arguments.table else list(latency.RUNS)
+    if not set(tables) <= latency.RUNS.keys():
+        raise UserError(f"--latency has no Table {arguments.table}; it times 3 (with 4), 6 and 7")
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    rows = latency.rows_to_time(tables)
+    latency.export_rows(rows, arguments.work_dir, tell)
+    timed = latency.time_rows(rows, arguments.work_dir, tell)
+    console = Console()
+    for table in tables:
+        console.print(latency_report.latency_table(timed, table))
+    console.print(latency_report.pair_table(latency.pairs(timed)))
+    picture = arguments.work_dir / "latency.png"
+    latency_report.draw(timed, picture)
+    console.print(f"the picture is {picture}", soft_wrap=True)
+    if arguments.json:
+        _write(arguments.json, [latency.as_dict(one) for one in timed])
+    return 0
 
 
 def cells(one) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from densevision.deploy.metadata import read_about
 from densevision.errors import UserError
-from densevision.paper.tables import FULL, HALF, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
+from densevision.paper.tables import HALF, SMALL, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
 
 PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
 _PIXEL_2_AND_3 = (  # Table 3, ms, rows 1 to 9
@@ -23,14 +23,16 @@ class QuantizedRow:
 
     float_row: PaperRow
     accuracy: float  # top-1, per cent
-    latencies_ms: tuple[float, float, float]  # Pixel 1, 2 and 3
+    latencies: dict[str, float]  # ms by Pixel
 
 
-TABLE_4 = (
-    QuantizedRow(TABLE_3[0], 73.8, (44, 42.5, 31.7)),
-    QuantizedRow(TABLE_3[4], 70.9, (52, 48.3, 37.0)),
-    QuantizedRow(TABLE_3[5], 64.9, (15.5, 14.9, 10.7)),
-    QuantizedRow(TABLE_3[8], 57.2, (16.7, 15.6, 11.9)),
+TABLE_4 = tuple(
+    QuantizedRow(row, top1, dict(zip(PIXELS, latencies, strict=True))) for row, top1, latencies in (
+        (TABLE_3[0], 73.8, (44, 42.5, 31.7)),
+        (TABLE_3[4], 70.9, (52, 48.3, 37.0)),
+        (TABLE_3[5], 64.9, (15.5, 14.9, 10.7)),
+        (TABLE_3[8], 57.2, (16.7, 15.6, 11.9)),
+    )
 )
 
 
@@ -55,29 +57,23 @@ def _same(size: tuple[int, int], printed: tuple[int, int]) -> bool:
     return all(0 <= b - a <= 1 for a, b in zip(size, printed, strict=True))
 
 
-def config_stem(row: PaperRow) -> str:
-    """Return how the names of a row's config files begin, up to the input size."""
-    network: Mapping = row.network
+def config_of_row(row: PaperRow) -> str:
+    """Name the config file, without ``.py``, that trains a row of Table 6, 7 or 8."""
+    network = row.network
     width = network.get("width", 1.0)
+    steps = "800k" if network["name"] == SMALL else "400k"
     words = [
         f"{row.kind}{network.get('filters', '')}", network["name"], f"w{round(100 * width):03}" if width != 1 else "",
         "reduced" if network.get("reduced_tail") else "",
         f"os{network['output_stride']}" if "output_stride" in network else "",
+        f"320_{steps}_coco" if row.kind == "ssdlite" else "769x769_320k_cityscapes",
     ]
     return "_".join(word for word in words if word)
 
 
 def find_row(config: str) -> PaperRow | None:
-    """Return the row of Table 6, 7 or 8 that a config trains, None if it is none of the paper's.
-
-    Args:
-        config: a config file's name without ``.py``.
-    """
-    for row in (*TABLE_6, *TABLE_7, *(row for row in TABLE_8 if row.size == FULL)):
-        endings = "320_400k_coco 320_800k_coco" if row.kind == "ssdlite" else "769x769_320k_cityscapes"
-        if config in [f"{config_stem(row)}_{ending}" for ending in endings.split()]:
-            return row
-    return None
+    """Return the first row of Tables 6, 7 and 8 that a config trains, by its file's name; None if there is none."""
+    return next((row for row in (*TABLE_6, *TABLE_7, *TABLE_8) if config_of_row(row) == config), None)
 
 
 def printed_of_files(paths: Sequence[Path]) -> list[dict[str, float]]:
@@ -90,5 +86,5 @@ def _printed_of_file(path: Path) -> dict[str, float]:
         about = read_about(path)
     except UserError:  # another project's file
         return {}
-    row = find_row(str(about.origin.get("config", "")))
+    row = find_row(str(about.origin.get("config_name", "")))
     return printed_latencies(row, about.size) if row else {}
