@@ -71,17 +71,17 @@ def _time_table(reports, arguments: argparse.Namespace):
     table = Table(title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
                   caption="in brackets, of ours: the middle 80 % of the rounds; of the paper: its ratio")
     table.add_column("file", overflow="fold")
-    for heading in ("MB", "median ms", "min", "p90", "ratio", "peak MB"):
+    for heading in ("MB", "median\nms", "min", "p90", "ratio", "peak\nMB"):
         table.add_column(heading, justify="right", no_wrap=True)
     pixels = sorted({pixel for one in printed for pixel in one})
     for pixel in pixels:
-        table.add_column(f"paper, {pixel}", justify="right")
+        table.add_column(f"paper,\n{pixel}", justify="right", no_wrap=True)
     for report, figures in zip(reports, printed, strict=True):
         timing, ratio, peak = report.timing, report.ratio, report.inspection.peak_bytes
         table.add_row(
             report.path.name, f"{report.path.stat().st_size / 1e6:.2f}", f"{timing.median_ms:.2f}",
             f"{timing.min_ms:.2f}", f"{timing.p90_ms:.2f}",
-            f"{ratio.median:.3f} ({ratio.low:.2f}-{ratio.high:.2f})", "-" if peak is None else f"{peak / 1e6:.1f}",
+            f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})", "-" if peak is None else f"{peak / 1e6:.0f}",
             *(printed_cell(figures, printed[0], pixel) for pixel in pixels),
         )
     return table

@@ -14,13 +14,14 @@ from densevision.deploy.export import ExportOptions, convert, export_tflite
 from densevision.deploy.graph import InputType, Pixels
 from densevision.deploy.quantize import to_int8
 from densevision.deploy.timing import Ratio, Timing, paired_ratio, time_models
+from densevision.errors import UserError
 from densevision.paper.compare import build_row
 from densevision.paper.pixels import TABLE_4, config_of_row, printed_latencies
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7, PaperRow
 from densevision.preprocess import Normalize
 
 RUNS = {3: 50, 6: 50, 7: 10}  # rounds by table; Table 4 is timed with Table 3
-_SETTLE_SIZE = 257  # longest side of the images that set the batch norms' statistics
+_SETTLE_SIZE = 320  # longest side of the images that set the statistics; a detector takes its own size only
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ def export_rows(rows: Sequence[TimedRow], folder: Path, tell: Callable[[str], No
     Raises:
         UserError: litert-torch is missing, or the folder can't be written.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--work-dir {folder}: {error.strerror}; choose another folder") from error
     for number, one in enumerate(rows, 1):
         if (folder / one.file_name).exists():
             continue
@@ -92,8 +97,9 @@ def export_row(row: PaperRow, path: Path, *, quantized: bool) -> None:
     torch.manual_seed(0)
     model = settle(build_row(row), row.size)
     if row.kind == "classifier":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_classifier(model, row.size, quantized))
+        unfinished = path.with_suffix(".part")
+        unfinished.write_bytes(_classifier(model, row.size, quantized))
+        unfinished.replace(path)
         return
     options = ExportOptions(size=row.size, postprocess="none", labels="logits")
     export_tflite(model, path, options, about=dict(origin=dict(config_name=config_of_row(row))))

@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from densevision.cli.main import main
+from densevision.deploy.op_profile import inspect_model
+from densevision.deploy.timing import Timing
+from densevision.paper.compare import build_row
+from densevision.paper.latency import PAIRS, TimedRow, export_row, pairs, rows_to_time, settle, smooth_images
+from densevision.paper.tables import TABLE_3, TABLE_6
+from tests.deploy.tiny_model import tiny_model
+
+
+def timed(label, row, *times_ms, **pixel_ms):
+    return TimedRow(label, row.name, row, False, row.accuracy, pixel_ms, Timing("a", np.array(times_ms)))
+
+
+def test_the_rows_are_those_of_the_tables():
+    rows = rows_to_time([3, 6, 7])
+    assert [sum(one.label.startswith(f"{table}.") for one in rows) for table in (3, 4, 6, 7)] == [9, 4, 11, 11]
+    assert len({one.file_name for one in rows}) == 35
+    assert [one.label for one in rows_to_time([6])][:2] == ["6.1", "6.2"]
+    (small,) = [one for one in rows if one.label == "4.3"]
+    assert (small.name, small.accuracy, small.quantized) == ("V3-Small 1.0, int8", 64.9, True)
+    assert small.pixel_ms == {"Pixel 1": 15.5, "Pixel 2": 14.9, "Pixel 3": 10.7}
+
+
+def test_a_claim_is_a_ratio_by_rounds_beside_the_pixels():
+    base = timed("6.2", TABLE_6[1], 10, 10, 20, **{"Pixel 1": 162})
+    halved = timed("6.5", TABLE_6[4], 7, 8, 14, **{"Pixel 1": 119})
+    (pair,) = pairs([base, halved])
+    assert (pair.row.label, pair.base.label, pair.ours.median) == ("6.5", "6.2", 0.7)
+    assert pair.printed == {"Pixel 1": pytest.approx(119 / 162)}
+
+
+def test_every_claim_is_about_rows_that_are_timed():
+    assert {label for pair in PAIRS for label in pair} <= {one.label for one in rows_to_time([3, 6, 7])}
+
+
+def test_settled_networks_keep_a_sane_range():
+    row = TABLE_3[6]
+    torch.manual_seed(0)
+    model = settle(build_row(row), row.size)
+    peaks = []
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(lambda _, __, output: peaks.append(output.abs().max().item()))
+    with torch.no_grad():
+        model(smooth_images(1, row.size) / 127.5 - 1)
+    assert not model.training and min(peaks) > 0.1 and max(peaks) < 100
+
+
+def test_smooth_images_are_pixels_and_the_same_each_time():
+    images = smooth_images(2, (40, 50))
+    assert images.shape == (2, 3, 40, 50) and images.min() >= 0 and images.max() <= 255 and images.std() > 30
+    assert torch.equal(images, smooth_images(2, (40, 50)))
+
+
+@pytest.mark.parametrize("table", [6, 7])
+def test_the_command_times_what_is_there_and_draws(table, tmp_path, capsys):
+    for number, one in enumerate(rows_to_time([table]), 1):
+        (tmp_path / one.file_name).write_bytes(tiny_model(64, number))
+    out = tmp_path / "rows.json"
+    assert main(["paper", "--latency", "--table", str(table), "--work-dir", str(tmp_path), "--json", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"{table}.11" in printed and "The paper's comparisons" in printed
+    assert (tmp_path / "latency.png").read_bytes()[:4] == b"\x89PNG"
+    rows = json.loads(out.read_text())
+    assert len(rows) == 11 and rows[0]["median_ms"] > 0 and len(rows[0]["times_ms"]) == (50 if table == 6 else 10)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--table", "9"], "it times 3 (with 4), 6 and 7"),
+    (["--table", "6", "--work-dir", "setup.cfg/x"], "--work-dir"),
+])
+def test_wrong_options_are_one_line(words, message, capsys):
+    assert main(["paper", "--latency", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantized", [False, True])
+def test_a_row_is_exported_whole_and_quantised(tmp_path, quantized):
+    path = tmp_path / "row.tflite"
+    export_row(TABLE_3[5], path, quantized=quantized)
+    kinds = {op.kind for op in inspect_model(path, profile_runs=1).ops if op.in_xnnpack}
+    assert any("QC8" in kind or "QS8" in kind for kind in kinds) == quantized
+    assert any("F32" in kind for kind in kinds) != quantized
+    # 2.5 M parameters of 4 bytes, or of 1
+    assert (2.5e6 if quantized else 1.0e7) < path.stat().st_size < (3.2e6 if quantized else 1.05e7)

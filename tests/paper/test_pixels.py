@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from densevision.cli.main import main
+from densevision.deploy.metadata import About, attach_metadata
+from densevision.paper.pixels import (
+    TABLE_4,
+    config_of_row,
+    find_row,
+    printed_latencies,
+    printed_of_files,
+)
+from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7, TABLE_8, TABLE_9
+from tests.deploy.tiny_model import tiny_model
+
+CONFIGS = {path.stem for path in Path("configs").glob("*/*_*.py")}
+
+
+@pytest.mark.parametrize(("row", "size", "printed"), [
+    (TABLE_3[0], (224, 224), {"Pixel 1": 51, "Pixel 2": 61, "Pixel 3": 44}),
+    (TABLE_3[8], (224, 224), {"Pixel 1": 16.6, "Pixel 2": 19.6, "Pixel 3": 13.9}),
+    (TABLE_6[4], (320, 320), {"Pixel 1": 119}),
+    (TABLE_6[4], (512, 512), {}),
+    (TABLE_7[0], (1025, 2049), {"Pixel 3": 3900}),
+    (TABLE_7[0], (1024, 2048), {"Pixel 3": 3900}),
+    (TABLE_7[0], (513, 1025), {"Pixel 3": 1020}),
+    (TABLE_7[10], (512, 1024), {"Pixel 3": 327}),
+    (TABLE_8[2], (513, 1025), {"Pixel 3": 534}),  # V3-Large at output stride 32
+    (TABLE_7[0], (769, 769), {}),
+    (TABLE_9[3], (224, 224), {"Pixel 1": 21.7}),
+])
+def test_latencies_as_printed(row, size, printed):
+    assert printed_latencies(row, size) == printed
+
+
+def test_table_4_is_faster_than_float_but_for_the_smallest_on_pixel_1():
+    pairs = [(one.latencies["Pixel 1"], one.float_row.latency_ms) for one in TABLE_4]
+    assert pairs == [(44, 51), (52, 64), (15.5, 15.8), (16.7, 16.6)]
+
+
+@pytest.mark.parametrize("row", [*TABLE_6, *TABLE_7, *TABLE_8], ids=lambda row: f"{row.table}-{row.name}")
+def test_every_row_has_its_config(row):
+    assert config_of_row(row) in CONFIGS
+    assert {"width": 1.0, **find_row(config_of_row(row)).network} == {"width": 1.0, **row.network}
+
+
+def test_our_own_configs_are_no_rows():
+    assert find_row("ssdlite_mobilenet_v3_small_reduced_320_bccd") is None
+
+
+@pytest.fixture
+def halved_and_v2(tmp_path):
+    paths = []
+    for row in (TABLE_6[1], TABLE_6[4]):
+        about = About("boxes", ("a",), (320, 320), "uint8", "none", origin=dict(config_name=config_of_row(row)))
+        paths.append(tmp_path / f"row{row.row}.tflite")
+        paths[-1].write_bytes(attach_metadata(tiny_model(), about))
+    return paths
+
+
+def test_a_file_names_its_row(halved_and_v2, tmp_path):
+    foreign = tmp_path / "foreign.tflite"
+    foreign.write_bytes(tiny_model())
+    assert printed_of_files([*halved_and_v2, foreign]) == [{"Pixel 1": 162}, {"Pixel 1": 119}, {}]
+
+
+def test_the_benchmark_shows_the_papers_row(halved_and_v2, capsys):
+    assert main(["benchmark", *map(str, halved_and_v2), "--runs", "3"]) == 0
+    assert "119 (0.73)" in capsys.readouterr().out
