@@ -47,12 +47,10 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 
 def _run_here(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from densevision.deploy.benchmark import as_dict, benchmark, describe_machine
 
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
-    console = Console()
+    console = _console()
     console.print(_time_table(reports, arguments))
     for report in reports if arguments.profile else ():
         console.print(_profile_table(report))
@@ -60,6 +58,15 @@ def _run_here(arguments: argparse.Namespace) -> int:
         machine = describe_machine(arguments.threads)
         write_json(arguments.json, dict(machine=machine, files=[as_dict(report) for report in reports]))
     return 0
+
+
+def _console():
+    """A terminal's own width; in a file room for the tables."""
+    import sys
+
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 100)
 
 
 def _time_table(reports, arguments: argparse.Namespace):
@@ -112,12 +119,10 @@ def _profile_table(report):
 
 
 def _run_phones(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from densevision.deploy.phone_report import phone_line, phone_warnings, report_as_dict
 
     reports = _read_logs(arguments) if arguments.log else _measure_phones(arguments)
-    console = Console()
+    console = _console()
     console.print(_phone_table(reports, arguments.models))
     for report in reports:
         console.print(phone_line(report), soft_wrap=True, highlight=False)

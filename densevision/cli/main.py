@@ -15,9 +15,9 @@ COMMANDS = {
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "export": "write a checkpoint as a checked .tflite",
+    "benchmark": "time .tflite files on this machine or on phones",
     "paper": "count the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
-    "benchmark": "time .tflite files on this machine or on phones",
     "quickstart": "train, evaluate and film both models on rendered scenes",
 }
 
