@@ -48,15 +48,17 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 def _run_here(arguments: argparse.Namespace) -> int:
     from densevision.deploy.benchmark import as_dict, benchmark, describe_machine
+    from densevision.paper.pixels import printed_of_files
 
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
+    printed = printed_of_files(arguments.models)
     console = _console()
-    console.print(_time_table(reports, arguments))
+    console.print(_time_table(reports, printed, arguments))
     for report in reports if arguments.profile else ():
         console.print(_profile_table(report))
     if arguments.json:
-        machine = describe_machine(arguments.threads)
-        write_json(arguments.json, dict(machine=machine, files=[as_dict(report) for report in reports]))
+        files = [{**as_dict(one), "paper_ms": figures} for one, figures in zip(reports, printed, strict=True)]
+        write_json(arguments.json, dict(machine=describe_machine(arguments.threads), files=files))
     return 0
 
 
@@ -69,12 +71,9 @@ def _console():
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
-def _time_table(reports, arguments: argparse.Namespace):
+def _time_table(reports, printed: list[dict[str, float]], arguments: argparse.Namespace):
     from rich.table import Table
 
-    from densevision.paper.pixels import printed_of_files
-
-    printed = printed_of_files([report.path for report in reports])
     table = Table(title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
                   caption="in brackets, of ours: the middle 80 % of the rounds; of the paper: its ratio")
     table.add_column("file", overflow="fold")

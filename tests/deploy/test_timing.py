@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -121,3 +123,12 @@ def test_values_that_can_not_be(words, capsys):
     with pytest.raises(SystemExit):
         main(["benchmark", "a.tflite", *words])
     assert "densevision benchmark: error" in capsys.readouterr().err
+
+
+def test_it_needs_neither_torch_nor_mmengine(models):
+    code = ("import sys; sys.modules.update(torch=None, mmengine=None, torchvision=None)\n"
+            "from densevision.cli.main import main; sys.exit(main(sys.argv[1:]))")
+    words = [sys.executable, "-c", code, "benchmark", str(models[0]), "--runs", "2", "--profile"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Square" in done.stdout

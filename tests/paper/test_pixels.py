@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,8 @@ def test_a_file_names_its_row(halved_and_v2, tmp_path):
     assert printed_of_files([*halved_and_v2, foreign]) == [{"Pixel 1": 162}, {"Pixel 1": 119}, {}]
 
 
-def test_the_benchmark_shows_the_papers_row(halved_and_v2, capsys):
-    assert main(["benchmark", *map(str, halved_and_v2), "--runs", "3"]) == 0
+def test_the_benchmark_shows_the_papers_row(halved_and_v2, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert main(["benchmark", *map(str, halved_and_v2), "--runs", "3", "--json", str(out)]) == 0
     assert "119 (0.73)" in capsys.readouterr().out
+    assert [file["paper_ms"] for file in json.loads(out.read_text())["files"]] == [{"Pixel 1": 162}, {"Pixel 1": 119}]
