@@ -47,6 +47,11 @@ class Measurement:
         return self.before.throttled or self.after.throttled
 
     @property
+    def threads(self) -> int:
+        """As asked for."""
+        return int(re.search(r"--num_threads=(\d+)", self.flags)[1])
+
+    @property
     def phone(self) -> str:
         return self.properties.get("ro.product.model") or "unknown phone"
 
@@ -78,8 +83,7 @@ def parse_measurement(text: str) -> Measurement:
 
 def split_measurements(text: str) -> list[str]:
     """Cut a file of several outputs in front of each."""
-    starts = [match.start() for match in re.finditer(r"^@prop ro\.product\.model=", text, re.MULTILINE)]
-    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return re.split(r"(?m)^(?=@prop ro\.product\.model=)", text)[1:]
 
 
 def _fields(rest: str) -> dict[str, str]:
@@ -99,4 +103,4 @@ def _conditions(fields: dict[str, str]) -> Conditions:
 
 def _degrees(reading: int) -> float:
     """Kernels count in degrees, tenths or thousandths; no running phone is hotter than 150 degrees."""
-    return next(reading / unit for unit in (1, 10, 1000) if reading / unit <= 150)
+    return reading / next(unit for unit in (1, 10, 1000) if reading <= 150 * unit or unit == 1000)

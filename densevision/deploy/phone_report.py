@@ -64,6 +64,8 @@ def phone_warnings(report: PhoneReport) -> list[str]:
             warnings.append(f"{model.name}: the phone throttled in every attempt of a round; the figure is too high")
         if any(one.log.delegated == "not" or not one.log.xnnpack for one in rounds):
             warnings.append(f"{model.name}: the log does not show that XNNPACK ran it")
+        if any(one.log.threads not in (None, one.threads) for one in rounds):
+            warnings.append(f"{model.name}: benchmark_model took another number of threads than it was told")
         ignored = {one.log.ignored_flags for one in rounds} - {""}
         warnings += [f"{model.name}: benchmark_model does not know {flags}" for flags in sorted(ignored)]
     return warnings
