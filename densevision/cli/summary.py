@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     with_norm, without = (total_params(counts, norm=norm) for norm in (True, False))
     console.print(f"params {with_norm:,} ({without:,} without batch norm)")
     console.print(f"MAdds {total_madds(counts):,}, {model_classes(config, dataset)} classes")
-    console.print(f"largest layer's input + output {peak_activation(counts):,} bytes, float32")
+    console.print(f"peak activation memory {peak_activation(model, size):,} bytes, float32, one image")
     return 0
 
 
