@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densevision.errors import UserError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -18,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--table", type=int, choices=TABLES, help="only this table")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows as a list of objects")
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw accuracy against MAdds and latency")
+    parser.add_argument("--ours", type=Path, metavar="FILE", help="json list of table, row, accuracy to draw as stars")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,8 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from densevision.paper.compare import compare
+    from densevision.paper.results import read_results
     from densevision.paper.tables import TABLES as PRINTED
 
+    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
+        check_output(option, path)
+    ours = read_results(arguments.ours) if arguments.ours else []
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
         rows = [compare(row) for row in PRINTED[number]]
@@ -38,7 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = Counter(one.verdict for one in compared)
     console.print(f"{verdicts['ok']} rows within the bounds, {verdicts['noted']} off as noted, {verdicts['OFF']} off")
     if arguments.json:
-        _write(arguments.json, [as_dict(one) for one in compared])
+        arguments.json.write_text(json.dumps([as_dict(one) for one in compared], indent=1) + "\n")
+    if arguments.plot:
+        from densevision.paper.plot import draw
+
+        draw(compared, ours).savefig(arguments.plot)
     return 1 if verdicts["OFF"] else 0
 
 
@@ -74,10 +86,13 @@ def as_dict(one) -> dict[str, object]:
                 paper_params=row.params, madds=one.madds, paper_madds=row.madds, verdict=one.verdict, note=row.note)
 
 
-def _write(path: Path, rows: list[dict[str, object]]) -> None:
-    from densevision.errors import UserError
+def check_output(option: str, path: Path | None) -> None:
+    """Refuse a file that could not be written, before the counting.
 
-    try:
-        path.write_text(json.dumps(rows, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error
+    Raises:
+        UserError: its folder is missing, or a picture's name does not end with .png.
+    """
+    if path and not path.parent.is_dir():
+        raise UserError(f"{option} {path}: no folder {path.parent}; give a file in an existing one")
+    if path and option == "--plot" and path.suffix != ".png":
+        raise UserError(f"{option} {path}: the picture is a .png file; give such a name")
