@@ -31,6 +31,7 @@ class FocalLoss:
     alpha: float = 0.75
     gamma: float = 2.0
     prior_logit = 4.6  # sigmoid(-4.6) = 0.01: at the start every anchor is taken for background
+    box_weight = 0.25  # of the box loss: the authors average it over the four numbers of the box code
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
@@ -59,6 +60,7 @@ class SoftmaxLoss:
     negatives_per_positive: int = 3
     min_negatives: int = 10
     prior_logit = 0.0
+    box_weight = 1.0  # SSD sums over the four numbers
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""

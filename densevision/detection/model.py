@@ -111,7 +111,7 @@ class SSDLite(BaseModel):
         logits, deltas = logits.float(), deltas.float()
         return {
             "loss_cls": self.loss_cls(logits, columns) / matched,
-            "loss_box": box_loss(deltas, target_deltas, columns) / (4 * matched),
+            "loss_box": self.loss_cls.box_weight * box_loss(deltas, target_deltas, columns) / matched,
         }
 
     def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
