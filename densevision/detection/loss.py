@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densevision.registry import MODELS
-
 
 def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
     """Sum smooth L1 (delta 1) over the matched anchors: [N, A, 4], [N, A, 4], [N, A] -> scalar."""
@@ -20,7 +18,6 @@ def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
     return F.smooth_l1_loss(deltas[positive], targets[positive], reduction="sum")
 
 
-@MODELS.register_module()
 @dataclass(frozen=True)
 class FocalLoss:
     """Sigmoid focal loss over all anchors; the authors' choice.
@@ -46,7 +43,6 @@ class FocalLoss:
         return logits[..., 1:].sigmoid()
 
 
-@MODELS.register_module()
 @dataclass(frozen=True)
 class SoftmaxLoss:
     """Soft-max cross-entropy over the matched anchors and the hardest negatives; torchvision's choice.
