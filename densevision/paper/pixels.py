@@ -66,7 +66,8 @@ def config_of_row(row: PaperRow) -> str:
         f"{row.kind}{network.get('filters', '')}", network["name"], f"w{round(100 * width):03}" if width != 1 else "",
         "reduced" if network.get("reduced_tail") else "",
         f"os{network['output_stride']}" if "output_stride" in network else "",
-        f"320_{steps}_coco" if row.kind == "ssdlite" else "769x769_320k_cityscapes",
+        f"320_{steps}_coco" if row.kind == "ssdlite" else "769x769_320k",
+        {7: "cityscapes", 8: "test_cityscapes"}.get(row.table, ""),
     ]
     return "_".join(word for word in words if word)
 
