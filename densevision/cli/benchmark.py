@@ -113,7 +113,7 @@ def _profile_table(report):
         table.add_column(heading, justify="right")
     for (kind, inside), (count, ms) in kinds.items():
         table.add_row(kind, "XNNPACK" if inside else "outside", str(count), f"{ms:.3f}", f"{ms / total:.1%}")
-    table.caption = f"outside XNNPACK: {sum(n for n, _ in outside)} operations, {sum(ms for _, ms in outside):.3f} ms"
+    table.caption = f"outside XNNPACK: operations {sum(n for n, _ in outside)}, ms {sum(ms for _, ms in outside):.3f}"
     return table
 
 
@@ -138,7 +138,7 @@ def _measure_phones(arguments: argparse.Namespace):
     from densevision.deploy.adb import NoPhoneError, Phone, choose_phone
     from densevision.deploy.phone import Plan, check_binary, time_on_phone
     from densevision.deploy.phone_report import PhoneReport
-    from densevision.deploy.phone_script import SCRIPT_NAME, phone_script
+    from densevision.deploy.phone_script import SCRIPT_NAME, phone_script, write_script
     from densevision.deploy.timing import check_model_file
 
     for model in arguments.models:
@@ -148,7 +148,7 @@ def _measure_phones(arguments: argparse.Namespace):
     try:
         serials = [choose_phone(serial or None) for serial in arguments.device]
     except NoPhoneError as error:
-        Path(SCRIPT_NAME).write_text(phone_script(arguments.binary, arguments.models, plan))
+        write_script(Path(SCRIPT_NAME), phone_script(arguments.binary, arguments.models, plan))
         raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
     return [
         PhoneReport(serial, time_on_phone(Phone(serial), arguments.binary, arguments.models, plan,

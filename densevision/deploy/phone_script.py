@@ -57,6 +57,14 @@ def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
     )
 
 
+def write_script(path: Path, text: str) -> None:
+    """Write the script; raises UserError where that can't be."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"{path} can't be written ({error.strerror}); go to a folder of your own") from error
+
+
 def read_phone_log(path: Path, models: Sequence[Path]) -> dict[Path, list[Measurement]]:
     """Read what the script left.
 

@@ -82,7 +82,7 @@ def test_the_command_prints_tables_and_writes_every_figure(models, tmp_path, cap
     out = tmp_path / "out.json"
     assert main(["benchmark", *map(str, models), "--runs", "5", "--profile", "--json", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "small.tflite" in printed and "outside XNNPACK: 1 operations" in printed
+    assert "small.tflite" in printed and "outside XNNPACK: operations 1" in printed
     content = json.loads(out.read_text())
     small, large = content["files"]
     assert content["machine"]["threads"] == 1 and content["machine"]["cpu"]
