@@ -28,11 +28,9 @@ def log(mean_us: float) -> str:
     return XNNPACK_999.replace("avg=55043.2", f"avg={mean_us}").replace("inference: [4]", "inference: [1]")
 
 
-@pytest.fixture
-def adb(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    with adb_server(home) as run:
+@pytest.fixture(scope="module")
+def adb(tmp_path_factory):
+    with adb_server(tmp_path_factory.mktemp("home")) as run:
         yield run
 
 
@@ -49,6 +47,7 @@ def attach(adb, tmp_path):
     yield attach_one
     for one in phones:
         one.vanish()
+    adb("disconnect")
 
 
 @pytest.fixture
