@@ -148,6 +148,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     else:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
             config.pop(key, None)
+    _limit_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
@@ -213,6 +214,14 @@ def _being_built(error: BaseException) -> str | None:
         if frame.f_code is build_from_cfg.__code__:
             name = getattr(frame.f_locals.get("obj_cls"), "__name__", str(frame.f_locals["cfg"].get("type")))
     return name
+
+
+def _limit_workers(config: Config) -> None:
+    """No more loader workers than cores: they would only take turns, and what they give does not depend on them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if config.get(name):
+            config[name].num_workers = min(config[name].get("num_workers", 0), cores)
 
 
 def _fill_schedules(config: Config) -> None:
