@@ -14,7 +14,7 @@ from densevision.training.config import load_config
 from tests.training.toy_runs import ROOT
 
 CONFIGS = {
-    "detection": ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_192x320_scenes.py",
+    "detection": ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
     "segmentation": ROOT / "configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
 }
 CLASSES = {"detection": 5, "segmentation": 12}
