@@ -27,7 +27,7 @@ def test_our_count_agrees_with_the_printed_row_or_the_note_says_why_not(row):
     assert one.verdict == ("noted" if off else "ok")
 
 
-def test_the_bounds_are_those_of_the_issue():
+def test_the_bounds():
     """V3's parameters to the printed digits, others 1.5 %; MAdds 2.5 %, V3-Small in segmentation 5 %; 2 % or 1 M."""
     bounds = {(row.table, row.row, row.size[0]): (row.params_within, row.madds_within) for row in ROWS}
     assert bounds[6, 5, 320] == pytest.approx((0.005, 12.75))  # 0.025 * 510
