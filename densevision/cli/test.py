@@ -74,14 +74,14 @@ def evaluate(config, checkpoint: Path, folder: Path) -> tuple[dict[str, float], 
 
 
 def _evaluate_tflite(config, path: Path, folder: Path) -> tuple[dict[str, float], str, dict[str, str]]:
-    from densevision.deploy.evaluate import evaluate_predictor
+    from densevision.deploy.evaluate import build_dataset, evaluate_predictor
     from densevision.deploy.tflite import load_tflite
 
     if config.get("launcher", "none") != "none":
         raise UserError("--launcher: a .tflite is evaluated in one process; leave --launcher out")
     predictor = load_tflite(path)
     folder.mkdir(parents=True, exist_ok=True)
-    return evaluate_predictor(predictor, config, folder)
+    return evaluate_predictor(predictor, build_dataset(config, "test_dataloader"), config.test_evaluator, folder)
 
 
 def write_metrics(path: Path, metrics: dict[str, float], files: dict[str, str]) -> None:

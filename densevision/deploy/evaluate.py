@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData, PixelData
 from torch.utils.data import Dataset
 
@@ -14,29 +15,33 @@ from densevision.deploy.predictor import DetectionPredictor, SegmentationPredict
 from densevision.errors import UserError
 from densevision.images import read_image, resize_image
 from densevision.registry import DATASETS, METRICS
+from densevision.training.progress import quiet
 from densevision.training.runner import config_errors
 
 
 def evaluate_predictor(
-    predictor: DetectionPredictor | SegmentationPredictor, config: Config, folder: Path | None = None
+    predictor: DetectionPredictor | SegmentationPredictor,
+    dataset: Dataset,
+    evaluator: ConfigDict,
+    folder: Path | None = None,
 ) -> tuple[dict[str, float], str, dict[str, str]]:
-    """Evaluate on the config's test data.
+    """Evaluate on a data set.
 
     Args:
-        config: from ``load_config``; ``test_dataloader.dataset`` and ``test_evaluator`` count.
+        dataset: from ``build_dataset``.
+        evaluator: the config's ``test_evaluator``.
         folder: where result files go; None writes none.
     Returns:
         The metrics by key, the official table to print, and the result files' paths by kind.
     Raises:
-        UserError: the data is at fault, or its classes are not the predictor's.
+        UserError: an image can't be read, or the data's classes are not the predictor's.
     """
-    dataset = build_dataset(config, "test_dataloader")
     classes = tuple(dataset.metainfo["classes"])
     if classes != tuple(predictor.classes):
         raise UserError(f"the model knows the classes {', '.join(predictor.classes)}, the config's test data has "
                         f"{', '.join(classes)}; they must be the same in the same order")
     with config_errors():
-        metric = METRICS.build(config.test_evaluator.to_dict())
+        metric = METRICS.build(evaluator.to_dict())
     metric.dataset_meta = dataset.metainfo
     metric.out_dir = folder / "predictions" if folder else None
     for index in range(len(dataset)):
@@ -55,32 +60,28 @@ def build_dataset(config: Config, loader: str) -> Dataset:
     """
     if loader not in config:
         raise UserError(f"{config.filename} has no {loader}")
+    quiet(MMLogger.get_current_instance().handlers)
     with config_errors():
         return DATASETS.build(config[loader].dataset.to_dict())
 
 
-def read_images(
-    config: Config, loader: str, count: int, size: tuple[int, int] | None = None
-) -> list[np.ndarray]:
-    """Read images of a config's data set, evenly spread over it, without augmentation.
+def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
+    """Read images of a data set, evenly spread over it, without augmentation.
 
     Args:
-        loader: see ``build_dataset``.
+        count: at most the data set's length.
         size: (height, width) that they are resized to; None leaves them as they are.
     Returns:
-        ``count`` of [H, W, 3] uint8 RGB.
+        [H, W, 3] uint8 RGB.
     Raises:
-        UserError: there are fewer, one can't be read, or they differ in size and ``size`` is None.
+        UserError: one can't be read, or they differ in size and ``size`` is None.
     """
-    dataset = build_dataset(config, loader)
-    if not 0 < count <= len(dataset):
-        raise UserError(f"{count} images asked of {loader}, which has {len(dataset)}; ask for 1 to {len(dataset)}")
     indices = [index * len(dataset) // count for index in range(count)]
     images = [_read(dataset[index]["data_samples"].img_path) for index in indices]
     sizes = {image.shape[:2] for image in images}
     if size is None and len(sizes) > 1:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
-        raise UserError(f"the images of {loader} differ in size ({listed}); give --size HEIGHT WIDTH")
+        raise UserError(f"the test images differ in size ({listed}); give --size HEIGHT WIDTH")
     return images if size is None else [resize_image(image, size) for image in images]
 
 

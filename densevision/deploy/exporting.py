@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import densevision
-from densevision.deploy.evaluate import evaluate_predictor, headline, read_images
+from densevision.deploy.evaluate import build_dataset, evaluate_predictor, headline, read_images
 from densevision.deploy.export import (
     ExportOptions,
     ExportReport,
@@ -62,13 +62,9 @@ class Export:
         self.model, self._info = load_model(self.config, checkpoint)
         self.drop: tuple[str, float, float] | None = None
         size = self.model.input_size if isinstance(self.model, SSDLite) else options.size
-        self._check = read_images(self.config, "test_dataloader", self._available("test_dataloader", CHECKED), size)
+        self._test_data = build_dataset(self.config, "test_dataloader")
+        self._check = read_images(self._test_data, min(CHECKED, len(self._test_data)), size)
         self.options = dataclasses.replace(options, size=self._check[0].shape[:2])
-
-    def _available(self, loader: str, wanted: int) -> int:
-        from densevision.deploy.evaluate import build_dataset
-
-        return min(wanted, len(build_dataset(self.config, loader)))
 
     def run(self, out: Path, calibration: int | None = None, max_drop: float | None = None) -> ExportReport:
         """Write the file.
@@ -87,13 +83,18 @@ class Export:
     def _calibration(self, count: int | None) -> list[np.ndarray]:
         if self.options.quantize != "int8":
             return []
-        if count is None:
-            count = self._available("train_dataloader", CALIBRATION)
-        return read_images(self.config, "train_dataloader", count, self.options.size)
+        data = build_dataset(self.config, "train_dataloader")
+        count = min(CALIBRATION, len(data)) if count is None else count
+        if not 0 < count <= len(data):
+            raise UserError(f"--calibration {count}: there are {len(data)} training images; ask for 1 to {len(data)}")
+        return read_images(data, count, self.options.size)
+
+    def _metric(self, predictor: DetectionPredictor | SegmentationPredictor) -> tuple[str, float]:
+        return headline(evaluate_predictor(predictor, self._test_data, self.config.test_evaluator)[0])
 
     def _judge(self, path: Path, out: Path, max_drop: float) -> None:
         name, before = self.baseline
-        after = headline(evaluate_predictor(load_tflite(path), self.config)[0])[1]
+        after = self._metric(load_tflite(path))[1]
         self.drop = (name, before, after)
         if not 100 * (before - after) <= max_drop:
             raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
@@ -110,7 +111,7 @@ class Export:
             predictor = DetectionPredictor(backend, classes, thresholds)
         else:
             predictor = SegmentationPredictor(backend, classes, self._info["palette"])
-        return headline(evaluate_predictor(predictor, self.config)[0])
+        return self._metric(predictor)
 
     @cached_property
     def _about(self) -> dict:
@@ -141,7 +142,7 @@ class Export:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "model.tflite")
                 path.write_bytes(whole)
-                yield part, headline(evaluate_predictor(load_tflite(path), self.config)[0])[1]
+                yield part, self._metric(load_tflite(path))[1]
 
 
 class GraphBackend:

@@ -16,6 +16,7 @@ _PARTS = (  # what a tensor's name says about where its op stands, and that part
     ("Backbone_backbone", "block"),
     ("ExtraLayers_extra", "extra"),
     (r"SSDLiteHead_head.*Conv2d_1;", "predictors"),
+    ("SSDLiteHead_head;", "io"),  # reshapes and joins the maps' answers
     (r"ASPPHead_head.*Conv2d_\w*logits", "predictors"),
     ("Head_head", "head"),
 )

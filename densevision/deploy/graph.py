@@ -8,8 +8,10 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import box_convert
 
+from densevision.backbones.layers import ConvNormAct
 from densevision.detection.loss import FocalLoss
 from densevision.detection.model import SSDLite
 from densevision.preprocess import Normalize
@@ -42,6 +44,15 @@ class Pixels(nn.Module):
         return image.permute(0, 3, 1, 2)
 
 
+def frozen(model: nn.Module) -> nn.Module:
+    """Copy a model for inference, its batch norms folded into their convolutions: half as many nodes to convert."""
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    for layer in model.modules():
+        if isinstance(layer, ConvNormAct):
+            layer[0], layer[1] = fuse_conv_bn_eval(layer[0], layer[1]), nn.Identity()
+    return model
+
+
 class DetectionGraph(nn.Module):
     """A detector up to what ``TFLite_Detection_PostProcess`` takes, or up to decoded boxes.
 
@@ -57,7 +68,7 @@ class DetectionGraph(nn.Module):
     def __init__(self, model: SSDLite, input_type: InputType = "uint8", *, decode: bool = False):
         super().__init__()
         self.pixels = Pixels(model.data_preprocessor, input_type)
-        self.model = copy.deepcopy(model).eval()
+        self.model = frozen(model)
         self.decode = decode
         _shift_first(self.model)
         self.scores = self.model.loss_cls.scores
@@ -130,7 +141,7 @@ class SegmentationGraph(nn.Module):
                  labels: Literal["argmax", "logits"] = "argmax", upsample: int | None = 1):
         super().__init__()
         self.pixels = Pixels(model.data_preprocessor, input_type)
-        self.model = copy.deepcopy(model).eval()
+        self.model = frozen(model)
         self.labels, self.upsample = labels, upsample
 
     def forward(self, image: Tensor) -> tuple[Tensor]:

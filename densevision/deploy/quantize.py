@@ -69,9 +69,13 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, uint8_input: b
         regex=f"^{only}" if only else ".*", operation_name=kinds.ALL_SUPPORTED,
         activation_num_bits=8, weight_num_bits=8,
     )
-    # Each map of a detector keeps a scale of its own up to the boxes and scores, which are cheap in float.
-    for kind in (kinds.OUTPUT, kinds.LOGISTIC, kinds.SOFTMAX, kinds.CONCATENATION):
-        recipe.add_quantization_config("^(io|head|serving)", kind, algorithm_key=none)
+    # What follows the network is cheap and stays in float: each map of a detector so keeps a scale of its own, and
+    # boxes are not rounded to 1/256 of the widest. Only a segmenter's enlarging is worth int8.
+    recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
+    if not only:
+        recipe.add_static_config(regex="^io/RESIZE", operation_name=kinds.RESIZE_BILINEAR,
+                                 activation_num_bits=8, weight_num_bits=8)
+    recipe.add_quantization_config(".*", kinds.OUTPUT, algorithm_key=none)
     for pattern in float_patterns:
         recipe.add_quantization_config(f"^{pattern}", kinds.ALL_SUPPORTED, algorithm_key=none)
     if uint8_input:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,9 @@ def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool =
     except ImportError as error:
         raise UserError(f"{path}: running it needs ai-edge-litert; pip install ai-edge-litert") from error
     try:
-        interpreter = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=keep_tensors)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # keep_tensors warns that it keeps tensors
+            interpreter = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=keep_tensors)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: TFLite refuses it: {' '.join(str(error).split())[:200]}") from error

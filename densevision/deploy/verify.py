@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from densevision.deploy.detection_op import OP
+from densevision.deploy.detection_op import OP, OUTPUTS
 from densevision.deploy.flatbuffer import count_ops, op_name, read_graph
 from densevision.deploy.graph import DetectionGraph, SegmentationGraph, decode_boxes
 from densevision.deploy.tflite import as_input, open_interpreter
@@ -111,7 +111,20 @@ def measure_parity(graph: DetectionGraph | SegmentationGraph, path: Path, images
         with torch.inference_mode():
             theirs = graph(torch.from_numpy(as_input(image[None], "uint8" if graph.pixels.uint8 else "float32")))
         errors.append(_compare(graph, ours, theirs))
+        if len(interpreter.get_output_details()) == len(OUTPUTS):
+            errors.append(dict(boxes=_op_error(graph, interpreter, ours), scores=0.0))
     return Parity(len(images), **_worst(errors))
+
+
+def _op_error(graph: DetectionGraph, interpreter, inputs: list[torch.Tensor]) -> float:
+    """How far the detection op's rows are from the boxes and scores that it was given: 0 but for rounding."""
+    details = interpreter.get_output_details()
+    boxes, classes, scores, count = (torch.from_numpy(interpreter.get_tensor(d["index"])) for d in details)
+    found = int(count[0])
+    given = decode_boxes(inputs[0][0], graph.anchors, graph.scales)  # [A, 4]
+    box_errors = (boxes[0, :found, None] - given).abs().amax(-1)  # [found, A]
+    score_errors = (scores[0, :found, None] - inputs[1][0][:, classes[0, :found].long()].T).abs()
+    return float(torch.maximum(box_errors, score_errors).amin(-1).max()) if found else 0.0
 
 
 def _raw_outputs(path: Path) -> list[int]:

@@ -1,0 +1,138 @@
+"""Time exported graphs beside each other: int8 against float, our SSDLite against torchvision's.
+
+    python tools/benchmarks/tflite_times.py --images FOLDER --out runs/tflite_times [--rounds 40]
+
+Weights are random, batch norm statistics those of the images. One thread; the files take turns, and the ratio is
+the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+from densevision.deploy.export import convert
+from densevision.deploy.graph import DetectionGraph, Pixels, SegmentationGraph, decode_boxes
+from densevision.deploy.load import build_model
+from densevision.deploy.quantize import to_int8
+from densevision.deploy.tflite import open_interpreter
+from densevision.images import read_image, resize_image
+from densevision.preprocess import Normalize
+from densevision.training.config import load_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SEGMENTER = CONFIGS / "segmentation/lraspp128_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py"
+DETECTOR = CONFIGS / "detection/ssdlite_mobilenet_v3_large_reduced_320_400k_coco.py"
+
+
+class TorchvisionGraph(nn.Module):
+    """torchvision's SSDLite as ``DetectionGraph`` does ours: decoded boxes and scores, background left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.pixels = Pixels(Normalize(), "float32")
+        self.model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91).eval()
+        grid = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
+        anchors = self.model.anchor_generator._grid_default_boxes(grid, [320, 320])[:, [1, 0, 3, 2]]
+        self.register_buffer("anchors", anchors)
+
+    def forward(self, image):
+        features = list(self.model.backbone(self.pixels(image)).values())
+        head = self.model.head
+        deltas = self._flat(head.regression_head.module_list, features, 4)
+        logits = self._flat(head.classification_head.module_list, features, 91)
+        return decode_boxes(deltas, self.anchors, (10, 10, 5, 5)), logits.softmax(-1)
+
+    def _flat(self, layers, features, columns):
+        rows = [layer(x).permute(0, 2, 3, 1).reshape(1, -1, columns) for layer, x in zip(layers, features, strict=True)]
+        return torch.cat(rows, 1)
+
+
+def settle(network: nn.Module, forward, images: list[np.ndarray]) -> None:
+    """Give the batch norms the statistics of real images."""
+    batch = torch.stack([torch.from_numpy(image) for image in images]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    network.train()
+    with torch.no_grad():
+        for momentum in (1.0, 0.5):
+            for norm in norms:
+                norm.momentum = momentum
+            forward(batch)
+    network.eval()
+
+
+def write_files(out: Path, folder: Path) -> dict[str, Path]:
+    """Write the five files that are not there yet."""
+    torch.manual_seed(0)
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")][:8]
+    pictures = {size: [resize_image(read_image(path), size) for path in paths] for size in ((512, 1024), (320, 320))}
+    small = pictures[320, 320]
+    out.mkdir(parents=True, exist_ok=True)
+    made = {}
+
+    def write(name: str, graph: nn.Module, size: tuple[int, int], int8: bool = True) -> None:
+        path = out / f"{name}_float.tflite"
+        if not path.exists():
+            path.write_bytes(convert(graph, size))
+        made[path.stem] = path
+        if int8:
+            path = out / f"{name}_int8.tflite"
+            path.write_bytes(to_int8(made[f"{name}_float"].read_bytes(), pictures[size]))
+            made[path.stem] = path
+
+    segmenter = build_model(load_config(SEGMENTER), 19)
+    settle(segmenter, segmenter, small)
+    write("lraspp_512x1024", SegmentationGraph(segmenter, "float32"), (512, 1024))
+    detector = build_model(load_config(DETECTOR), 80)
+    settle(detector, detector.raw, small)
+    write("ssdlite_320", DetectionGraph(detector, "float32", decode=True), (320, 320))
+    other = TorchvisionGraph()
+    settle(other.model, lambda batch: other.model.head(list(other.model.backbone(batch).values())), small)
+    write("torchvision_320", other.eval(), (320, 320), int8=False)
+    return made
+
+
+def time_rounds(files: dict[str, Path], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every file in every round."""
+    runs = {name: open_interpreter(path) for name, path in files.items()}
+    random = np.random.default_rng(0)
+    for interpreter in runs.values():
+        entry = interpreter.get_input_details()[0]
+        pixels = random.integers(0, 256, entry["shape"]).astype(np.uint8)
+        interpreter.set_tensor(entry["index"], pixels if entry["dtype"] is np.uint8 else pixels / np.float32(127.5) - 1)
+        for _ in range(3):
+            interpreter.invoke()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, interpreter in runs.items():
+            start = time.perf_counter()
+            interpreter.invoke()
+            times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/tflite_times"))
+    parser.add_argument("--rounds", type=int, default=40)
+    arguments = parser.parse_args()
+    files = write_files(arguments.out, arguments.images)
+    pairs = [("lraspp_512x1024_int8", "lraspp_512x1024_float"), ("ssdlite_320_int8", "ssdlite_320_float"),
+             ("ssdlite_320_float", "torchvision_320_float")]
+    for pair in pairs:
+        times = time_rounds({name: files[name] for name in pair}, arguments.rounds)
+        ratio = statistics.median(a / b for a, b in zip(*times.values(), strict=True))
+        medians = ", ".join(f"{name} {statistics.median(values):.2f} ms" for name, values in times.items())
+        print(f"{medians}, ratio {ratio:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
