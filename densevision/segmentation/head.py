@@ -92,7 +92,8 @@ class RASPPHead(nn.Module):
         feature = features["c5"]
         if self.training and len(feature) == 1 and isinstance(self.image_branch[1], nn.BatchNorm2d):
             raise UserError("R-ASPP trains on 2 images a batch or more; raise train_dataloader.batch_size")
-        image = self.image_branch(F.adaptive_avg_pool2d(feature, 1)).expand(-1, -1, *feature.shape[-2:])
+        # Enlarging one cell repeats it, and phones have that operation; they refuse TFLite's BROADCAST_TO.
+        image = _upsample(self.image_branch(F.adaptive_avg_pool2d(feature, 1)), feature.shape[-2:])
         joined = self.join(torch.cat([self.local_branch(feature), image], dim=1))
         return self.logits(self.dropout(joined))
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from densevision.deploy.op_profile import inspect_model
 from densevision.deploy.timing import Timing
 from densevision.paper.compare import build_row
 from densevision.paper.latency import PAIRS, TimedRow, export_row, pairs, rows_to_time, settle, smooth_images
-from densevision.paper.tables import TABLE_3, TABLE_6
+from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7
 from tests.deploy.tiny_model import tiny_model
 
 
@@ -89,3 +90,10 @@ def test_a_row_is_exported_whole_and_quantised(tmp_path, quantized):
     assert any("F32" in kind for kind in kinds) != quantized
     # 2.5 M parameters of 4 bytes, or of 1
     assert (2.5e6 if quantized else 1.0e7) < path.stat().st_size < (3.2e6 if quantized else 1.05e7)
+
+
+@pytest.mark.slow
+def test_r_aspp_exports_without_what_phones_refuse(tmp_path):
+    path = tmp_path / "raspp.tflite"
+    export_row(dataclasses.replace(TABLE_7[0], size=(129, 257)), path, quantized=False)  # raises where it can't
+    assert not [op.kind for op in inspect_model(path, profile_runs=1).ops if not op.in_xnnpack and op.kind != "CAST"]
