@@ -77,14 +77,15 @@ def draw(rows: Sequence[TimedRow], path: Path) -> None:
 
 
 def _panel(axis, group: Sequence[TimedRow], times_ms: Sequence[float], where: str) -> None:
+    joined = group[0].row.table != 7  # there a family's points are different heads, not sizes
     for quantized in (False, True):
         for start, family, colour, marker in _FAMILIES:
             points = sorted((ms, one.accuracy) for one, ms in zip(group, times_ms, strict=True)
                             if _family(one) == start and one.quantized == quantized)
             if points:
-                face = "none" if quantized else colour
+                face, line = ("none", ":") if quantized else (colour, "-")
                 axis.plot(*zip(*points, strict=True), color=colour, marker=marker, markerfacecolor=face,
-                          linestyle=":" if quantized else "-", label=family + (", int8" if quantized else ""))
+                          linestyle=line if joined else "none", label=family + (", int8" if quantized else ""))
     for one, ms in zip(group, times_ms, strict=True):
         axis.annotate(one.label, (ms, one.accuracy), textcoords="offset points", xytext=(4, 4), fontsize=7)
     axis.set(xscale="log", xlabel=f"ms, {where}")
