@@ -106,10 +106,10 @@ def export_tflite(
     check_weights_finite(model)
     graph, size = build_graph(model, options)
     check_pictures(pictures, size, options)
-    content = quantize(convert(graph, size), options, pictures.calibration)
-    content = finish_graph(content, graph, model)
-    content = attach_metadata(content, describe(model, size, options, about or {}))
     with _published(path) as unfinished:
+        content = quantize(convert(graph, size), options, pictures.calibration)
+        content = finish_graph(content, graph, model)
+        content = attach_metadata(content, describe(model, size, options, about or {}))
         unfinished.write_bytes(content)
         ops = check_ops(content, path)
         outside = ops_outside_delegate(unfinished)
@@ -230,9 +230,11 @@ def _published(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
+        unfinished.touch()  # a name that can't be written shows before the work
     except OSError as error:
         raise UserError(f"--out {path}: can't write there ({error.strerror})") from error
+    try:
+        yield unfinished
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

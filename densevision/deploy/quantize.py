@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,7 +108,8 @@ def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
 
     worker = quantizer.Quantizer(content, recipe.get_quantization_recipe())
     ranges = None
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the calibrator keeps tensors in memory
         if samples is not None:
             # The default mode keeps every tensor of every picture: ten times the time and memory.
             mode = quantizer._CalibrationMode.CALIBRATION_PROFILER_BASED

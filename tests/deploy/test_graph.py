@@ -47,8 +47,8 @@ def test_a_detection_graph_gives_the_model_s_boxes_and_scores(loss):
     pixels = boxes[..., [1, 0, 3, 2]] * torch.tensor([SIZE[1], SIZE[0]] * 2)
     pixels = pixels.clamp(min=0).minimum(torch.tensor([SIZE[1], SIZE[0]] * 2))
     assert scores.shape == wanted_scores.shape == (1, len(model.anchors), 2)
-    assert (scores - wanted_scores).abs().max() < 1e-5
-    assert (pixels - wanted).abs().max() < 1e-3
+    assert (scores - wanted_scores).abs().max() < 1e-4
+    assert (pixels - wanted).abs().max() < 1e-2
 
 
 def test_encodings_decode_to_the_same_boxes():
