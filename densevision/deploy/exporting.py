@@ -98,7 +98,7 @@ class Export:
         self.drop = (name, before, after)
         if not 100 * (before - after) <= max_drop:
             raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
-                            f"--max-drop allows {max_drop} points; --sensitivity shows which parts to keep in float")
+                            f"--max-drop allows {max_drop} points; docs/export.md says what helps")
 
     @cached_property
     def baseline(self) -> tuple[str, float]:

@@ -55,10 +55,11 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
 
 
 def parts_of(content: bytes) -> list[str]:
-    """List the parts of a graph in its own order: stem, block00, ..., a gate counting with its block."""
+    """List the network's parts in their own order: stem, block00, ..., a gate counting with its block."""
     model = read_graph(content)
     names = [model.subgraphs[0].tensors[op.outputs[0]].name.decode() for op in model.subgraphs[0].operators]
-    return list(dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names if "/" in name))
+    parts = dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names)
+    return [part for part in parts if part != "io"]
 
 
 def _int8_recipe(float_patterns: Sequence[str], only: str | None, uint8_input: bool):
