@@ -9,9 +9,8 @@ from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
 from densevision.errors import UserError
 from densevision.weights.files import read_tensors
-from densevision.weights.source import Source, Tensors, rename_prefix
+from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
 
-_IMAGENET = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
 _TIMM = dict(bn_eps=1e-5)
 _TENSORFLOW = dict(bn_eps=1e-3, padding="same")  # timm's tf_ networks hold weights of the authors' slim release
 
@@ -69,7 +68,7 @@ def _source(name: str, backbone: str, width: float = 1.0) -> Source:
         rename=partial(rename_prefix, table=renaming(find_spec(backbone))),
         read=read_tensors,
         download=partial(download, name),
-        **({} if theirs else _IMAGENET),
+        **({} if theirs else IMAGENET),
     )
 
 
