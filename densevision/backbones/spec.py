@@ -37,6 +37,9 @@ class BackboneSpec:
     rf2_expansion: bool = True  # the segmentation tail halves the expansion of the C4 block too
     hidden: int | None = None  # channels of the classifier's own layer behind the pooling
     hidden_widens: bool = False  # whether multipliers over 1 widen that layer
+    stem_widens: bool = True  # timm's V3 of width 0.5 keeps the stem's 16 channels
+    c3_output: bool = False  # torchvision's LR-ASPP reads the C3 block's output, not its depthwise output
+    dilate_strided: bool = False  # torchvision's convolution that loses its stride dilates like the ones behind it
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
@@ -78,8 +81,8 @@ def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
     if width == 1.0:
         return spec
     blocks = []
-    table_in, scaled_in = spec.stem, make_divisible(spec.stem * width)
-    stem = scaled_in
+    stem = make_divisible(spec.stem * width) if spec.stem_widens else spec.stem
+    table_in, scaled_in = spec.stem, stem
     for block in spec.blocks:
         scaled_out = make_divisible(block.out * width)
         expand = make_divisible(scaled_in * block.expand / table_in)
@@ -113,6 +116,17 @@ def minimalistic(spec: BackboneSpec) -> BackboneSpec:
 def without_se(spec: BackboneSpec) -> BackboneSpec:
     """Drop every squeeze-and-excite."""
     return replace(spec, blocks=tuple(replace(block, se=False) for block in spec.blocks))
+
+
+def original_last_stage(spec: BackboneSpec) -> BackboneSpec:
+    """Put MobileNetV2's last stage back: one more bottleneck to 320, a 1280 convolution, and pooling only then.
+
+    The efficient stage pools in front of the 1280 channels, and needs no bottleneck to keep that layer small.
+
+    Source: paper section 5.1 and Figure 5, upper half.
+    """
+    bottleneck = Block(3, spec.last, 320, False, spec.blocks[-1].act, 1)
+    return replace(spec, blocks=(*spec.blocks, bottleneck), last=1280, hidden=None, hidden_widens=False)
 
 
 def place_hswish(spec: BackboneSpec, channels: int | None) -> BackboneSpec:

@@ -15,7 +15,7 @@ from densevision.backbones import build_backbone
 from densevision.detection.anchors import anchor_shapes, place_anchors
 from densevision.detection.box_coder import BoxCoder
 from densevision.detection.head import ExtraLayers, SSDLiteHead
-from densevision.detection.loss import FocalLoss, box_loss
+from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
 from densevision.detection.matcher import assign_targets
 from densevision.detection.postprocess import PostProcess, select_detections
 from densevision.preprocess import Normalize
@@ -24,6 +24,9 @@ from densevision.samples import DetSample
 from densevision.structures import Detections
 
 _INIT_STD = 0.03
+
+for _loss in (FocalLoss, SoftmaxLoss):
+    MODELS.register_module(module=_loss)
 
 
 @MODELS.register_module()
@@ -38,13 +41,14 @@ class SSDLite(BaseModel):
         loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
+        data_preprocessor: default ``Normalize``.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
     def __init__(self, backbone: dict, num_classes: int, input_size: tuple[int, int] = (320, 320),
                  anchors: dict | None = None, loss: dict | None = None, postprocess: dict | None = None,
-                 bn_momentum: float = 0.03):
-        super().__init__(data_preprocessor=Normalize())
+                 bn_momentum: float = 0.03, data_preprocessor: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = tuple(input_size)
         self.coder = BoxCoder()
         self.loss_cls = MODELS.build(loss or dict(type=FocalLoss))
@@ -111,7 +115,7 @@ class SSDLite(BaseModel):
         logits, deltas = logits.float(), deltas.float()
         return {
             "loss_cls": self.loss_cls(logits, columns) / matched,
-            "loss_box": box_loss(deltas, target_deltas, columns) / (4 * matched),
+            "loss_box": self.loss_cls.box_weight * box_loss(deltas, target_deltas, columns) / matched,
         }
 
     def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
