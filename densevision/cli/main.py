@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "export": "write a checkpoint as a checked .tflite",
+    "convert": "turn published weights into a checkpoint",
     "benchmark": "time .tflite files on this machine or on phones",
     "paper": "count the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",

@@ -17,7 +17,7 @@ import torch
 
 from densevision.deploy.detection_op import DetectionOp, append_detection_op
 from densevision.deploy.flatbuffer import name_ops, name_outputs, read_graph, write_graph
-from densevision.deploy.graph import DetectionGraph, InputType, SegmentationGraph
+from densevision.deploy.graph import DetectionGraph, InputType, SegmentationGraph, is_plain
 from densevision.deploy.metadata import About, attach_metadata
 from densevision.deploy.quantize import to_float16, to_int8
 from densevision.deploy.verify import Parity, check_ops, check_parity, measure_parity, ops_outside_delegate
@@ -106,10 +106,10 @@ def export_tflite(
     check_weights_finite(model)
     graph, size = build_graph(model, options)
     check_pictures(pictures, size, options)
-    content = quantize(convert(graph, size), options, pictures.calibration)
-    content = finish_graph(content, graph, model)
-    content = attach_metadata(content, describe(model, size, options, about or {}))
     with _published(path) as unfinished:
+        content = quantize(convert(graph, size), options, pictures.calibration)
+        content = finish_graph(content, graph, model)
+        content = attach_metadata(content, describe(model, size, options, about or {}))
         unfinished.write_bytes(content)
         ops = check_ops(content, path)
         outside = ops_outside_delegate(unfinished)
@@ -139,7 +139,9 @@ def check_weights_finite(model: torch.nn.Module) -> None:
 
 def build_graph(model: SSDLite | Segmentor, options: ExportOptions):
     """Return the graph to convert and its input's (height, width)."""
-    pixels = "float32" if options.quantize == "int8" else options.input_type  # the quantiser makes them uint8
+    pixels = options.input_type
+    if options.quantize == "int8" and is_plain(model.data_preprocessor):
+        pixels = "float32"  # the quantiser turns them into uint8, and no float operator is left at the start
     if isinstance(model, SSDLite):
         return DetectionGraph(model, pixels, decode=options.postprocess == "none"), model.input_size
     if options.size is None:
@@ -214,7 +216,8 @@ def describe(model: SSDLite | Segmentor, size: tuple[int, int], options: ExportO
         outputs = "detections" if options.postprocess == "nms" else "boxes"
         number = model.head.columns - 1
         rules = model.rules
-        thresholds = dict(score=rules.score_threshold, iou=rules.iou_threshold, max_detections=rules.max_detections)
+        thresholds = dict(score=rules.score_threshold, iou=rules.iou_threshold,
+                          max_detections=rules.max_detections, candidates=rules.candidates)
     else:
         outputs, thresholds = "labels" if options.labels == "argmax" else "logits", {}
         number = [layer for layer in model.head.modules() if isinstance(layer, torch.nn.Conv2d)][-1].out_channels
@@ -230,9 +233,11 @@ def _published(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
+        unfinished.touch()  # a name that can't be written shows before the work
     except OSError as error:
         raise UserError(f"--out {path}: can't write there ({error.strerror})") from error
+    try:
+        yield unfinished
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

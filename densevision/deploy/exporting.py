@@ -25,7 +25,7 @@ from densevision.deploy.export import (
     export_tflite,
     finish_graph,
 )
-from densevision.deploy.graph import DetectionGraph, SegmentationGraph, decode_boxes
+from densevision.deploy.graph import DetectionGraph, SegmentationGraph, decode_boxes, is_plain
 from densevision.deploy.load import load_model
 from densevision.deploy.metadata import attach_metadata
 from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
@@ -98,7 +98,7 @@ class Export:
         self.drop = (name, before, after)
         if not 100 * (before - after) <= max_drop:
             raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
-                            f"--max-drop allows {max_drop} points; --sensitivity shows which parts to keep in float")
+                            f"--max-drop allows {max_drop} points; docs/export.md says what helps")
 
     @cached_property
     def baseline(self) -> tuple[str, float]:
@@ -107,7 +107,9 @@ class Export:
         backend, classes = GraphBackend(graph, size), tuple(self._info["classes"])
         if isinstance(graph, DetectionGraph):
             rules = self.model.rules
-            thresholds = Thresholds(rules.score_threshold, rules.iou_threshold, rules.max_detections)
+            thresholds = Thresholds(
+                rules.score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates
+            )
             predictor = DetectionPredictor(backend, classes, thresholds)
         else:
             predictor = SegmentationPredictor(backend, classes, self._info["palette"])
@@ -131,7 +133,8 @@ class Export:
             A part's name ("float" and "all" are the first two), and the metric.
         """
         yield "float", self.baseline[1]
-        options = dataclasses.replace(self.options, input_type="float32")
+        kind = "float32" if is_plain(self.model.data_preprocessor) else "uint8"  # rounding pixels is no part's fault
+        options = dataclasses.replace(self.options, input_type=kind)
         graph, size = build_graph(self.model, options)
         content, pictures = convert(graph, size), self._calibration(calibration)
         about = describe(self.model, size, options, self._about)

@@ -19,6 +19,7 @@ _PARTS = (  # what a tensor's name says about where its op stands, and that part
     ("SSDLiteHead_head;", "io"),  # reshapes and joins the maps' answers
     (r"ASPPHead_head.*Conv2d_\w*logits", "predictors"),
     ("Head_head", "head"),
+    ("Classifier_model", "head"),
 )
 
 

@@ -14,6 +14,7 @@ from torchvision.ops import box_convert
 from densevision.backbones.layers import ConvNormAct
 from densevision.detection.loss import FocalLoss
 from densevision.detection.model import SSDLite
+from densevision.errors import UserError
 from densevision.preprocess import Normalize
 from densevision.segmentation.model import Segmentor
 
@@ -21,22 +22,28 @@ InputType = Literal["uint8", "float32"]
 _YXHW = (1, 0, 3, 2)  # from (x, y, w, h), and back
 
 
+def is_plain(normalize: Normalize) -> bool:
+    """Whether a normalisation maps 0..255 to -1..1."""
+    return bool((normalize.mean == 127.5).all() and (normalize.std == 127.5).all())
+
+
 class Pixels(nn.Module):
     """[1, H, W, 3] RGB, uint8 or float32 in -1..1, -> [1, 3, H, W] float32 as the network wants it.
 
     Raises:
-        ValueError: float32 pixels and another normalisation than to -1..1.
+        UserError: float32 pixels, and a model that wants another range than -1..1.
     """
 
     def __init__(self, normalize: Normalize, input_type: InputType):
         super().__init__()
-        mean, std = normalize.mean.flatten(), normalize.std.flatten()
-        if len({*mean.tolist(), *std.tolist()}) > 1 and input_type == "float32":
-            raise ValueError("float32 pixels are -1..1, and this model's normalisation is another; use uint8")
+        if input_type == "float32" and not is_plain(normalize):
+            raise UserError("float32 pixels run from -1 to 1, which this model does not take; use --input uint8")
         self.uint8 = input_type == "uint8"
-        self.same = len({*mean.tolist()}) == len({*std.tolist()}) == 1  # a scalar costs less than a row
-        self.register_buffer("scale", (1 / std)[:1] if self.same else 1 / std)
-        self.register_buffer("shift", (mean / std)[:1] if self.same else mean / std)
+        mean, std = normalize.mean.flatten(), normalize.std.flatten()
+        if len(mean.unique()) == len(std.unique()) == 1:  # a scalar costs less than a row
+            mean, std = mean[:1], std[:1]
+        self.register_buffer("scale", 1 / std)
+        self.register_buffer("shift", mean / std)
 
     def forward(self, image: Tensor) -> Tensor:
         if self.uint8:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from densevision.deploy.flatbuffer import read_graph, split_hard_swish, write_graph
+from densevision.deploy.tflite import as_input
 from densevision.errors import UserError
 
 # Parts that may stay in float, and what the names of their operators begin with (flatbuffer.name_ops).
@@ -38,26 +41,28 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
     """Quantise weights (per channel) and activations to int8.
 
     Args:
-        content: a graph from float32 pixels in -1..1, with the names of ``name_ops``.
+        content: a graph from uint8 pixels, or from float32 ones in -1..1, with the names of ``name_ops``.
         images: [H, W, 3] uint8 RGB of its size; they give the activations' ranges.
         float_parts: keys of FLOAT_PARTS that stay in float.
         only: a pattern; operators whose names do not begin with it stay in float.
-        uint8_input: take uint8 pixels; else float32 ones.
+        uint8_input: a graph from float32 pixels shall take uint8 ones.
     Raises:
         UserError: an activation is infinite or over a million.
     """
     split = read_graph(content)
     split_hard_swish(split)
-    content = write_graph(split)
-    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, uint8_input)
-    return _run(content, recipe, [{"image": image[None].astype(np.float32) / 127.5 - 1} for image in images])
+    is_float = split.subgraphs[0].tensors[split.subgraphs[0].inputs[0]].type == schema.TensorType.FLOAT32
+    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, uint8_input and is_float)
+    input_type = "float32" if is_float else "uint8"
+    return _run(write_graph(split), recipe, [{"image": as_input(image[None], input_type)} for image in images])
 
 
 def parts_of(content: bytes) -> list[str]:
-    """List the parts of a graph in its own order: stem, block00, ..., a gate counting with its block."""
+    """List the network's parts in their own order: stem, block00, ..., a gate counting with its block."""
     model = read_graph(content)
     names = [model.subgraphs[0].tensors[op.outputs[0]].name.decode() for op in model.subgraphs[0].operators]
-    return list(dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names if "/" in name))
+    parts = dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names)
+    return [part for part in parts if part != "io"]
 
 
 def _int8_recipe(float_patterns: Sequence[str], only: str | None, uint8_input: bool):
@@ -107,14 +112,16 @@ def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
 
     worker = quantizer.Quantizer(content, recipe.get_quantization_recipe())
     ranges = None
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the calibrator keeps tensors in memory
         if samples is not None:
             # The default mode keeps every tensor of every picture: ten times the time and memory.
             mode = quantizer._CalibrationMode.CALIBRATION_PROFILER_BASED
             ranges = worker.calibrate({_SIGNATURE: samples}, num_threads=1, mode=mode)
             _check_ranges(ranges)
             for bound, value in (("min", -1.0), ("max", 1.0)):  # whatever pixels the calibration saw
-                ranges["image"][bound] = np.full_like(ranges["image"][bound], value)
+                if "image" in ranges:  # not where it is uint8
+                    ranges["image"][bound] = np.full_like(ranges["image"][bound], value)
         result = worker.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
 

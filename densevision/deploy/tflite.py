@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,8 @@ def load_tflite(path: str | Path, score_threshold: float | None = None,
     backend = TFLiteBackend(path, threads)
     about = backend.about
     if about.thresholds:
-        trained = Thresholds(**about.thresholds)
-        score = trained.score if score_threshold is None else score_threshold
-        return DetectionPredictor(backend, about.classes, Thresholds(score, trained.iou, trained.max_detections))
+        thresholds = Thresholds(**about.thresholds)
+        if score_threshold is not None:
+            thresholds = replace(thresholds, score=score_threshold)
+        return DetectionPredictor(backend, about.classes, thresholds)
     return SegmentationPredictor(backend, about.classes, about.palette)

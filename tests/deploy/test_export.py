@@ -107,6 +107,38 @@ def test_float16_weights_halve_the_file(tmp_path):
     assert half.size_bytes < 0.5 * whole.size_bytes + biases_and_graph
 
 
+@pytest.mark.slow
+def test_int8_of_a_model_with_a_normalisation_of_its_own(tmp_path):
+    """As the models have that torchvision's weights fit."""
+    from densevision.preprocess import Normalize
+
+    model = segmenter()
+    model.data_preprocessor = Normalize((123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
+    report = export_tflite(model, tmp_path / "m.tflite", INT8, Pictures(pictures(4), pictures(8)))
+    assert report.parity.labels > 0.8
+    fails(tmp_path / "none", "use --input uint8", model, dataclasses.replace(INT8, input_type="float32"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("upsample, labels", [(2, "argmax"), (None, "argmax"), (None, "logits")])
+def test_larger_label_maps_and_logits(tmp_path, upsample, labels):
+    options = ExportOptions(SIZE, labels=labels, upsample=upsample)
+    report = export_tflite(segmenter(), tmp_path / "m.tflite", options, Pictures(pictures(4)))
+    assert report.parity.labels >= 0.999
+    assert load_tflite(report.path)(pictures(1)[0]).shape == SIZE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantize", ["none", "float16", "int8"])
+def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
+    options = ExportOptions(quantize=quantize, postprocess="none")
+    report = export_tflite(detector(), tmp_path / "m.tflite", options, Pictures(pictures(4), pictures(8)))
+    assert "TFLite_Detection_PostProcess" not in report.ops
+    found = load_tflite(report.path, 0.3)(pictures(1)[0])
+    wanted = torch_predictor(detector(), ("0", "1"))(pictures(1)[0])
+    assert abs(len(found) - len(wanted)) <= (0 if quantize == "none" else 0.3 * len(wanted))
+
+
 @pytest.mark.parametrize("options", [LABELS, INT8], ids=["float", "int8"])
 def test_identical_input_gives_identical_bytes(tmp_path, options):
     names = [tmp_path / name for name in ("a.tflite", "b.tflite")]
@@ -118,7 +150,7 @@ def test_identical_input_gives_identical_bytes(tmp_path, options):
 def fails(tmp_path, message, model, *arguments, **settings):
     with pytest.raises(UserError, match=message) as raised:
         export_tflite(model, tmp_path / "m.tflite", *arguments, **settings)
-    assert "\n" not in str(raised.value) and list(tmp_path.iterdir()) == []
+    assert "\n" not in str(raised.value) and not list(tmp_path.glob("*"))
 
 
 def test_weights_with_nan_are_refused(tmp_path):

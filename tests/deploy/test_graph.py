@@ -3,6 +3,7 @@ import torch
 
 from densevision.deploy.graph import DetectionGraph, Pixels, SegmentationGraph, decode_boxes
 from densevision.detection.loss import SoftmaxLoss
+from densevision.errors import UserError
 from densevision.preprocess import Normalize
 from tests.deploy.toy import SIZE, detector, pictures, segmenter
 
@@ -25,8 +26,12 @@ def test_a_normalisation_by_channel():
     pixels = Pixels(Normalize((10.0, 20.0, 30.0), (2.0, 4.0, 5.0)), "uint8")
     image = torch.tensor([14, 16, 45], dtype=torch.uint8).view(1, 1, 1, 3)
     assert pixels(image).flatten().tolist() == pytest.approx([2, -1, 3])
-    with pytest.raises(ValueError, match="use uint8"):
-        Pixels(Normalize((10.0, 20.0, 30.0), (2.0, 4.0, 5.0)), "float32")
+
+
+@pytest.mark.parametrize("mean, std", [((0.0,) * 3, (255.0,) * 3), ((10.0, 20.0, 30.0), (2.0, 4.0, 5.0))])
+def test_float_pixels_fit_only_a_model_that_takes_minus_1_to_1(mean, std):
+    with pytest.raises(UserError, match="use --input uint8"):
+        Pixels(Normalize(mean, std), "float32")
 
 
 def test_decoding_by_hand():
@@ -47,8 +52,8 @@ def test_a_detection_graph_gives_the_model_s_boxes_and_scores(loss):
     pixels = boxes[..., [1, 0, 3, 2]] * torch.tensor([SIZE[1], SIZE[0]] * 2)
     pixels = pixels.clamp(min=0).minimum(torch.tensor([SIZE[1], SIZE[0]] * 2))
     assert scores.shape == wanted_scores.shape == (1, len(model.anchors), 2)
-    assert (scores - wanted_scores).abs().max() < 1e-5
-    assert (pixels - wanted).abs().max() < 1e-3
+    assert (scores - wanted_scores).abs().max() < 1e-4
+    assert (pixels - wanted).abs().max() < 1e-2
 
 
 def test_encodings_decode_to_the_same_boxes():
