@@ -93,7 +93,7 @@ def export_rows(rows: Sequence[TimedRow], folder: Path, tell: Callable[[str], No
 
 
 def export_row(row: PaperRow, path: Path, *, quantized: bool) -> None:
-    """Write a row's network with seeded random weights, up to its raw outputs: no NMS, no enlarging."""
+    """Write a row's network with seeded random weights, up to its scores: no NMS, no enlarging."""
     torch.manual_seed(0)
     model = settle(build_row(row), row.size)
     if row.kind == "classifier":
@@ -125,14 +125,14 @@ def smooth_images(count: int, size: Sequence[int]) -> Tensor:
 
 
 class ClassificationGraph(nn.Module):
-    """[1, H, W, 3] pixels -> [1, K] logits."""
+    """[1, H, W, 3] pixels -> [1, K] scores in 0..1."""
 
     def __init__(self, model: nn.Module, input_type: InputType):
         super().__init__()
         self.pixels, self.model = Pixels(Normalize(), input_type), model
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.model(self.pixels(image))
+        return self.model(self.pixels(image)).softmax(-1)
 
 
 def _classifier(model: nn.Module, size: tuple[int, int], quantized: bool) -> bytes:
