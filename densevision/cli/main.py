@@ -32,6 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"densevision: error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
+        if error.name is None or error.name.startswith("densevision"):
+            raise
+        print(f"densevision: error: this command needs {error.name}; pip install densevision", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("densevision: interrupted", file=sys.stderr)
         return 130

@@ -44,3 +44,9 @@ def test_help_imports_nothing_heavy():
     started = time.perf_counter()
     assert subprocess.run([sys.executable, "-c", code + heavy], stdout=subprocess.DEVNULL).returncode == 0
     assert time.perf_counter() - started < 5  # a broken machine; the import itself takes 0.1 s
+
+
+def test_a_missing_package_is_one_line_and_status_2(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mmengine.dist", None)
+    assert main(["train", "a.py"]) == 2
+    assert capsys.readouterr().err == "densevision: error: this command needs mmengine.dist; pip install densevision\n"
