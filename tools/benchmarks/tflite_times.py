@@ -2,8 +2,8 @@
 
     python tools/benchmarks/tflite_times.py --images FOLDER --out runs/tflite_times [--rounds 40]
 
-V3-Large with halved and full tail; weights are random, batch norm statistics those of the images. One thread; the files take turns, and the ratio is
-the median of the rounds' ratios.
+V3-Large with halved and full tail; weights are random, batch norm statistics those of the images. One thread; the
+files take turns, and the ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
