@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
         if error.name is None or error.name.startswith("densevision"):
             raise
-        print(f"densevision: error: this command needs {error.name}; pip install densevision", file=sys.stderr)
+        extra = "[tflite]" if error.name.startswith(("ai_edge", "litert", "flatbuffers")) else ""
+        print(f"densevision: error: this command needs {error.name}; pip install densevision{extra}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("densevision: interrupted", file=sys.stderr)
