@@ -33,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"densevision: error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
+        if error.name is None or error.name.startswith("densevision"):
+            raise
+        extra = "[tflite]" if error.name.startswith(("ai_edge", "litert", "flatbuffers")) else ""
+        print(f"densevision: error: this command needs {error.name}; pip install densevision{extra}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("densevision: interrupted", file=sys.stderr)
         return 130

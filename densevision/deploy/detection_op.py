@@ -23,7 +23,7 @@ class DetectionOp:
         scales: of the encodings' y, x, height, width.
         score_threshold: lowest score, in 0..1.
         iou_threshold: of two boxes that overlap more, the weaker one goes, whatever their classes ("fast" mode:
-            suppression within each class takes ten times as long as the network at low thresholds).
+            suppression within each class takes longer than the network at low thresholds).
         max_detections: rows of the outputs.
     """
 

@@ -120,7 +120,8 @@ class Export:
         digest = hashlib.sha256()
         for name, tensor in self.model.state_dict().items():
             digest.update(name.encode() + tensor.numpy().tobytes())
-        versions = {name: importlib.metadata.version(name) for name in _TOOLS}
+        installed = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
+        versions = {name: installed[name] for name in _TOOLS if name in installed}
         origin = dict(config_name=Path(self.config.filename).stem, config=self.config.pretty_text,
                       versions=dict(densevision=densevision.__version__, **versions),
                       weights_sha256=digest.hexdigest())

@@ -52,7 +52,7 @@ class Pixels(nn.Module):
 
 
 def frozen(model: nn.Module) -> nn.Module:
-    """Copy a model for inference, its batch norms folded into their convolutions: half as many nodes to convert."""
+    """Copy a model for inference, its batch norms folded into their convolutions: fewer nodes to convert."""
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for layer in model.modules():
         if isinstance(layer, ConvNormAct):

@@ -2,8 +2,8 @@
 
     python tools/benchmarks/tflite_times.py --images FOLDER --out runs/tflite_times [--rounds 40]
 
-Weights are random, batch norm statistics those of the images. One thread; the files take turns, and the ratio is
-the median of the rounds' ratios.
+V3-Large with halved and full tail; weights are random, batch norm statistics those of the images. One thread; the
+files take turns, and the ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from torch import nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
@@ -69,7 +70,7 @@ def settle(network: nn.Module, forward, images: list[np.ndarray]) -> None:
 
 
 def write_files(out: Path, folder: Path) -> dict[str, Path]:
-    """Write the five files that are not there yet."""
+    """Write the float files that are not there yet, and the int8 ones."""
     torch.manual_seed(0)
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")][:8]
     pictures = {size: [resize_image(read_image(path), size) for path in paths] for size in ((512, 1024), (320, 320))}
@@ -87,16 +88,23 @@ def write_files(out: Path, folder: Path) -> dict[str, Path]:
             path.write_bytes(to_int8(made[f"{name}_float"].read_bytes(), pictures[size]))
             made[path.stem] = path
 
-    segmenter = build_model(load_config(SEGMENTER), 19)
-    settle(segmenter, segmenter, small)
-    write("lraspp_512x1024", SegmentationGraph(segmenter, "float32"), (512, 1024))
-    detector = build_model(load_config(DETECTOR), 80)
-    settle(detector, detector.raw, small)
-    write("ssdlite_320", DetectionGraph(detector, "float32", decode=True), (320, 320))
+    for tail in ("", "_full"):
+        segmenter, detector = build_model(_config(SEGMENTER, tail), 19), build_model(_config(DETECTOR, tail), 80)
+        settle(segmenter, segmenter, small)
+        write(f"lraspp{tail}_512x1024", SegmentationGraph(segmenter, "float32"), (512, 1024))
+        settle(detector, detector.raw, small)
+        write(f"ssdlite{tail}_320", DetectionGraph(detector, "float32", decode=True), (320, 320))
     other = TorchvisionGraph()
     settle(other.model, lambda batch: other.model.head(list(other.model.backbone(batch).values())), small)
     write("torchvision_320", other.eval(), (320, 320), int8=False)
     return made
+
+
+def _config(path: Path, tail: str) -> Config:
+    config = load_config(path)
+    if tail == "_full":
+        del config.model.backbone.reduced_tail
+    return config
 
 
 def time_rounds(files: dict[str, Path], rounds: int) -> dict[str, list[float]]:
@@ -125,9 +133,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
     files = write_files(arguments.out, arguments.images)
-    pairs = [("lraspp_512x1024_int8", "lraspp_512x1024_float"), ("ssdlite_320_int8", "ssdlite_320_float"),
-             ("ssdlite_320_float", "torchvision_320_float")]
-    for pair in pairs:
+    networks = ("lraspp_512x1024", "lraspp_full_512x1024", "ssdlite_320", "ssdlite_full_320")
+    pairs = [(f"{name}_int8", f"{name}_float") for name in networks]
+    for pair in (*pairs, ("ssdlite_320_float", "torchvision_320_float")):
         times = time_rounds({name: files[name] for name in pair}, arguments.rounds)
         ratio = statistics.median(a / b for a, b in zip(*times.values(), strict=True))
         medians = ", ".join(f"{name} {statistics.median(values):.2f} ms" for name, values in times.items())
