@@ -34,12 +34,13 @@ def load_predictor(
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(load_config(config_path), len(info["classes"]))
-    check_weights(model, checkpoint["state_dict"], checkpoint_path)
+    check_weights(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     if isinstance(model, SSDLite):
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
-        thresholds = Thresholds(score_threshold, model.rules.iou_threshold, model.rules.max_detections)
+        rules = model.rules
+        thresholds = Thresholds(score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates)
         return DetectionPredictor(backend, info["classes"], thresholds)
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
     return SegmentationPredictor(backend, info["classes"], info["palette"])

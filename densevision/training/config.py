@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from densevision.errors import UserError
 
-_READ_BY_RUNNER = {"model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"}
+_READ_BY_RUNNER = {"init_from", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"}
 _TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
 _LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -35,6 +35,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no config file {path}; ready-made ones are in configs/")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
     content = _read(path)
     for override in overrides:
         _apply(content, override)

@@ -6,15 +6,17 @@ import copy
 import importlib.util
 import itertools
 import os
+import pickle
 import platform
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
@@ -30,6 +32,8 @@ from densevision.training.config import load_config
 from densevision.training.process import tune_process
 from densevision.training.progress import quiet
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.weights.initialise import InitFrom, initialise
+from densevision.weights.settings import check_settings
 
 __all__ = ["DenseRunner", "build_runner", "load_config", "use_amp"]
 
@@ -59,11 +63,21 @@ class DenseRunner(Runner):
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the model, with as many classes as the training data has where the config leaves it open."""
         if isinstance(model, dict) and "num_classes" in model and model["num_classes"] is None:
-            loader = "_train_dataloader" if self._train_dataloader is not None else "_test_dataloader"
-            setattr(self, loader, self.build_dataloader(getattr(self, loader), seed=self.seed))
-            model["num_classes"] = len(getattr(self, loader).dataset.metainfo["classes"])
+            model["num_classes"] = len(self._data_classes())
             self.cfg.model.num_classes = model["num_classes"]
-        return super().build_model(model)
+        built = super().build_model(model)
+        if "init_from" in self.cfg and not self._resume:
+            report = initialise(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
+            self.logger.info(str(report))
+            if is_main_process():
+                print(report)
+        return built
+
+    def _data_classes(self) -> Sequence[str]:
+        loader = "_train_dataloader" if self._train_dataloader is not None else "_test_dataloader"
+        if isinstance(getattr(self, loader), dict):
+            setattr(self, loader, self.build_dataloader(getattr(self, loader), seed=self.seed))
+        return getattr(self, loader).dataset.metainfo["classes"]
 
     @staticmethod
     def build_dataloader(
@@ -119,7 +133,7 @@ class DenseRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        check_weights(model, checkpoint["state_dict"], filename)
+        check_weights(model, checkpoint, filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True
@@ -142,12 +156,14 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         UserError: something in the config or the data is wrong.
     """
     config = copy.deepcopy(config)
+    _check_counts(config)
     if training:
         tune_process()
         _fill_schedules(config)
     else:
-        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
             config.pop(key, None)
+    _limit_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
@@ -186,7 +202,10 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0][:120]}") from error
+        reason = str(error).splitlines()[0][:120]
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "it holds something else than tensors and plain values"
+        raise UserError(f"{path} is damaged or no checkpoint: {reason}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
     return checkpoint
@@ -213,6 +232,22 @@ def _being_built(error: BaseException) -> str | None:
         if frame.f_code is build_from_cfg.__code__:
             name = getattr(frame.f_locals.get("obj_cls"), "__name__", str(frame.f_locals["cfg"].get("type")))
     return name
+
+
+def _check_counts(config: Config) -> None:
+    for part in ("train_cfg", "train_dataloader", "val_dataloader", "test_dataloader"):
+        for key in ("max_iters", "val_interval", "batch_size"):
+            count = (config.get(part) or {}).get(key, 1)
+            if not isinstance(count, int) or count < 1:
+                raise UserError(f"config, {part}.{key} is {count!r}; it must be a whole number from 1")
+
+
+def _limit_workers(config: Config) -> None:
+    """No more loader workers than cores: they would only take turns, and what they give does not depend on them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if config.get(name):
+            config[name].num_workers = min(config[name].get("num_workers", 0), cores)
 
 
 def _fill_schedules(config: Config) -> None:
@@ -244,13 +279,14 @@ def _start_processes(config: Config) -> None:
             torch.distributed.init_process_group("gloo")
 
 
-def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], origin: str | Path) -> None:
-    """Check that a state dict fits a model exactly.
+def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
+    """Check that a checkpoint fits a model exactly.
 
     Raises:
-        UserError: it belongs to another model; names the first three tensors that do not fit.
+        UserError: it belongs to another model; names the first three tensors that do not fit, or the settings that
+            differ.
     """
-    wanted = model.state_dict()
+    wanted, weights = model.state_dict(), checkpoint["state_dict"]
     misfits = [
         f"{name} ({_shape(weights[name])} there and {_shape(tensor)} here)"
         for name, tensor in wanted.items()
@@ -261,6 +297,7 @@ def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], origin: st
     if misfits:
         names = ", ".join(misfits[:3])
         raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
+    check_settings(model, checkpoint.get("meta", {}).get("settings", {}), ("backbone", "extra", "head"), origin)
 
 
 def _shape(tensor: torch.Tensor) -> str:
