@@ -29,7 +29,9 @@ def name_of(config):
     tokens.append(str(height) if height == width else f"{height}x{width}")
     if "loss" in config.model:
         tokens.append({SoftmaxLoss: "torchvision"}[config.model.loss.type])
-    if dataset.data_root == "coco":
+    if "init_from" in config:
+        tokens.append("finetuned")
+    if dataset.data_root == "coco" and config.model.num_classes is None:  # a number: only to test published weights
         tokens.append(f"{config.train_cfg.max_iters / 1000:g}k")
     return "_".join([*tokens, dataset.data_root])
 
