@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print our counts beside the printed ones; 1 where a row is off by more than its bound, unexplained."""
+    check_outputs(arguments)
     if arguments.latency:
         return run_latency(arguments)
     from rich.console import Console
@@ -39,7 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.paper.results import read_results
     from densevision.paper.tables import TABLES as PRINTED
 
-    check_outputs(arguments)
     ours = read_results(arguments.ours) if arguments.ours else []
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
@@ -68,7 +68,6 @@ def run_latency(arguments: argparse.Namespace) -> int:
 
     from densevision.paper import latency, latency_report
 
-    check_output("--json", arguments.json)
     tables = [arguments.table] if arguments.table else list(latency.RUNS)
     if not set(tables) <= latency.RUNS.keys():
         raise UserError(f"--latency has no Table {arguments.table}; it times 3 (with 4), 6 and 7")
@@ -127,12 +126,14 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     """Refuse what could not be written, or would not be used, before the counting.
 
     Raises:
-        UserError: a file that can't be written, a picture that is no .png, --ours without --plot.
+        UserError: a file that can't be written, a picture that is no .png, options that do not go together.
     """
     for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
         if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
             raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
     if arguments.plot and arguments.plot.suffix != ".png":
         raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
+    if arguments.plot and arguments.latency:
+        raise UserError(f"--plot {arguments.plot}: --latency draws a picture of its own in --work-dir; leave --plot out")
     if arguments.ours and not arguments.plot:
         raise UserError(f"--ours {arguments.ours}: the results are drawn by --plot; give --plot OUT.png too")

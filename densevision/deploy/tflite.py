@@ -113,6 +113,8 @@ def load_tflite(path: str | Path, score_threshold: float | None = None,
     about = backend.about
     if about.thresholds:
         thresholds = Thresholds(**about.thresholds)
+        if about.outputs == "detections":
+            thresholds = replace(thresholds, iou=1.0)  # the file has suppressed overlaps already
         if score_threshold is not None:
             thresholds = replace(thresholds, score=score_threshold)
         return DetectionPredictor(backend, about.classes, thresholds)

@@ -45,6 +45,7 @@ def test_a_detector_with_the_detection_op(tmp_path):
         found, wanted = predictor(picture), torch_predictor(model, ("car", "bus"))(picture)
         assert len(found) and np.abs(found.scores[0] - wanted.scores[0]) < 1e-5
         assert np.abs(found.boxes[0] - wanted.boxes[0]).max() < 1e-2
+        assert len(found) <= len(wanted)  # the op suppresses across classes
 
 
 def test_a_segmenter_gives_the_labels_of_pytorch(tmp_path):
@@ -132,11 +133,17 @@ def test_larger_label_maps_and_logits(tmp_path, upsample, labels):
 @pytest.mark.parametrize("quantize", ["none", "float16", "int8"])
 def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
     options = ExportOptions(quantize=quantize, postprocess="none")
-    report = export_tflite(detector(), tmp_path / "m.tflite", options, Pictures(pictures(4), pictures(8)))
+    model = detector()
+    with torch.no_grad():
+        for layer in model.head.classify:
+            layer[-1].weight *= 0.3  # random weights as large as those of the toy are too much for int8
+    report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(pictures(4), pictures(8)))
     assert "TFLite_Detection_PostProcess" not in report.ops
     found = load_tflite(report.path, 0.3)(pictures(1)[0])
-    wanted = torch_predictor(detector(), ("0", "1"))(pictures(1)[0])
-    assert abs(len(found) - len(wanted)) <= (0 if quantize == "none" else 0.3 * len(wanted))
+    wanted = torch_predictor(model, ("0", "1"))(pictures(1)[0])
+    tolerance = dict(none=0, float16=0.05, int8=0.3)[quantize]
+    assert abs(len(found) - len(wanted)) <= tolerance * len(wanted)
+    assert report.parity.mean_scores < dict(none=1e-5, float16=0.01, int8=0.05)[quantize]
 
 
 @pytest.mark.parametrize("options", [LABELS, INT8], ids=["float", "int8"])
@@ -176,13 +183,13 @@ def test_a_file_that_strays_from_pytorch_is_not_written(tmp_path, monkeypatch):
     other = detector()
     with torch.no_grad():
         other.head.classify[1][-1].weight += 0.3
-    fails(tmp_path, "strays from PyTorch: scores differ by up to", other, pictures=Pictures(pictures(2)))
+    fails(tmp_path, "strays from PyTorch: scores differ by", other, pictures=Pictures(pictures(2)))
 
 
 def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
     real = export.DetectionOp
     monkeypatch.setattr(export, "DetectionOp", lambda anchors, scales, *rest: real(anchors, (10, 10, 5, 4), *rest))
-    fails(tmp_path, "strays from PyTorch: boxes differ by up to", detector(), pictures=Pictures(pictures(2)))
+    fails(tmp_path, "strays from PyTorch: boxes differ by", detector(), pictures=Pictures(pictures(2)))
 
 
 def test_a_forbidden_operator_is_named(tmp_path, monkeypatch):

@@ -68,9 +68,9 @@ def test_the_object_detector_finds_the_same_with_the_right_labels(tmp_path, medi
     assert [name for name, *_ in found] == [predictor.classes[label] for label in wanted.labels]
     for (_, score, left, top, width, height), box, expected in zip(found, wanted.boxes, wanted.scores, strict=True):
         assert abs(score - expected) < 1e-3
-        # it does not clip; where the box lies inside, it rounds to pixels
-        assert left <= box[0] + 1.5 and top <= box[1] + 1.5
-        assert left + width >= box[2] - 1.5 and top + height >= box[3] - 1.5
+        # it does not clip, and cuts corner and size down to whole pixels
+        assert left <= box[0] + 1 and top <= box[1] + 1
+        assert left + width >= box[2] - 2 and top + height >= box[3] - 2
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])
@@ -86,4 +86,4 @@ def test_the_image_segmenter_loads_logits_with_the_right_labels(tmp_path, mediap
     labels, mask = mediapipe(SEGMENT, path, picture)
     assert labels == ["sky", "road", "car"]
     agree = (np.array(mask) == load_tflite(path)(pictures(1)[0])).mean()
-    assert agree > 0.9, agree  # MediaPipe enlarges probabilities, we enlarge logits
+    assert agree > 0.8, agree  # MediaPipe enlarges probabilities, we enlarge logits; these are random

@@ -74,6 +74,7 @@ def test_the_command_times_what_is_there_and_draws(tmp_path, capsys):
 @pytest.mark.parametrize(("words", "message"), [
     (["--table", "9"], "it times 3 (with 4), 6 and 7"),
     (["--table", "6", "--work-dir", "setup.cfg/x"], "--work-dir"),
+    (["--table", "6", "--plot", "a.png"], "leave --plot out"),
 ])
 def test_wrong_options_are_one_line(words, message, capsys):
     assert main(["paper", "--latency", *words]) == 2

@@ -38,7 +38,7 @@ class TorchvisionGraph(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.pixels = Pixels(Normalize(), "float32")
+        self.pixels = Pixels(Normalize(), "uint8")
         self.model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91).eval()
         grid = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
         anchors = self.model.anchor_generator._grid_default_boxes(grid, [320, 320])[:, [1, 0, 3, 2]]
@@ -70,7 +70,7 @@ def settle(network: nn.Module, forward, images: list[np.ndarray]) -> None:
 
 
 def write_files(out: Path, folder: Path) -> dict[str, Path]:
-    """Write the float files that are not there yet, and the int8 ones."""
+    """Write the files that are not there yet."""
     torch.manual_seed(0)
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")][:8]
     pictures = {size: [resize_image(read_image(path), size) for path in paths] for size in ((512, 1024), (320, 320))}
@@ -78,25 +78,22 @@ def write_files(out: Path, folder: Path) -> dict[str, Path]:
     out.mkdir(parents=True, exist_ok=True)
     made = {}
 
-    def write(name: str, graph: nn.Module, size: tuple[int, int], int8: bool = True) -> None:
-        path = out / f"{name}_float.tflite"
+    def write(name: str, kind: str, graph: nn.Module, size: tuple[int, int]) -> None:
+        path = made[f"{name}_{kind}"] = out / f"{name}_{kind}.tflite"
         if not path.exists():
-            path.write_bytes(convert(graph, size))
-        made[path.stem] = path
-        if int8:
-            path = out / f"{name}_int8.tflite"
-            path.write_bytes(to_int8(made[f"{name}_float"].read_bytes(), pictures[size]))
-            made[path.stem] = path
+            content = convert(graph, size)
+            path.write_bytes(to_int8(content, pictures[size]) if kind == "int8" else content)
 
     for tail in ("", "_full"):
         segmenter, detector = build_model(_config(SEGMENTER, tail), 19), build_model(_config(DETECTOR, tail), 80)
         settle(segmenter, segmenter, small)
-        write(f"lraspp{tail}_512x1024", SegmentationGraph(segmenter, "float32"), (512, 1024))
         settle(detector, detector.raw, small)
-        write(f"ssdlite{tail}_320", DetectionGraph(detector, "float32", decode=True), (320, 320))
+        for kind, pixels in (("float", "uint8"), ("int8", "float32")):  # as densevision export does; both take uint8
+            write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmenter, pixels), (512, 1024))
+            write(f"ssdlite{tail}_320", kind, DetectionGraph(detector, pixels, decode=True), (320, 320))
     other = TorchvisionGraph()
     settle(other.model, lambda batch: other.model.head(list(other.model.backbone(batch).values())), small)
-    write("torchvision_320", other.eval(), (320, 320), int8=False)
+    write("torchvision_320", "float", other.eval(), (320, 320))
     return made
 
 
