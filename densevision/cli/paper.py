@@ -134,6 +134,6 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     if arguments.plot and arguments.plot.suffix != ".png":
         raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
     if arguments.plot and arguments.latency:
-        raise UserError(f"--plot {arguments.plot}: --latency draws a picture of its own in --work-dir; leave --plot out")
+        raise UserError(f"--plot {arguments.plot}: --latency draws its own picture in --work-dir; leave --plot out")
     if arguments.ours and not arguments.plot:
         raise UserError(f"--ours {arguments.ours}: the results are drawn by --plot; give --plot OUT.png too")
