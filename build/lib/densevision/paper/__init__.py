@@ -1,1 +1,0 @@
-"""The paper's tables as data, and our counts beside them."""
