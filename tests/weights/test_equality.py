@@ -8,7 +8,13 @@ from densevision.deploy.backends import TorchBackend
 from densevision.deploy.predictor import DetectionPredictor, Thresholds
 from densevision.detection.postprocess import PostProcess
 from tests.weights.peers import (
-    CLASSIFIERS, converted, largest_difference, pictures, settled_classifier, settled_lraspp, settled_ssdlite,
+    CLASSIFIERS,
+    converted,
+    largest_difference,
+    pictures,
+    settled_classifier,
+    settled_lraspp,
+    settled_ssdlite,
 )
 
 pytestmark = pytest.mark.reference
