@@ -128,9 +128,9 @@ def test_names_that_nobody_has(name, message):
 
 def hub_cache(folder, monkeypatch, file, content):
     """Lay a file where huggingface_hub keeps timm's downloads, and forbid it the network."""
-    hub = pytest.importorskip("huggingface_hub")
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     repository = folder / "models--timm--mobilenetv3_small_100.lamb_in1k"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("0" * 40)
