@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from densevision.backbones import Classifier
+from densevision.backbones import Classifier, build_backbone
 from densevision.counting import count_layers, peak_activation, total_madds, total_params
 
 
@@ -17,8 +17,42 @@ def test_two_layers_by_hand():
     assert [layer.madds for layer in counts] == [1296, 0, 432]
     assert counts[0].output_shape == (8, 2, 3)
     assert total_params(counts, norm=True) == 312 and total_params(counts, norm=False) == 296
-    # first layer: (3*4*6 + 8*2*3) * 4 bytes = 480; the others: (48 + 48) * 4 = 384
-    assert peak_activation(counts) == 480
+    # first layer: (3*4*6 + 8*2*3) * 4 bytes = 480; norm in place; the last: (48 + 48) * 4 = 384
+    assert peak_activation(model, (4, 6)) == 480
+
+
+class Branches(nn.Module):
+    """A tap and a residual addition; every map but the image is 8x2x2, 128 bytes."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Hardswish())
+        self.first = nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.second = nn.Conv2d(8, 8, 1)
+
+    def forward(self, images):
+        tap = self.stem(images)
+        x = self.first(tap)
+        return tap, x + self.second(x)
+
+
+def test_peak_memory_holds_taps_and_residual_inputs():
+    # bytes alive: image 3*4*4*4 = 192 + tap 128 = 320; tap + first = 256; tap + first + second = 384;
+    # the addition: tap (an output, still alive) + first + second + sum = 512
+    assert peak_activation(Branches(), (4, 4)) == 512
+    # at 8x8 all are four times as large
+    assert peak_activation(Branches(), (8, 8)) == 2048
+
+
+def test_peak_memory_of_a_backbone_is_that_of_its_widest_step():
+    # V3-Large at 64x64: block 2 expands 16x32x32 to 64x32x32 (4 bytes each): 65,536 + 262,144 = 327,680, and its
+    # depthwise layer reads 64x32x32 and writes 64x16x16: 262,144 + 65,536 = 327,680 too
+    assert peak_activation(build_backbone("mobilenet_v3_large"), (64, 64)) == 327_680
+
+
+def test_views_share_memory_and_weights_do_not_count():
+    # the image is 3*2*2*4 = 48 bytes, its flat view nothing, the output 5*4 = 20
+    assert peak_activation(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (2, 2)) == 68
 
 
 @pytest.mark.reference

@@ -37,6 +37,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no config file {path}; ready-made ones are in configs/")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
     content = _read(path)
     for override in overrides:
         _apply(content, override)

@@ -91,7 +91,7 @@ def test_a_wrong_json_is_refused_in_one_line(coco_root, change, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(data_root="/nowhere"), "/nowhere does not exist; set data_root"),
+        (dict(data_root="/nowhere"), "/nowhere does not exist; change data_root"),
         (dict(ann_file="gone.json"), "gone.json does not exist; set ann_file"),
         (dict(ann_file="images/a.png"), "not readable json"),
         (dict(classes=["cow"]), "class 'cow' .* its classes are: cat, dog"),

@@ -24,6 +24,9 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
     assert ("reduced" in tokens) == (backbone.get("reduced_tail") == "detection")
     assert backbone.get("width", 1.0) == next((int(t[1:]) / 100 for t in tokens if t[:2] in ("w0", "w1")), 1.0)
     assert (str(height) if height == width else f"{height}x{width}") in tokens
+    placement = next((t.removeprefix("hswish") for t in tokens if t.startswith("hswish")), None)
+    assert (str(backbone.hswish_from) if "hswish_from" in backbone else None) == placement
+    assert ("torchvision" in tokens) == (config.model.get("loss") is not None)
     assert tokens[-1] == dataset.data_root
     for token in tokens:
         if token.endswith("k") and token[:-1].isdigit():
@@ -42,4 +45,4 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
 
 
 def test_there_are_leaves():
-    assert len(LEAVES) == 16
+    assert len(LEAVES) >= 18

@@ -27,6 +27,7 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
     assert tokens[-1] == config.train_dataloader.dataset.data_root == config.val_dataloader.dataset.data_root
     crop = next(t for t in config.train_dataloader.dataset.transforms if t.type.__name__ == "RandomCrop")
     assert f"{crop.height}x{crop.width}" in tokens
+    assert ("test" in tokens) == (config.test_dataloader.dataset.split == "test")
     if "320k" in tokens:
         assert config.train_cfg.max_iters == 320_000
 
@@ -41,4 +42,4 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
 
 
 def test_there_are_leaves():
-    assert len(LEAVES) == 16
+    assert len(LEAVES) >= 18
