@@ -44,6 +44,18 @@ def test_a_sample_is_resized_with_its_boxes(coco_root):
     assert (sample.img_id, sample.ori_size, sample.input_size) == (4, (40, 80), (20, 40))
 
 
+def test_an_image_may_stay_unrounded_behind_the_resize(coco_root):
+    from densevision.images import write_image
+
+    rows = np.zeros((40, 80, 3), np.uint8)
+    rows[1::2] = 5  # 40 rows of 0 and 5 by turns become 20 of 2.5
+    write_image(coco_root / "images" / "a.png", rows)
+    inputs = dataset(coco_root, float_resize=True)[0]["inputs"]
+    assert inputs.dtype == torch.float32 and inputs.unique().tolist() == [2.5]
+    assert dataset(coco_root)[0]["inputs"].dtype == torch.uint8
+    assert dataset(coco_root, float_resize=True)[Draw(0, 1)]["inputs"].dtype == torch.uint8
+
+
 def test_crowds_and_degenerate_boxes_teach_nothing(coco_root):
     assert dataset(coco_root)[2]["data_samples"].gt.boxes.tolist() == [[0, 0, 20, 10]]
     assert dataset(coco_root)[1]["data_samples"].gt.boxes.shape == (0, 4)

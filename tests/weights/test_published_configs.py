@@ -46,7 +46,8 @@ def test_weights_fit_their_config(files, config, classes):
             module.eps = 1e-5
     with pytest.raises(UserError, match="w.pth was trained with other settings; .* model.backbone.bn_eps=0.001$"):
         check_weights(model, checkpoint, "w.pth")
-    assert len(load_predictor(config, files[config]).classes) == classes
+    predictor = load_predictor(config, files[config])
+    assert len(predictor.classes) == classes and getattr(predictor, "float_resize", None) in (True, None)
 
 
 def test_the_detector_is_evaluated_by_category_id(files, coco_root, tmp_path):
