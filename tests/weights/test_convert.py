@@ -160,7 +160,7 @@ def test_timm_itself_finds_the_named_weights(timm_file, tmp_path, monkeypatch, n
 
 def test_timm_s_cache_is_no_way_around(tmp_path, monkeypatch):
     mark = tmp_path / "it_ran"
-    hub_cache(tmp_path / "hub", monkeypatch, "pytorch_model.bin", pickle.dumps(Bomb(mark)))
+    hub_cache(tmp_path / "hub", monkeypatch, "pytorch_model.bin", pickle.dumps(Bomb(mark), protocol=2))
     with pytest.raises(UserError, match="timm can't fetch mobilenetv3_small_100"):
         convert(SMALL)
     assert not mark.exists()

@@ -29,11 +29,11 @@ def bombs(mark):
     torch.save(Bomb(mark), zipped)
     torch.save(Bomb(mark), legacy, _use_new_zipfile_serialization=False)
     torch.save(dict(state_dict={"conv_stem.weight": torch.ones(1)}, meta=Bomb(mark)), inside)
-    return [zipped.getvalue(), legacy.getvalue(), pickle.dumps(Bomb(mark)), inside.getvalue()]
+    return [zipped.getvalue(), legacy.getvalue(), pickle.dumps(Bomb(mark), protocol=2), inside.getvalue()]
 
 
 def test_the_bomb_is_live(tmp_path, mark):
-    pickle.loads(pickle.dumps(Bomb(mark)))
+    pickle.loads(pickle.dumps(Bomb(mark), protocol=2))
     assert mark.is_dir()
 
 
