@@ -12,7 +12,8 @@ from torch.utils._pytree import tree_leaves
 _COUNTED = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
 _aten = torch.ops.aten
 _NORMS = {_aten.native_batch_norm, _aten._native_batch_norm_legit_no_training}
-_ACTIVATIONS = {_aten.relu, _aten.hardtanh, _aten.hardswish, _aten.hardsigmoid, _aten.sigmoid}
+_ACTIVATIONS = {_aten.relu, _aten.relu_, _aten.hardtanh, _aten.hardtanh_, _aten.hardswish, _aten.hardsigmoid,
+                _aten.sigmoid}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def count_layers(model: nn.Module, size: tuple[int, int]) -> list[LayerCount]:
         for name, module in model.named_modules()
         if isinstance(module, _COUNTED)
     ]
-    _Run(model, size)
+    ShapeRun(model, size)
     for hook in hooks:
         hook.remove()
     return counts
@@ -60,7 +61,7 @@ def peak_activation(model: nn.Module, size: tuple[int, int]) -> int:
         model: as for ``count_layers``.
         size: (height, width) of the input in pixels.
     """
-    run = _Run(model, size)
+    run = ShapeRun(model, size)
     return max(
         sum(run.bytes[tensor] for tensor in run.bytes if run.written[tensor] <= step <= run.read[tensor])
         for step in range(run.steps + 1)
@@ -94,7 +95,7 @@ def _madds(module: nn.Module, output: Tensor) -> int:
     return module.weight.numel() * positions
 
 
-class _Run(TorchDispatchMode):
+class ShapeRun(TorchDispatchMode):
     """One run of a network on the meta device, and the life of every tensor in it.
 
     Attributes:
@@ -122,7 +123,7 @@ class _Run(TorchDispatchMode):
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         self.steps += 1
         if operation.overloadpacket in _ACTIVATIONS:
-            result = args[0]
+            result = args[0]  # as said; and PyTorch's own shapes of these take most of the time
         elif operation.overloadpacket in _NORMS:
             result = (args[0], *torch.empty(2, 0, device="meta"))
         else:

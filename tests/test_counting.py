@@ -5,6 +5,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from densevision.backbones import Classifier, build_backbone
 from densevision.counting import count_layers, peak_activation, total_madds, total_params
+from densevision.detection.model import SSDLite
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
 
 
 def test_two_layers_by_hand():
@@ -55,10 +58,63 @@ def test_views_share_memory_and_weights_do_not_count():
     assert peak_activation(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (2, 2)) == 68
 
 
+# Kernel, expansion, out, gate, stride: Table 2, and Table 2 of Sandler et al. written out. A gate is a quarter of the
+# expansion, rounded to 8.
+SMALL_ROWS = [
+    (3, 16, 16, 8, 2), (3, 72, 24, 0, 2), (3, 88, 24, 0, 1), (5, 96, 40, 24, 2), (5, 240, 40, 64, 1),
+    (5, 240, 40, 64, 1), (5, 120, 48, 32, 1), (5, 144, 48, 40, 1), (5, 288, 96, 72, 2), (5, 576, 96, 144, 1),
+    (5, 576, 96, 144, 1),
+]
+V2_ROWS = [
+    (3, 32, 16, 0, 1), (3, 96, 24, 0, 2), (3, 144, 24, 0, 1), (3, 144, 32, 0, 2), (3, 192, 32, 0, 1),
+    (3, 192, 32, 0, 1), (3, 192, 64, 0, 2), (3, 384, 64, 0, 1), (3, 384, 64, 0, 1), (3, 384, 64, 0, 1),
+    (3, 384, 96, 0, 1), (3, 576, 96, 0, 1), (3, 576, 96, 0, 1), (3, 576, 160, 0, 2), (3, 960, 160, 0, 1),
+    (3, 960, 160, 0, 1), (3, 960, 320, 0, 1),
+]
+
+
+def by_formula(stem, rows, last, linears, side=224):
+    """Params with batch norm and MAdds of a classifier, from the rows alone."""
+    side //= 2
+    params, madds, channels = 3 * 9 * stem + 2 * stem, 3 * 9 * stem * side**2, stem
+    for kernel, expand, out, gate, stride in rows:
+        if expand != channels:
+            params += channels * expand + 2 * expand
+            madds += channels * expand * side**2
+        side //= stride
+        params += kernel**2 * expand + 2 * expand + (2 * expand * gate + expand + gate if gate else 0)
+        madds += kernel**2 * expand * side**2 + 2 * expand * gate
+        params += expand * out + 2 * out
+        madds += expand * out * side**2
+        channels = out
+    params, madds = params + channels * last + 2 * last, madds + channels * last * side**2
+    return params + sum(a * b + b for a, b in linears), madds + sum(a * b for a, b in linears)
+
+
+@pytest.mark.parametrize(("name", "classes", "formula"), [
+    ("mobilenet_v3_small", 1001, by_formula(16, SMALL_ROWS, 576, [(576, 1024), (1024, 1001)])),
+    ("mobilenet_v2", 1000, by_formula(32, V2_ROWS, 1280, [(1280, 1000)])),
+])
+def test_two_networks_by_formula(name, classes, formula):
+    counts = count_layers(Classifier(name, num_classes=classes), (224, 224))
+    assert (total_params(counts, norm=True), total_madds(counts)) == formula
+
+
+DENSE = dict(name="mobilenet_v3_small", reduced_tail="segmentation", output_stride=16)
+NETWORKS = {
+    "large": lambda: Classifier("mobilenet_v3_large"),
+    "v2": lambda: Classifier("mobilenet_v2"),
+    "v1": lambda: Classifier("mobilenet_v1"),
+    "detector": lambda: SSDLite(dict(name="mobilenet_v3_small"), num_classes=4, input_size=(96, 128)),
+    "segmenter": lambda: Segmentor(DENSE, dict(type=LRASPPHead, filters=128), num_classes=4),
+}
+
+
 @pytest.mark.reference
-@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobilenet_v2", "mobilenet_v1"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_madds_are_half_of_torchs_flops(name):
-    model = Classifier(name).eval()
+    model = NETWORKS[name]()
+    model.eval()
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         model(torch.zeros(1, 3, 96, 128))

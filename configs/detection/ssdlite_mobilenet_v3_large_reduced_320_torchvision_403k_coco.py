@@ -30,7 +30,7 @@ model = dict(
     num_classes=None,
     anchors=dict(lowest=None),
     loss=dict(type=SoftmaxLoss),
-    postprocess=dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300),
+    postprocess=dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300, candidates=300),
 )
 train_cfg.update(max_iters=403_000, val_interval=10_000)
 optim_wrapper.update(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.paper.results import read_results
     from densevision.paper.tables import TABLES as PRINTED
 
-    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
-        check_output(option, path)
+    check_outputs(arguments)
     ours = read_results(arguments.ours) if arguments.ours else []
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
@@ -86,13 +86,16 @@ def as_dict(one) -> dict[str, object]:
                 paper_params=row.params, madds=one.madds, paper_madds=row.madds, verdict=one.verdict, note=row.note)
 
 
-def check_output(option: str, path: Path | None) -> None:
-    """Refuse a file that could not be written, before the counting.
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse what could not be written, or would not be used, before the counting.
 
     Raises:
-        UserError: its folder is missing, or a picture's name does not end with .png.
+        UserError: a file that can't be written, a picture that is no .png, --ours without --plot.
     """
-    if path and not path.parent.is_dir():
-        raise UserError(f"{option} {path}: no folder {path.parent}; give a file in an existing one")
-    if path and option == "--plot" and path.suffix != ".png":
-        raise UserError(f"{option} {path}: the picture is a .png file; give such a name")
+    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
+        if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+            raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
+    if arguments.plot and arguments.plot.suffix != ".png":
+        raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
+    if arguments.ours and not arguments.plot:
+        raise UserError(f"--ours {arguments.ours}: the results are drawn by --plot; give --plot OUT.png too")

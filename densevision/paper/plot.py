@@ -80,7 +80,7 @@ def draw(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Figure:
         right.set_xlabel(f"latency on {benchmark.phone}, ms, as the paper prints it")
         _draw_panel(left, [one.row for one in rows], attrgetter("madds"))
         _draw_panel(right, [one.row for one in rows], attrgetter("latency_ms"))
-        _draw_ours(left, right, rows, ours)
+        _draw_ours(left, right, [one for one in compared if one.row.table in benchmark.tables], ours)
         left.legend(frameon=False, loc="lower right", fontsize=9)
     figure.draw_without_rendering()  # fixes the panels' places, by which labels keep clear of each other
     for axes, (_, rows) in zip(grid.flat, [line for line in shown for _ in "12"], strict=True):
@@ -131,7 +131,7 @@ def _series(rows: Sequence[PaperRow]) -> list[list[PaperRow]]:
 
 
 def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequence[OwnResult]) -> None:
-    counted = {(one.row.table, one.row.row): one for one in rows}
+    counted = {(one.row.table, one.row.row): one for one in rows if one.row.size != HALF}
     for result in ours:
         one = counted.get((result.table, result.row))
         if one is None:

@@ -82,7 +82,8 @@ def test_torchvisions_recipe():
     assert config.train_dataloader.batch_size == 24 and config.train_cfg.max_iters == round(660 * 117_266 / 192, -3)
     assert (config.optim_wrapper.optimizer.lr, config.optim_wrapper.optimizer.weight_decay) == (0.15, 4e-5)
     assert config.model.anchors == {"lowest": None} and config.model.loss.type.__name__ == "SoftmaxLoss"
-    assert dict(config.model.postprocess) == dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300)
+    rules = dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300, candidates=300)
+    assert dict(config.model.postprocess) == rules
 
 
 def test_mmsegmentations_recipe():

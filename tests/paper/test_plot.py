@@ -74,6 +74,20 @@ def test_a_wrong_file_of_results_is_one_line(tmp_path, capsys, content, fault):
     assert fault in error and str(ours) in error and error.count("\n") == 1
 
 
-def test_a_picture_is_a_png(tmp_path, capsys):
-    assert main(["paper", "--plot", str(tmp_path / "grid.xyz")]) == 2
-    assert ".png" in capsys.readouterr().err
+@pytest.mark.parametrize(("options", "fault"), [
+    (["--plot", "grid.xyz"], "--plot grid.xyz: the picture is a .png file"),
+    (["--plot", "."], "--plot .: can't be written"),
+    (["--json", "no/rows.json"], "--json no/rows.json: can't be written"),
+    (["--ours", "ours.json"], "--ours ours.json: the results are drawn by --plot"),
+])
+def test_wrong_options_are_one_line_before_the_counting(tmp_path, monkeypatch, capsys, options, fault):
+    monkeypatch.chdir(tmp_path)
+    assert main(["paper", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"densevision: error: {fault}") and captured.err.count("\n") == 1
+    assert not captured.out and not list(tmp_path.iterdir())
+
+
+def test_a_result_for_table_3_is_shown_where_table_9_draws_its_row():
+    left = draw(compared(3, 9), [OwnResult(3, 1, 75.0)]).axes[0]
+    assert stars(left) == [[[209, 75.0]]]  # 219 less 10
