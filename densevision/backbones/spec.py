@@ -37,6 +37,9 @@ class BackboneSpec:
     rf2_expansion: bool = True  # the segmentation tail halves the expansion of the C4 block too
     hidden: int | None = None  # channels of the classifier's own layer behind the pooling
     hidden_widens: bool = False  # whether multipliers over 1 widen that layer
+    stem_widens: bool = True  # timm's V3 of width 0.5 keeps the stem's 16 channels
+    c3_output: bool = False  # torchvision's LR-ASPP reads the C3 block's output, not its depthwise output
+    dilate_strided: bool = False  # torchvision's convolution that loses its stride dilates like the ones behind it
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
@@ -78,8 +81,8 @@ def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
     if width == 1.0:
         return spec
     blocks = []
-    table_in, scaled_in = spec.stem, make_divisible(spec.stem * width)
-    stem = scaled_in
+    stem = make_divisible(spec.stem * width) if spec.stem_widens else spec.stem
+    table_in, scaled_in = spec.stem, stem
     for block in spec.blocks:
         scaled_out = make_divisible(block.out * width)
         expand = make_divisible(scaled_in * block.expand / table_in)

@@ -1,6 +1,7 @@
 """Tables 1 and 2 of "Searching for MobileNetV3" as data, and the registry of backbones."""
 
 import difflib
+from dataclasses import replace
 
 from densevision.backbones import baselines
 from densevision.backbones.spec import BackboneSpec, Block, minimalistic, without_se
@@ -59,6 +60,11 @@ SMALL = BackboneSpec(
     hidden_widens=True,  # at 1.25, Table 9's parameters fit 1280 channels here, and 1280 in Large too
 )
 
+# torchvision's segmenter (lraspp.py) departs from the paper in its low-level tap and in one dilation.
+LARGE_LRASPP_TORCHVISION = replace(
+    LARGE, c3=3, c3_output=True, dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
+)
+
 BACKBONES: dict[str, BackboneSpec] = {
     "mobilenet_v1": baselines.MOBILENET_V1,
     "mobilenet_v2": baselines.MOBILENET_V2,
@@ -72,6 +78,8 @@ BACKBONES: dict[str, BackboneSpec] = {
     "mobilenet_v3_small_minimalistic": minimalistic(SMALL),
     "mobilenet_v3_large_no_se": without_se(LARGE),
     "mobilenet_v3_small_no_se": without_se(SMALL),
+    "mobilenet_v3_small_fixed_stem": replace(SMALL, stem_widens=False, source="timm, mobilenetv3_small_050"),
+    "mobilenet_v3_large_lraspp_torchvision": LARGE_LRASPP_TORCHVISION,
 }
 
 

@@ -39,7 +39,8 @@ def load_predictor(
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     if isinstance(model, SSDLite):
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
-        thresholds = Thresholds(score_threshold, model.rules.iou_threshold, model.rules.max_detections)
+        rules = model.rules
+        thresholds = Thresholds(score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates)
         return DetectionPredictor(backend, info["classes"], thresholds)
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
     return SegmentationPredictor(backend, info["classes"], info["palette"])

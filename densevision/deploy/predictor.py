@@ -15,8 +15,6 @@ from densevision.structures import Detections
 if TYPE_CHECKING:
     from densevision.deploy.backends import Backend
 
-_CANDIDATES = 400  # per class, before non-maximum suppression
-
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -26,11 +24,13 @@ class Thresholds:
         score: lowest score, in 0..1.
         iou: of two boxes of one class that overlap more, the weaker one goes.
         max_detections: per picture.
+        candidates: per class, before non-maximum suppression.
     """
 
     score: float = 0.3
     iou: float = 0.6
     max_detections: int = 100
+    candidates: int = 400
 
 
 class DetectionPredictor:
@@ -74,7 +74,7 @@ def select(boxes: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> Det
     kept = []  # (anchors, label)
     for label in np.flatnonzero((scores > thresholds.score).any(axis=0)):
         anchors = np.flatnonzero(scores[:, label] > thresholds.score)
-        order = anchors[np.argsort(-scores[anchors, label], kind="stable")][:_CANDIDATES]
+        order = anchors[np.argsort(-scores[anchors, label], kind="stable")][: thresholds.candidates]
         kept += [(anchor, label) for anchor in order[suppress(boxes[order], thresholds.iou)]]
     anchors, labels = np.array(kept, np.int64).reshape(-1, 2).T
     best = np.argsort(-scores[anchors, labels], kind="stable")[: thresholds.max_detections]

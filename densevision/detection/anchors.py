@@ -18,11 +18,12 @@ def anchor_shapes(scales: Sequence[float] = LINEAR_SCALES, *, lowest: float | No
     Args:
         scales: anchor size of each map as a fraction of the image's short side.
         lowest: the first map gets three shapes: a square of this scale, and the ratios 2 and 1/2 of its own
-            scale. None gives it six like the others (torchvision's variant: 3234 instead of 2034 anchors).
+            scale. None is torchvision's variant, 3234 instead of 2034 anchors: six shapes there like on the
+            others, both squares first, no side longer than the image's short one.
     Returns:
         For each map its (height, width) shapes. Six: ratios (width / height) 1, 2, 1/2, 3, 1/3, and a square
         between this scale and the next (1.0 behind the last).
-    Source: the authors' ssdlite_mobilenet_v3_large_320x320_coco.
+    Source: the authors' ssdlite_mobilenet_v3_large_320x320_coco; torchvision's ssdlite.py.
     """
     shapes = []
     for scale, following in zip(scales, [*scales[1:], 1.0], strict=True):
@@ -30,7 +31,8 @@ def anchor_shapes(scales: Sequence[float] = LINEAR_SCALES, *, lowest: float | No
         shapes.append([_shape(scale, ratio) for ratio in (1, 2, 1 / 2, 3, 1 / 3)] + [(between, between)])
     if lowest is not None:
         shapes[0] = [(lowest, lowest), _shape(scales[0], 2), _shape(scales[0], 1 / 2)]
-    return shapes
+        return shapes
+    return [[(min(h, 1.0), min(w, 1.0)) for h, w in (level[0], level[5], *level[1:5])] for level in shapes]
 
 
 def _shape(scale: float, ratio: float) -> Shape:

@@ -30,7 +30,8 @@ class CocoDataset(DrawDataset):
         ann_file: json below ``data_root``.
         image_dir: folder of the json's ``file_name`` entries, below ``data_root``.
         input_size: (height, width) that every image is resized to.
-        classes: names in the order of the labels; None takes all categories of the json by rising id.
+        classes: names in the order of the labels; None takes all categories of the json by rising id; a number
+            takes every id from 1 to it, those that the json lacks as "N/A 12" (the COCO releases have 90).
         transforms: albumentations for training; the resize follows them.
     Images without objects are kept. Crowd boxes teach nothing but reach the evaluation.
     Raises:
@@ -38,7 +39,7 @@ class CocoDataset(DrawDataset):
     """
 
     def __init__(self, data_root: str, ann_file: str, image_dir: str, input_size: tuple[int, int],
-                 classes: Sequence[str] | None = None, transforms: Sequence[dict] = ()):
+                 classes: Sequence[str] | int | None = None, transforms: Sequence[dict] = ()):
         root = resolve_data_root(data_root)
         self.image_dir = root / image_dir
         table = read_coco(root / ann_file)
@@ -147,22 +148,31 @@ def _is_box(value: object) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value)
 
 
-def choose_categories(categories: Sequence[dict], classes: Sequence[str] | None, path: Path) -> dict[str, int]:
+def choose_categories(categories: Sequence[dict], classes: Sequence[str] | int | None, path: Path) -> dict[str, int]:
     """Map class name -> category id, in the order of the labels.
 
     Args:
         categories: the json's list.
-        classes: names wanted, or None for all by rising id.
+        classes: as of ``CocoDataset``.
         path: of the json, for the message.
     Raises:
-        UserError: a name is not in the json, or there are no categories.
+        UserError: a name is not in the json, an id is past the number, or there are no categories.
     """
     ids = {category["name"]: category["id"] for category in sorted(categories, key=lambda c: c["id"])}
     if not ids:
         raise UserError(f"annotation file {path} has no categories; it must list id and name of every class")
     if classes is None:
         return ids
+    if isinstance(classes, int):
+        return _every_id(ids, classes, path)
     unknown = [name for name in classes if name not in ids]
     if unknown:
         raise UserError(f"class {unknown[0]!r} in the config is not in {path}; its classes are: {', '.join(ids)}")
     return {name: ids[name] for name in classes}
+
+
+def _every_id(ids: dict[str, int], last: int, path: Path) -> dict[str, int]:
+    names = {id_: name for name, id_ in ids.items()}
+    if not 1 <= min(names) <= max(names) <= last:
+        raise UserError(f"classes={last} in the config: {path} has the category ids {min(names)} to {max(names)}")
+    return {names.get(id_, f"N/A {id_}"): id_ for id_ in range(1, last + 1)}

@@ -38,13 +38,14 @@ class SSDLite(BaseModel):
         loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
+        data_preprocessor: default ``Normalize``.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
     def __init__(self, backbone: dict, num_classes: int, input_size: tuple[int, int] = (320, 320),
                  anchors: dict | None = None, loss: dict | None = None, postprocess: dict | None = None,
-                 bn_momentum: float = 0.03):
-        super().__init__(data_preprocessor=Normalize())
+                 bn_momentum: float = 0.03, data_preprocessor: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = tuple(input_size)
         self.coder = BoxCoder()
         self.loss_cls = MODELS.build(loss or dict(type=FocalLoss))

@@ -10,8 +10,6 @@ from torchvision.ops import batched_nms
 
 from densevision.structures import Detections
 
-_CANDIDATES = 400  # per class, before non-maximum suppression
-
 
 @dataclass(frozen=True)
 class PostProcess:
@@ -21,11 +19,13 @@ class PostProcess:
         score_threshold: lowest score, in 0..1.
         iou_threshold: of two boxes of one class that overlap more, the weaker one goes.
         max_detections: per image.
+        candidates: per class, before non-maximum suppression.
     """
 
     score_threshold: float = 0.01
     iou_threshold: float = 0.6
     max_detections: int = 100
+    candidates: int = 400
 
 
 def select_detections(boxes: Tensor, scores: Tensor, rules: PostProcess) -> Detections:
@@ -37,7 +37,7 @@ def select_detections(boxes: Tensor, scores: Tensor, rules: PostProcess) -> Dete
     Returns:
         At most ``max_detections``, by falling score.
     """
-    top, anchors = scores.topk(min(_CANDIDATES, len(scores)), dim=0)  # [C, K]
+    top, anchors = scores.topk(min(rules.candidates, len(scores)), dim=0)  # [C, K]
     keep = top > rules.score_threshold
     labels = torch.arange(scores.shape[1], device=scores.device).expand_as(top)[keep]
     candidates, candidate_scores = boxes[anchors[keep]], top[keep]

@@ -14,6 +14,7 @@ from densevision.errors import UserError
 
 # Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
 POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
+_GATES = {"hsigmoid": F.hardsigmoid, "sigmoid": torch.sigmoid}
 
 
 class LRASPPHead(nn.Module):
@@ -24,8 +25,11 @@ class LRASPPHead(nn.Module):
         num_classes: K, the number of output channels.
         filters: width F of the gated feature; the paper gives 128 and 256.
         pooling: ``"paper"``: windows in steps, cut down to features smaller than one; or ``"global"``.
+        gate: ``"hsigmoid"`` behind a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` behind
+            one without.
+        bn_eps: epsilon of the head's batch norm.
     Raises:
-        ValueError: unknown pooling, or a stride of ``c5`` without a published window.
+        ValueError: unknown pooling or gate, or a stride of ``c5`` without a published window.
     Source: Howard et al. 2019, section 6.4 and figure 10; the window at stride 32 is of the authors' release.
     """
 
@@ -36,22 +40,28 @@ class LRASPPHead(nn.Module):
         *,
         filters: int = 128,
         pooling: str = "paper",
+        gate: str = "hsigmoid",
+        bn_eps: float = 1e-3,
     ) -> None:
         super().__init__()
         if pooling not in ("paper", "global"):
             raise ValueError(f"pooling must be 'paper' or 'global', not {pooling!r}")
+        if gate not in _GATES:
+            raise ValueError(f"gate must be 'hsigmoid' or 'sigmoid', not {gate!r}")
         if pooling == "paper" and taps["c5"].stride not in POOLING:
             raise ValueError(f"pooling='paper' needs stride 16 or 32, not {taps['c5'].stride}; use 'global'")
         self.pooling = POOLING[taps["c5"].stride] if pooling == "paper" else None
         self.project = ConvNormAct(taps["c5"].channels, filters, act="relu")
-        self.gate = nn.Conv2d(taps["c5"].channels, filters, 1)
+        self.project[1].eps = bn_eps
+        self.gate = nn.Conv2d(taps["c5"].channels, filters, 1, bias=gate == "hsigmoid")
+        self.squash = _GATES[gate]
         self.high_logits = nn.Conv2d(filters, num_classes, 1)
         self.low_logits = nn.Conv2d(taps["c3"].channels, num_classes, 1)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Map the tapped features to logits [N, K, h, w] at the stride of ``c3``."""
         low, high = features["c3"], features["c5"]
-        gate = F.hardsigmoid(self.gate(self._pool(high)))
+        gate = self.squash(self.gate(self._pool(high)))
         gated = self.project(high) * _upsample(gate, high.shape[-2:])  # [N, F, h5, w5]
         return self.high_logits(_upsample(gated, low.shape[-2:])) + self.low_logits(low)
 

@@ -14,8 +14,12 @@ def test_the_authors_shapes():
     assert shapes[5][5] == pytest.approx((0.9746794, 0.9746794))  # sqrt(0.95 * 1.0)
 
 
-def test_torchvisions_variant_has_six_everywhere():
-    assert [len(level) for level in anchor_shapes(lowest=None)] == [6] * 6
+def test_torchvisions_variant_has_six_everywhere_squares_first_none_over_1():
+    shapes = anchor_shapes(lowest=None)
+    assert [len(level) for level in shapes] == [6] * 6
+    # sqrt(0.2 * 0.35) = 0.2645751; ratio 3 at scale 0.95: height 0.5484828, width 1.6454483 -> 1
+    assert shapes[0][:2] == [(0.2, 0.2), pytest.approx((0.2645751, 0.2645751))]
+    assert shapes[5][4] == pytest.approx((0.5484828, 1.0))
 
 
 def test_anchors_stand_at_cell_centres_by_row_then_column_then_shape():
@@ -40,12 +44,10 @@ def test_the_papers_count_at_320(lowest, count):
 @pytest.mark.reference
 def test_boxes_equal_torchvisions():
     module = pytest.importorskip("torchvision.models.detection.anchor_utils")
-    theirs = module.DefaultBoxGenerator([[2, 3]] * 6, min_ratio=0.2, max_ratio=0.95, clip=False)
+    theirs = module.DefaultBoxGenerator([[2, 3]] * 6, min_ratio=0.2, max_ratio=0.95)
     sizes = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
     images = torch.zeros(1, 3, 320, 320)
     lists = type("Images", (), {"tensors": images, "image_sizes": [(320, 320)]})()
-    boxes = theirs(lists, [torch.zeros(1, 1, *size) for size in sizes])[0].view(-1, 6, 4)
-    ours = place_anchors(anchor_shapes(lowest=None), sizes, (320, 320)).view(-1, 6, 4)
-    # theirs: both squares, then 2, 1/2, 3, 1/3; ours: square, 2, 1/2, 3, 1/3, square
-    error = (ours - boxes[:, [0, 2, 3, 4, 5, 1]]).abs().max().item()
+    boxes = theirs(lists, [torch.zeros(1, 1, *size) for size in sizes])[0]
+    error = (place_anchors(anchor_shapes(lowest=None), sizes, (320, 320)) - boxes).abs().max().item()
     assert error < 1e-3, error
