@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a detector or a segmenter from a config file",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "convert": "turn published weights into a checkpoint",
     "paper": "count the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
     "quickstart": "train, evaluate and film both models on rendered scenes",

@@ -34,7 +34,7 @@ def load_predictor(
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(load_config(config_path), len(info["classes"]))
-    check_weights(model, checkpoint["state_dict"], checkpoint_path)
+    check_weights(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     if isinstance(model, SSDLite):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from densevision.errors import UserError
 
-_READ_BY_RUNNER = {"model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"}
+_READ_BY_RUNNER = {"init_from", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"}
 _TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
 _LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")

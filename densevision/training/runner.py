@@ -8,13 +8,14 @@ import itertools
 import os
 import platform
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
@@ -30,6 +31,8 @@ from densevision.training.config import load_config
 from densevision.training.process import tune_process
 from densevision.training.progress import quiet
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.weights.initialise import InitFrom, initialise
+from densevision.weights.settings import check_settings
 
 __all__ = ["DenseRunner", "build_runner", "load_config", "use_amp"]
 
@@ -59,11 +62,21 @@ class DenseRunner(Runner):
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build the model, with as many classes as the training data has where the config leaves it open."""
         if isinstance(model, dict) and "num_classes" in model and model["num_classes"] is None:
-            loader = "_train_dataloader" if self._train_dataloader is not None else "_test_dataloader"
-            setattr(self, loader, self.build_dataloader(getattr(self, loader), seed=self.seed))
-            model["num_classes"] = len(getattr(self, loader).dataset.metainfo["classes"])
+            model["num_classes"] = len(self._data_classes())
             self.cfg.model.num_classes = model["num_classes"]
-        return super().build_model(model)
+        built = super().build_model(model)
+        if "init_from" in self.cfg and not self._resume:
+            report = initialise(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
+            self.logger.info(str(report))
+            if is_main_process():
+                print(report)
+        return built
+
+    def _data_classes(self) -> Sequence[str]:
+        loader = "_train_dataloader" if self._train_dataloader is not None else "_test_dataloader"
+        if isinstance(getattr(self, loader), dict):
+            setattr(self, loader, self.build_dataloader(getattr(self, loader), seed=self.seed))
+        return getattr(self, loader).dataset.metainfo["classes"]
 
     @staticmethod
     def build_dataloader(
@@ -119,7 +132,7 @@ class DenseRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        check_weights(model, checkpoint["state_dict"], filename)
+        check_weights(model, checkpoint, filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True
@@ -146,7 +159,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         tune_process()
         _fill_schedules(config)
     else:
-        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
             config.pop(key, None)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
@@ -244,13 +257,14 @@ def _start_processes(config: Config) -> None:
             torch.distributed.init_process_group("gloo")
 
 
-def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], origin: str | Path) -> None:
-    """Check that a state dict fits a model exactly.
+def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
+    """Check that a checkpoint fits a model exactly.
 
     Raises:
-        UserError: it belongs to another model; names the first three tensors that do not fit.
+        UserError: it belongs to another model; names the first three tensors that do not fit, or the settings that
+            differ.
     """
-    wanted = model.state_dict()
+    wanted, weights = model.state_dict(), checkpoint["state_dict"]
     misfits = [
         f"{name} ({_shape(weights[name])} there and {_shape(tensor)} here)"
         for name, tensor in wanted.items()
@@ -261,6 +275,7 @@ def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], origin: st
     if misfits:
         names = ", ".join(misfits[:3])
         raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
+    check_settings(model, checkpoint.get("meta", {}).get("settings", {}), ("backbone", "extra", "head"), origin)
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -10,28 +10,45 @@ from torch import Tensor
 from densevision.errors import UserError
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a .pth or .safetensors file.
+def read_plain(path: Path) -> object:
+    """Read a .pth or .safetensors file.
 
-    Args:
-        path: the file; a dict around the tensors under "state_dict" or "model" is taken off.
+    Returns:
+        What it holds: tensors, numbers, strings, lists and dicts.
     Raises:
-        UserError: no such file, a damaged one, or one that holds something else than tensors by name.
+        UserError: no such file, a damaged one, or one that holds more than plain data.
     """
     if not path.is_file():
         raise UserError(f"no weights file {path}")
     try:
-        content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+        return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     except UserError:
         raise
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or holds no plain weights: {_first_line(error)}") from error
+        raise UserError(f"{path} is damaged or holds more than plain weights: {_first_line(error)}") from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of a file; a dict around it under "state_dict" or "model" is taken off.
+
+    Raises:
+        UserError: as ``read_plain``, or the file holds something else than tensors by name.
+    """
+    content = read_plain(path)
     for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
+        if isinstance(content, dict) and is_state_dict(content.get(key)):
             content = content[key]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if not is_state_dict(content):
         raise UserError(f"{path} holds no tensors by name; give a state dict")
     return content
+
+
+def is_state_dict(content: object) -> bool:
+    """Whether this is a dict of tensors by name."""
+    return (
+        isinstance(content, dict) and bool(content)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    )
 
 
 def _read_torch(path: Path) -> object:
