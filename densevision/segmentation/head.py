@@ -28,7 +28,9 @@ class LRASPPHead(nn.Module):
         gate: ``"hsigmoid"`` behind a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` behind
             one without.
         bn_eps: epsilon of the head's batch norm.
-        align_corners: resize as the authors' release does; see ``Segmentor``.
+        align_corners: enlarge with the centres of the corner pixels in place, as the authors' release does. The
+            segmenter then enlarges the logits in the same way, and images at the bottom and right by what is 0 once
+            normalised: sides must be one pixel longer than a multiple of the output stride.
     Raises:
         ValueError: unknown pooling or gate, or a stride of ``c5`` without a published window.
     Source: Howard et al. 2019, section 6.4 and figure 10; the window at stride 32 is of the authors' release.
@@ -91,6 +93,8 @@ class RASPPHead(nn.Module):
         UserError: training on one image, whose pooled value batch norm can't normalise.
     Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
     """
+
+    align_corners = False
 
     def __init__(
         self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1

@@ -31,9 +31,6 @@ class Segmentor(BaseModel):
         num_classes: K; in a config None stands for the number of classes of the training data.
         loss: ``type`` and options; default plain cross-entropy.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay).
-        align_corners: enlarge the logits with the centres of the corner pixels in place, as the authors' release
-            does. It needs sizes of one pixel more than a multiple of the output stride, so images grow to that at
-            the bottom and right, by what is 0 once normalised. The head has an option of the same name.
         data_preprocessor: default ``Normalize``.
     """
 
@@ -44,11 +41,9 @@ class Segmentor(BaseModel):
         num_classes: int,
         loss: dict | None = None,
         bn_momentum: float = 0.01,
-        align_corners: bool = False,
         data_preprocessor: dict | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
-        self.align_corners = align_corners
         self.backbone = build_backbone(**backbone)
         self.head = MODELS.build(dict(head, taps=self.backbone.taps, num_classes=num_classes))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
@@ -90,7 +85,7 @@ class Segmentor(BaseModel):
         return list(data_samples)
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        if not self.align_corners:
+        if not self.head.align_corners:
             return self.head(self.backbone(inputs))
         (height, width), stride = inputs.shape[-2:], self.backbone.taps["c5"].stride
         padded = F.pad(inputs, (0, (1 - width) % stride, 0, (1 - height) % stride))

@@ -136,7 +136,7 @@ def lraspp(size: str) -> nn.Module:
         backbone=dict(
             name=f"mobilenet_v3_{size}", output_stride=32, reduced_tail="segmentation", padding="same"
         ),
-        head=dict(type=LRASPPHead, filters=128, bn_eps=1e-5), num_classes=19,
+        head=dict(type=LRASPPHead, filters=128, bn_eps=1e-5, align_corners=True), num_classes=19,
     )
 
 
