@@ -10,6 +10,7 @@ from densevision.errors import UserError
 from densevision.weights.report import Report
 from densevision.weights.settings import scaling, settings_of
 from densevision.weights.source import COUNTER, Source, Tensors, find_source
+from densevision.weights.tensorflow_checkpoint import find_tensorflow_checkpoint
 
 
 def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
@@ -25,7 +26,7 @@ def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
         UserError: nothing of that name, or tensors that do not fit; names the first three.
     """
     path = Path(wanted)
-    if path.exists():
+    if path.exists() or find_tensorflow_checkpoint(path):  # its name is a prefix of its files'
         if model is None:
             raise UserError(f"{path}: say which network it holds, for example --model timm:mobilenetv3_large_100")
         name, source = model, find_source(model)

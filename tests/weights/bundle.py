@@ -47,17 +47,18 @@ def release_variables(name, seed=0):
 
 def write_checkpoint(prefix, variables, **options):
     """Write ``prefix``.index and the one file of data."""
-    data, entries = b"", {b"": field(1, 1) + field(2, options.pop("endianness", 0))}
+    pieces, offset, entries = [], 0, {b"": field(1, 1) + field(2, options.pop("endianness", 0))}
     for name in sorted(variables):
         value = variables[name]
         content = value.tobytes()
         shape = b"".join(field(2, field(1, size)) for size in value.shape)
         entries[name.encode()] = (
-            field(1, NUMBERS[value.dtype.name]) + field(2, shape) + field(4, len(data)) + field(5, len(content))
+            field(1, NUMBERS[value.dtype.name]) + field(2, shape) + field(4, offset) + field(5, len(content))
             + varint(6 << 3 | 5) + struct.pack("<I", masked(content))
         )
-        data += content
-    prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(data)
+        pieces.append(content)
+        offset += len(content)
+    prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(b"".join(pieces))
     prefix.with_name(f"{prefix.name}.index").write_bytes(table(entries, **options))
     return prefix
 
