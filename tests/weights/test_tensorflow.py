@@ -42,7 +42,7 @@ def test_every_variable_of_a_release_is_loaded_and_every_tensor_filled(converted
     assert len(variables) == tensors + 1 and report.unused == ["global_step"]
     state = checkpoint["state_dict"]
     counters = [tensor for tensor in state if tensor.endswith("num_batches_tracked")]
-    assert len(state) - len(counters) == tensors == len(report.loaded) == report.total
+    assert len(state) - len(counters) == tensors == len(report.loaded)
     # All values are random: a tensor equal to one variable's values as a set is that variable.
     theirs = {tuple(np.sort(value.ravel())[:8]): variable for variable, value in variables.items()}
     ours = {tuple(np.sort(tensor.numpy().ravel())[:8]) for tensor in state.values()}
