@@ -1,7 +1,8 @@
 """SSDLite on V3-Small, halved tail, 320x320: COCO, as the authors' ssd_mobilenet_v3_small_coco_2020_01_14.
 
 Published: 15.4 mAP on COCO (Object Detection API). Ours: not measured.
-It differs from the paper's in padding, clipping and the 90 columns, one for each category id; docs/weights.md says more.
+It differs from the paper's in padding, clipping and the 90 columns, one for each category id.
+docs/weights.md says more.
 
     densevision convert ssd_mobilenet_v3_small_coco_2020_01_14/model.ckpt.index \
         --model tensorflow:ssd_mobilenet_v3_small_coco --out weights.pth

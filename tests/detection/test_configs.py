@@ -42,4 +42,4 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
 
 
 def test_there_are_leaves():
-    assert len(LEAVES) == 16
+    assert len(LEAVES) == 18
