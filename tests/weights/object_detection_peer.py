@@ -55,7 +55,10 @@ from nets.mobilenet import mobilenet_v3
 from object_detection.builders import model_builder
 from object_detection.protos import model_pb2
 
-NORM = "activation: RELU_6 initializer { random_normal_initializer { } } batch_norm { epsilon: 0.001 scale: true }"
+LAYER = (
+    "activation: RELU_6 batch_norm { epsilon: 0.001 scale: true } "
+    "initializer { random_normal_initializer { } } regularizer { l2_regularizer { } }"
+)
 SSD = f"""ssd {{
   num_classes: 90 encode_background_as_zeros: true
   image_resizer {{ fixed_shape_resizer {{ height: 320 width: 320 }} }}
@@ -64,9 +67,9 @@ SSD = f"""ssd {{
   anchor_generator {{ ssd_anchor_generator {{ num_layers: 6 min_scale: 0.2 max_scale: 0.95
     aspect_ratios: [1, 2, 0.5, 3, 0.3333] }} }}
   box_predictor {{ convolutional_box_predictor {{ kernel_size: 3 use_depthwise: true box_code_size: 4 max_depth: 0
-    use_dropout: false conv_hyperparams {{ {NORM} regularizer {{ l2_regularizer {{ }} }} }} }} }}
+    use_dropout: false conv_hyperparams {{ {LAYER} }} }} }}
   feature_extractor {{ type: "ssd_mobilenet_v3_SIZE" use_depthwise: true
-    override_base_feature_extractor_hyperparams: true conv_hyperparams {{ {NORM} regularizer {{ l2_regularizer {{ }} }} }} }}
+    override_base_feature_extractor_hyperparams: true conv_hyperparams {{ {LAYER} }} }}
   loss {{ classification_loss {{ weighted_sigmoid_focal {{ }} }} localization_loss {{ weighted_smooth_l1 {{ }} }} }}
   post_processing {{ score_converter: SIGMOID batch_non_max_suppression {{
     score_threshold: 1e-8 iou_threshold: 0.6 max_detections_per_class: 100 max_total_detections: 100 }} }}

@@ -31,9 +31,7 @@ def peer(tmp_path_factory):
     for size in SIZES:
         for name, shape in ((f"ssd_mobilenet_v3_{size}_coco", (320, 320)), (deeplab(size), (800, 832))):
             images[name] = picture(*shape)
-            variables = release_variables(name)
-            del variables["global_step"]
-            renamed = {variable.replace("/", "|"): value for variable, value in variables.items()}
+            renamed = {variable.replace("/", "|"): value for variable, value in variables_of(name).items()}
             np.savez(folder / f"{name}.npz", image=images[name].astype(np.float32), **renamed)
     peer = Path(__file__).with_name("object_detection_peer.py")
     done = subprocess.run([os.environ[VARIABLE], peer, folder], capture_output=True, text=True, timeout=1800)
@@ -51,9 +49,16 @@ def picture(height, width):
     return blotches.repeat(16, axis=1).repeat(16, axis=2)
 
 
+def variables_of(name):
+    """Random values; those of the class predictors spread the scores, so that no two boxes tie."""
+    variables = release_variables(name)
+    del variables["global_step"]
+    return {name: 10 * value if name.endswith("ClassPredictor/weights") else value for name, value in variables.items()}
+
+
 def model_of(name, config, num_classes):
     source = f"tensorflow:{name}"
-    tensors = {variable: to_pytorch(variable, value) for variable, value in release_variables(name).items()}
+    tensors = {variable: to_pytorch(variable, value) for variable, value in variables_of(name).items()}
     model = build_model(load_config(CONFIGS / config), num_classes).eval()
     model.load_state_dict(to_checkpoint(source, find_source(source), tensors)[0]["state_dict"])
     return model
