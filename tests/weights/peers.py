@@ -58,7 +58,7 @@ def settle(network, forward):
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
             if module.bias is not None:  # gates and predictors: outputs of about 1
-                module.weight.data.mul_(0.3)
+                module.weight.data.mul_(0.15)
                 nn.init.normal_(module.bias, std=0.1)
     network.eval()
     for norm in norms:
@@ -80,8 +80,8 @@ def settled_classifier(name):
 def settled_ssdlite():
     network = ssdlite()
     settle(network, lambda: network.head(list(network.backbone(2 * pictures(2, 320, 320) - 1).values())))
-    for predictor in network.head.classification_head.module_list:
-        predictor[1].weight.data.mul_(2)  # scores from 0.001 to 0.1
+    for predictor in network.head.regression_head.module_list:
+        predictor[1].weight.data.mul_(0.3)  # boxes near their anchors
     return network
 
 
