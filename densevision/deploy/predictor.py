@@ -63,7 +63,8 @@ class DetectionPredictor:
         boxes, scores = self._backend(resize_image(pixels, size)[None])
         scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
         found = select(boxes[0], scores[0], self.thresholds)
-        return Detections(found.boxes * scale, found.scores, found.labels)
+        limits = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
+        return Detections((found.boxes * scale).clip(0, limits), found.scores, found.labels)
 
 
 def select(boxes: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> Detections:

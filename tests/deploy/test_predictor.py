@@ -33,6 +33,13 @@ def test_boxes_come_back_in_pixels_of_the_picture():
     assert backend.seen.shape == (1, 32, 32, 3) and backend.seen.dtype == np.uint8
 
 
+def test_boxes_end_at_the_picture():
+    boxes = np.float32([[[-8, 16, 24, 40]]])
+    backend = FixedBackend((boxes, np.float32([[[0.9]]])), (32, 32))
+    found = DetectionPredictor(backend, ["a"])(np.zeros((96, 64, 3), np.uint8))
+    assert found.boxes.tolist() == [[0, 48, 48, 96]]
+
+
 def test_suppression_by_hand():
     # b lies in a with IoU 80 / 120 = 0.667, c is apart
     boxes = np.float32([[0, 0, 10, 10], [0, 2, 10, 12], [50, 50, 60, 60]])
