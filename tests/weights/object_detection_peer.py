@@ -55,6 +55,8 @@ from nets.mobilenet import mobilenet_v3
 from object_detection.builders import model_builder
 from object_detection.protos import model_pb2
 
+# Theirs is 0.16667 relu6(x + 3), 2e-5 more than 1 at the end; random networks amplify that.
+mobilenet_v3.squeeze_excite.keywords["gating_fn"] = lambda x: tf.nn.relu6(x + 3) / 6
 LAYER = (
     "activation: RELU_6 batch_norm { epsilon: 0.001 scale: true } "
     "initializer { random_normal_initializer { } } regularizer { l2_regularizer { } }"
