@@ -29,13 +29,15 @@ def load_predictor(
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
-    model, info = load_model(load_config(config_path), checkpoint_path)
+    config = load_config(config_path)
+    model, info = load_model(config, checkpoint_path)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model, SSDLite):
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
         rules = model.rules
         thresholds = Thresholds(score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates)
-        return DetectionPredictor(backend, info["classes"], thresholds)
+        float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
+        return DetectionPredictor(backend, info["classes"], thresholds, float_resize=float_resize)
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
     return SegmentationPredictor(backend, info["classes"], info["palette"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.dist import all_reduce
@@ -119,15 +120,20 @@ class SSDLite(BaseModel):
         }
 
     def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, *input_size] normalised -> boxes [N, A, 4] in input pixels, clipped, and scores [N, A, K]."""
+        """[N, 3, *input_size] normalised -> boxes [N, A, 4] in input pixels and scores [N, A, K].
+
+        Boxes are clipped to the image, unless ``PostProcess.clip_first`` is False.
+        """
         logits, deltas = self.raw(images)
-        boxes = clip_boxes_to_image(self.coder.decode(deltas.float(), self.anchors), self.input_size)
+        boxes = self.coder.decode(deltas.float(), self.anchors)
+        if self.rules.clip_first:
+            boxes = clip_boxes_to_image(boxes, self.input_size)
         return boxes, self.loss_cls.scores(logits.float())
 
     def detect(self, images: Tensor) -> list[Detections]:
         """[N, 3, *input_size] normalised -> one ``Detections`` an image, boxes in input pixels, clipped."""
-        boxes, scores = self.dense(images)
-        return [select_detections(b, s, self.rules) for b, s in zip(boxes, scores, strict=True)]
+        found = [select_detections(b, s, self.rules) for b, s in zip(*self.dense(images), strict=True)]
+        return [replace(one, boxes=clip_boxes_to_image(one.boxes, self.input_size)) for one in found]
 
     def predict(self, images: Tensor, samples: Sequence[DetSample]) -> Sequence[DetSample]:
         """Fill ``pred`` of each sample, boxes in pixels of the original image."""

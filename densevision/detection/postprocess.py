@@ -20,12 +20,15 @@ class PostProcess:
         iou_threshold: of two boxes of one class that overlap more, the weaker one goes.
         max_detections: per image.
         candidates: per class, before non-maximum suppression.
+        clip_first: clip boxes to the image before that, as torchvision does; False clips what it leaves, as the
+            authors' releases do.
     """
 
     score_threshold: float = 0.01
     iou_threshold: float = 0.6
     max_detections: int = 100
     candidates: int = 400
+    clip_first: bool = True
 
 
 def select_detections(boxes: Tensor, scores: Tensor, rules: PostProcess) -> Detections:

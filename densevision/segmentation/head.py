@@ -28,6 +28,9 @@ class LRASPPHead(nn.Module):
         gate: ``"hsigmoid"`` behind a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` behind
             one without.
         bn_eps: epsilon of the head's batch norm.
+        align_corners: enlarge with the centres of the corner pixels in place, as the authors' release does. The
+            segmenter then enlarges the logits in the same way, and images at the bottom and right by what is 0 once
+            normalised: sides must be one pixel longer than a multiple of the output stride.
     Raises:
         ValueError: unknown pooling or gate, or a stride of ``c5`` without a published window.
     Source: Howard et al. 2019, section 6.4 and figure 10; the window at stride 32 is of the authors' release.
@@ -42,6 +45,7 @@ class LRASPPHead(nn.Module):
         pooling: str = "paper",
         gate: str = "hsigmoid",
         bn_eps: float = 1e-3,
+        align_corners: bool = False,
     ) -> None:
         super().__init__()
         if pooling not in ("paper", "global"):
@@ -55,6 +59,7 @@ class LRASPPHead(nn.Module):
         self.project[1].eps = bn_eps
         self.gate = nn.Conv2d(taps["c5"].channels, filters, 1, bias=gate == "hsigmoid")
         self.squash = _GATES[gate]
+        self.align_corners = align_corners
         self.high_logits = nn.Conv2d(filters, num_classes, 1)
         self.low_logits = nn.Conv2d(taps["c3"].channels, num_classes, 1)
 
@@ -62,8 +67,11 @@ class LRASPPHead(nn.Module):
         """Map the tapped features to logits [N, K, h, w] at the stride of ``c3``."""
         low, high = features["c3"], features["c5"]
         gate = self.squash(self.gate(self._pool(high)))
-        gated = self.project(high) * _upsample(gate, high.shape[-2:])  # [N, F, h5, w5]
-        return self.high_logits(_upsample(gated, low.shape[-2:])) + self.low_logits(low)
+        gated = self.project(high) * self._enlarge(gate, high.shape[-2:])  # [N, F, h5, w5]
+        return self.high_logits(self._enlarge(gated, low.shape[-2:])) + self.low_logits(low)
+
+    def _enlarge(self, feature: Tensor, size: tuple[int, int]) -> Tensor:
+        return F.interpolate(feature, size=size, mode="bilinear", align_corners=self.align_corners)
 
     def _pool(self, feature: Tensor) -> Tensor:
         if self.pooling is None:
@@ -86,6 +94,8 @@ class RASPPHead(nn.Module):
     Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
     """
 
+    align_corners = False
+
     def __init__(
         self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1
     ) -> None:
@@ -103,10 +113,7 @@ class RASPPHead(nn.Module):
         if self.training and len(feature) == 1 and isinstance(self.image_branch[1], nn.BatchNorm2d):
             raise UserError("R-ASPP trains on 2 images a batch or more; raise train_dataloader.batch_size")
         # Enlarging one cell repeats it, and phones have that operation; they refuse TFLite's BROADCAST_TO.
-        image = _upsample(self.image_branch(F.adaptive_avg_pool2d(feature, 1)), feature.shape[-2:])
+        image = self.image_branch(F.adaptive_avg_pool2d(feature, 1))
+        image = F.interpolate(image, size=feature.shape[-2:], mode="bilinear", align_corners=False)
         joined = self.join(torch.cat([self.local_branch(feature), image], dim=1))
         return self.logits(self.dropout(joined))
-
-
-def _upsample(feature: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(feature, size=size, mode="bilinear", align_corners=False)

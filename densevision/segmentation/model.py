@@ -85,10 +85,18 @@ class Segmentor(BaseModel):
         return list(data_samples)
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        return self.head(self.backbone(inputs))
+        if not self.head.align_corners:
+            return self.head(self.backbone(inputs))
+        (height, width), stride = inputs.shape[-2:], self.backbone.taps["c5"].stride
+        padded = F.pad(inputs, (0, (1 - width) % stride, 0, (1 - height) % stride))
+        logits = self.head(self.backbone(padded))
+        logits = F.interpolate(logits, size=padded.shape[-2:], mode="bilinear", align_corners=True)
+        return logits[..., :height, :width]
 
 
 def _resize(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    if logits.shape[-2:] == tuple(size):
+        return logits
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 

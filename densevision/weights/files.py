@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ def read_plain(path: Path) -> object:
     except UserError:
         raise
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or holds more than plain weights: {_first_line(error)}") from error
+        raise UserError(f"{path} is damaged or holds more than plain weights: {first_line(error)}") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -63,5 +64,8 @@ def _read_safetensors(path: Path) -> object:
     return load_file(path)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def first_line(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, pickle.UnpicklingError):  # torch's own text advises to load it all the same
+        return "there is more in it than tensors and plain data; none of it was run"
+    return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0][:200]

@@ -14,7 +14,7 @@ from densevision.errors import UserError
 
 IMAGENET = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))  # what PyTorch's zoos normalise by
 COUNTER = "num_batches_tracked"  # of batch norms; some files lack it, and no output depends on it
-LIBRARIES = ("torchvision", "timm")  # each a module beside this one with a dict SOURCES: name -> Source
+LIBRARIES = ("torchvision", "timm", "tensorflow")  # each a module beside this one with a dict SOURCES: name -> Source
 
 Tensors = Mapping[str, Tensor]
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
 from densevision.errors import UserError
-from densevision.weights.files import read_tensors
+from densevision.weights.files import first_line, read_tensors
 from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
 
 _TIMM = dict(bn_eps=1e-5)
@@ -55,9 +55,9 @@ def download(name: str, tag: str) -> Tensors:
         raise UserError(f"timm:{name} needs the package timm: pip install timm") from error
     try:
         return timm.create_model(f"{name}.{tag}" if tag else name, pretrained=True).state_dict()
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"timm can't fetch {name}: {reason[:200]}; give a file and --model timm:{name}") from error
+    except Exception as error:  # of the network, the name or the file: timm documents no list
+        reason = first_line(error)
+        raise UserError(f"timm can't fetch {name}: {reason}; give a file and --model timm:{name}") from error
 
 
 def _source(name: str, backbone: str, width: float = 1.0) -> Source:

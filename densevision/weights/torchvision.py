@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from urllib.error import URLError
 
 import torchvision.models as models
 from torch import nn
@@ -14,7 +13,7 @@ from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights
 from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
 from densevision.errors import UserError
-from densevision.weights.files import read_tensors
+from densevision.weights.files import first_line, read_tensors
 from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
 
 
@@ -130,9 +129,9 @@ def download(name: str, tag: str) -> Tensors:
     weights = known[tag or "DEFAULT"]
     try:
         return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (URLError, OSError, RuntimeError) as error:
+    except Exception as error:  # of the network, the hash or the unpickler: torchvision documents no list
         raise UserError(
-            f"torchvision can't fetch {weights.url}: {error}; give a file and --model torchvision:{name}"
+            f"torchvision can't fetch {weights.url}: {first_line(error)}; give a file and --model torchvision:{name}"
         ) from error
 
 

@@ -33,6 +33,13 @@ def test_boxes_come_back_in_pixels_of_the_picture():
     assert backend.seen.shape == (1, 32, 32, 3) and backend.seen.dtype == np.uint8
 
 
+def test_boxes_end_at_the_picture():
+    boxes = np.float32([[[-8, 16, 24, 40]]])
+    backend = FixedBackend((boxes, np.float32([[[0.9]]])), (32, 32))
+    found = DetectionPredictor(backend, ["a"])(np.zeros((96, 64, 3), np.uint8))
+    assert found.boxes.tolist() == [[0, 48, 48, 96]]
+
+
 def test_suppression_by_hand():
     # b lies in a with IoU 80 / 120 = 0.667, c is apart
     boxes = np.float32([[0, 0, 10, 10], [0, 2, 10, 12], [50, 50, 60, 60]])
@@ -68,6 +75,8 @@ def test_selection_equals_the_models_own():
     boxes, scores = np.float32(np.hstack([corner, corner + side])), np.float32(rng.random((600, 4)))
     ours = select(boxes, scores, Thresholds(score=0.2, iou=0.5))
     rules = PostProcess(score_threshold=0.2, iou_threshold=0.5)
+    few = select(boxes, scores, Thresholds(score=0.2, iou=0.5, max_detections=500, candidates=7))
+    assert len(few) <= 28 and (few.scores[:9] == ours.scores[:9]).all()
     torchs = select_detections(torch.from_numpy(boxes), torch.from_numpy(scores), rules).numpy()
     assert len(ours) == 100
     assert (ours.scores == torchs.scores).all() and (ours.labels == torchs.labels).all()

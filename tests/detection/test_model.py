@@ -131,3 +131,13 @@ def test_two_images_are_learnt_by_heart():
         sum(losses.values()).backward()
         optimizer.step()
     assert losses["loss_box"] < 0.01 and losses["loss_cls"] < 0.05, losses
+
+
+@pytest.mark.parametrize("clip_first", [True, False])
+def test_boxes_are_clipped_before_the_suppression_or_behind_it(clip_first):
+    model = small_model(postprocess=dict(score_threshold=0.0, clip_first=clip_first)).eval()
+    with torch.no_grad():
+        boxes, _ = model.dense(torch.zeros(1, 3, 64, 64))
+        (found,) = model.detect(torch.zeros(1, 3, 64, 64))
+    assert (boxes.min() >= 0 and boxes.max() <= 64) == clip_first
+    assert len(found) == 100 and found.boxes.min() >= 0 and found.boxes.max() <= 64

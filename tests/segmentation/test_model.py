@@ -71,6 +71,21 @@ def test_prediction_is_the_class_of_the_largest_logit():
     assert torch.equal(predicted, expected.to(torch.uint8))
 
 
+@pytest.mark.parametrize(("size", "padded"), [((64, 96), (65, 97)), ((65, 80), (65, 81))])
+def test_aligned_corners_keep_every_eighth_pixel_in_place(size, padded):
+    model = segmentor(head=dict(type=LRASPPHead, align_corners=True)).eval()
+    images = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        full = model(images)
+        zeros = torch.zeros(1, 3, *padded)
+        zeros[..., : size[0], : size[1]] = images  # at the bottom and right comes mean colour
+        coarse = model.head(model.backbone(zeros))  # every eighth pixel, both ends included
+    assert full.shape == (1, 5, *size) and [(n - 1) * 8 + 1 for n in coarse.shape[-2:]] == [*padded]
+    rows, columns = -(-size[0] // 8), -(-size[1] // 8)
+    assert torch.allclose(full[..., ::8, ::8], coarse[..., :rows, :columns], atol=1e-5)
+    assert torch.allclose(full[..., 0, 4], (coarse[..., 0, 0] + coarse[..., 0, 1]) / 2, atol=1e-5)
+
+
 def test_batch_norm_momentum_and_memory_format_are_set():
     model = segmentor(bn_momentum=0.2)
     assert {m.momentum for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {0.2}

@@ -1,0 +1,84 @@
+"""A file that would run code when it is unpickled is refused and does not run, wherever weights are read."""
+
+import io
+import pickle
+import zipfile
+
+import pytest
+import torch
+
+from densevision.cli.main import main
+from densevision.errors import UserError
+from densevision.weights.convert import convert
+from densevision.weights.initialise import InitFrom, read_weights
+from densevision.weights.source import sources
+from tests.weights.peers import Bomb
+
+ROOT = __file__.rsplit("tests", 1)[0]
+CONFIG = ROOT + "configs/detection/ssdlite_mobilenet_v3_small_reduced_320_bccd.py"
+
+
+@pytest.fixture
+def mark(tmp_path):
+    return tmp_path / "it_ran"
+
+
+def bombs(mark):
+    """The forms in which a pickle comes: torch's zip, torch's old form, a bare pickle, a bomb beside true tensors."""
+    zipped, legacy, inside = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    torch.save(Bomb(mark), zipped)
+    torch.save(Bomb(mark), legacy, _use_new_zipfile_serialization=False)
+    torch.save(dict(state_dict={"conv_stem.weight": torch.ones(1)}, meta=Bomb(mark)), inside)
+    return [zipped.getvalue(), legacy.getvalue(), pickle.dumps(Bomb(mark), protocol=2), inside.getvalue()]
+
+
+def test_the_bomb_is_live(tmp_path, mark):
+    pickle.loads(pickle.dumps(Bomb(mark), protocol=2))
+    assert mark.is_dir()
+
+
+@pytest.mark.parametrize("form", range(4))
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".bin", ".tar", ""])
+def test_no_source_runs_it(tmp_path, mark, form, suffix):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(bombs(mark)[form])
+    readers = {source.read for source in sources().values()}
+    for name in [next(n for n, s in sources().items() if s.read is reader) for reader in readers]:
+        with pytest.raises(UserError, match="weights"):
+            convert(str(path), name)
+    with pytest.raises(UserError, match="weights"):
+        read_weights(InitFrom(str(path)))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("form", range(4))
+def test_no_command_runs_it(tmp_path, mark, form, capsys):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(bombs(mark)[form])
+    for words in (
+        ["convert", path, "--model", "timm:mobilenetv3_small_100", "--out", tmp_path / "out.pth"],
+        ["test", CONFIG, path],
+        ["demo", CONFIG, path, "--input", path, "--output", tmp_path / "out.mp4"],
+    ):
+        assert main([str(word) for word in words]) == 2
+        assert "weights.pth is damaged or" in capsys.readouterr().err
+    assert not mark.exists() and not (tmp_path / "out.pth").exists()
+
+
+def test_torchvision_s_cache_is_no_way_around(tmp_path, mark, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    for content in bombs(mark)[:3]:
+        (cache / "mobilenet_v3_small-047dcff4.pth").write_bytes(content)
+        with pytest.raises(UserError, match="torchvision can't fetch|damaged"):
+            convert("torchvision:mobilenet_v3_small")
+    assert not mark.exists()
+
+
+def test_a_zip_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data.pkl", b"")
+    with pytest.raises(UserError, match="damaged"):
+        read_weights(InitFrom(str(path)))
