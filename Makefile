@@ -16,9 +16,9 @@ setup: $(READY)
 
 # mmengine asks for opencv-python and albumentations for opencv-python-headless; both own the folder cv2.
 # The headless build goes in last, so that the set-up also works where libGL is missing.
-$(READY): setup.cfg constraints.txt
+$(READY): setup.cfg constraints.txt requirements-runtime.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,tflite]"
 	$(BIN)/python -m pip install -q --force-reinstall --no-deps opencv-python-headless$(OPENCV)
 	@touch $@
 

@@ -30,7 +30,8 @@ MAY_IMPORT = {
 # What a phone-side or server-side user needs, and what is mathematics: all of it works without mmengine.
 WITHOUT_MMENGINE = [
     "densevision.structures", "densevision.errors", "densevision.images", "densevision.counting",
-    "densevision.backbones", "densevision.visualize", "densevision.deploy.predictor",
+    "densevision.backbones", "densevision.visualize", "densevision.display",
+    *(f"densevision.deploy.{name}" for name in ("predictor", "metadata", "tflite")), "densevision.video.film",
     *(f"densevision.detection.{name}" for name in ("anchors", "box_coder", "matcher", "loss", "head", "postprocess")),
     *(f"densevision.segmentation.{name}" for name in ("head", "labels", "loss", "results")),
     *(f"densevision.video.{name}" for name in ("pipeline", "sinks", "sources")),
@@ -43,11 +44,13 @@ OWNERS = {
                  "densevision.detection.coco", "densevision.detection.metric", "densevision.detection.model",
                  "densevision.segmentation.balance", "densevision.segmentation.cityscapes",
                  "densevision.segmentation.metric", "densevision.segmentation.model",
-                 "densevision.training", "densevision.deploy.load", "densevision.cli"},
+                 "densevision.training", "densevision.deploy.load", "densevision.deploy.evaluate",
+                 "densevision.cli"},
     "pycocotools": {"densevision.detection"},
     "cityscapesscripts": {"densevision.segmentation.official"},
     "albumentations": {"densevision.augment", "densevision.detection.transforms"},
-    "litert_torch": {"densevision.deploy"},
+    "litert_torch": {"densevision.deploy.export"},
+    "ai_edge_quantizer": {"densevision.deploy.quantize"},
     "ai_edge_litert": {"densevision.deploy"},
 }
 

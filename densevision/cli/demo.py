@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from densevision.cli.files import add_files, split_files
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, help="the config file of the training")
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint that it wrote, best.pth or iter_N.pth")
+    add_files(parser)
     kinds = "VIDEO|FOLDER|IMAGE|CAMERA"
     parser.add_argument("--input", required=True, metavar=kinds, help="a camera is given by its number, 0")
     parser.add_argument(
@@ -24,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Film the results; returns 130 when Ctrl-C ended it early, with what was done so far written."""
-    from densevision.deploy.load import load_predictor
     from densevision.errors import UserError
     from densevision.video.film import Window, film
 
@@ -33,6 +33,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.score_threshold < 1:
         raise UserError(f"--score-threshold {arguments.score_threshold}: give a number from 0 to 1")
     window = Window() if arguments.show else None
-    predictor = load_predictor(arguments.config, arguments.checkpoint, arguments.score_threshold)
+    predictor = _load(*split_files(arguments.files), arguments.score_threshold)
     report = film(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
     return 130 if report.interrupted else 0
+
+
+def _load(config: Path | None, model: Path, score_threshold: float):
+    """A .tflite must run where neither torch nor mmengine is installed."""
+    if model.suffix == ".tflite":
+        from densevision.deploy.tflite import load_tflite
+
+        return load_tflite(model, score_threshold)
+    from densevision.deploy.load import load_predictor
+
+    return load_predictor(config, model, score_threshold)

@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a detector or a segmenter from a config file",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "export": "write a checkpoint as a checked .tflite",
     "convert": "turn published weights into a checkpoint",
     "paper": "count the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
@@ -30,6 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return parsed.run(parsed) or 0
     except UserError as error:
         print(f"densevision: error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
+        if error.name is None or error.name.startswith("densevision"):
+            raise
+        extra = "[tflite]" if error.name.startswith(("ai_edge", "litert", "flatbuffers")) else ""
+        print(f"densevision: error: this command needs {error.name}; pip install densevision{extra}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("densevision: interrupted", file=sys.stderr)

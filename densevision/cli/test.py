@@ -6,11 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
+from densevision.cli.files import add_files, split_files
+from densevision.errors import UserError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, help="the config file of the training")
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint that it wrote, best.pth or iter_N.pth")
+    add_files(parser)
+    parser.add_argument("--config", type=Path, help="the config file, where FILE is a .tflite")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the metrics and the result files' paths")
     parser.add_argument("--work-dir", type=Path, help="where result files go (default: work_dirs/<config name>/test)")
     parser.add_argument(
@@ -25,10 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     from densevision.training.runner import load_config
 
-    config = load_config(arguments.config, arguments.cfg_options)
+    path, model = split_files(arguments.files, arguments.config)
+    if path is None:
+        raise UserError(f"{model}: a .tflite knows no test data; give its config with --config")
+    config = load_config(path, arguments.cfg_options)
     config.launcher = arguments.launcher
-    folder = arguments.work_dir or Path("work_dirs", arguments.config.stem, "test")
-    metrics, table, files = evaluate(config, arguments.checkpoint, folder)
+    folder = arguments.work_dir or Path("work_dirs", path.stem, "test")
+    metrics, table, files = evaluate(config, model, folder)
     if is_main_process():
         print(table)
         print(f"result files are in {folder}")
@@ -38,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def evaluate(config, checkpoint: Path, folder: Path) -> tuple[dict[str, float], str, dict[str, str]]:
-    """Run the config's test metric on a checkpoint.
+    """Run the config's test metric on a checkpoint or a .tflite.
 
     Args:
         config: from ``load_config``.
-        checkpoint: of the config's model.
+        checkpoint: of the config's model, or exported from one.
         folder: where the result files go; it is made.
     Returns:
         The metrics by key, the table to print, and the result files' paths by kind; in a process other than the
@@ -54,6 +60,8 @@ def evaluate(config, checkpoint: Path, folder: Path) -> tuple[dict[str, float], 
 
     from densevision.training.runner import build_runner, read_checkpoint
 
+    if checkpoint.suffix == ".tflite":
+        return _evaluate_tflite(config, checkpoint, folder)
     read_checkpoint(checkpoint)  # a wrong path shows before the data set is read
     config.work_dir, config.load_from = str(folder), str(checkpoint)
     runner = build_runner(config, training=False)
@@ -63,6 +71,17 @@ def evaluate(config, checkpoint: Path, folder: Path) -> tuple[dict[str, float], 
     if not is_main_process():
         return metrics, "", {}
     return metrics, metric.table, metric.write_report(folder)
+
+
+def _evaluate_tflite(config, path: Path, folder: Path) -> tuple[dict[str, float], str, dict[str, str]]:
+    from densevision.deploy.evaluate import build_dataset, evaluate_predictor
+    from densevision.deploy.tflite import load_tflite
+
+    if config.get("launcher", "none") != "none":
+        raise UserError("--launcher: a .tflite is evaluated in one process; leave --launcher out")
+    predictor = load_tflite(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return evaluate_predictor(predictor, build_dataset(config, "test_dataloader"), config.test_evaluator, folder)
 
 
 def write_metrics(path: Path, metrics: dict[str, float], files: dict[str, str]) -> None:

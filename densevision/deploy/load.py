@@ -29,15 +29,9 @@ def load_predictor(
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
-    checkpoint = read_checkpoint(checkpoint_path)
-    info = checkpoint.get("meta", {}).get("dataset_meta") or {}
-    if not info.get("classes"):
-        raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     config = load_config(config_path)
-    model = build_model(config, len(info["classes"]))
-    check_weights(model, checkpoint, checkpoint_path)
-    model.load_state_dict(checkpoint["state_dict"])
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model, info = load_model(config, checkpoint_path)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model, SSDLite):
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
         rules = model.rules
@@ -46,6 +40,24 @@ def load_predictor(
         return DetectionPredictor(backend, info["classes"], thresholds, float_resize=float_resize)
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
     return SegmentationPredictor(backend, info["classes"], info["palette"])
+
+
+def load_model(config: Config, checkpoint_path: str | Path) -> tuple[SSDLite | Segmentor, dict]:
+    """Build the model of a config with the weights of a checkpoint, for inference on the CPU.
+
+    Returns:
+        The model, and what the checkpoint says about its data: ``classes`` and, of segmenters, ``palette``.
+    Raises:
+        UserError: model or checkpoint are missing or damaged, or do not belong together.
+    """
+    checkpoint = read_checkpoint(checkpoint_path)
+    info = checkpoint.get("meta", {}).get("dataset_meta") or {}
+    if not info.get("classes"):
+        raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
+    model = build_model(config, len(info["classes"]))
+    check_weights(model, checkpoint, checkpoint_path)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval(), info
 
 
 def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:

@@ -105,7 +105,7 @@ class SegmentationPredictor:
     """Label every pixel.
 
     Args:
-        backend: gives logits, see ``Backend``.
+        backend: gives logits or labels, see ``Backend``.
         classes: K names.
         palette: RGB colour of each class, 0..255.
     """
@@ -118,8 +118,10 @@ class SegmentationPredictor:
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label one picture [H, W, 3] uint8 RGB of any size; returns [H, W] uint8, an index into classes."""
         size = self._backend.input_size or image.shape[:2]
-        (logits,) = self._backend(resize_image(image, size)[None])
-        return _best_class(logits[0], image.shape[:2])
+        (output,) = self._backend(resize_image(image, size)[None])
+        if output.ndim == 3:  # a label map already
+            return cv2.resize(output[0], image.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return _best_class(output[0], image.shape[:2])
 
 
 def _best_class(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:

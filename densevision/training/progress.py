@@ -12,11 +12,9 @@ from collections.abc import Iterable
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
+from rich.console import Console
 
+from densevision.display import Display
 from densevision.registry import HOOKS
 from densevision.training.checkpoint import HISTORY
 
@@ -93,7 +91,7 @@ class ProgressHook(Hook):
         self.display.advance(batch_idx + 1)
 
     def _open(self, runner: Runner) -> Display:
-        return runner.on_exit.enter_context(Display(Console()))
+        return runner.on_exit.enter_context(Display(Console(), speaks=is_main_process()))
 
     def _say(self, runner: Runner, line: str, *, bar_shows_it: bool = False) -> None:
         runner.logger.info(line)
@@ -151,49 +149,6 @@ class Clock:
     def seconds_per_step(self) -> float:
         """Mean of the latest iterations."""
         return sum(self._recent) / max(len(self._recent), 1)
-
-
-class Display:
-    """A live bar with a line below it on a terminal; elsewhere, and in other processes, nothing is live."""
-
-    def __init__(self, console: Console):
-        self.live = console.is_terminal and is_main_process()
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), console=console
-        )
-        self._task = self._bar.add_task("", total=None)
-        self._note, self._evaluation = Text(), Text(style="green")
-        self._screen = Live(
-            Group(self._bar, self._note, self._evaluation), console=console, refresh_per_second=4
-        )
-
-    def __enter__(self) -> Display:
-        if self.live:
-            self._screen.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.live:
-            self._screen.stop()
-
-    def start(self, what: str, total: int | None, done: int = 0) -> None:
-        """Begin a bar of ``total`` steps, None if nobody knows."""
-        self._bar.reset(self._task, description=what, total=total, completed=done)
-
-    def advance(self, done: int, note: str | None = None, evaluation: str | None = None) -> None:
-        """Move the bar to ``done`` and change the lines below it."""
-        self._bar.update(self._task, completed=done)
-        if note is not None:
-            self._note.plain = note
-        if evaluation is not None:
-            self._evaluation.plain = evaluation
-
-    def print(self, line: str) -> None:
-        """Print a line, above the bar where there is one."""
-        if self.live:
-            self._screen.console.print(line, markup=False, highlight=False)
-        elif is_main_process():
-            print(line, flush=True)
 
 
 _DEPRECATED = re.compile('"(FileClient|HardDiskBackend)"')  # mmengine's notices to itself

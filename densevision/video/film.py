@@ -15,9 +15,9 @@ import numpy as np
 from rich.console import Console
 
 from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.display import Display
 from densevision.errors import UserError
 from densevision.structures import Detections
-from densevision.training.progress import Display
 from densevision.video.pipeline import Report, run_pipeline
 from densevision.video.sinks import Sink, open_sink
 from densevision.video.sources import Frame, Source, open_source

@@ -44,3 +44,16 @@ def test_help_imports_nothing_heavy():
     started = time.perf_counter()
     assert subprocess.run([sys.executable, "-c", code + heavy], stdout=subprocess.DEVNULL).returncode == 0
     assert time.perf_counter() - started < 5  # a broken machine; the import itself takes 0.1 s
+
+
+@pytest.mark.parametrize("command, missing, extra", [
+    (["train", "a.py"], "mmengine.dist", ""),
+    (["export", "a.py", "b.pth", "--out", "m.tflite"], "ai_edge_litert", "[tflite]"),
+])
+def test_a_missing_package_is_one_line_and_status_2(capsys, monkeypatch, command, missing, extra):
+    for name in [name for name in sys.modules if name.startswith("densevision.deploy.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error == f"densevision: error: this command needs {missing}; pip install densevision{extra}\n"

@@ -3,9 +3,9 @@ import re
 
 from rich.console import Console
 
+from densevision.display import Display
 from densevision.training.progress import (
     Clock,
-    Display,
     ProgressHook,
     format_metrics,
     format_scalars,

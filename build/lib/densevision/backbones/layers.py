@@ -1,0 +1,124 @@
+"""The layers a mobile backbone is made of: ConvNormAct, SqueezeExcite, InvertedResidual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densevision.backbones.spec import Block, make_divisible
+
+Padding = Literal["symmetric", "same"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hswish": nn.Hardswish,
+    "hsigmoid": nn.Hardsigmoid,
+}
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution whose output is ceil(input / stride) high and wide.
+
+    ``padding="symmetric"`` pads alike on both sides (PyTorch's habit); ``"same"`` pads as TensorFlow's SAME does:
+    as little as needed, the odd pixel at the bottom and right. They differ for stride 2 on even sizes.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, dilation: int = 1,
+                 groups: int = 1, bias: bool = False, padding: Padding = "symmetric"):
+        if padding not in ("symmetric", "same"):
+            raise ValueError(f'padding is {padding!r}; it is "symmetric" or "same"')
+        # At stride 1 both rules pad alike, and no extra operation is needed.
+        self.same = padding == "same" and stride > 1
+        pad = 0 if self.same else dilation * (kernel - 1) // 2
+        super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self._pad_same(x) if self.same else x)
+
+    def _pad_same(self, x: Tensor) -> Tensor:
+        pads = []  # left, right, top, bottom
+        widths = (x.shape[:1:-1], self.kernel_size, self.stride, self.dilation)
+        for size, kernel, stride, dilation in zip(*widths, strict=True):
+            total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
+            pads += [total // 2, total - total // 2]
+        return F.pad(x, pads) if any(pads) else x
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, batch norm, and an activation (None: linear)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, dilation: int = 1,
+                 groups: int = 1, act: str | None = "relu", padding: Padding = "symmetric"):
+        layers: list[nn.Module] = [
+            Conv2d(in_channels, out_channels, kernel, stride=stride, dilation=dilation, groups=groups,
+                   padding=padding),
+            nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
+        ]
+        if act is not None:
+            # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
+            layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
+        super().__init__(*layers)
+
+
+class SqueezeExcite(nn.Module):
+    """Scale each channel by a gate that sees the whole map.
+
+    Args:
+        channels: of the map.
+        squeezed: between the gate's two layers.
+        gate: last activation of the gate.
+    Source: paper section 5.3; MnasNet's gate is a sigmoid.
+    """
+
+    def __init__(self, channels: int, squeezed: int, gate: Callable[[Tensor], Tensor] = F.hardsigmoid):
+        super().__init__()
+        self.gate = gate
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.expand = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = F.relu(self.reduce(x.mean((2, 3), keepdim=True)))
+        return x * self.gate(self.expand(gate))
+
+
+class InvertedResidual(nn.Module):
+    """Expansion, depthwise filter, squeeze-and-excite, projection (paper Figure 4).
+
+    ``expand``, ``filter`` and ``project`` are the three stages; a backbone calls them apart to tap the first two.
+    """
+
+    def __init__(self, in_channels: int, block: Block, *, stride: int, dilation: int, padding: Padding):
+        super().__init__()
+        self.residual = stride == 1 and in_channels == block.out and not block.separable
+        self.expansion = (
+            ConvNormAct(in_channels, block.expand, act=block.act) if block.expand != in_channels else nn.Identity()
+        )
+        self.depthwise = ConvNormAct(block.expand, block.expand, block.kernel, stride=stride, dilation=dilation,
+                                     groups=block.expand, act=block.act, padding=padding)
+        self.se = _squeeze_excite(in_channels, block)
+        self.projection = ConvNormAct(block.expand, block.out, act=block.act if block.separable else None)
+
+    def expand(self, x: Tensor) -> Tensor:
+        return self.expansion(x)
+
+    def filter(self, expanded: Tensor) -> Tensor:
+        return self.depthwise(expanded)
+
+    def project(self, filtered: Tensor, x: Tensor) -> Tensor:
+        out = self.projection(self.se(filtered))
+        return x + out if self.residual else out
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(self.filter(self.expand(x)), x)
+
+
+def _squeeze_excite(in_channels: int, block: Block) -> nn.Module:
+    """The paper rounds a quarter of the expansion to 8; MnasNet takes a quarter of the block's input unrounded."""
+    if block.se == "input":
+        return SqueezeExcite(block.expand, round(in_channels / 4), torch.sigmoid)
+    return SqueezeExcite(block.expand, make_divisible(block.expand / 4)) if block.se else nn.Identity()

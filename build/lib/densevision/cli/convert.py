@@ -1,0 +1,39 @@
+"""``densevision convert``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", help="a file (with --model), or LIBRARY:NETWORK[.TAG], which the library downloads")
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write, weights.pth")
+    parser.add_argument("--model", metavar="LIBRARY:NETWORK", help="what the file holds: timm:mobilenetv3_large_100")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a checkpoint for ``densevision test`` and ``init_from``, and print what became of the tensors."""
+    import io
+
+    import torch
+
+    from densevision.errors import UserError
+    from densevision.training.checkpoint import write_atomically
+    from densevision.weights.convert import convert
+    from densevision.weights.settings import assignments, special
+
+    checkpoint, report = convert(arguments.source, arguments.model)
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    try:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(arguments.out, content.getvalue())
+    except OSError as error:
+        raise UserError(f"--out {arguments.out} can't be written: {error.strerror}") from error
+    print(report)
+    if settings := special(checkpoint["meta"]["settings"]):
+        print(f"  a config for them sets {assignments(settings)}")
+    print(f"wrote {arguments.out}")
+    return 0

@@ -1,0 +1,61 @@
+"""The ``densevision`` command: finds the subcommand and turns user errors into one line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+import densevision
+from densevision.errors import UserError
+
+COMMANDS = {
+    "train": "train a detector or a segmenter from a config file",
+    "test": "evaluate a checkpoint with the official metrics",
+    "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "export": "write a checkpoint as a checked .tflite",
+    "convert": "turn published weights into a checkpoint",
+    "paper": "count the paper's rows and compare with the printed figures",
+    "summary": "list the layers of a config's network with shapes, parameters and MAdds",
+    "quickstart": "train, evaluate and film both models on rendered scenes",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status, 2 when the user's input is at fault."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(words)
+    parsed = parser.parse_args(words)
+    try:
+        return parsed.run(parsed) or 0
+    except UserError as error:
+        print(f"densevision: error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
+        if error.name is None or error.name.startswith("densevision"):
+            raise
+        extra = "[tflite]" if error.name.startswith(("ai_edge", "litert", "flatbuffers")) else ""
+        print(f"densevision: error: this command needs {error.name}; pip install densevision{extra}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("densevision: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Only the module of the wanted command is imported, so that ``--help`` answers at once."""
+    parser = argparse.ArgumentParser(prog="densevision", description=densevision.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"densevision {densevision.__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        if name in words[:1]:
+            module = importlib.import_module(f"densevision.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""``densevision quickstart``: both models, from nothing to a film, on rendered driving scenes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+
+import densevision
+from densevision.errors import UserError
+
+CONFIGS = {
+    "detection": "ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
+    "segmentation": "lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+}
+HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}
+_PICTURES = 3  # rows of comparison.png
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="results folder (default: runs/demo)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed renders other streets (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Render, train, evaluate and film; end with a table and ``summary.json``."""
+    from densevision.scenes import write_dataset
+
+    start, out = time.time(), arguments.out.resolve()
+    configs = {task: find_config(task) for task in CONFIGS}
+    for part in ("scenes", *CONFIGS):
+        shutil.rmtree(out / part, ignore_errors=True)
+    print("rendering driving scenes", flush=True)
+    video = write_dataset(out / "scenes", train=240, val=40, video_seconds=8, seed=arguments.seed)
+    metrics, files, predictors = {}, {"video": str(video)}, {}
+    for task, path in configs.items():
+        print(f"\n{task}: training {path.stem}", flush=True)
+        metrics[task], predictors[task], made = train_and_film(task, path, out, video)
+        files |= {f"{task}/{kind}": place for kind, place in made.items()}
+    files["comparison"] = str(compare(predictors, out))
+    write_summary(metrics, files, time.time() - start, out / "summary.json")
+    return 0
+
+
+def find_config(task: str) -> Path:
+    """Return a config of the source checkout.
+
+    Raises:
+        UserError: the package was installed without its ``configs`` folder.
+    """
+    path = Path(densevision.__file__).parents[1] / "configs" / task / CONFIGS[task]
+    if not path.is_file():
+        raise UserError(f"no config {path}; run the quickstart in a source checkout, installed with pip install -e .")
+    return path
+
+
+def train_and_film(task: str, path: Path, out: Path, video: Path) -> tuple[dict, object, dict[str, str]]:
+    """Train one model on ``out/scenes``, evaluate it with the official tool and film the drive.
+
+    Returns:
+        The metrics, the predictor, and the paths of what was made by kind.
+    """
+    from densevision.cli.test import evaluate
+    from densevision.deploy.load import load_predictor
+    from densevision.training.runner import build_runner, load_config
+    from densevision.video.film import film
+
+    loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
+    roots = [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in loaders]
+    config = load_config(path, roots)
+    config.work_dir = str(out / task)
+    build_runner(config).train()
+    best = out / task / "best.pth"
+    metrics, table, files = evaluate(load_config(path, roots), best, out / task / "test")
+    print(table, flush=True)
+    if task == "segmentation":
+        metrics["cityscapesscripts/mIoU"] = official_miou(out)
+    predictor = load_predictor(path, best, score_threshold=0.4)
+    film(predictor, str(video), out / f"{task}.mp4")
+    files |= dict(checkpoint=str(best), curves=str(out / task / "curves.png"), film=str(out / f"{task}.mp4"))
+    return metrics, predictor, files
+
+
+def official_miou(out: Path) -> float:
+    """Score the written label pictures with cityscapesscripts; its own labels have no class but the chosen ones."""
+    from densevision.segmentation.official import official_iou
+
+    labels = sorted((out / "scenes" / "gtFine" / "val").glob("*/*_labelIds.png"))
+    return official_iou(out / "segmentation" / "test" / "predictions", labels)["mIoU"]
+
+
+def compare(predictors: dict, out: Path) -> Path:
+    """Draw ``comparison.png``: ground truth beside prediction, boxes and label maps."""
+    import numpy as np
+
+    from densevision.images import read_image, write_image
+    from densevision.segmentation.cityscapes import class_info, read_label_ids
+    from densevision.structures import Detections
+    from densevision.visualize import draw_boxes, draw_labels, side_by_side
+
+    detect, segment = predictors["detection"], predictors["segmentation"]
+    table = json.loads((out / "scenes/annotations/instances_val.json").read_text())
+    label_of = {row["id"]: detect.classes.index(row["name"]) for row in table["categories"]}
+    index_of = np.full(256, 255, np.uint8)
+    index_of[class_info(segment.classes)["label_ids"]] = np.arange(len(segment.classes))
+    rows = []
+    for image in table["images"][:_PICTURES]:
+        pixels = read_image(out / "scenes/leftImg8bit/val" / image["file_name"])
+        objects = [row for row in table["annotations"] if row["image_id"] == image["id"]]
+        boxes = np.array([row["bbox"] for row in objects], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        labels = np.array([label_of[row["category_id"]] for row in objects], np.int64)
+        truth = Detections(boxes, np.ones(len(boxes), np.float32), labels)
+        name = image["file_name"].replace("leftImg8bit", "gtFine_labelIds")
+        label_map = index_of[read_label_ids(out / "scenes/gtFine/val" / name)]
+        rows.append([
+            draw_boxes(pixels, truth, detect.classes),
+            draw_boxes(pixels, detect(pixels), detect.classes),
+            draw_labels(pixels, label_map, segment.classes, segment.palette),
+            draw_labels(pixels, segment(pixels), segment.classes, segment.palette),
+        ])
+    titles = ["boxes: ground truth", "boxes: predicted", "labels: ground truth", "labels: predicted"]
+    write_image(out / "comparison.png", side_by_side(rows, titles))
+    return out / "comparison.png"
+
+
+def write_summary(metrics: dict[str, dict], files: dict[str, str], seconds: float, path: Path) -> None:
+    """Print the closing table and write it, with all metrics, as json."""
+    from rich.console import Console
+    from rich.table import Table
+
+    flat = {key: value for by_key in metrics.values() for key, value in by_key.items()}
+    path.write_text(json.dumps(flat | {"files": files, "seconds": round(seconds, 1)}, indent=2) + "\n")
+    table = Table("what", "figure", title="densevision quickstart")
+    for key in (*HEADLINES["detection"], *HEADLINES["segmentation"]):
+        table.add_row(key, f"{flat[key]:.3f}")
+    table.add_row("seconds", f"{seconds:.0f}", end_section=True)
+    for name in ("detection/film", "segmentation/film", "comparison", "detection/curves", "segmentation/curves"):
+        table.add_row(name, files[name])
+    table.add_row("summary", str(path))
+    Console(width=None if Console().is_terminal else 140).print(table)

@@ -1,0 +1,97 @@
+"""``densevision summary``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from densevision.counting import LayerCount
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("config", type=Path, help="a config file")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
+                        help="input in pixels (default: the config's input_size or training crop)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every layer's output shape, parameters and MAdds, the taps and the totals."""
+    import torch
+    from rich.console import Console
+
+    from densevision.counting import count_layers, peak_activation, total_madds, total_params
+    from densevision.registry import MODELS
+    from densevision.training.config import load_config
+
+    config = load_config(arguments.config)
+    dataset = config.train_dataloader.dataset
+    size = input_size(arguments.size, dataset)
+    model = dict(config.model)
+    if "input_size" in dataset:
+        model["input_size"] = size
+    if model["num_classes"] is None:
+        model["num_classes"] = class_count(dataset)
+    with torch.device("meta"):
+        model = MODELS.build(model)
+    counts = count_layers(model, size)
+    console = Console()
+    console.print(layout(f"{arguments.config.stem}, {size[0]}x{size[1]}", counts))
+    for name, tap in model.backbone.taps.items():
+        console.print(f"tap {name}: {tap.channels} channels at stride {tap.stride}")
+    with_norm, without = (total_params(counts, norm=norm) for norm in (True, False))
+    console.print(f"params {with_norm:,} ({without:,} without batch norm)")
+    console.print(f"MAdds {total_madds(counts):,}, {model_classes(config, dataset)} classes")
+    console.print(f"peak activation memory {peak_activation(model, size):,} bytes: all tensors alive at once, float32")
+    return 0
+
+
+def layout(title: str, counts: list[LayerCount]) -> Table:
+    """Lay out the layers in the order they run; a batch norm stands in the line of its convolution."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("layer", no_wrap=True)
+    for heading in ("output", "params", "MAdds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer, following in zip(counts, [*counts[1:], None], strict=True):
+        if layer.kind == "BatchNorm2d":
+            continue
+        normed = following is not None and following.kind == "BatchNorm2d"
+        name = layer.name.removesuffix(".0") if normed else layer.name
+        params = layer.params + (following.params if normed else 0)
+        table.add_row(name, "x".join(map(str, layer.output_shape)), f"{params:,}", f"{layer.madds:,}")
+    return table
+
+
+def input_size(wanted: list[int] | None, dataset) -> tuple[int, int]:
+    """Return (height, width): the wanted one, else the detector's input, else the training crop.
+
+    Raises:
+        UserError: a wanted side is under 1.
+    """
+    if wanted and min(wanted) < 1:
+        raise UserError(f"--size {wanted[0]} {wanted[1]}: give height and width in pixels, 1 or more")
+    if wanted:
+        return wanted[0], wanted[1]
+    if "input_size" in dataset:
+        return tuple(dataset.input_size)
+    crop = next(t for t in dataset.transforms if t.type.__name__ == "RandomCrop")
+    return crop.height, crop.width
+
+
+def class_count(dataset) -> int:
+    """Return the number of the data set's classes; where only its files know, COCO's 80 or Cityscapes' 19."""
+    return len(dataset.get("classes") or range(80 if "input_size" in dataset else 19))
+
+
+def model_classes(config, dataset) -> int:
+    """Return the K that was counted."""
+    return config.model.num_classes or class_count(dataset)

@@ -1,0 +1,51 @@
+"""``densevision train``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("config", type=Path, help="a config file, see configs/")
+    parser.add_argument("--work-dir", type=Path, help="where results go (default: work_dirs/<config name>)")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint of the work dir"
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change config values, model.width=0.5",
+    )
+    parser.add_argument(
+        "--launcher", choices=("none", "pytorch", "slurm"), default="none", help="many processes"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; returns 128 + the signal's number when one ended it."""
+    from mmengine.dist import is_main_process
+
+    from densevision.training.runner import build_runner, load_config, use_amp
+    from densevision.training.stop import TrainingStopped
+
+    config = load_config(arguments.config, arguments.cfg_options)
+    config.work_dir = str(arguments.work_dir or Path("work_dirs", arguments.config.stem))
+    config.resume = arguments.resume
+    config.launcher = arguments.launcher
+    if arguments.amp:
+        use_amp(config)
+    try:
+        build_runner(config).train()
+    except TrainingStopped as stopped:
+        if is_main_process():
+            print(f"{stopped}; the same command with --resume goes on from there", file=sys.stderr)
+        return 128 + stopped.signal_number
+    if is_main_process():
+        print(f"trained; checkpoints and curves are in {config.work_dir}")
+    return 0

@@ -1,0 +1,61 @@
+"""What the two data sets share: draws for training, plain indices for evaluation, damaged images."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from densevision.errors import UserError
+from densevision.sampler import Draw
+
+_ATTEMPTS = 100  # damaged images in a row before training gives up
+
+
+class DrawDataset(Dataset):
+    """A data set that is indexed by a ``Draw`` in training and by an int in evaluation.
+
+    ``dataset[Draw(index, seed)]`` is augmented, a pure function of the two numbers; an image that can't be read
+    is named once, counted, and replaced by another one. ``dataset[index]`` is not augmented and raises instead.
+    Subclasses write ``load``.
+    """
+
+    def __init__(self, size: int):
+        self._damaged = torch.zeros(size, dtype=torch.bool).share_memory_()  # seen by all loader workers
+
+    def __len__(self) -> int:
+        return len(self._damaged)
+
+    def load(self, index: int, seed: int | None) -> dict:
+        """Return ``inputs`` and ``data_samples`` of one image, augmented by ``seed`` unless it is None.
+
+        Raises:
+            OSError: the image can't be read.
+        """
+        raise NotImplementedError
+
+    def __getitem__(self, key: int | Draw) -> dict:
+        if not isinstance(key, Draw):
+            try:
+                return self.load(int(key), None)
+            except OSError as error:
+                raise UserError(f"{error}; mend or remove the file and its annotation") from error
+        random = np.random.default_rng(key.seed)
+        index = key.index
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.load(index, key.seed)
+            except OSError as error:
+                self._report(index, error)
+                index = int(random.integers(len(self)))
+        raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one is image {index}; check the files")
+
+    def _report(self, index: int, error: OSError) -> None:
+        if self._damaged[index]:
+            return
+        self._damaged[index] = True
+        count = int(self._damaged.sum())
+        print_log(f"skipped damaged image ({count} so far): {error}", "current", logging.WARNING)

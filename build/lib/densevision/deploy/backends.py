@@ -1,0 +1,60 @@
+"""What computes a model's outputs for one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densevision.preprocess import Normalize
+
+
+class Backend(Protocol):
+    """A network with its preprocessing.
+
+    Attributes:
+        input_size: (height, width) that a picture must have; None takes any size.
+    """
+
+    input_size: tuple[int, int] | None
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the outputs.
+
+        Args:
+            image: [1, H, W, 3] uint8 RGB.
+        Returns:
+            A detector gives boxes [1, A, 4] float32 xyxy in input pixels and scores [1, A, K] in 0..1;
+            a segmenter gives logits [1, h, w, K] float32, or labels [1, h, w] uint8.
+        """
+        ...
+
+
+class TorchBackend:
+    """Run a PyTorch model.
+
+    Args:
+        outputs: maps normalised pictures [1, 3, H, W] to what ``Backend`` returns.
+        normalize: the model's own preprocessor.
+        input_size: as in ``Backend``.
+    """
+
+    def __init__(
+        self,
+        outputs: Callable[[Tensor], tuple[Tensor, ...]],
+        normalize: Normalize,
+        input_size: tuple[int, int] | None,
+    ):
+        self.input_size = input_size
+        self._outputs = outputs
+        self._normalize = normalize
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the outputs, see ``Backend``."""
+        pixels = torch.from_numpy(image).to(self._normalize.mean.device).permute(0, 3, 1, 2)
+        outputs = self._outputs(self._normalize.normalize(pixels))
+        return tuple(output.float().cpu().numpy() for output in outputs)

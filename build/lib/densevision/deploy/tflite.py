@@ -1,0 +1,121 @@
+"""Run a .tflite that ``densevision export`` wrote. Needs ai-edge-litert, NumPy and OpenCV; no torch, no config."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from densevision.deploy.metadata import About, read_about
+from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
+from densevision.errors import UserError
+
+
+class TFLiteBackend:
+    """A ``Backend`` on TFLite's interpreter.
+
+    Args:
+        path: of the file.
+        threads: None takes one for each core, at most four.
+    Attributes:
+        about: what the file says about itself.
+    Raises:
+        UserError: the file is none of ours or damaged, or ai-edge-litert is missing.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None):
+        self.about: About = read_about(path)
+        self.input_size = self.about.size
+        self._interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+
+    def run(self, image: np.ndarray) -> list[np.ndarray]:
+        """[1, H, W, 3] uint8 RGB of the right size -> the file's own outputs, in its order."""
+        self._interpreter.set_tensor(self._input, as_input(image, self.about.input_type))
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the outputs, see ``Backend``."""
+        outputs = self.run(image)
+        if self.about.outputs == "detections":
+            return spread_detections(*outputs, num_classes=len(self.about.classes), size=self.input_size)
+        if self.about.outputs == "boxes":
+            return boxes_in_pixels(outputs[0], self.input_size), outputs[1]
+        return tuple(outputs)
+
+
+def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool = False):
+    """Open TFLite's interpreter on a file, ready to run.
+
+    Args:
+        keep_tensors: also values in the middle of the graph can be read.
+    Raises:
+        UserError: the runtime is not installed, or refuses the file.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise UserError(f"{path}: running it needs ai-edge-litert; pip install ai-edge-litert") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # keep_tensors warns that it keeps tensors
+            interpreter = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=keep_tensors)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: TFLite refuses it: {' '.join(str(error).split())[:200]}") from error
+    return interpreter
+
+
+def as_input(image: np.ndarray, input_type: str) -> np.ndarray:
+    """uint8 pixels as a file's input takes them: uint8, or float32 from -1 to 1."""
+    return image if input_type == "uint8" else image.astype(np.float32) / np.float32(127.5) - 1
+
+
+def boxes_in_pixels(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """[..., 4] (ymin, xmin, ymax, xmax) in fractions -> [..., 4] xyxy in pixels, clipped to the image."""
+    height, width = size
+    xyxy = boxes[..., [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
+    return xyxy.clip(0, np.array([width, height, width, height], np.float32))
+
+
+def spread_detections(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray, count: np.ndarray, *,
+                      num_classes: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Turn the detection op's outputs into what ``Backend`` gives.
+
+    Args:
+        boxes: [1, D, 4], classes: [1, D], scores: [1, D], count: [1]; rows behind ``count`` are stale.
+    Returns:
+        Boxes [1, count, 4] in pixels and scores [1, count, K], zero but for the found class.
+    """
+    found = int(count[0])
+    spread = np.zeros((1, found, num_classes), np.float32)
+    spread[0, np.arange(found), classes[0, :found].astype(np.int64)] = scores[0, :found]
+    return boxes_in_pixels(boxes[:, :found], size), spread
+
+
+def load_tflite(path: str | Path, score_threshold: float | None = None,
+                threads: int | None = None) -> DetectionPredictor | SegmentationPredictor:
+    """Load a file, ready to predict.
+
+    Args:
+        score_threshold: lowest score of a detection, in 0..1; None takes the trained one. A file with the
+            detection op inside reports nothing below its own threshold.
+        threads: see ``TFLiteBackend``.
+    Raises:
+        UserError: see ``TFLiteBackend``.
+    """
+    backend = TFLiteBackend(path, threads)
+    about = backend.about
+    if about.thresholds:
+        thresholds = Thresholds(**about.thresholds)
+        if about.outputs == "detections":
+            thresholds = replace(thresholds, iou=1.0)  # the file has suppressed overlaps already
+        if score_threshold is not None:
+            thresholds = replace(thresholds, score=score_threshold)
+        return DetectionPredictor(backend, about.classes, thresholds)
+    return SegmentationPredictor(backend, about.classes, about.palette)

@@ -1,0 +1,47 @@
+"""Boxes as offsets from anchors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_convert
+
+_MAX_LOG = math.log(1000 / 16)  # a wild prediction may widen its anchor 62.5 times, not overflow
+
+
+@dataclass(frozen=True)
+class BoxCoder:
+    """Encode and decode with ``decode(encode(boxes, anchors), anchors) == boxes``.
+
+    A delta is (dx, dy, dw, dh): the shift of the centre in anchor widths and heights, and the logarithm of the
+    size ratio, each times its weight.
+
+    Source: Ren et al. 2015; weights of the authors' SSDLite configuration.
+    """
+
+    weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+
+    def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
+        """[..., 4] xyxy boxes of positive size, [..., 4] xyxy anchors -> [..., 4] deltas."""
+        box, anchor = _centred(boxes), _centred(anchors)
+        shift = (box[..., :2] - anchor[..., :2]) / anchor[..., 2:]
+        stretch = (box[..., 2:] / anchor[..., 2:]).log()
+        return torch.cat([shift, stretch], dim=-1) * boxes.new_tensor(self.weights)
+
+    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
+        """[..., A, 4] deltas, [A, 4] xyxy anchors -> [..., A, 4] xyxy boxes, not clipped to the image.
+
+        Departs: the size ratio is clamped to 62.5.
+        """
+        anchor = _centred(anchors)
+        deltas = deltas / deltas.new_tensor(self.weights)
+        centre = deltas[..., :2] * anchor[..., 2:] + anchor[..., :2]
+        half = deltas[..., 2:].clamp(max=_MAX_LOG).exp() * anchor[..., 2:] / 2
+        return torch.cat([centre - half, centre + half], dim=-1)
+
+
+def _centred(boxes: Tensor) -> Tensor:
+    return box_convert(boxes, "xyxy", "cxcywh")

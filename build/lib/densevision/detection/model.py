@@ -1,0 +1,146 @@
+"""SSDLite: backbone, extra maps, head, anchors, loss and post-processing wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.model import BaseModel
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torchvision.ops import clip_boxes_to_image
+
+from densevision.backbones import build_backbone
+from densevision.detection.anchors import anchor_shapes, place_anchors
+from densevision.detection.box_coder import BoxCoder
+from densevision.detection.head import ExtraLayers, SSDLiteHead
+from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
+from densevision.detection.matcher import assign_targets
+from densevision.detection.postprocess import PostProcess, select_detections
+from densevision.preprocess import Normalize
+from densevision.registry import MODELS
+from densevision.samples import DetSample
+from densevision.structures import Detections
+
+_INIT_STD = 0.03
+
+for _loss in (FocalLoss, SoftmaxLoss):
+    MODELS.register_module(module=_loss)
+
+
+@MODELS.register_module()
+class SSDLite(BaseModel):
+    """Single-shot detector on C4, C5 and four extra maps.
+
+    Args:
+        backbone: arguments of ``build_backbone``.
+        num_classes: K, foreground classes.
+        input_size: (height, width) in pixels; every image is resized to it.
+        anchors: arguments of ``anchor_shapes``.
+        loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
+        postprocess: arguments of ``PostProcess``.
+        bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
+        data_preprocessor: default ``Normalize``.
+    Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
+    """
+
+    def __init__(self, backbone: dict, num_classes: int, input_size: tuple[int, int] = (320, 320),
+                 anchors: dict | None = None, loss: dict | None = None, postprocess: dict | None = None,
+                 bn_momentum: float = 0.03, data_preprocessor: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
+        self.input_size = tuple(input_size)
+        self.coder = BoxCoder()
+        self.loss_cls = MODELS.build(loss or dict(type=FocalLoss))
+        self.rules = PostProcess(**(postprocess or {}))
+        shapes = anchor_shapes(**(anchors or {}))
+        self.backbone = build_backbone(**backbone)
+        c4, c5 = self.backbone.taps["c4"], self.backbone.taps["c5"]
+        self.extra = ExtraLayers(c5.channels, width=min(1.0, backbone.get("width", 1.0)),
+                                 padding=backbone.get("padding", "symmetric"))
+        channels = [c4.channels, c5.channels, *self.extra.out_channels]
+        self.head = SSDLiteHead(channels, [len(s) for s in shapes], num_classes)
+        sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra))
+        self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
+        self._initialise(bn_momentum)
+        self.to(memory_format=torch.channels_last)
+
+    def _initialise(self, bn_momentum: float) -> None:
+        """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
+
+        Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
+        wrong in the first steps.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.trunc_normal_(module.weight, std=_INIT_STD, a=-2 * _INIT_STD, b=2 * _INIT_STD)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+        prior = self.loss_cls.prior_logit
+        for predictor in self.head.classify:
+            with torch.no_grad():
+                columns = predictor[-1].bias.view(-1, self.head.columns)
+                columns.fill_(-prior)[:, 0] = prior
+
+    def forward(self, inputs: Tensor, data_samples: list[DetSample] | None = None, mode: str = "tensor"):
+        """Dispatch: "tensor" -> (logits, deltas); "loss" -> dict; "predict" -> samples with ``pred``."""
+        if mode == "loss":
+            return self.loss(inputs, data_samples)
+        if mode == "predict":
+            return self.predict(inputs, data_samples)
+        return self.raw(inputs)
+
+    def raw(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, 3, *input_size] normalised -> logits [N, A, K+1], deltas [N, A, 4].
+
+        Raises:
+            ValueError: the images have another size than ``input_size``.
+        """
+        if tuple(images.shape[-2:]) != self.input_size:
+            raise ValueError(f"images are {tuple(images.shape[-2:])}, the model's input_size is {self.input_size}")
+        features = self.backbone(images)
+        return self.head([features["c4"], features["c5"], *self.extra(features["c5"])])
+
+    def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
+        """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
+        logits, deltas = self.raw(images)
+        targets = [assign_targets(self.anchors, s.gt.boxes, s.gt.labels, self.coder) for s in samples]
+        columns = torch.stack([t[0] for t in targets])  # [N, A]
+        target_deltas = torch.stack([t[1] for t in targets])  # [N, A, 4]
+        matched = (columns > 0).sum().float()
+        all_reduce(matched, op="mean")
+        matched = matched.clamp(min=1)
+        logits, deltas = logits.float(), deltas.float()
+        return {
+            "loss_cls": self.loss_cls(logits, columns) / matched,
+            "loss_box": self.loss_cls.box_weight * box_loss(deltas, target_deltas, columns) / matched,
+        }
+
+    def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, 3, *input_size] normalised -> boxes [N, A, 4] in input pixels, clipped, and scores [N, A, K]."""
+        logits, deltas = self.raw(images)
+        boxes = clip_boxes_to_image(self.coder.decode(deltas.float(), self.anchors), self.input_size)
+        return boxes, self.loss_cls.scores(logits.float())
+
+    def detect(self, images: Tensor) -> list[Detections]:
+        """[N, 3, *input_size] normalised -> one ``Detections`` an image, boxes in input pixels, clipped."""
+        boxes, scores = self.dense(images)
+        return [select_detections(b, s, self.rules) for b, s in zip(boxes, scores, strict=True)]
+
+    def predict(self, images: Tensor, samples: Sequence[DetSample]) -> Sequence[DetSample]:
+        """Fill ``pred`` of each sample, boxes in pixels of the original image."""
+        for sample, found in zip(samples, self.detect(images), strict=True):
+            (height, width), (input_height, input_width) = sample.ori_size, self.input_size
+            scale = found.boxes.new_tensor([width / input_width, height / input_height] * 2)
+            sample.pred = InstanceData(boxes=found.boxes * scale, scores=found.scores, labels=found.labels)
+        return samples
+
+
+def feature_sizes(input_size: tuple[int, int], strides: Sequence[int], extras: int) -> list[tuple[int, int]]:
+    """(height, width) of the map of each stride, then of ``extras`` maps that halve the last, rounded up."""
+    sizes = [(-(-input_size[0] // stride), -(-input_size[1] // stride)) for stride in strides]
+    for _ in range(extras):
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    return sizes

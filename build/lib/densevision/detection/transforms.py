@@ -1,0 +1,98 @@
+"""SSD's own augmentation, where albumentations has none: the IoU crop and the expansion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import densevision.augment  # noqa: F401  # keeps albumentations off the network; must come before its import
+
+import albumentations as A  # isort: skip
+import numpy as np
+from albumentations.augmentations.crops.transforms import BaseCrop
+from pydantic import Field
+
+from densevision.registry import TRANSFORMS
+
+MIN_IOUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+_TRIES = 40
+
+
+@TRANSFORMS.register_module()
+class SSDCrop(BaseCrop):
+    """Crop so that some object keeps a minimum IoU with the crop; objects whose centre is outside go.
+
+    One of "no crop" and ``MIN_IOUS`` is drawn; a crop spans 0.3 to 1 of each side, its aspect ratio 1/2 to 2.
+    Images without objects are left as they are.
+
+    Source: Liu et al. 2016 (SSD), section 2.2.
+    """
+
+    def __init__(self, p: float = 1.0):
+        super().__init__(p=p)
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        return ["bboxes"]
+
+    def get_params_dependent_on_data(self, params: dict, data: dict) -> dict[str, tuple[int, int, int, int]]:
+        height, width = params["shape"][:2]
+        boxes = np.asarray(data["bboxes"], np.float64)[:, :4] if len(data["bboxes"]) else np.zeros((0, 4))
+        choice = self.py_random.randrange(len(MIN_IOUS) + 1)
+        whole = (0, 0, width, height)
+        if choice == len(MIN_IOUS) or not len(boxes):
+            return {"crop_coords": whole}
+        crop = self._find(boxes * [width, height, width, height], (height, width), MIN_IOUS[choice])
+        return {"crop_coords": crop or whole}
+
+    def _find(self, boxes: np.ndarray, size: tuple[int, int], min_iou: float) -> tuple[int, int, int, int] | None:
+        for _ in range(_TRIES):
+            height, width = (max(1, round(side * self.py_random.uniform(0.3, 1))) for side in size)
+            if not 0.5 <= width / height <= 2:
+                continue
+            top = self.py_random.randint(0, size[0] - height)
+            left = self.py_random.randint(0, size[1] - width)
+            crop = (left, top, left + width, top + height)
+            if (centres_inside(boxes, crop) & (iou_with(boxes, crop) >= min_iou)).any():
+                return crop
+        return None
+
+    def apply_to_bboxes(self, bboxes: np.ndarray, crop_coords: tuple[int, int, int, int], **params: Any) -> np.ndarray:
+        height, width = params["shape"][:2]
+        inside = centres_inside(bboxes[:, :4] * [width, height, width, height], crop_coords)
+        return super().apply_to_bboxes(bboxes[inside], crop_coords, **params)
+
+
+@TRANSFORMS.register_module()
+class Expand(A.Pad):
+    """Put the image at a random place of a grey canvas up to ``max_ratio`` times its size, so objects shrink.
+
+    Source: Liu et al. 2016 (SSD), section 3.6.
+    """
+
+    class InitSchema(A.BasicTransform.InitSchema):
+        max_ratio: Annotated[float, Field(ge=1)]
+
+    def __init__(self, max_ratio: float = 4.0, p: float = 0.5):
+        super().__init__(fill=127, p=p)
+        self.max_ratio = max_ratio
+
+    def get_params_dependent_on_data(self, params: dict, data: dict) -> dict[str, int]:
+        height, width = params["shape"][:2]
+        ratio = self.py_random.uniform(1, self.max_ratio)
+        rows, columns = int(height * (ratio - 1)), int(width * (ratio - 1))
+        top, left = self.py_random.randint(0, rows), self.py_random.randint(0, columns)
+        return dict(pad_top=top, pad_bottom=rows - top, pad_left=left, pad_right=columns - left)
+
+
+def centres_inside(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
+    """[G, 4] xyxy, crop xyxy -> [G] bool: the box's centre lies in the crop."""
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return ((centres >= crop[:2]) & (centres <= crop[2:])).all(axis=1)
+
+
+def iou_with(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
+    """[G, 4] xyxy, crop xyxy -> [G] IoU in 0..1."""
+    overlap = np.minimum(boxes[:, 2:], crop[2:]) - np.maximum(boxes[:, :2], crop[:2])
+    shared = overlap.clip(min=0).prod(axis=1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return shared / (area + (crop[2] - crop[0]) * (crop[3] - crop[1]) - shared)

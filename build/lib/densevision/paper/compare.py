@@ -1,0 +1,64 @@
+"""Count the network of a printed row and judge the difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from densevision.backbones.classifier import Classifier
+from densevision.counting import count_layers, total_madds, total_params
+from densevision.detection.model import SSDLite
+from densevision.paper.tables import PaperRow
+from densevision.segmentation.head import LRASPPHead, RASPPHead
+from densevision.segmentation.model import Segmentor
+
+HEADS = {"lraspp": LRASPPHead, "raspp": RASPPHead}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A printed row with our counts, in millions."""
+
+    row: PaperRow
+    params: float
+    madds: float
+
+    @property
+    def params_agree(self) -> bool:
+        """Within the row's bound, or the paper prints none."""
+        printed = self.row.params
+        return printed is None or abs(self.params - printed) <= self.row.params_within
+
+    @property
+    def madds_agree(self) -> bool:
+        """Within the row's bound."""
+        return abs(self.madds - self.row.madds) <= self.row.madds_within
+
+    @property
+    def verdict(self) -> str:
+        """"ok" within both bounds; "noted" where the row's note says why not; else "OFF"."""
+        if self.params_agree and self.madds_agree:
+            return "ok"
+        return "noted" if self.row.note else "OFF"
+
+
+def build_row(row: PaperRow) -> nn.Module:
+    """Build the row's network: 1001 or 1000 ImageNet classes, 90 COCO ids and background, 19 of Cityscapes."""
+    network = dict(row.network)
+    if row.kind == "classifier":
+        name = network.pop("name")
+        return Classifier(name, num_classes=1001 if "v3" in name else 1000, **network)
+    if row.kind == "ssdlite":
+        return SSDLite(network, num_classes=90, input_size=row.size)
+    head = dict(type=HEADS[row.kind], filters=network.pop("filters"))
+    return Segmentor(network, head, num_classes=19)
+
+
+def compare(row: PaperRow) -> Comparison:
+    """Count one row at its input size."""
+    with torch.device("meta"):
+        model = build_row(row)
+    counts = count_layers(model, row.size)
+    return Comparison(row, total_params(counts, norm=row.norm) / 1e6, total_madds(counts) / 1e6)

@@ -1,0 +1,40 @@
+"""mmengine child registries under the scope ``densevision``.
+
+Our own configs import classes; the names serve text-style configs of other projects
+(``type='densevision.SSDLite'``). Every root registry gets a child: without one, mmengine warns at each build.
+"""
+
+import mmengine.registry as root
+
+_LOCATIONS = {
+    "model": ["densevision.detection.model", "densevision.segmentation.model"],
+    "dataset": ["densevision.detection.coco", "densevision.segmentation.cityscapes"],
+    "optim_wrapper": ["densevision.training.optim"],
+    "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
+    "transform": ["densevision.detection.transforms"],
+}
+
+
+def _child(parent: root.Registry) -> root.Registry:
+    locations = _LOCATIONS.get(parent.name, ["densevision.registry"])
+    return root.Registry(parent.name, parent=parent, scope="densevision", locations=locations)
+
+
+DATASETS = _child(root.DATASETS)
+DATA_SAMPLERS = _child(root.DATA_SAMPLERS)
+FUNCTIONS = _child(root.FUNCTIONS)
+HOOKS = _child(root.HOOKS)
+LOG_PROCESSORS = _child(root.LOG_PROCESSORS)
+LOOPS = _child(root.LOOPS)
+METRICS = _child(root.METRICS)
+MODELS = _child(root.MODELS)
+OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS)
+OPTIMIZERS = _child(root.OPTIMIZERS)
+PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS)
+TRANSFORMS = _child(root.TRANSFORMS)
+_REST = [
+    _child(registry)
+    for name, registry in list(vars(root).items())
+    if isinstance(registry, root.Registry) and name not in globals()
+]

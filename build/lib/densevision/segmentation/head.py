@@ -1,0 +1,111 @@
+"""Segmentation heads: R-ASPP and its lighter form LR-ASPP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densevision.backbones.backbone import Tap
+from densevision.backbones.layers import ConvNormAct
+from densevision.errors import UserError
+
+# Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
+POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
+_GATES = {"hsigmoid": F.hardsigmoid, "sigmoid": torch.sigmoid}
+
+
+class LRASPPHead(nn.Module):
+    """Gate the last feature by its pooled self and add class scores of a finer one.
+
+    Args:
+        taps: the backbone's taps; ``c3`` (stride 8) and ``c5`` are read.
+        num_classes: K, the number of output channels.
+        filters: width F of the gated feature; the paper gives 128 and 256.
+        pooling: ``"paper"``: windows in steps, cut down to features smaller than one; or ``"global"``.
+        gate: ``"hsigmoid"`` behind a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` behind
+            one without.
+        bn_eps: epsilon of the head's batch norm.
+    Raises:
+        ValueError: unknown pooling or gate, or a stride of ``c5`` without a published window.
+    Source: Howard et al. 2019, section 6.4 and figure 10; the window at stride 32 is of the authors' release.
+    """
+
+    def __init__(
+        self,
+        taps: Mapping[str, Tap],
+        num_classes: int,
+        *,
+        filters: int = 128,
+        pooling: str = "paper",
+        gate: str = "hsigmoid",
+        bn_eps: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        if pooling not in ("paper", "global"):
+            raise ValueError(f"pooling must be 'paper' or 'global', not {pooling!r}")
+        if gate not in _GATES:
+            raise ValueError(f"gate must be 'hsigmoid' or 'sigmoid', not {gate!r}")
+        if pooling == "paper" and taps["c5"].stride not in POOLING:
+            raise ValueError(f"pooling='paper' needs stride 16 or 32, not {taps['c5'].stride}; use 'global'")
+        self.pooling = POOLING[taps["c5"].stride] if pooling == "paper" else None
+        self.project = ConvNormAct(taps["c5"].channels, filters, act="relu")
+        self.project[1].eps = bn_eps
+        self.gate = nn.Conv2d(taps["c5"].channels, filters, 1, bias=gate == "hsigmoid")
+        self.squash = _GATES[gate]
+        self.high_logits = nn.Conv2d(filters, num_classes, 1)
+        self.low_logits = nn.Conv2d(taps["c3"].channels, num_classes, 1)
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Map the tapped features to logits [N, K, h, w] at the stride of ``c3``."""
+        low, high = features["c3"], features["c5"]
+        gate = self.squash(self.gate(self._pool(high)))
+        gated = self.project(high) * _upsample(gate, high.shape[-2:])  # [N, F, h5, w5]
+        return self.high_logits(_upsample(gated, low.shape[-2:])) + self.low_logits(low)
+
+    def _pool(self, feature: Tensor) -> Tensor:
+        if self.pooling is None:
+            return F.adaptive_avg_pool2d(feature, 1)
+        window, stride = self.pooling
+        height, width = feature.shape[-2:]
+        return F.avg_pool2d(feature, (min(window, height), min(window, width)), stride)
+
+
+class RASPPHead(nn.Module):
+    """Join a 1x1 convolution of the last feature with its image-level average.
+
+    Args:
+        taps: the backbone's taps; only ``c5`` is read.
+        num_classes: K, the number of output channels.
+        filters: width F of both branches; the paper gives 256.
+        dropout: share of activations dropped before the classifier.
+    Raises:
+        UserError: training on one image, whose pooled value batch norm can't normalise.
+    Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
+    """
+
+    def __init__(
+        self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        channels = taps["c5"].channels
+        self.local_branch = ConvNormAct(channels, filters, act="relu")
+        self.image_branch = ConvNormAct(channels, filters, act="relu")
+        self.join = ConvNormAct(2 * filters, filters, act="relu")
+        self.dropout = nn.Dropout(dropout)
+        self.logits = nn.Conv2d(filters, num_classes, 1)
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Map the tapped features to logits [N, K, h, w] at the stride of ``c5``."""
+        feature = features["c5"]
+        if self.training and len(feature) == 1 and isinstance(self.image_branch[1], nn.BatchNorm2d):
+            raise UserError("R-ASPP trains on 2 images a batch or more; raise train_dataloader.batch_size")
+        image = self.image_branch(F.adaptive_avg_pool2d(feature, 1)).expand(-1, -1, *feature.shape[-2:])
+        joined = self.join(torch.cat([self.local_branch(feature), image], dim=1))
+        return self.logits(self.dropout(joined))
+
+
+def _upsample(feature: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(feature, size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,81 @@
+"""Per-pixel losses that skip pixels without a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+IGNORE_LABEL = 255
+
+
+class CrossEntropyLoss(nn.Module):
+    """Average the cross-entropy over the labelled pixels.
+
+    Args:
+        class_weights: K factors, one a class; the average is then weighted by them.
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar.
+
+        Without a labelled pixel the result is 0, with zero gradients.
+        """
+        losses, weights = self.per_pixel(logits, target)
+        return losses.sum() / weights.sum().clamp(min=1e-6)
+
+    def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
+        target = target.long()
+        losses = F.cross_entropy(
+            logits, target, self.class_weights, ignore_index=IGNORE_LABEL, reduction="none"
+        )
+        labelled = target != IGNORE_LABEL
+        if self.class_weights is None:
+            return losses, labelled.to(losses.dtype)
+        return losses, self.class_weights[target * labelled] * labelled
+
+
+class OHEMCrossEntropyLoss(CrossEntropyLoss):
+    """Average the cross-entropy over the hard pixels only.
+
+    A pixel is hard when its own class scores below ``threshold``; at least ``min_kept`` of the labelled
+    pixels, the hardest first, always count.
+
+    Args:
+        class_weights: as in :class:`CrossEntropyLoss`; hardness does not depend on them.
+        threshold: soft-max score in 0..1.
+        min_kept: share of the labelled pixels in 0..1.
+    """
+
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        *,
+        threshold: float = 0.7,
+        min_kept: float = 1 / 16,
+    ) -> None:
+        super().__init__(class_weights)
+        self.threshold = threshold
+        self.min_kept = min_kept
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar."""
+        losses, weights = self.per_pixel(logits, target)
+        hard = self._hard(losses.detach() / weights.clamp(min=1e-6), weights > 0)
+        return (losses * hard).sum() / (weights * hard).sum().clamp(min=1e-6)
+
+    def _hard(self, losses: Tensor, labelled: Tensor) -> Tensor:
+        limit = -torch.log(torch.tensor(self.threshold))
+        values = losses[labelled]
+        kept = int(self.min_kept * values.numel())
+        if kept > 0:
+            limit = torch.minimum(limit.to(values), values.topk(kept).values[-1])
+        return (losses >= limit) & labelled

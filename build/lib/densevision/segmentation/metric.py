@@ -1,0 +1,114 @@
+"""Intersection over union: the counting (pure) and its mmengine metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+from densevision.registry import METRICS
+from densevision.segmentation.results import iou_table, write_label_ids, write_report
+
+
+def confusion_matrix(pred: Tensor, target: Tensor, num_classes: int, ignore_label: int = 255) -> Tensor:
+    """Count the pixels of every pair of target class and predicted class.
+
+    Args:
+        pred: class indices 0..K-1, any integer type and shape.
+        target: the same shape; ``ignore_label`` is not counted.
+    Returns:
+        [K, K] int64, rows are target classes, columns predicted ones.
+    Raises:
+        ValueError: the shapes differ, or a counted value is not in 0..K-1.
+    """
+    if pred.shape != target.shape:
+        raise ValueError(f"prediction {tuple(pred.shape)} and target {tuple(target.shape)} differ in shape")
+    counted = target != ignore_label
+    target, pred = target[counted].long(), pred[counted].long()
+    for name, values in (("target", target), ("prediction", pred)):
+        if values.numel() and not 0 <= values.min() <= values.max() < num_classes:
+            raise ValueError(f"{name} holds a label outside 0..{num_classes - 1}")
+    pairs = torch.bincount(target * num_classes + pred, minlength=num_classes**2)
+    return pairs.view(num_classes, num_classes)
+
+
+def iou(confusion: Tensor) -> Tensor:
+    """Divide intersection by union for every class.
+
+    Args:
+        confusion: [K, K] counts, rows are target classes.
+    Returns:
+        [K] float64 in 0..1, NaN where a class is neither in the target nor predicted.
+    """
+    confusion = confusion.double()
+    intersection = confusion.diagonal()
+    return intersection / (confusion.sum(0) + confusion.sum(1) - intersection)
+
+
+@METRICS.register_module()
+class IoUMetric(BaseMetric):
+    """Sum the confusion of all images; report ``seg/mIoU``, ``seg/IoU_<class>`` and ``seg/aAcc``, in 0..1.
+
+    ``mIoU`` is the mean over the classes that occur, ``aAcc`` the share of pixels with the right class.
+    Images without labels (a test split) add nothing; without any label there are no figures, only files.
+
+    Args:
+        out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, as label ids of the data
+            set: what the Cityscapes test server takes, zipped.
+
+    After an evaluation ``confusion`` holds the sum, [K, K] int64 (in the main process).
+    """
+
+    default_prefix = "seg"
+
+    def __init__(self, out_dir: str | Path | None = None) -> None:
+        # 'gpu' gathers through the process group, which gloo does too; 'cpu' would leave ./.dist_test behind.
+        super().__init__(collect_device="gpu")
+        self.out_dir = None if out_dir is None else Path(out_dir)
+        self.confusion: Tensor | None = None
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Append the confusion of each image; write its prediction when asked to."""
+        num_classes = len(self.dataset_meta["classes"])
+        for sample in data_samples:
+            pred = sample["pred"]["labels"].cpu()
+            counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+            if "gt" in sample:
+                counts = confusion_matrix(pred, sample["gt"]["labels"].cpu(), num_classes)
+            self.results.append(counts.numpy())
+            if self.out_dir is not None:
+                label_ids = self.dataset_meta["label_ids"]
+                write_label_ids(pred[0].numpy(), sample["img_path"], label_ids, self.out_dir)
+
+    def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
+        """Reduce the confusions of all images to the reported figures."""
+        self.confusion = torch.from_numpy(np.sum(results, axis=0))
+        if not self.confusion.any():
+            return {}
+        return figures(self.confusion, self.dataset_meta["classes"])
+
+    @property
+    def table(self) -> str:
+        """The last evaluation's figures by class, to print."""
+        if not self.confusion.any():
+            return "no labels, so no figures: predictions only"
+        return iou_table(self.confusion.numpy(), self.dataset_meta["classes"])
+
+    def write_report(self, folder: str | Path) -> dict[str, str]:
+        """Write table and confusion matrix of the last evaluation; return the path of every result file."""
+        written = {} if self.out_dir is None else {"predictions": str(self.out_dir)}
+        if self.confusion.any():
+            written |= write_report(self.confusion.numpy(), self.dataset_meta["classes"], folder)
+        return written
+
+
+def figures(confusion: Tensor, classes: Sequence[str]) -> dict[str, float]:
+    """Name a confusion matrix's figures: ``mIoU``, ``aAcc`` and ``IoU_<class>`` of each class that occurs."""
+    by_class = iou(confusion)
+    summary = {"mIoU": by_class.nanmean(), "aAcc": confusion.diagonal().sum().double() / confusion.sum()}
+    per_class = {f"IoU_{name}": value for name, value in zip(classes, by_class, strict=True)}
+    return {name: float(value) for name, value in (summary | per_class).items() if not value.isnan()}

@@ -1,0 +1,96 @@
+"""Result files of an evaluation: label pictures, a table, the confusion matrix."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from densevision.images import write_image
+
+
+def write_label_ids(labels: np.ndarray, img_path: str, label_ids: Sequence[int], out_dir: Path) -> Path:
+    """Write one prediction as a picture of label ids.
+
+    Args:
+        labels: [H, W] class indices 0..K-1.
+        img_path: the image; its name and folder (the city) name the file.
+        label_ids: id of each class in the data set.
+    Returns:
+        ``<out_dir>/<city>/<image name>.png``, a name that the Cityscapes test server and its scripts accept.
+    """
+    image = Path(img_path)
+    path = out_dir / image.parent.name / f"{image.stem}.png"
+    write_image(path, np.asarray(label_ids, np.uint8)[labels])
+    return path
+
+
+def write_report(confusion: np.ndarray, classes: Sequence[str], folder: str | Path) -> dict[str, str]:
+    """Write ``iou.txt``, ``confusion.csv`` and ``confusion.png`` into ``folder``, which is made.
+
+    Args:
+        confusion: [K, K] pixel counts, rows are target classes.
+        classes: K names.
+    Returns:
+        The paths as text, under ``iou_table``, ``confusion_csv`` and ``confusion_png``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"iou_table": "iou.txt", "confusion_csv": "confusion.csv", "confusion_png": "confusion.png"}
+    paths = {name: folder / file for name, file in files.items()}
+    paths["iou_table"].write_text(iou_table(confusion, classes) + "\n")
+    with open(paths["confusion_csv"], "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["target \\ predicted", *classes])
+        writer.writerows([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))
+    _draw_confusion(confusion, classes, paths["confusion_png"])
+    return {name: str(path) for name, path in paths.items()}
+
+
+def iou_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
+    """Lay out IoU, precision, recall and share of pixels of each class in percent, and the mean IoU.
+
+    A class that does not occur has a dash and no part in the mean.
+    """
+    hit, target, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    columns = [
+        _ratio(hit, target + predicted - hit),
+        _ratio(hit, predicted),
+        _ratio(hit, target),
+        _ratio(target, np.full_like(target, confusion.sum())),
+    ]
+    width = max(5, *map(len, classes))
+    lines = [f"{'class':{width}}     IoU  precision  recall  pixels"]
+    for name, *values in zip(classes, *columns, strict=True):
+        cells = ["-" if np.isnan(value) else f"{100 * value:.2f}" for value in values]
+        lines.append(f"{name:{width}}  {cells[0]:>6}  {cells[1]:>9}  {cells[2]:>6}  {cells[3]:>6}")
+    occurring = columns[0][~np.isnan(columns[0])]
+    mean = f"{100 * occurring.mean():.2f}" if occurring.size else "-"
+    accuracy = f"{100 * hit.sum() / max(1, confusion.sum()):.2f}"
+    return "\n".join([*lines, f"{'mIoU':{width}}  {mean:>6}", f"{'aAcc':{width}}  {accuracy:>6}"])
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+def _draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
+    from matplotlib.figure import Figure  # here: training and testing without a report need not wait for it
+
+    shares = np.nan_to_num(confusion / np.maximum(1, confusion.sum(1, keepdims=True)))
+    side = 2.5 + 0.5 * len(classes)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="left", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axes.set_ylabel("labelled as")
+    axes.set_xlabel("predicted as, % of the labelled pixels")
+    for row, column in np.argwhere(shares >= 0.005):
+        share = shares[row, column]
+        color = "white" if share > 0.6 else "black"
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
+    figure.savefig(path, dpi=110)

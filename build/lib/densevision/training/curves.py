@@ -1,0 +1,124 @@
+"""The course of a training as a table and a picture in the work directory."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from densevision.registry import HOOKS
+from densevision.training.checkpoint import write_atomically
+from densevision.training.progress import headline, window_means
+
+
+@HOOKS.register_module()
+class CurvesHook(Hook):
+    """Write ``curves.csv`` with every checkpoint, and ``curves.png`` too after every evaluation.
+
+    One row every ``interval`` iterations (means since the row before) and one for every evaluation; a resumed
+    training drops the rows after its checkpoint and goes on.
+    """
+
+    priority = "LOW"  # before the checkpoint
+
+    def __init__(self, interval: int = 20):
+        self.interval = interval
+        self.rows: list[dict[str, float]] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Take up the table where the checkpoint was written."""
+        path = Path(runner.work_dir, "curves.csv")
+        old = read_table(path) if runner.iter and path.is_file() else []
+        self.rows = [row for row in old if row["iteration"] <= runner.iter]
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Add a row where it is due."""
+        iteration = runner.iter + 1
+        if iteration % self.interval == 0 or iteration == runner.max_iters:
+            self._add(iteration, window_means(runner, (iteration - 1) % self.interval + 1))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Add the metrics and draw."""
+        if runner.iter == 0:
+            return
+        self._add(runner.iter, {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)})
+        if is_main_process():
+            self._write(runner)
+            draw_curves(self.rows, Path(runner.work_dir, "curves.png"))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """A checkpoint never runs ahead of the table."""
+        self._write(runner)
+
+    def _add(self, iteration: int, values: dict[str, float]) -> None:
+        if not self.rows or self.rows[-1]["iteration"] != iteration:
+            self.rows.append({"iteration": iteration})
+        self.rows[-1].update(values)
+
+    def _write(self, runner: Runner) -> None:
+        write_atomically(Path(runner.work_dir, "curves.csv"), format_table(self.rows).encode())
+
+
+def format_table(rows: list[dict[str, float]]) -> str:
+    """Return CSV text, one column for every key, cells empty where a row has no such value."""
+    columns = ["iteration", *sorted({key for row in rows for key in row} - {"iteration"})]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def read_table(path: Path) -> list[dict[str, float]]:
+    """Read what ``format_table`` wrote; ``iteration`` comes back as an int."""
+    with open(path, newline="") as file:
+        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+    return [{**row, "iteration": int(row["iteration"])} for row in rows]
+
+
+def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
+    """Draw losses, metrics and learning rate over the iterations."""
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    panels = {
+        "loss": sorted(name for name in names if "loss" in name),
+        "evaluation": headline(name for name in names if "/" in name),
+        "learning rate": ["lr"],
+    }
+    figure = Figure(figsize=(9, 8))
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.06, top=0.96, hspace=0.16)
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
+    for axes, (title, columns) in zip(grid, panels.items(), strict=True):
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        for column in columns:
+            _draw_column(axes, column, [row for row in rows if column in row])
+        if columns and title != "learning rate":
+            axes.legend(frameon=False, fontsize=9)
+    if any(row.get("loss", 0) > 0 for row in rows):
+        grid[0].set_yscale("log")  # the first losses would flatten all others
+        grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        grid[0].yaxis.set_major_formatter("{x:g}")
+        grid[0].minorticks_off()
+    grid[1].set_ylim(bottom=0)
+    grid[2].set_xlabel("iteration")
+    figure.savefig(path, dpi=110)
+
+
+def _draw_column(axes: Axes, column: str, rows: list[dict[str, float]]) -> None:
+    iterations, values = [row["iteration"] for row in rows], [row[column] for row in rows]
+    if "/" not in column:
+        axes.plot(iterations, values, label=column, linewidth=2 if column == "loss" else 1.2)
+        return
+    best = max(rows, key=lambda row: row[column])
+    label = f"{column}, best {best[column]:.3f} at {best['iteration']}"
+    axes.plot(iterations, values, label=label, marker="o", markersize=3.5)

@@ -1,0 +1,137 @@
+"""The training loop: counted in iterations, entered at any of them, evaluated on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from densevision.registry import LOOPS
+
+
+@LOOPS.register_module()
+class TrainLoop(BaseLoop):
+    """Train for ``max_iters`` iterations and validate every ``val_interval`` of them and at the end.
+
+    An iteration is a function of the weights, the seed and its number: the sampler starts at the right draw
+    after a resume, and torch's random state (dropout) is set anew before every step.
+
+    Args:
+        runner: the runner that owns this loop.
+        dataloader: or its config; its sampler is a ``DrawSampler``.
+        max_iters: total iterations, those before a resume included.
+        val_interval: iterations between two evaluations.
+    """
+
+    def __init__(
+        self, runner: Runner, dataloader: DataLoader | dict, max_iters: int, val_interval: int = 1000
+    ):
+        super().__init__(runner, dataloader)
+        self.max_iters = int(max_iters)
+        self.val_interval = int(val_interval)
+        self.max_epochs = 1  # mmengine's hooks ask for it
+        self._epoch = 0
+        self._iter = 0
+        self.stop_training = False  # mmengine's early stopping sets it
+        self.waited = 0.0  # seconds until the last batch was there
+        runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    @property
+    def epoch(self) -> int:
+        """Always 0: only iterations are counted."""
+        return self._epoch
+
+    @property
+    def val_begin(self) -> int:
+        """First iteration that may be evaluated."""
+        return 1
+
+    def validates_at(self, iteration: int) -> bool:
+        """Whether an evaluation follows iteration number ``iteration``, counted from 1."""
+        due = iteration % self.val_interval == 0 or iteration == self.max_iters
+        return due and self.runner.val_loop is not None
+
+    def run(self) -> nn.Module:
+        """Train, from wherever the runner's checkpoint left off."""
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        self._rehearse_evaluation()
+        if self._evaluation_was_cut_off():
+            self.runner.val_loop.run()
+        batches = self._batches()
+        while self._iter < self.max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(self._next(batches))
+            if self.validates_at(self._iter):
+                self.runner.val_loop.run()
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_iter(self, data_batch: dict) -> None:
+        """Train on one batch."""
+        torch.manual_seed(_step_seed(self.runner.seed, self._iter))
+        self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
+        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        if self.runner.distributed:
+            average_statistics(self.runner.model)
+        self.runner.call_hook(
+            "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs
+        )
+        self._iter += 1
+
+    def _next(self, batches: Iterator[dict]) -> dict:
+        started = time.perf_counter()
+        batch = next(batches)
+        self.waited = time.perf_counter() - started
+        return batch
+
+    def _batches(self) -> Iterator[dict]:
+        # The loader reads ahead as soon as it is iterated, so the sampler must know the start before.
+        self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
+        return iter(self.dataloader)
+
+    def _rehearse_evaluation(self) -> None:
+        """Let one batch through the evaluation now, so that a fault in it does not cost the first hours."""
+        if self.runner.val_loop is None:
+            return
+        loop = self.runner.val_loop
+        self.runner.model.eval()
+        batch = next(iter(loop.dataloader))
+        with torch.no_grad():
+            loop.evaluator.process(self.runner.model.val_step(batch), batch)
+        for metric in loop.evaluator.metrics:
+            metric.results.clear()
+
+    def _evaluation_was_cut_off(self) -> bool:
+        evaluated = self.runner.message_hub.runtime_info.get("evaluated_at", 0)
+        return self._iter > 0 and evaluated != self._iter and self.validates_at(self._iter)
+
+
+def average_statistics(model: nn.Module) -> None:
+    """Give the batch norms of all processes the mean of their running statistics.
+
+    Each process sees other images; without this they evaluate, average and save different models.
+    """
+    endings = ("running_mean", "running_var")
+    statistics = [buffer for name, buffer in model.named_buffers() if name.endswith(endings)]
+    if statistics:
+        together = torch.cat([buffer.flatten() for buffer in statistics])
+        all_reduce(together, op="mean")
+        for buffer, part in zip(statistics, together.split([b.numel() for b in statistics]), strict=True):
+            buffer.copy_(part.view_as(buffer))
+
+
+def _step_seed(seed: int, iteration: int) -> int:
+    return int(np.random.SeedSequence([seed, iteration, get_rank()]).generate_state(1)[0])

@@ -1,0 +1,109 @@
+"""How the weights move: a guard against non-finite batches, and which weights decay."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import Tensor, nn
+
+from densevision.errors import UserError
+from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+
+MAX_BAD = 5  # skipped batches in a row before a training counts as lost
+
+
+class _Guard:
+    """Skip a batch whose loss is not finite in any process, weights and norm statistics untouched."""
+
+    bad_in_a_row = 0
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Remember the statistics that the forward pass is about to change."""
+        self._statistics = [(buffer, buffer.clone()) for buffer in model.buffers()]
+        with super().optim_context(model):
+            yield
+
+    def update_params(
+        self, loss: Tensor, step_kwargs: dict | None = None, zero_kwargs: dict | None = None
+    ) -> None:
+        """Back-propagate and step, or skip.
+
+        Raises:
+            UserError: several batches in a row were not finite.
+        """
+        bad = torch.logical_not(torch.isfinite(loss.detach())).int()
+        all_reduce(bad, op="max")
+        if bad:
+            self._inner_count += 1
+            self._skip()
+        else:
+            super().update_params(loss, step_kwargs, zero_kwargs)
+
+    def _skip(self) -> None:
+        self.optimizer.zero_grad()
+        for buffer, before in self._statistics:
+            buffer.copy_(before)
+        self.bad_in_a_row += 1
+        iteration = self.message_hub.get_info("iter", 0) + 1
+        if self.bad_in_a_row >= MAX_BAD:
+            raise UserError(
+                f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row; lower "
+                "optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad, then --resume"
+            )
+        print_log(
+            f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING
+        )
+
+
+@OPTIM_WRAPPERS.register_module()
+class GuardedOptimWrapper(_Guard, OptimWrapper):
+    """mmengine's wrapper that also skips a batch whose gradient is not finite."""
+
+    def step(self, **kwargs: object) -> None:
+        """Step the optimizer where the gradient is finite; after DDP it is the same in all processes."""
+        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+            self.bad_in_a_row = 0
+            super().step(**kwargs)
+        else:
+            self._skip()
+
+
+@OPTIM_WRAPPERS.register_module()
+class GuardedAmpOptimWrapper(_Guard, AmpOptimWrapper):
+    """Mixed precision on a GPU; its loss scaler already skips gradients that are not finite."""
+
+    def step(self, **kwargs: object) -> None:
+        """Step through the loss scaler."""
+        self.bad_in_a_row = 0
+        super().step(**kwargs)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class DecayWeightsOnly:
+    """Build an optimizer that decays weights of convolutions and linear layers, not norms and biases.
+
+    Two parameter groups; mmengine's ``paramwise_cfg`` makes one for every tensor, which is slow to step.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
+        if paramwise_cfg:
+            raise UserError("optim_wrapper.paramwise_cfg needs constructor='DefaultOptimWrapperConstructor'")
+        self.wrapper = dict(optim_wrapper_cfg)
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Return the wrapper around the optimizer of ``model``."""
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        groups = [
+            dict(params=[parameter for parameter in trained if parameter.ndim > 1]),
+            dict(params=[parameter for parameter in trained if parameter.ndim <= 1], weight_decay=0.0),
+        ]
+        optimizer = OPTIMIZERS.build(dict(self.wrapper["optimizer"], params=groups))
+        return OPTIM_WRAPPERS.build(dict(self.wrapper, optimizer=optimizer))

@@ -1,0 +1,214 @@
+"""What a person sees during a training: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from rich.console import Console
+
+from densevision.display import Display
+from densevision.registry import HOOKS
+from densevision.training.checkpoint import HISTORY
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """Report iteration, losses, learning rate, images a second, time left and the last evaluation.
+
+    Every ``interval`` iterations the averages since the last report go to the log file, to TensorBoard, and,
+    where the output is no terminal, to the output as one line.
+    """
+
+    priority = "BELOW_NORMAL"  # after mmengine has noted the losses, before the schedules change the rate
+
+    def __init__(self, interval: int = 20):
+        self.interval = interval
+        self.clock = Clock()
+        self.display: Display | None = None
+        self.evaluation = ""
+
+    def before_train(self, runner: Runner) -> None:
+        """Open the display."""
+        self.display = self._open(runner)
+        self.display.start("train", runner.max_iters, runner.iter)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """The step begins."""
+        self.clock.step_began(runner.train_loop.waited)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Move the bar, and report where it is due."""
+        iteration = runner.iter + 1
+        self.clock.step_done(len(data_batch["inputs"]) * get_world_size())
+        if iteration % self.interval and iteration != runner.max_iters:
+            self.display.advance(iteration)
+            return
+        for buffer in runner.message_hub.log_scalars.values():
+            buffer.max_length = HISTORY  # mmengine copies the whole history at every update
+        scalars = window_means(runner, (iteration - 1) % self.interval + 1)
+        note = f"{format_scalars(scalars)}  {self.clock.rate():.1f} img/s  data {self.clock.data_share():.0%}"
+        eta = f"eta {_duration(self._seconds_left(runner, iteration))}"
+        self.display.advance(iteration, f"{eta}  {note}", self.evaluation)
+        self._say(runner, f"iter {iteration}/{runner.max_iters}  {note}  {eta}", bar_shows_it=True)
+        runner.visualizer.add_scalars(scalars, step=iteration)
+        self.clock.restart_window()
+
+    def before_val(self, runner: Runner) -> None:
+        """Show a bar for the evaluation."""
+        if self.display is None:
+            self.display = self._open(runner)
+        self.clock.evaluation_began()
+        self.display.start("evaluate", len(runner.val_dataloader))
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Move the evaluation's bar."""
+        self.display.advance(batch_idx + 1)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Report the metrics."""
+        self.clock.evaluation_ended()
+        self.display.start("train", runner.max_iters, runner.iter)
+        self.evaluation = f"at {runner.iter}: {format_metrics(metrics)}"
+        self.display.advance(runner.iter, None, self.evaluation)
+        self._say(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {format_metrics(metrics)}")
+        runner.visualizer.add_scalars({k: v for k, v in metrics.items() if _is_number(v)}, step=runner.iter)
+
+    def before_test(self, runner: Runner) -> None:
+        """Show a bar for the test."""
+        self.display = self._open(runner)
+        self.display.start("evaluate", len(runner.test_dataloader))
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Move the test's bar."""
+        self.display.advance(batch_idx + 1)
+
+    def _open(self, runner: Runner) -> Display:
+        return runner.on_exit.enter_context(Display(Console(), speaks=is_main_process()))
+
+    def _say(self, runner: Runner, line: str, *, bar_shows_it: bool = False) -> None:
+        runner.logger.info(line)
+        if not (bar_shows_it and self.display.live):
+            self.display.print(line)
+
+    def _seconds_left(self, runner: Runner, iteration: int) -> float:
+        left = runner.max_iters - iteration
+        evaluations = 0
+        if runner.val_loop is not None:
+            evaluations = -(-runner.max_iters // runner.val_interval) - iteration // runner.val_interval
+        return left * self.clock.seconds_per_step() + evaluations * self.clock.evaluation_seconds
+
+
+class Clock:
+    """Where the time goes: waiting for data, training, evaluating."""
+
+    def __init__(self):
+        self.evaluation_seconds = 0.0
+        self._recent: deque[float] = deque(maxlen=200)
+        self.restart_window()
+
+    def restart_window(self) -> None:
+        """Begin a new stretch that ``rate`` and ``data_share`` speak of."""
+        self._images, self._waited, self._total = 0, 0.0, 0.0
+
+    def step_began(self, waited: float) -> None:
+        """The batch is here after ``waited`` seconds."""
+        self._waited += waited
+        self._step_start = time.perf_counter() - waited
+
+    def step_done(self, images: int) -> None:
+        """The batch of ``images`` is trained."""
+        seconds = time.perf_counter() - self._step_start
+        self._total += seconds
+        self._recent.append(seconds)
+        self._images += images
+
+    def evaluation_began(self) -> None:
+        """An evaluation starts."""
+        self._evaluation_start = time.perf_counter()
+
+    def evaluation_ended(self) -> None:
+        """Remember how long it took."""
+        self.evaluation_seconds = time.perf_counter() - self._evaluation_start
+
+    def rate(self) -> float:
+        """Images a second in this window."""
+        return self._images / max(self._total, 1e-9)
+
+    def data_share(self) -> float:
+        """Part of this window that was spent waiting for data, 0..1."""
+        return self._waited / max(self._total, 1e-9)
+
+    def seconds_per_step(self) -> float:
+        """Mean of the latest iterations."""
+        return sum(self._recent) / max(len(self._recent), 1)
+
+
+_DEPRECATED = re.compile('"(FileClient|HardDiskBackend)"')  # mmengine's notices to itself
+
+
+class CurrentOutput:
+    """Writes to whatever ``sys.stdout`` is at that moment, so that log lines appear above a live bar."""
+
+    def write(self, text: str) -> int:
+        """Write to the output of now."""
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Flush the output of now."""
+        sys.stdout.flush()
+
+
+def quiet(handlers: Iterable[logging.Handler]) -> None:
+    """Let the terminal show only warnings and errors, and files everything."""
+    for handler in handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setLevel(max(handler.level, logging.WARNING))
+            handler.setStream(CurrentOutput())
+            handler.setFormatter(logging.Formatter("densevision: %(message)s"))
+        handler.addFilter(lambda record: not _DEPRECATED.match(str(record.msg)))
+
+
+def window_means(runner: Runner, steps: int) -> dict[str, float]:
+    """Return the mean of every logged scalar over the last ``steps`` iterations; the learning rate of now."""
+    scalars = {}
+    for name, buffer in runner.message_hub.log_scalars.items():
+        if name.startswith("train/") and name != "train/base_lr":
+            short = name.removeprefix("train/")
+            scalars[short] = float(buffer.current() if short == "lr" else buffer.mean(steps))
+    return scalars
+
+
+def format_scalars(scalars: dict[str, float]) -> str:
+    """Losses first, then the learning rate, then the rest."""
+    losses = [
+        f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in sorted(scalars) if "loss" in name
+    ]
+    rest = [f"{name} {value:.3g}" for name, value in scalars.items() if "loss" not in name and name != "lr"]
+    return "  ".join([*losses, f"lr {scalars['lr']:.2g}", *rest])
+
+
+def format_metrics(metrics: dict) -> str:
+    """The numbers that sum up an evaluation; values by class stay out."""
+    return "  ".join(f"{name} {metrics[name]:.3f}" for name in headline(metrics)) or "no metric"
+
+
+def headline(metrics: Iterable[str]) -> list[str]:
+    """Names of the first three metrics that are not about a single class (``seg/IoU_road``)."""
+    return [name for name in metrics if "_" not in name.rpartition("/")[2]][:3]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -1,0 +1,91 @@
+"""Published weights as a checkpoint of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from densevision.errors import UserError
+from densevision.weights.report import Report
+from densevision.weights.settings import scaling, settings_of
+from densevision.weights.source import COUNTER, Source, Tensors, find_source
+
+
+def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
+    """Read or fetch published weights, and rename and check every tensor.
+
+    Args:
+        wanted: a file or folder; or "library:network", also "library:network.tag", which the library downloads.
+        model: of a file: which "library:network" it holds.
+    Returns:
+        A checkpoint with ``state_dict`` and ``meta``, which ``densevision test`` and ``init_from`` read, and what
+        became of the tensors.
+    Raises:
+        UserError: nothing of that name, or tensors that do not fit; names the first three.
+    """
+    path = Path(wanted)
+    if path.exists():
+        if model is None:
+            raise UserError(f"{path}: say which network it holds, for example --model timm:mobilenetv3_large_100")
+        name, source = model, find_source(model)
+        tensors = source.read(path)
+    else:
+        name, source, tensors = model or wanted, *_download(wanted)
+    checkpoint, report = to_checkpoint(name, source, tensors)
+    report.origin = name if wanted == name else f"{name} ({wanted})"
+    return checkpoint, report
+
+
+def _download(wanted: str) -> tuple[Source, Tensors]:
+    if ":" not in wanted:
+        raise UserError(f"no file {wanted}; published networks are written like timm:mobilenetv3_large_100")
+    name, _, tag = wanted.partition(".")
+    source = find_source(name)
+    if source.download is None:
+        raise UserError(f"{name} can't be downloaded by a library; give its file and --model {name}")
+    return source, source.download(tag)
+
+
+def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, Report]:
+    """Rename a source's tensors and check that they fill our network to the last one.
+
+    Raises:
+        UserError: they do not; names the first three tensors that do not fit.
+    """
+    network = source.network()
+    wanted = network.state_dict()
+    state, unused, misfits = {}, [], []
+    for theirs, tensor in tensors.items():
+        ours = source.rename(theirs)
+        if ours is None:
+            unused.append(theirs)
+        elif ours not in wanted:
+            misfits.append(f"{theirs} (unknown)")
+        elif (fitting := _fit(tensor, wanted[ours])) is None:
+            misfits.append(f"{theirs} ({describe(tensor)} there, {describe(wanted[ours])} in {ours})")
+        else:
+            state[ours] = fitting
+    state |= {ours: tensor for ours, tensor in wanted.items() if ours.endswith(COUNTER) and ours not in state}
+    misfits += [f"nothing for {ours}" for ours in wanted if ours not in state] if not misfits else []
+    if misfits:
+        raise UserError(f"this is not {name}: {len(misfits)} tensors do not fit, first {', '.join(misfits[:3])}")
+    meta = dict(source=name, settings=_settings(source, network), dataset_meta=source.dataset_meta())
+    ordered = {ours: state[ours] for ours in wanted}
+    return dict(state_dict=ordered, meta=meta), Report(name, loaded=list(wanted), unused=unused)
+
+
+def _fit(tensor: Tensor, wanted: Tensor) -> Tensor | None:
+    """Return the tensor in the type and shape of ours; a 1x1 convolution may stand for a linear layer."""
+    if wanted.dim() == 2 and tensor.dim() == 4 and tensor.shape[2:] == (1, 1):
+        tensor = tensor.flatten(1)
+    return tensor.to(wanted.dtype, copy=True).contiguous() if tensor.shape == wanted.shape else None
+
+
+def _settings(source: Source, network: nn.Module) -> dict[str, object]:
+    return settings_of(network) | scaling(source.mean, source.std)
+
+
+def describe(tensor: Tensor | None) -> str:
+    """Write a tensor's shape for a message."""
+    return "nothing" if tensor is None else "x".join(map(str, tensor.shape)) or "scalar"

@@ -1,0 +1,67 @@
+"""Read a file of PyTorch tensors as plain data; nothing in it is executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from densevision.errors import UserError
+
+
+def read_plain(path: Path) -> object:
+    """Read a .pth or .safetensors file.
+
+    Returns:
+        What it holds: tensors, numbers, strings, lists and dicts.
+    Raises:
+        UserError: no such file, a damaged one, or one that holds more than plain data.
+    """
+    if not path.is_file():
+        raise UserError(f"no weights file {path}")
+    try:
+        return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    except UserError:
+        raise
+    except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
+        raise UserError(f"{path} is damaged or holds more than plain weights: {_first_line(error)}") from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of a file; a dict around it under "state_dict" or "model" is taken off.
+
+    Raises:
+        UserError: as ``read_plain``, or the file holds something else than tensors by name.
+    """
+    content = read_plain(path)
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and is_state_dict(content.get(key)):
+            content = content[key]
+    if not is_state_dict(content):
+        raise UserError(f"{path} holds no tensors by name; give a state dict")
+    return content
+
+
+def is_state_dict(content: object) -> bool:
+    """Whether this is a dict of tensors by name."""
+    return (
+        isinstance(content, dict) and bool(content)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    )
+
+
+def _read_torch(path: Path) -> object:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_safetensors(path: Path) -> object:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise UserError(f"reading {path} needs the package safetensors: pip install safetensors") from error
+    return load_file(path)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,172 @@
+"""Start a model from the weights of another: other classes, a halved tail, only the backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from densevision.errors import UserError
+from densevision.weights.classes import ClassColumns, is_class_layer
+from densevision.weights.convert import convert, describe
+from densevision.weights.files import is_state_dict, read_plain
+from densevision.weights.report import Report
+from densevision.weights.settings import check_settings
+from densevision.weights.source import COUNTER
+
+
+@dataclass(frozen=True)
+class InitFrom:
+    """What a config's ``init_from`` may say; a plain string stands for ``source``.
+
+    Attributes:
+        source: a checkpoint of ours, of training or of ``densevision convert``; or what ``convert`` reads.
+        model: of a published file: which "library:network" it holds.
+        same_classes: keep the columns of the classes that both have by name; else the class predictors of other
+            classes start anew.
+        halved_tail: what a halved tail takes from a whole one: "first_half" of the channels where shapes differ,
+            or "leave_out", those tensors start anew. None refuses such weights.
+    """
+
+    source: str
+    model: str | None = None
+    same_classes: bool = False
+    halved_tail: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.halved_tail not in (None, "first_half", "leave_out"):
+            raise UserError(f"init_from.halved_tail is {self.halved_tail!r}; it is 'first_half' or 'leave_out'")
+
+    @classmethod
+    def parse(cls, value: object) -> InitFrom:
+        """Read what stands in a config.
+
+        Raises:
+            UserError: neither text nor a dict with these names.
+        """
+        if isinstance(value, str | Path):
+            return cls(str(value))
+        known = [field.name for field in fields(cls)]
+        if not isinstance(value, Mapping) or "source" not in value or not set(value) <= set(known):
+            raise UserError(f"init_from: give a file, or dict(source=...) with some of {', '.join(known[1:])}")
+        return cls(**value)
+
+
+def initialise(model: nn.Module, options: InitFrom, classes: Sequence[str]) -> Report:
+    """Fill a model as far as the weights go.
+
+    A part (backbone, extra, head) takes all its tensors or none: none where the weights have no such part.
+
+    Args:
+        model: a detector or a segmenter; untouched where the weights are refused.
+        options: where the weights are, and what to do where they do not fit.
+        classes: names of the model's classes, in label order.
+    Returns:
+        What became of every tensor.
+    Raises:
+        UserError: no weights there, or of another network; names the first three tensors that do not fit.
+    """
+    checkpoint, origin = read_weights(options)
+    theirs, meta = checkpoint["state_dict"], checkpoint.get("meta") or {}
+    columns = ClassColumns(tuple((meta.get("dataset_meta") or {}).get("classes") or ()), tuple(classes))
+    comparison = _Comparison(model.state_dict(), theirs, _tail(model.backbone), columns.differ)
+    fates = comparison.sort(accept_tail=options.halved_tail is not None)
+    _refuse_misfits(comparison, fates["misfit"], origin)
+    check_settings(model, meta.get("settings") or {}, comparison.parts, origin)
+    filled = {name: theirs[name] for name in fates["loaded"]}
+    if options.same_classes:
+        filled |= {n: columns.fill(n, comparison.ours[n], theirs[n]) for n in fates["classes"]}
+    if options.halved_tail == "first_half":
+        filled |= {n: _first_channels(theirs[n], comparison.ours[n]) for n in fates["tail"]}
+    model.load_state_dict(comparison.ours | filled)
+    cut = options.halved_tail == "first_half"
+    return Report(
+        origin, fates["loaded"], columns.shared if options.same_classes else [], fates["classes"],
+        fates["tail"] if cut else [], fates["initial"] + ([] if cut else fates["tail"]),
+        [name for name in theirs if name not in comparison.ours],
+    )
+
+
+def read_weights(options: InitFrom) -> tuple[dict, str]:
+    """Return a checkpoint with ``state_dict`` and where it came from.
+
+    Raises:
+        UserError: nothing there, or no checkpoint.
+    """
+    path = Path(options.source)
+    if options.model is not None or not path.exists():
+        checkpoint, report = convert(options.source, options.model)
+        return checkpoint, report.origin
+    checkpoint = read_plain(path)
+    if not isinstance(checkpoint, dict) or not is_state_dict(checkpoint.get("state_dict")):
+        raise UserError(
+            f"{path} is no checkpoint of densevision; if it is a published file, name its network: "
+            f"init_from=dict(source='{path}', model='timm:mobilenetv3_large_100')"
+        )
+    return checkpoint, str(path)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The tensors of a model beside those of a file.
+
+    Attributes:
+        ours, theirs: by name.
+        tail: what the names of the backbone's tail begin with.
+        other_classes: whether they are known to be of other classes.
+    """
+
+    ours: Mapping[str, Tensor]
+    theirs: Mapping[str, Tensor]
+    tail: tuple[str, ...]
+    other_classes: bool
+
+    @property
+    def parts(self) -> set[str]:
+        """First parts of the names that both have."""
+        return {name.partition(".")[0] for name in self.ours if name in self.theirs}
+
+    def sort(self, *, accept_tail: bool) -> dict[str, list[str]]:
+        """Return our names by fate: initial, loaded, classes (of other classes), tail (too wide there), misfit."""
+        fates: dict[str, list[str]] = {fate: [] for fate in ("initial", "loaded", "classes", "tail", "misfit")}
+        parts = self.parts
+        for name in self.ours:
+            fate = self._fate(name) if name.partition(".")[0] in parts else "initial"
+            fates["misfit" if fate == "tail" and not accept_tail else fate].append(name)
+        return fates
+
+    def _fate(self, name: str) -> str:
+        tensor, given = self.ours[name], self.theirs.get(name)
+        if given is None:
+            return "initial" if name.endswith(COUNTER) else "misfit"
+        if is_class_layer(name) and (self.other_classes or given.shape != tensor.shape):
+            return "classes"
+        if given.shape == tensor.shape:
+            return "loaded"
+        narrower = all(here <= there for here, there in zip(tensor.shape, given.shape, strict=False))
+        return "tail" if name.startswith(self.tail) and narrower and given.dim() == tensor.dim() else "misfit"
+
+
+def _tail(backbone: nn.Module) -> tuple[str, ...]:
+    spec = backbone.spec
+    blocks = range(spec.c4 + spec.c4_output, len(spec.blocks))
+    return *(f"backbone.blocks.{index}." for index in blocks), "backbone.last."
+
+
+def _refuse_misfits(comparison: _Comparison, misfits: Sequence[str], origin: str) -> None:
+    ours, theirs = comparison.ours, comparison.theirs
+    if "backbone" not in comparison.parts:
+        raise UserError(f"{origin} has no backbone of ours, first {', '.join(list(theirs)[:3])}")
+    if not misfits:
+        return
+    listed = [f"{n} ({describe(theirs.get(n))} there, {describe(ours[n])} here)" for n in misfits[:3]]
+    remedy = "name the config's backbone, width and reduced_tail as the weights have them"
+    if all(name.startswith(comparison.tail) for name in misfits):
+        remedy = "for a halved tail set init_from.halved_tail to 'first_half' or 'leave_out'"
+    raise UserError(f"{origin}: {len(misfits)} tensors do not fit, first {', '.join(listed)}; {remedy}")
+
+
+def _first_channels(given: Tensor, tensor: Tensor) -> Tensor:
+    return given[tuple(slice(size) for size in tensor.shape)]

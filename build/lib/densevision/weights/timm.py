@@ -1,0 +1,91 @@
+"""Names, shapes and settings of timm's ImageNet classifiers."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+
+from densevision.backbones import BackboneSpec, Classifier
+from densevision.backbones.tables import find_spec
+from densevision.errors import UserError
+from densevision.weights.files import read_tensors
+from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
+
+_TIMM = dict(bn_eps=1e-5)
+_TENSORFLOW = dict(bn_eps=1e-3, padding="same")  # timm's tf_ networks hold weights of the authors' slim release
+
+
+def renaming(spec: BackboneSpec) -> dict[str, str]:
+    """Map timm's modules to ours.
+
+    timm numbers blocks within stages, which are the runs of one output width in the table; a block without
+    expansion calls its projection conv_pw and counts its norms from there.
+    """
+    table = {"conv_stem": "backbone.stem.0", "bn1": "backbone.stem.1", "classifier": "head.1"}
+    index = 0
+    for stage, (_, run) in enumerate(groupby(block.out for block in spec.blocks)):
+        for position in range(len(list(run))):
+            table |= _block(f"blocks.{stage}.{position}", f"backbone.blocks.{index}", expands=index > 0)
+            index += 1
+    if spec.hidden:  # V3: the last convolution is one more stage, conv_head the layer behind the pooling
+        last = {f"blocks.{stage + 1}.0.conv": "backbone.last.0", f"blocks.{stage + 1}.0.bn1": "backbone.last.1"}
+        return table | last | {"conv_head": "head.0", "classifier": "head.3"}
+    return table | {"conv_head": "backbone.last.0", "bn2": "backbone.last.1"}
+
+
+def _block(theirs: str, ours: str, *, expands: bool) -> dict[str, str]:
+    convolutions = dict(conv_pw="expansion", conv_dw="depthwise", conv_pwl="projection")
+    if not expands:
+        convolutions = dict(conv_dw="depthwise", conv_pw="projection")
+    table = {f"{theirs}.se.conv_reduce": f"{ours}.se.reduce", f"{theirs}.se.conv_expand": f"{ours}.se.expand"}
+    for number, (convolution, stage) in enumerate(convolutions.items(), start=1):
+        table |= {f"{theirs}.{convolution}": f"{ours}.{stage}.0", f"{theirs}.bn{number}": f"{ours}.{stage}.1"}
+    return table
+
+
+def download(name: str, tag: str) -> Tensors:
+    """Let timm fetch a network's weights; ``tag`` as in "mobilenetv3_large_100.ra_in1k", "" for its default.
+
+    Raises:
+        UserError: timm is not installed, knows no such tag, or can't fetch it.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise UserError(f"timm:{name} needs the package timm: pip install timm") from error
+    try:
+        return timm.create_model(f"{name}.{tag}" if tag else name, pretrained=True).state_dict()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"timm can't fetch {name}: {reason[:200]}; give a file and --model timm:{name}") from error
+
+
+def _source(name: str, backbone: str, width: float = 1.0) -> Source:
+    theirs = name.startswith("tf_")
+    settings = _TENSORFLOW if theirs else _TIMM
+    return Source(
+        network=partial(Classifier, backbone, width=width, num_classes=1000, **settings),
+        rename=partial(rename_prefix, table=renaming(find_spec(backbone))),
+        read=read_tensors,
+        download=partial(download, name),
+        **({} if theirs else IMAGENET),
+    )
+
+
+SOURCES = {
+    name: _source(name, *network)
+    for name, *network in (
+        ("mobilenetv3_large_100", "mobilenet_v3_large"),
+        ("mobilenetv3_small_100", "mobilenet_v3_small"),
+        ("mobilenetv3_small_075", "mobilenet_v3_small", 0.75),
+        ("mobilenetv3_small_050", "mobilenet_v3_small_fixed_stem", 0.5),
+        ("tf_mobilenetv3_large_100", "mobilenet_v3_large"),
+        ("tf_mobilenetv3_large_075", "mobilenet_v3_large", 0.75),
+        ("tf_mobilenetv3_large_minimal_100", "mobilenet_v3_large_minimalistic"),
+        ("tf_mobilenetv3_small_100", "mobilenet_v3_small"),
+        ("tf_mobilenetv3_small_075", "mobilenet_v3_small", 0.75),
+        ("tf_mobilenetv3_small_minimal_100", "mobilenet_v3_small_minimalistic"),
+        ("mobilenetv2_100", "mobilenet_v2"),
+        ("semnasnet_100", "mnasnet_a1"),
+    )
+}

@@ -1,0 +1,148 @@
+"""Read and change the graph inside a .tflite."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+_PARTS = (  # what a tensor's name says about where its op stands, and that part's name; the first match counts
+    ("ConvNormAct_stem", "stem"),
+    ("ConvNormAct_last", "last"),
+    ("Backbone_backbone", "block"),
+    ("ExtraLayers_extra", "extra"),
+    (r"SSDLiteHead_head.*Conv2d_1;", "predictors"),
+    ("SSDLiteHead_head;", "io"),  # reshapes and joins the maps' answers
+    (r"ASPPHead_head.*Conv2d_\w*logits", "predictors"),
+    ("Head_head", "head"),
+)
+
+
+def read_graph(content: bytes) -> schema.ModelT:
+    """Unpack the bytes of a .tflite; a zip of files behind it is lost."""
+    return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+
+
+def write_graph(model: schema.ModelT) -> bytes:
+    """Pack a model."""
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def op_name(model: schema.ModelT, operator: schema.OperatorT) -> str:
+    """Name an operator's kind: CONV_2D, TFLite_Detection_PostProcess."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return code.customCode.decode() if code.customCode else _OP_NAMES[code.builtinCode]
+
+
+def count_ops(model: schema.ModelT) -> dict[str, int]:
+    """Count the operators by kind, the most frequent first."""
+    return dict(Counter(op_name(model, op) for graph in model.subgraphs for op in graph.operators).most_common())
+
+
+def op_code(model: schema.ModelT, builtin: int, custom: str | None = None) -> int:
+    """Return the index of an operator code, adding it where it is missing."""
+    wanted = custom.encode() if custom else None
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == builtin and code.customCode == wanted:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode, code.customCode, code.version = builtin, wanted, 1
+    code.deprecatedBuiltinCode = min(builtin, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def add_tensor(model: schema.ModelT, name: str, shape: list[int], values: np.ndarray | None = None) -> int:
+    """Add a float32 tensor, a constant where values are given; returns its index in the first subgraph."""
+    buffer, tensor = schema.BufferT(), schema.TensorT()
+    if values is not None:
+        buffer.data = np.frombuffer(np.ascontiguousarray(values, "<f4").tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.name, tensor.shape = name.encode(), np.array(shape, np.int32)
+    tensor.type, tensor.buffer = schema.TensorType.FLOAT32, len(model.buffers) - 1
+    model.subgraphs[0].tensors.append(tensor)
+    return len(model.subgraphs[0].tensors) - 1
+
+
+def name_ops(model: schema.ModelT) -> None:
+    """Rename the operators' outputs to ``<part>/<KIND>_<number>``, their constants to match, the input to ``image``.
+
+    Parts are stem, block00 .. blockNN, last, extra, head and predictors, a block's gate block03.se, and io for
+    what is around the network. The converter's names repeat Python's class paths and number nothing.
+    """
+    graph, block = model.subgraphs[0], 0
+    graph.tensors[graph.inputs[0]].name = b"image"
+    for signature in model.signatureDefs or []:
+        signature.inputs[0].name = b"image"
+    for number, operator in enumerate(graph.operators):
+        tensors = [graph.tensors[index] for index in operator.outputs]
+        scope = tensors[0].name.decode()
+        part = _part(scope, block)
+        if re.search("ConvNormAct_projection", scope):
+            block += 1
+        kind = op_name(model, operator)
+        for tensor in tensors:
+            tensor.name = f"{part}/{kind}_{number}".encode()
+        for place, index in enumerate(operator.inputs):
+            if index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None:
+                graph.tensors[index].name = f"constant/{kind}_{number}_{place}".encode()
+
+
+def _part(scope: str, block: int) -> str:
+    part = next((name for pattern, name in _PARTS if re.search(pattern, scope)), "io")
+    if part != "block":
+        return part
+    if scope.rpartition("/")[2].startswith("densevision.backbones.backbone.Backbone_backbone"):
+        block -= 1  # the addition behind the projection
+    return f"block{block:02d}" + (".se" if "SqueezeExcite_se" in scope else "")
+
+
+def split_hard_swish(model: schema.ModelT) -> None:
+    """Rewrite float HARD_SWISH as add 3 with relu6, times 1/6, times the input.
+
+    XNNPACK has no int8 HARD_SWISH, but folds this chain, in this order, into one table look-up.
+    """
+    graph = model.subgraphs[0]
+    three = add_tensor(model, "hard_swish/three", [], np.float32(3))
+    sixth = add_tensor(model, "hard_swish/sixth", [], np.float32(1 / 6))
+    operators = []
+    for operator in graph.operators:
+        if op_name(model, operator) != "HARD_SWISH":
+            operators.append(operator)
+            continue
+        (x, *_), (y, *_) = operator.inputs, operator.outputs
+        name, shape = graph.tensors[y].name.decode(), list(graph.tensors[x].shape)
+        clipped, gate = add_tensor(model, f"{name}/relu6", shape), add_tensor(model, f"{name}/gate", shape)
+        operators += [_binary(model, "ADD", (x, three), clipped, schema.ActivationFunctionType.RELU6),
+                      _binary(model, "MUL", (clipped, sixth), gate), _binary(model, "MUL", (x, gate), y)]
+    graph.operators = operators
+
+
+def _binary(model: schema.ModelT, kind: str, inputs: tuple[int, int], output: int,
+            activation: int = schema.ActivationFunctionType.NONE) -> schema.OperatorT:
+    operator = schema.OperatorT()
+    operator.opcodeIndex = op_code(model, getattr(schema.BuiltinOperator, kind))
+    operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
+    options = {"ADD": (schema.AddOptionsT, schema.BuiltinOptions.AddOptions),
+               "MUL": (schema.MulOptionsT, schema.BuiltinOptions.MulOptions)}
+    make, operator.builtinOptionsType = options[kind]
+    operator.builtinOptions = make()
+    operator.builtinOptions.fusedActivationFunction = activation
+    return operator
+
+
+def name_outputs(model: schema.ModelT, names: tuple[str, ...]) -> None:
+    """Name the output tensors, and the signature's outputs, in the graph's order."""
+    graph = model.subgraphs[0]
+    maps = []
+    for name, index in zip(names, graph.outputs, strict=True):
+        graph.tensors[index].name = name.encode()
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name.encode(), int(index)
+        maps.append(entry)
+    for signature in model.signatureDefs or []:
+        signature.outputs = maps

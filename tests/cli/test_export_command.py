@@ -1,0 +1,147 @@
+"""``densevision export``, then ``test`` and ``demo`` on the file."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from densevision.cli.main import main
+from densevision.images import read_image
+from tests.deploy.conftest import converted_once  # noqa: F401
+from tests.deploy.toy import pictures
+from tests.deploy.toy_data import write_detector, write_segmenter
+
+
+def export(tmp_path, files, *words) -> int:
+    return main(["export", *map(str, files), "--out", str(tmp_path / "m.tflite"), *map(str, words)])
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
+    config, checkpoint = write_detector(tmp_path)
+    assert export(tmp_path, (config, checkpoint), "--max-drop", 15) == 0
+    out = capsys.readouterr().out
+    assert f"wrote {tmp_path / 'm.tflite'}: " in out and "sha256" in out
+    assert "1 TFLite_Detection_PostProcess" in out and "outside XNNPACK: 4 (" in out
+    assert "against PyTorch on 6 images: largest error of boxes " in out
+    assert "coco/AP: " in out and "by PyTorch with the same outputs" in out
+
+    def metrics(*words):
+        assert main(["test", *map(str, words), "--work-dir", str(tmp_path / "w"), "--json", str(tmp_path / "j")]) == 0
+        return json.loads((tmp_path / "j").read_text())
+
+    whole, file = metrics(config, checkpoint), metrics(tmp_path / "m.tflite", "--config", config)
+    # The classes of random weights lie on each other, and the file's detection op lets only one of them live.
+    assert whole["coco/AP"] > 0.5 and abs(whole["coco/AP"] - file["coco/AP"]) < 0.15
+    assert json.loads((tmp_path / "w/predictions/detections.json").read_text())
+    found = tmp_path / "found.json"
+    assert main(["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--json", str(found)]) == 0
+    record = json.loads(found.read_text())
+    assert record["classes"] == ["car", "person"] and all(frame["detections"] for frame in record["frames"])
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
+    files = write_segmenter(tmp_path)
+    words = ("--quantize", "int8", "--calibration", 6, "--max-drop", 25, "--sensitivity")
+    assert export(tmp_path, files, *words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("int8 alone"))
+    parts = [line.split()[0] for line in lines[start + 1 :]]
+    assert parts == ["float", "all", "stem", "block00", "block01", "block02", "block03", "last", "head",
+                     "predictors", "se"]
+    drops = {part: float(line.split()[2]) for part, line in zip(parts, lines[start + 1 :], strict=True)}
+    assert drops["float"] == 0 and max(drops.values()) > 0
+    assert main(["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "leftImg8bit/train/a"),
+                 "--output", str(tmp_path / "film")]) == 0
+    assert read_image(tmp_path / "film/0_leftImg8bit.png").shape == (64, 96, 3)
+    # as int8 quantises, it loses something; a stricter bound leaves no file
+    (tmp_path / "m.tflite").unlink()
+    assert export(tmp_path, files, "--quantize", "int8", "--max-drop", -50) == 2
+    error = capsys.readouterr().err
+    assert "not written, seg/mIoU falls from" in error and error.count("\n") == 1
+    assert not list(tmp_path.glob("*m.tflite*"))
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_demo_needs_neither_torch_nor_mmengine(tmp_path):
+    """With the imports forbidden; the slow test below installs nothing but the light extra."""
+    config, checkpoint = write_detector(tmp_path)
+    assert export(tmp_path, (config, checkpoint)) == 0
+    code = f"""
+import sys
+for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations", "litert_torch", "scipy"):
+    sys.modules[name] = None
+from densevision.cli.main import main
+sys.exit(main(["demo", {str(tmp_path / 'm.tflite')!r}, "--input", {str(tmp_path / 'images')!r},
+               "--output", {str(tmp_path / 'film.mp4')!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "film.mp4").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("converted_once")
+def test_the_light_install_runs_a_file(tmp_path):
+    """A virtual environment with requirements-runtime.txt only; needs a package index."""
+    from tests.training.toy_runs import ROOT
+
+    config, checkpoint = write_detector(tmp_path)
+    assert export(tmp_path, (config, checkpoint)) == 0
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = str(tmp_path / "venv/bin/python")
+    subprocess.run([python, "-m", "pip", "install", "-q", "-r", str(ROOT / "requirements-runtime.txt")], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", str(ROOT)], check=True)
+    absent = "import importlib.util as u; print([n for n in ('torch', 'mmengine') if u.find_spec(n)])"
+    assert subprocess.run([python, "-c", absent], capture_output=True, text=True).stdout == "[]\n"
+    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--output", "film"]
+    subprocess.run([str(tmp_path / "venv/bin/densevision"), *words], check=True, cwd=tmp_path)
+    assert len(list((tmp_path / "film").iterdir())) == 6
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--quantize", "int8", "--calibration", "7"], "--calibration 7: there are 6 training images"),
+    (["--quantize", "int8", "--calibration", "0"], "--calibration 0"),
+    (["--calibration", "3"], "need --quantize int8"),
+    (["--float-parts", "se"], "need --quantize int8"),
+    (["--size", "8", "96"], "--size 8 96: give at least 32 pixels"),
+    (["--out", "m.bin"], "the name must end in .tflite"),
+])
+def test_faults_of_the_user_are_one_line_and_leave_no_file(tmp_path, capsys, monkeypatch, words, message):
+    pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
+    monkeypatch.chdir(tmp_path)
+    files = write_segmenter(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert export(tmp_path, files, *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
+    pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
+    from densevision.images import write_image
+
+    files = write_segmenter(tmp_path)
+    write_image(tmp_path / "leftImg8bit/train/a/0_leftImg8bit.png", pictures(1, (32, 48))[0])
+    write_image(tmp_path / "gtFine/train/a/0_gtFine_labelIds.png", np.zeros((32, 48), np.uint8))
+    assert export(tmp_path, files) == 2
+    assert "differ in size (32x48, 64x96); give --size HEIGHT WIDTH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words, message", [
+    (["test", "m.tflite"], "m.tflite: a .tflite knows no test data; give its config with --config"),
+    (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
+    (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
+    (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
+    (["demo", "best.pth", "--input", "x", "--output", "y"], "give CONFIG CHECKPOINT, or one MODEL.tflite"),
+])
+def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tflite").write_bytes(b"something else")
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1

@@ -1,0 +1,89 @@
+"""MediaPipe's tasks load the files. MediaPipe gets a virtual environment of its own, from a package index."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from densevision.deploy.export import ExportOptions, Pictures, export_tflite
+from densevision.images import write_image
+from tests.deploy.toy import SIZE, detector, pictures, segmenter
+
+pytestmark = [pytest.mark.slow, pytest.mark.reference, pytest.mark.usefixtures("converted_once")]
+COMMON = """
+import json, os, sys
+import mediapipe as mp
+from mediapipe.tasks.python import BaseOptions, vision
+image, base = mp.Image.create_from_file(sys.argv[2]), BaseOptions(model_asset_path=sys.argv[1])
+"""
+DETECT = COMMON + """
+options = vision.ObjectDetectorOptions(base_options=base, score_threshold=0.3)
+found = vision.ObjectDetector.create_from_options(options).detect(image).detections
+print(json.dumps([[d.categories[0].category_name, d.categories[0].score, d.bounding_box.origin_x,
+                   d.bounding_box.origin_y, d.bounding_box.width, d.bounding_box.height] for d in found]))
+sys.stdout.flush()
+os._exit(0)  # closing at exit raises in this version
+"""
+SEGMENT = COMMON + """
+options = vision.ImageSegmenterOptions(base_options=base, output_category_mask=True)
+task = vision.ImageSegmenter.create_from_options(options)
+print(json.dumps([task.labels, task.segment(image).category_mask.numpy_view().squeeze().tolist()]))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def mediapipe(tmp_path_factory):
+    """Run a script under MediaPipe with a model and a picture; returns what it printed."""
+    folder = tmp_path_factory.mktemp("mediapipe")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    subprocess.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", "mediapipe>=1.2"], check=True)
+
+    def run(script, model, picture):
+        words = [str(folder / "bin/python"), "-c", script, str(model), str(picture)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path):
+    write_image(tmp_path / "in.png", pictures(1)[0])
+    return tmp_path / "in.png"
+
+
+@pytest.mark.parametrize("input_type", ["uint8", "float32"])
+def test_the_object_detector_finds_the_same_with_the_right_labels(tmp_path, mediapipe, picture, input_type):
+    from densevision.deploy.tflite import load_tflite
+
+    options = ExportOptions(input_type=input_type)
+    path = export_tflite(detector(), tmp_path / "m.tflite", options, about=dict(classes=["car", "bus"])).path
+    predictor = load_tflite(path, 0.3)
+    wanted, found = predictor(pictures(1)[0]), mediapipe(DETECT, path, picture)
+    assert len(found) == len(wanted) > 2
+    assert [name for name, *_ in found] == [predictor.classes[label] for label in wanted.labels]
+    for (_, score, left, top, width, height), box, expected in zip(found, wanted.boxes, wanted.scores, strict=True):
+        assert abs(score - expected) < 1e-3
+        # it does not clip, and cuts corner and size down to whole pixels
+        assert left <= box[0] + 1 and top <= box[1] + 1
+        assert left + width >= box[2] - 2 and top + height >= box[3] - 2
+
+
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+def test_the_image_segmenter_loads_logits_with_the_right_labels(tmp_path, mediapipe, picture, quantize):
+    import numpy as np
+
+    from densevision.deploy.tflite import load_tflite
+
+    options = ExportOptions(SIZE, quantize, labels="logits")
+    about = dict(classes=["sky", "road", "car"], palette=[[0, 0, 0]] * 3)
+    images = Pictures((), pictures(4))
+    path = export_tflite(segmenter(), tmp_path / "m.tflite", options, images, about=about).path
+    labels, mask = mediapipe(SEGMENT, path, picture)
+    assert labels == ["sky", "road", "car"]
+    agree = (np.array(mask) == load_tflite(path)(pictures(1)[0])).mean()
+    assert agree > 0.8, agree  # MediaPipe enlarges probabilities, we enlarge logits; these are random

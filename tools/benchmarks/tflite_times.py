@@ -1,0 +1,143 @@
+"""Time exported graphs beside each other: int8 against float, our SSDLite against torchvision's.
+
+    python tools/benchmarks/tflite_times.py --images FOLDER --out runs/tflite_times [--rounds 40]
+
+V3-Large with halved and full tail; weights are random, batch norm statistics those of the images. One thread; the
+files take turns, and the ratio is the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+from densevision.deploy.export import convert
+from densevision.deploy.graph import DetectionGraph, Pixels, SegmentationGraph, decode_boxes
+from densevision.deploy.load import build_model
+from densevision.deploy.quantize import to_int8
+from densevision.deploy.tflite import open_interpreter
+from densevision.images import read_image, resize_image
+from densevision.preprocess import Normalize
+from densevision.training.config import load_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SEGMENTER = CONFIGS / "segmentation/lraspp128_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py"
+DETECTOR = CONFIGS / "detection/ssdlite_mobilenet_v3_large_reduced_320_400k_coco.py"
+
+
+class TorchvisionGraph(nn.Module):
+    """torchvision's SSDLite as ``DetectionGraph`` does ours: decoded boxes and scores, background left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.pixels = Pixels(Normalize(), "uint8")
+        self.model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91).eval()
+        grid = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
+        anchors = self.model.anchor_generator._grid_default_boxes(grid, [320, 320])[:, [1, 0, 3, 2]]
+        self.register_buffer("anchors", anchors)
+
+    def forward(self, image):
+        features = list(self.model.backbone(self.pixels(image)).values())
+        head = self.model.head
+        deltas = self._flat(head.regression_head.module_list, features, 4)
+        logits = self._flat(head.classification_head.module_list, features, 91)
+        return decode_boxes(deltas, self.anchors, (10, 10, 5, 5)), logits.softmax(-1)
+
+    def _flat(self, layers, features, columns):
+        rows = [layer(x).permute(0, 2, 3, 1).reshape(1, -1, columns) for layer, x in zip(layers, features, strict=True)]
+        return torch.cat(rows, 1)
+
+
+def settle(network: nn.Module, forward, images: list[np.ndarray]) -> None:
+    """Give the batch norms the statistics of real images."""
+    batch = torch.stack([torch.from_numpy(image) for image in images]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    network.train()
+    with torch.no_grad():
+        for momentum in (1.0, 0.5):
+            for norm in norms:
+                norm.momentum = momentum
+            forward(batch)
+    network.eval()
+
+
+def write_files(out: Path, folder: Path) -> dict[str, Path]:
+    """Write the files that are not there yet."""
+    torch.manual_seed(0)
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")][:8]
+    pictures = {size: [resize_image(read_image(path), size) for path in paths] for size in ((512, 1024), (320, 320))}
+    small = pictures[320, 320]
+    out.mkdir(parents=True, exist_ok=True)
+    made = {}
+
+    def write(name: str, kind: str, graph: nn.Module, size: tuple[int, int]) -> None:
+        path = made[f"{name}_{kind}"] = out / f"{name}_{kind}.tflite"
+        if not path.exists():
+            content = convert(graph, size)
+            path.write_bytes(to_int8(content, pictures[size]) if kind == "int8" else content)
+
+    for tail in ("", "_full"):
+        segmenter, detector = build_model(_config(SEGMENTER, tail), 19), build_model(_config(DETECTOR, tail), 80)
+        settle(segmenter, segmenter, small)
+        settle(detector, detector.raw, small)
+        for kind, pixels in (("float", "uint8"), ("int8", "float32")):  # as densevision export does; both take uint8
+            write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmenter, pixels), (512, 1024))
+            write(f"ssdlite{tail}_320", kind, DetectionGraph(detector, pixels, decode=True), (320, 320))
+    other = TorchvisionGraph()
+    settle(other.model, lambda batch: other.model.head(list(other.model.backbone(batch).values())), small)
+    write("torchvision_320", "float", other.eval(), (320, 320))
+    return made
+
+
+def _config(path: Path, tail: str) -> Config:
+    config = load_config(path)
+    if tail == "_full":
+        del config.model.backbone.reduced_tail
+    return config
+
+
+def time_rounds(files: dict[str, Path], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every file in every round."""
+    runs = {name: open_interpreter(path) for name, path in files.items()}
+    random = np.random.default_rng(0)
+    for interpreter in runs.values():
+        entry = interpreter.get_input_details()[0]
+        pixels = random.integers(0, 256, entry["shape"]).astype(np.uint8)
+        interpreter.set_tensor(entry["index"], pixels if entry["dtype"] is np.uint8 else pixels / np.float32(127.5) - 1)
+        for _ in range(3):
+            interpreter.invoke()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, interpreter in runs.items():
+            start = time.perf_counter()
+            interpreter.invoke()
+            times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/tflite_times"))
+    parser.add_argument("--rounds", type=int, default=40)
+    arguments = parser.parse_args()
+    files = write_files(arguments.out, arguments.images)
+    networks = ("lraspp_512x1024", "lraspp_full_512x1024", "ssdlite_320", "ssdlite_full_320")
+    pairs = [(f"{name}_int8", f"{name}_float") for name in networks]
+    for pair in (*pairs, ("ssdlite_320_float", "torchvision_320_float")):
+        times = time_rounds({name: files[name] for name in pair}, arguments.rounds)
+        ratio = statistics.median(a / b for a, b in zip(*times.values(), strict=True))
+        medians = ", ".join(f"{name} {statistics.median(values):.2f} ms" for name, values in times.items())
+        print(f"{medians}, ratio {ratio:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
