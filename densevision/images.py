@@ -50,7 +50,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize [H, W, 3] uint8 to ``size`` = (height, width), bilinear; the aspect ratio may change."""
+    """Resize [H, W, 3] uint8 or float32 to ``size`` = (height, width), bilinear; the aspect ratio may change."""
     if image.shape[:2] == tuple(size):
         return image
     return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)

@@ -18,6 +18,8 @@ def resolve_data_root(root: str) -> Path:
     base = os.environ.get("DENSEVISION_DATA", "")
     folder = Path(base, root)  # an absolute root wins over the base
     if not folder.is_dir():
-        where = "in the config" if base else "in the config, or the environment variable DENSEVISION_DATA"
-        raise UserError(f"data set folder {folder} does not exist; set data_root {where}")
+        remedy = "correct" if base else "set"
+        raise UserError(
+            f"data set folder {folder} does not exist; change data_root in the config, or {remedy} DENSEVISION_DATA"
+        )
     return folder

@@ -25,7 +25,7 @@ class Normalize(BaseDataPreprocessor):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Normalise ``data["inputs"]``, a list of [3, H, W] uint8 of one size, into [N, 3, H, W] float32.
+        """Normalise ``data["inputs"]``, a list of [3, H, W] in 0..255, of one size, into [N, 3, H, W] float32.
 
         Raises:
             UserError: the images of the batch differ in size.
@@ -39,6 +39,6 @@ class Normalize(BaseDataPreprocessor):
         return data
 
     def normalize(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] uint8 -> [N, 3, H, W] float32, channels last."""
+        """[N, 3, H, W] in 0..255 -> [N, 3, H, W] float32, channels last."""
         images = images.to(memory_format=torch.channels_last, dtype=torch.float32)
         return (images - self.mean) / self.std

@@ -14,6 +14,7 @@ from densevision.structures import Detections
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PANEL = (24, 26, 30)
 _WHITE = (255, 255, 255)
+_LEGEND = 20  # classes that a legend lists in full
 
 Colour = tuple[int, int, int]
 
@@ -68,7 +69,9 @@ def draw_labels(
     palette: Sequence[Colour],
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """Blend a label map over an image and list the classes that occur.
+    """Blend a label map over an image and list the classes: all, so that a film's legend stands still.
+
+    Of more than 20 classes only those that occur are listed.
 
     Args:
         image: [H, W, 3] uint8 RGB; it is not changed.
@@ -85,8 +88,8 @@ def draw_labels(
     if counts[len(palette) :].any():
         unknown = labels >= len(palette)
         picture[unknown] = image[unknown]
-    present = [label for label in range(len(classes)) if counts[label]]
-    _legend(picture, [(classes[label], tuple(int(c) for c in palette[label])) for label in present])
+    listed = [label for label in range(len(classes)) if counts[label] or len(classes) <= _LEGEND]
+    _legend(picture, [(classes[label], tuple(int(c) for c in palette[label])) for label in listed])
     return picture
 
 

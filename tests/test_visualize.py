@@ -58,12 +58,12 @@ def test_label_map_is_blended_by_hand():
     assert (image == 100).all()
 
 
-def test_legend_names_only_what_occurs():
+def test_legend_names_all_classes_unless_they_are_many():
     image, labels = np.full((200, 300, 3), 100, np.uint8), np.ones((200, 300), np.uint8)
-    palette = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    picture = draw_labels(image, labels, ["a", "b", "c"], palette, alpha=0.2)
-    patches = [(picture == colour).all(-1).sum() for colour in palette]
-    assert patches[1] > 20 and patches[0] == patches[2] == 0
+    palette = [(255, 0, 0), (0, 255, 0), (0, 0, 255)] * 7
+    for count, shown in ((3, [True, True, True]), (21, [False, True, False])):
+        picture = draw_labels(image, labels, ["name"] * count, palette[:count], alpha=0.2)
+        assert [(picture == colour).all(-1).sum() > 20 for colour in palette[:3]] == shown
 
 
 def test_legend_of_many_classes_goes_on_in_further_columns():

@@ -4,20 +4,19 @@ A leaf for another data set of this layout updates ``data_root``, ``classes`` an
 (``dict.update`` on ``train_dataloader.dataset`` and so on), and sets its own ``transforms`` for another crop.
 """
 
-from albumentations import ColorJitter, HorizontalFlip, PadIfNeeded, RandomCrop, RandomScale
+from albumentations import HorizontalFlip, PadIfNeeded, RandomCrop, RandomScale
 from mmengine.dataset import DefaultSampler
 
 from densevision.sampler import DrawSampler
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.metric import IoUMetric
 
-# Scale 0.5 to 2; padding has about the mean colour and no label.
+# The authors' augmentation: scale 0.5 to 2, crop, flip; padding has about the mean colour and no label.
 _transforms = [
     dict(type=RandomScale, scale_limit=(-0.5, 1.0), p=1.0),
     dict(type=PadIfNeeded, min_height=769, min_width=769, fill=127, fill_mask=255),
     dict(type=RandomCrop, height=769, width=769),
     dict(type=HorizontalFlip, p=0.5),
-    dict(type=ColorJitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05, p=0.5),
 ]
 
 train_dataloader = dict(

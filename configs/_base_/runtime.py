@@ -11,6 +11,7 @@
     default_hooks.checkpoint.update(save_best="coco/AP")
 
 Iterations are the only unit of time; a schedule without ``end`` lasts until ``max_iters``.
+``init_from = "weights.pth"`` starts from other weights, see docs/weights.md.
 ``default_hooks.ema=None`` switches the moving average off. Names with a leading underscore are private.
 """
 

@@ -2,7 +2,7 @@
 
 Published: 21.3 mAP on COCO val2017 (torchvision, weights COCO_V1). Ours: not measured.
 It differs from the paper's in loss, anchors, post-processing and the 90 columns, one for each category id.
-Batch 192: 24 on each of 8 processes; rate and length as in torchvision's recipe.
+To train from scratch take torchvision's whole recipe, ssdlite_mobilenet_v3_large_reduced_320_torchvision_403k_coco.
 
     densevision convert torchvision:ssdlite320_mobilenet_v3_large --out weights.pth
     DENSEVISION_DATA=/folder/with/coco densevision test \
@@ -24,8 +24,8 @@ with read_base():
 
 train_dataloader.dataset.update(classes=90, transforms=[dict(type=SSDCrop), dict(type=HorizontalFlip, p=0.5)])
 train_dataloader.update(batch_size=24)
-val_dataloader.dataset.update(classes=90)
-test_dataloader.dataset.update(classes=90)
+val_dataloader.dataset.update(classes=90, float_resize=True)
+test_dataloader.dataset.update(classes=90, float_resize=True)
 
 model = dict(
     type=SSDLite,

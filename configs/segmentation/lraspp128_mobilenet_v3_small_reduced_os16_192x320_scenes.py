@@ -10,6 +10,7 @@ from mmengine.config import read_base
 from mmengine.optim import LinearLR, PolyLR
 from torch.optim import AdamW
 
+from densevision.segmentation.balance import BalanceClasses
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 
@@ -43,4 +44,5 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=20),
     dict(type=PolyLR, power=0.9, begin=20, eta_min=1e-5),
 ]
+custom_hooks = [dict(type=BalanceClasses)]
 default_hooks.checkpoint.update(save_best="seg/mIoU")

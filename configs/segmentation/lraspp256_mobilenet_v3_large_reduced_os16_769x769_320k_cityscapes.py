@@ -1,6 +1,7 @@
 """LR-ASPP 256 on V3-Large RF2, output stride 16: Cityscapes, 19 classes, from scratch.
 
-Published: 72.37 mIOU on val (Table 7, row 7). Ours: not trained yet.
+Published: 72.37 mIOU on val, 1.63 M parameters, 10.33 B MAdds, 2.55 s on Pixel 3 (Table 7, row 7);
+0.659 s at half resolution. Ours: not trained yet.
 The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
 
     DENSEVISION_DATA=/folder/with/cityscapes densevision train \

@@ -1,6 +1,7 @@
 """R-ASPP 256 on V3-Large, output stride 16: Cityscapes, 19 classes, from scratch.
 
-Published: 72.64 mIOU on val (Table 7, row 5). Ours: not trained yet.
+Published: 72.64 mIOU on val, 3.60 M parameters, 18.43 B MAdds, 3.55 s on Pixel 3 (Table 7, row 5);
+0.906 s at half resolution. Ours: not trained yet.
 The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
 
     DENSEVISION_DATA=/folder/with/cityscapes densevision train \

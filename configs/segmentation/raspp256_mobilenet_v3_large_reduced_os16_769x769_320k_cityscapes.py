@@ -1,6 +1,7 @@
 """R-ASPP 256 on V3-Large RF2, output stride 16: Cityscapes, 19 classes, from scratch.
 
-Published: 71.91 mIOU on val (Table 7, row 6). Ours: not trained yet.
+Published: 71.91 mIOU on val, 1.76 M parameters, 11.24 B MAdds, 2.60 s on Pixel 3 (Table 7, row 6);
+0.668 s at half resolution. Ours: not trained yet.
 The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
 
     DENSEVISION_DATA=/folder/with/cityscapes densevision train \

@@ -118,6 +118,17 @@ def without_se(spec: BackboneSpec) -> BackboneSpec:
     return replace(spec, blocks=tuple(replace(block, se=False) for block in spec.blocks))
 
 
+def original_last_stage(spec: BackboneSpec) -> BackboneSpec:
+    """Put MobileNetV2's last stage back: one more bottleneck to 320, a 1280 convolution, and pooling only then.
+
+    The efficient stage pools in front of the 1280 channels, and needs no bottleneck to keep that layer small.
+
+    Source: paper section 5.1 and Figure 5, upper half.
+    """
+    bottleneck = Block(3, spec.last, 320, False, spec.blocks[-1].act, 1)
+    return replace(spec, blocks=(*spec.blocks, bottleneck), last=1280, hidden=None, hidden_widens=False)
+
+
 def place_hswish(spec: BackboneSpec, channels: int | None) -> BackboneSpec:
     """Use h-swish from the first block that has this many output channels, ReLU before it.
 

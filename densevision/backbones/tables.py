@@ -4,7 +4,7 @@ import difflib
 from dataclasses import replace
 
 from densevision.backbones import baselines
-from densevision.backbones.spec import BackboneSpec, Block, minimalistic, without_se
+from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, without_se
 
 LARGE = BackboneSpec(
     stem=16,
@@ -78,6 +78,7 @@ BACKBONES: dict[str, BackboneSpec] = {
     "mobilenet_v3_small_minimalistic": minimalistic(SMALL),
     "mobilenet_v3_large_no_se": without_se(LARGE),
     "mobilenet_v3_small_no_se": without_se(SMALL),
+    "mobilenet_v3_large_original_last": original_last_stage(LARGE),
     "mobilenet_v3_small_fixed_stem": replace(SMALL, stem_widens=False, source="timm, mobilenetv3_small_050"),
     "mobilenet_v3_large_lraspp_torchvision": LARGE_LRASPP_TORCHVISION,
 }

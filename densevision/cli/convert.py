@@ -24,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.weights.convert import convert
     from densevision.weights.settings import assignments, special
 
+    if arguments.out.is_dir():
+        raise UserError(f"--out {arguments.out} is a folder; name a file in it")
     checkpoint, report = convert(arguments.source, arguments.model)
     content = io.BytesIO()
     torch.save(checkpoint, content)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 TABLES = (3, 6, 7, 8, 9)
 
@@ -13,51 +21,81 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--table", type=int, choices=TABLES, help="only this table")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows as a list of objects")
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw accuracy against MAdds and latency")
+    parser.add_argument("--ours", type=Path, metavar="FILE", help="json list of table, row, accuracy to draw as stars")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print our counts beside the printed ones; 1 where a row is off by more than its bound."""
+    """Print our counts beside the printed ones; 1 where a row is off by more than its bound, unexplained."""
     from rich.console import Console
-    from rich.table import Table
 
     from densevision.paper.compare import compare
+    from densevision.paper.results import read_results
     from densevision.paper.tables import TABLES as PRINTED
 
+    check_outputs(arguments)
+    ours = read_results(arguments.ours) if arguments.ours else []
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
-        table = Table("row", "network", "params M", "paper", "diff", "MAdds M", "paper", "diff", "", "note",
-                      title=f"Table {number}")
-        for row in PRINTED[number]:
-            compared.append(compare(row))
-            table.add_row(*cells(compared[-1]))
-        console.print(table)
+        rows = [compare(row) for row in PRINTED[number]]
+        console.print(layout(number, rows))
+        for one in rows:
+            if one.verdict == "noted":
+                console.print(f"  row {one.row.row}, {one.row.name}: {one.row.note}")
+        compared += rows
+    verdicts = Counter(one.verdict for one in compared)
+    console.print(f"{verdicts['ok']} rows within the bounds, {verdicts['noted']} off as noted, {verdicts['OFF']} off")
     if arguments.json:
-        _write(arguments.json, [as_dict(one) for one in compared])
-    return 0 if all(one.params_agree and one.madds_agree for one in compared) else 1
+        arguments.json.write_text(json.dumps([as_dict(one) for one in compared], indent=1) + "\n")
+    if arguments.plot:
+        from densevision.paper.plot import draw
+
+        draw(compared, ours).savefig(arguments.plot)
+    return 1 if verdicts["OFF"] else 0
+
+
+def layout(number: int, rows: list) -> Table:
+    """Lay out the comparisons of one table, narrow enough for 80 columns."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=f"Table {number}: parameters and MAdds in millions", title_justify="left",
+                  box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("row", justify="right")
+    table.add_column("network", no_wrap=True)
+    for heading in ("params", "paper", "diff", "MAdds", "paper", "diff"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in rows:
+        table.add_row(*cells(one))
+    return table
 
 
 def cells(one) -> list[str]:
     """Lay out a comparison as the cells of a table's row."""
     row = one.row
     params = ["-", "-"] if row.params is None else [f"{row.params:g}", f"{one.params / row.params - 1:+.1%}"]
-    mark = "ok" if one.params_agree and one.madds_agree else "OFF"
-    difference = f"{one.madds / row.madds - 1:+.1%}"
-    return [str(row.row), row.name, f"{one.params:.3f}", *params, f"{one.madds:.1f}", f"{row.madds:g}", difference,
-            mark, row.note]
+    madds = [f"{one.madds:.{1 if one.madds < 1000 else 0}f}", f"{row.madds:g}", f"{one.madds / row.madds - 1:+.1%}"]
+    return [str(row.row), row.name, f"{one.params:.3f}", *params, *madds, one.verdict]
 
 
 def as_dict(one) -> dict[str, object]:
     """Return a comparison as plain data; params and MAdds in millions."""
     row = one.row
     return dict(table=row.table, row=row.row, name=row.name, size=row.size, params=one.params,
-                paper_params=row.params, madds=one.madds, paper_madds=row.madds,
-                agrees=one.params_agree and one.madds_agree, note=row.note)
+                paper_params=row.params, madds=one.madds, paper_madds=row.madds, verdict=one.verdict, note=row.note)
 
 
-def _write(path: Path, rows: list[dict[str, object]]) -> None:
-    from densevision.errors import UserError
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse what could not be written, or would not be used, before the counting.
 
-    try:
-        path.write_text(json.dumps(rows, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error
+    Raises:
+        UserError: a file that can't be written, a picture that is no .png, --ours without --plot.
+    """
+    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
+        if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+            raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
+    if arguments.plot and arguments.plot.suffix != ".png":
+        raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
+    if arguments.ours and not arguments.plot:
+        raise UserError(f"--ours {arguments.ours}: the results are drawn by --plot; give --plot OUT.png too")

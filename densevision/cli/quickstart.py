@@ -12,7 +12,7 @@ import densevision
 from densevision.errors import UserError
 
 CONFIGS = {
-    "detection": "ssdlite_mobilenet_v3_small_reduced_192x320_scenes.py",
+    "detection": "ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
     "segmentation": "lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
 }
 HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from densevision.counting import LayerCount
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Print every layer's output shape, parameters and MAdds, the taps and the totals."""
     import torch
     from rich.console import Console
-    from rich.table import Table
 
     from densevision.counting import count_layers, peak_activation, total_madds, total_params
     from densevision.registry import MODELS
@@ -34,23 +41,44 @@ def run(arguments: argparse.Namespace) -> int:
     with torch.device("meta"):
         model = MODELS.build(model)
     counts = count_layers(model, size)
-    table = Table("layer", "kind", "output", "params", "MAdds", title=f"{arguments.config.stem}, {size[0]}x{size[1]}")
-    for layer in counts:
-        shape = "x".join(map(str, layer.output_shape))
-        table.add_row(layer.name, layer.kind, shape, f"{layer.params:,}", f"{layer.madds:,}")
     console = Console()
-    console.print(table)
+    console.print(layout(f"{arguments.config.stem}, {size[0]}x{size[1]}", counts))
     for name, tap in model.backbone.taps.items():
         console.print(f"tap {name}: {tap.channels} channels at stride {tap.stride}")
     with_norm, without = (total_params(counts, norm=norm) for norm in (True, False))
     console.print(f"params {with_norm:,} ({without:,} without batch norm)")
     console.print(f"MAdds {total_madds(counts):,}, {model_classes(config, dataset)} classes")
-    console.print(f"largest layer's input + output {peak_activation(counts):,} bytes, float32")
+    console.print(f"peak activation memory {peak_activation(model, size):,} bytes: all tensors alive at once, float32")
     return 0
 
 
+def layout(title: str, counts: list[LayerCount]) -> Table:
+    """Lay out the layers in the order they run; a batch norm stands in the line of its convolution."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("layer", no_wrap=True)
+    for heading in ("output", "params", "MAdds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer, following in zip(counts, [*counts[1:], None], strict=True):
+        if layer.kind == "BatchNorm2d":
+            continue
+        normed = following is not None and following.kind == "BatchNorm2d"
+        name = layer.name.removesuffix(".0") if normed else layer.name
+        params = layer.params + (following.params if normed else 0)
+        table.add_row(name, "x".join(map(str, layer.output_shape)), f"{params:,}", f"{layer.madds:,}")
+    return table
+
+
 def input_size(wanted: list[int] | None, dataset) -> tuple[int, int]:
-    """Return (height, width): the wanted one, else the detector's input, else the training crop."""
+    """Return (height, width): the wanted one, else the detector's input, else the training crop.
+
+    Raises:
+        UserError: a wanted side is under 1.
+    """
+    if wanted and min(wanted) < 1:
+        raise UserError(f"--size {wanted[0]} {wanted[1]}: give height and width in pixels, 1 or more")
     if wanted:
         return wanted[0], wanted[1]
     if "input_size" in dataset:

@@ -25,7 +25,7 @@ class Backend(Protocol):
         """Compute the outputs.
 
         Args:
-            image: [1, H, W, 3] uint8 RGB.
+            image: [1, H, W, 3] uint8 RGB, or float32 in 0..255 where the predictor resizes so.
         Returns:
             A detector gives boxes [1, A, 4] float32 xyxy in input pixels and scores [1, A, K] in 0..1;
             a segmenter gives logits [1, h, w, K].

@@ -33,7 +33,8 @@ def load_predictor(
     info = checkpoint.get("meta", {}).get("dataset_meta") or {}
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
-    model = build_model(load_config(config_path), len(info["classes"]))
+    config = load_config(config_path)
+    model = build_model(config, len(info["classes"]))
     check_weights(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -41,7 +42,8 @@ def load_predictor(
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
         rules = model.rules
         thresholds = Thresholds(score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates)
-        return DetectionPredictor(backend, info["classes"], thresholds)
+        float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
+        return DetectionPredictor(backend, info["classes"], thresholds, float_resize=float_resize)
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
     return SegmentationPredictor(backend, info["classes"], info["palette"])
 

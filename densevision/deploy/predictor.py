@@ -40,9 +40,12 @@ class DetectionPredictor:
         backend: gives boxes and scores, see ``Backend``.
         classes: K names.
         thresholds: what to report.
+        float_resize: hand the backend float32 in 0..255, not rounded to bytes after the resize.
     """
 
-    def __init__(self, backend: Backend, classes: Sequence[str], thresholds: Thresholds = Thresholds()):  # noqa: B008
+    def __init__(self, backend: Backend, classes: Sequence[str], thresholds: Thresholds = Thresholds(),  # noqa: B008
+                 *, float_resize: bool = False):
+        self.float_resize = float_resize
         self.classes = tuple(classes)
         self.thresholds = thresholds
         self._backend = backend
@@ -56,7 +59,8 @@ class DetectionPredictor:
             NumPy arrays; boxes in pixels of ``image``.
         """
         size = self._backend.input_size or image.shape[:2]
-        boxes, scores = self._backend(resize_image(image, size)[None])
+        pixels = image.astype(np.float32) if self.float_resize else image
+        boxes, scores = self._backend(resize_image(pixels, size)[None])
         scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
         found = select(boxes[0], scores[0], self.thresholds)
         limits = np.array([image.shape[1], image.shape[0]] * 2, np.float32)

@@ -33,13 +33,15 @@ class CocoDataset(DrawDataset):
         classes: names in the order of the labels; None takes all categories of the json by rising id; a number
             takes every id from 1 to it, those that the json lacks as "N/A 12" (the COCO releases have 90).
         transforms: albumentations for training; the resize follows them.
+        float_resize: evaluate resized images as float32, not rounded to bytes, as torchvision does.
     Images without objects are kept. Crowd boxes teach nothing but reach the evaluation.
     Raises:
         UserError: folder, json, image file or class name is not there.
     """
 
     def __init__(self, data_root: str, ann_file: str, image_dir: str, input_size: tuple[int, int],
-                 classes: Sequence[str] | int | None = None, transforms: Sequence[dict] = ()):
+                 classes: Sequence[str] | int | None = None, transforms: Sequence[dict] = (), *,
+                 float_resize: bool = False):
         root = resolve_data_root(data_root)
         self.image_dir = root / image_dir
         table = read_coco(root / ann_file)
@@ -47,7 +49,7 @@ class CocoDataset(DrawDataset):
         self.metainfo = dict(
             classes=tuple(category_ids), category_ids=tuple(category_ids.values()), ann_file=str(root / ann_file)
         )
-        self.input_size = tuple(input_size)
+        self.input_size, self.float_resize = tuple(input_size), float_resize
         self._pack(table, {id_: label for label, id_ in enumerate(category_ids.values())})
         self._check_images()
         super().__init__(len(self.image_ids))
@@ -86,12 +88,16 @@ class CocoDataset(DrawDataset):
                             f"in {self.image_dir}, the first is {missing[0]}; check image_dir in the config")
 
     def load(self, index: int, seed: int | None) -> dict:
-        """Return ``inputs`` [3, *input_size] uint8 and a ``DetSample`` with boxes in input pixels."""
+        """Return ``inputs`` [3, *input_size], uint8 or float32, and a ``DetSample`` with boxes in input pixels."""
         path = self.image_dir / self.file_names[index]
         image = read_image(path)
         rows = slice(self.starts[index], self.starts[index + 1])
         sample = dict(image=image, boxes=self.boxes[rows], labels=self.labels[rows])
-        sample = self.augment(seed, **sample) if seed is not None else resize_sample(sample, self.input_size)
+        if seed is not None:
+            sample = self.augment(seed, **sample)
+        else:
+            sample["image"] = image.astype(np.float32) if self.float_resize else image
+            sample = resize_sample(sample, self.input_size)
         data_sample = DetSample(metainfo=dict(
             img_id=int(self.image_ids[index]), img_path=str(path), ori_size=image.shape[:2], input_size=self.input_size
         ))

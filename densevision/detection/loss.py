@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densevision.registry import MODELS
-
 
 def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
     """Sum smooth L1 (delta 1) over the matched anchors: [N, A, 4], [N, A, 4], [N, A] -> scalar."""
@@ -20,7 +18,6 @@ def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
     return F.smooth_l1_loss(deltas[positive], targets[positive], reduction="sum")
 
 
-@MODELS.register_module()
 @dataclass(frozen=True)
 class FocalLoss:
     """Sigmoid focal loss over all anchors; the authors' choice.
@@ -31,6 +28,7 @@ class FocalLoss:
     alpha: float = 0.75
     gamma: float = 2.0
     prior_logit = 4.6  # sigmoid(-4.6) = 0.01: at the start every anchor is taken for background
+    box_weight = 0.25  # of the box loss: the authors average it over the four numbers of the box code
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
@@ -45,7 +43,6 @@ class FocalLoss:
         return logits[..., 1:].sigmoid()
 
 
-@MODELS.register_module()
 @dataclass(frozen=True)
 class SoftmaxLoss:
     """Soft-max cross-entropy over the matched anchors and the hardest negatives; torchvision's choice.
@@ -59,6 +56,7 @@ class SoftmaxLoss:
     negatives_per_positive: int = 3
     min_negatives: int = 10
     prior_logit = 0.0
+    box_weight = 1.0  # SSD sums over the four numbers
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""

@@ -16,7 +16,7 @@ from densevision.backbones import build_backbone
 from densevision.detection.anchors import anchor_shapes, place_anchors
 from densevision.detection.box_coder import BoxCoder
 from densevision.detection.head import ExtraLayers, SSDLiteHead
-from densevision.detection.loss import FocalLoss, box_loss
+from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
 from densevision.detection.matcher import assign_targets
 from densevision.detection.postprocess import PostProcess, select_detections
 from densevision.preprocess import Normalize
@@ -25,6 +25,9 @@ from densevision.samples import DetSample
 from densevision.structures import Detections
 
 _INIT_STD = 0.03
+
+for _loss in (FocalLoss, SoftmaxLoss):
+    MODELS.register_module(module=_loss)
 
 
 @MODELS.register_module()
@@ -113,7 +116,7 @@ class SSDLite(BaseModel):
         logits, deltas = logits.float(), deltas.float()
         return {
             "loss_cls": self.loss_cls(logits, columns) / matched,
-            "loss_box": box_loss(deltas, target_deltas, columns) / (4 * matched),
+            "loss_box": self.loss_cls.box_weight * box_loss(deltas, target_deltas, columns) / matched,
         }
 
     def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:

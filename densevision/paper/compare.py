@@ -27,17 +27,21 @@ class Comparison:
 
     @property
     def params_agree(self) -> bool:
-        """Within the row's bound, or the paper prints none or counted otherwise."""
+        """Within the row's bound, or the paper prints none."""
         printed = self.row.params
-        if printed is None or self.row.note:
-            return True
-        return abs(self.params - printed) <= max(self.row.params_bound * printed, self.row.params_step)
+        return printed is None or abs(self.params - printed) <= self.row.params_within
 
     @property
     def madds_agree(self) -> bool:
-        """Within the row's bound; small classifiers are printed in whole millions, so 1 M is within it."""
-        bound = self.row.madds_bound * self.row.madds + self.row.madds_step
-        return abs(self.madds - self.row.madds) <= max(bound, 1.0)
+        """Within the row's bound."""
+        return abs(self.madds - self.row.madds) <= self.row.madds_within
+
+    @property
+    def verdict(self) -> str:
+        """"ok" within both bounds; "noted" where the row's note says why not; else "OFF"."""
+        if self.params_agree and self.madds_agree:
+            return "ok"
+        return "noted" if self.row.note else "OFF"
 
 
 def build_row(row: PaperRow) -> nn.Module:

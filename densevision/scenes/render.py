@@ -11,6 +11,7 @@ from densevision.scenes.world import Actor, World, build_world
 
 CLASSES = ("person", "car", "bus", "traffic light", "traffic sign")
 SMALLEST = 20  # pixels: what would be lower is not drawn at all
+LOWEST_BOX = 32  # pixels: what is lower gets no box, only labels
 _SPEED = 8.0  # metres a second, of the camera on a drive
 _VISIBLE = 0.3  # share of an actor's pixels that must show for it to count
 _FAR = 75.0  # metres; nothing on the street is drawn beyond
@@ -123,7 +124,7 @@ def _finish(canvas: Canvas, shown: list[tuple[Actor, int]], seed: int) -> Scene:
         mask = (canvas.ids == ident).view(np.uint8)
         left, top, width, height = cv2.boundingRect(mask)
         visible = cv2.countNonZero(mask)
-        if visible >= _VISIBLE * pixels and height >= SMALLEST and width >= 4:
+        if visible >= _VISIBLE * pixels and height >= LOWEST_BOX and width >= 4:
             boxes.append((left, top, left + width, top + height))
             labels.append(CLASSES.index(actor.kind))
             order[ident] = len(boxes)

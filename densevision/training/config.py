@@ -6,6 +6,7 @@ import ast
 import difflib
 import inspect
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from densevision.errors import UserError
+from densevision.weights.initialise import InitFrom
 
 _READ_BY_RUNNER = {"init_from", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"}
 _TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
@@ -35,6 +37,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no config file {path}; ready-made ones are in configs/")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
     content = _read(path)
     for override in overrides:
         _apply(content, override)
@@ -130,6 +134,8 @@ def accepted_keys(place: str, mapping: dict) -> set[str]:
         return _TOP_LEVEL
     if place in _LOADERS:
         return _LOADER | {"dataset"}
+    if place == "init_from":
+        return {field.name for field in fields(InitFrom)}
     if not callable(mapping.get("type")):
         return {"*"} if "type" in mapping else set()
     parameters = inspect.signature(mapping["type"]).parameters.values()

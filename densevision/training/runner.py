@@ -6,6 +6,7 @@ import copy
 import importlib.util
 import itertools
 import os
+import pickle
 import platform
 import traceback
 from collections.abc import Iterator, Sequence
@@ -155,12 +156,14 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         UserError: something in the config or the data is wrong.
     """
     config = copy.deepcopy(config)
+    _check_counts(config)
     if training:
         tune_process()
         _fill_schedules(config)
     else:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
             config.pop(key, None)
+    _limit_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
@@ -199,7 +202,10 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0][:120]}") from error
+        reason = str(error).splitlines()[0][:120]
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "it holds something else than tensors and plain values"
+        raise UserError(f"{path} is damaged or no checkpoint: {reason}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
     return checkpoint
@@ -226,6 +232,22 @@ def _being_built(error: BaseException) -> str | None:
         if frame.f_code is build_from_cfg.__code__:
             name = getattr(frame.f_locals.get("obj_cls"), "__name__", str(frame.f_locals["cfg"].get("type")))
     return name
+
+
+def _check_counts(config: Config) -> None:
+    for part in ("train_cfg", "train_dataloader", "val_dataloader", "test_dataloader"):
+        for key in ("max_iters", "val_interval", "batch_size"):
+            count = (config.get(part) or {}).get(key, 1)
+            if not isinstance(count, int) or count < 1:
+                raise UserError(f"config, {part}.{key} is {count!r}; it must be a whole number from 1")
+
+
+def _limit_workers(config: Config) -> None:
+    """No more loader workers than cores: they would only take turns, and what they give does not depend on them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        if config.get(name):
+            config[name].num_workers = min(config[name].get("num_workers", 0), cores)
 
 
 def _fill_schedules(config: Config) -> None:

@@ -10,7 +10,6 @@ from densevision.errors import UserError
 from densevision.weights.report import Report
 from densevision.weights.settings import scaling, settings_of
 from densevision.weights.source import COUNTER, Source, Tensors, find_source
-from densevision.weights.tensorflow_checkpoint import find_tensorflow_checkpoint
 
 
 def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
@@ -26,13 +25,13 @@ def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
         UserError: nothing of that name, or tensors that do not fit; names the first three.
     """
     path = Path(wanted)
-    if path.exists() or find_tensorflow_checkpoint(path):  # its name is a prefix of its files'
-        if model is None:
-            raise UserError(f"{path}: say which network it holds, for example --model timm:mobilenetv3_large_100")
+    if model is not None:
         name, source = model, find_source(model)
         tensors = source.read(path)
+    elif path.exists():
+        raise UserError(f"{path}: say which network it holds, for example --model timm:mobilenetv3_large_100")
     else:
-        name, source, tensors = model or wanted, *_download(wanted)
+        name, source, tensors = wanted, *_download(wanted)
     checkpoint, report = to_checkpoint(name, source, tensors)
     report.origin = name if wanted == name else f"{name} ({wanted})"
     return checkpoint, report

@@ -68,4 +68,4 @@ def first_line(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, pickle.UnpicklingError):  # torch's own text advises to load it all the same
         return "there is more in it than tensors and plain data; none of it was run"
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0][:200]

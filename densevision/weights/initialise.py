@@ -81,11 +81,15 @@ def initialise(model: nn.Module, options: InitFrom, classes: Sequence[str]) -> R
     if options.halved_tail == "first_half":
         filled |= {n: _first_channels(theirs[n], comparison.ours[n]) for n in fates["tail"]}
     model.load_state_dict(comparison.ours | filled)
-    cut = options.halved_tail == "first_half"
+    cut = fates["tail"] if options.halved_tail == "first_half" else []
     return Report(
-        origin, fates["loaded"], columns.shared if options.same_classes else [], fates["classes"],
-        fates["tail"] if cut else [], fates["initial"] + ([] if cut else fates["tail"]),
-        [name for name in theirs if name not in comparison.ours],
+        origin,
+        loaded=fates["loaded"],
+        kept_classes=columns.shared if options.same_classes else [],
+        reinitialised=fates["classes"],
+        cut=cut,
+        initial=fates["initial"] + [name for name in fates["tail"] if name not in cut],
+        unused=[name for name in theirs if name not in comparison.ours],
     )
 
 

@@ -125,3 +125,26 @@ def test_logits_equal_torchvisions(size):
         logits = theirs.classifier(ours(images)["c5"].mean((2, 3)))
         error = (logits - theirs(images)).abs().max().item()
     assert error < 1e-4, error
+
+
+def test_torchvision_s_segmentation_backbone_taps_an_output_and_dilates_the_strided_convolution():
+    backbone = build_backbone("mobilenet_v3_large_lraspp_torchvision", output_stride=16)
+    assert backbone.taps == {"c3": Tap(40, 8), "c4": Tap(672, 16), "c5": Tap(960, 16)}
+    assert backbone(torch.zeros(1, 3, 64, 96))["c3"].shape == (1, 40, 8, 12)
+    dilations = [backbone.blocks[index].depthwise[0].dilation for index in (11, 12, 13)]
+    assert dilations == [(1, 1), (2, 2), (2, 2)]
+    ours = build_backbone("mobilenet_v3_large", output_stride=16)
+    assert [ours.blocks[index].depthwise[0].dilation for index in (11, 12, 13)] == [(1, 1), (1, 1), (2, 2)]
+
+
+def test_a_fixed_stem_keeps_its_16_channels_and_its_first_expansion():
+    spec = build_backbone("mobilenet_v3_small_fixed_stem", width=0.5).spec
+    # 16 stem channels * 16/16 = 16, to 16 * 0.5 = 8; the next expansion is 8 * 72/16 = 36 -> 40
+    assert (spec.stem, spec.blocks[0].expand, spec.blocks[0].out, spec.blocks[1].expand) == (16, 16, 8, 40)
+    assert build_backbone("mobilenet_v3_small", width=0.5).spec.stem == 8
+
+
+@pytest.mark.parametrize("options", [{}, dict(bn_eps=1e-5)])
+def test_epsilon_of_every_batch_norm(options):
+    norms = [m for m in build_backbone("mobilenet_v3_small", **options).modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == 34 and {norm.eps for norm in norms} == {options.get("bn_eps", 1e-3)}

@@ -10,11 +10,21 @@ def test_summary_prints_layers_taps_and_totals(capsys):
     assert main(["summary", str(config), "--size", "64", "96"]) == 0
     out = capsys.readouterr().out
     # the stem: 3 * 16 * 9 = 432 weights, on 32x48 positions 663,552 multiply-adds
-    assert "16x32x48" in out and "663,552" in out
+    stem = next(line.split() for line in out.splitlines() if line.strip().startswith("backbone.stem"))
+    assert stem == ["backbone.stem", "16x32x48", "464", "663,552"]  # with 2 * 16 of the norm
     assert "tap c4: 288 channels at stride 16" in out
+    # the stem reads the image and writes its map: (3*64*96 + 16*32*48) * 4 = 172,032, more than any later step
+    assert "peak activation memory 172,032 bytes" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_summary_takes_the_crop_of_a_segmenter(capsys):
     config = CONFIGS / "segmentation" / "lraspp128_mobilenet_v3_small_reduced_os16_288x384_camvid.py"
     assert main(["summary", str(config)]) == 0
     assert "288x384" in capsys.readouterr().out
+
+
+def test_a_size_of_nothing_is_one_line(capsys):
+    config = CONFIGS / "detection" / "ssdlite_mobilenet_v3_small_320_800k_coco.py"
+    assert main(["summary", str(config), "--size", "0", "96"]) == 2
+    assert capsys.readouterr().err == "densevision: error: --size 0 96: give height and width in pixels, 1 or more\n"

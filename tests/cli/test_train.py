@@ -32,6 +32,8 @@ def test_the_default_work_dir_carries_the_config_s_name(tmp_path, monkeypatch):
     [
         (["--resume"], "--resume: no checkpoint in"),
         (["--cfg-options", "model.num_clases=2"], "did you mean num_classes"),
+        (["--cfg-options", "train_cfg.max_iters=0"], "train_cfg.max_iters is 0; it must be a whole number from 1"),
+        (["--cfg-options", "train_dataloader.batch_size=1.5"], "train_dataloader.batch_size is 1.5"),
         (["--launcher", "slurm"], "--launcher: without a GPU only torchrun"),
         (["--launcher", "pytorch"], "--launcher: without a GPU only torchrun"),
     ],

@@ -75,6 +75,8 @@ def test_selection_equals_the_models_own():
     boxes, scores = np.float32(np.hstack([corner, corner + side])), np.float32(rng.random((600, 4)))
     ours = select(boxes, scores, Thresholds(score=0.2, iou=0.5))
     rules = PostProcess(score_threshold=0.2, iou_threshold=0.5)
+    few = select(boxes, scores, Thresholds(score=0.2, iou=0.5, max_detections=500, candidates=7))
+    assert len(few) <= 28 and (few.scores[:9] == ours.scores[:9]).all()
     torchs = select_detections(torch.from_numpy(boxes), torch.from_numpy(scores), rules).numpy()
     assert len(ours) == 100
     assert (ours.scores == torchs.scores).all() and (ours.labels == torchs.labels).all()

@@ -25,10 +25,15 @@ TABLE = dict(
 )
 
 
-@pytest.fixture
-def coco_root(tmp_path):
+def write_coco(folder):
+    """Write the data set below ``folder``: ``truth.json`` and ``images``; return the folder."""
     for number, image in enumerate(TABLE["images"]):
         pixels = np.full((image["height"], image["width"], 3), 50 * number, np.uint8)
-        write_image(tmp_path / "images" / image["file_name"], pixels)
-    (tmp_path / "truth.json").write_text(json.dumps(TABLE))
-    return tmp_path
+        write_image(folder / "images" / image["file_name"], pixels)
+    (folder / "truth.json").write_text(json.dumps(TABLE))
+    return folder
+
+
+@pytest.fixture
+def coco_root(tmp_path):
+    return write_coco(tmp_path)

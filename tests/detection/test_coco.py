@@ -27,6 +27,13 @@ def test_named_classes_choose_and_order(coco_root):
     assert [len(data[i]["data_samples"].gt.labels) for i in range(3)] == [1, 0, 0]
 
 
+def test_a_number_of_classes_makes_a_class_of_every_id(coco_root):
+    data = dataset(coco_root, classes=31)
+    assert data.metainfo["category_ids"] == tuple(range(1, 32))
+    assert data.metainfo["classes"][:3] == ("N/A 1", "cat", "N/A 3") and data.metainfo["classes"][29] == "dog"
+    assert data[0]["data_samples"].gt.labels.tolist() == [29, 1]
+
+
 def test_a_sample_is_resized_with_its_boxes(coco_root):
     item = dataset(coco_root)[0]
     sample = item["data_samples"]
@@ -35,6 +42,18 @@ def test_a_sample_is_resized_with_its_boxes(coco_root):
     assert sample.gt.boxes.tolist() == [[5, 2.5, 25, 12.5], [30, 10, 40, 20]]
     assert sample.gt.labels.tolist() == [1, 0]
     assert (sample.img_id, sample.ori_size, sample.input_size) == (4, (40, 80), (20, 40))
+
+
+def test_an_image_may_stay_unrounded_behind_the_resize(coco_root):
+    from densevision.images import write_image
+
+    rows = np.zeros((40, 80, 3), np.uint8)
+    rows[1::2] = 5  # 40 rows of 0 and 5 by turns become 20 of 2.5
+    write_image(coco_root / "images" / "a.png", rows)
+    inputs = dataset(coco_root, float_resize=True)[0]["inputs"]
+    assert inputs.dtype == torch.float32 and inputs.unique().tolist() == [2.5]
+    assert dataset(coco_root)[0]["inputs"].dtype == torch.uint8
+    assert dataset(coco_root, float_resize=True)[Draw(0, 1)]["inputs"].dtype == torch.uint8
 
 
 def test_crowds_and_degenerate_boxes_teach_nothing(coco_root):
@@ -84,10 +103,11 @@ def test_a_wrong_json_is_refused_in_one_line(coco_root, change, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(data_root="/nowhere"), "/nowhere does not exist; set data_root"),
+        (dict(data_root="/nowhere"), "/nowhere does not exist; change data_root"),
         (dict(ann_file="gone.json"), "gone.json does not exist; set ann_file"),
         (dict(ann_file="images/a.png"), "not readable json"),
         (dict(classes=["cow"]), "class 'cow' .* its classes are: cat, dog"),
+        (dict(classes=20), "classes=20 in the config: .*truth.json has the category ids 2 to 30"),
         (dict(image_dir="pictures"), "3 of 3 images .* check image_dir"),
         (dict(transforms=[dict(type=HorizontalFlip, prob=1)]), "HorizontalFlip .*'prob'"),
     ],

@@ -2,8 +2,10 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 from torch import nn
+from torchvision.ops import box_iou
 
 from densevision.detection.loss import SoftmaxLoss
+from densevision.detection.matcher import match_anchors
 from densevision.detection.model import SSDLite, feature_sizes
 from densevision.samples import DetSample
 
@@ -68,6 +70,37 @@ def test_losses_are_finite_with_and_without_objects(loss):
     assert losses["loss_box"] == 0 and losses["loss_cls"] > 0  # the last batch taught background
     gradients = [parameter.grad for parameter in model.parameters()]
     assert all(g is not None and g.isfinite().all() for g in gradients)
+
+
+@pytest.mark.reference
+def test_softmax_losses_equal_torchvisions():
+    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+    torch.manual_seed(0)
+    model = small_model(anchors=dict(lowest=None), loss=dict(type=SoftmaxLoss, min_negatives=0))
+    images = torch.randn(2, 3, 64, 64)
+    samples = [sample([4.0, 4, 30, 30, 20, 10, 60, 60], [0, 1]), sample([8.0, 8, 40, 40], [1])]
+    found = model(images, samples, mode="loss")
+    logits, deltas = model.raw(images)
+    theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3)
+    wanted = theirs.compute_loss(
+        [dict(boxes=s.gt.boxes, labels=s.gt.labels + 1) for s in samples],
+        dict(cls_logits=logits, bbox_regression=deltas),
+        [model.anchors] * 2,
+        [match_anchors(box_iou(s.gt.boxes, model.anchors)) for s in samples],
+    )
+    assert found["loss_cls"].item() == pytest.approx(wanted["classification"].item(), rel=1e-5)
+    assert found["loss_box"].item() == pytest.approx(wanted["bbox_regression"].item(), rel=1e-5)
+
+
+def test_the_authors_box_loss_is_averaged_over_the_four_numbers():
+    torch.manual_seed(0)
+    images, samples = torch.randn(2, 3, 64, 64), [sample([4.0, 4, 30, 30], [0])] * 2
+    losses = []
+    for loss in (None, dict(type=SoftmaxLoss)):
+        torch.manual_seed(1)
+        losses.append(small_model(loss=loss)(images, samples, mode="loss")["loss_box"].item())
+    assert losses[1] == pytest.approx(4 * losses[0])
 
 
 def test_predictions_come_back_in_original_pixels():

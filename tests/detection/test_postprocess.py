@@ -38,3 +38,10 @@ def test_equals_one_nms_per_class():
         kept = kept[column[kept] > 0.2]
         assert torch.equal(found.boxes[found.labels == label], boxes[kept])
     assert (found.scores.diff() <= 0).all()
+
+
+def test_candidates_are_counted_per_class_before_the_suppression():
+    scores = torch.tensor([[0.9, 0.0], [0.8, 0.7], [0.6, 0.5]])
+    found = select_detections(BOXES, scores, PostProcess(iou_threshold=0.5, candidates=2))
+    # class 0: 0.9 and 0.8 are candidates, 0.8 overlaps and goes; 0.6 was none. class 1: 0.7 and 0.5.
+    assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.5])

@@ -2,19 +2,59 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from densevision.cli.main import main
-from densevision.paper.compare import compare
+from densevision.counting import count_layers, total_params
+from densevision.detection.model import SSDLite
+from densevision.paper.compare import build_row, compare
 from densevision.paper.tables import TABLE_6, TABLE_7, TABLES
 
 ROWS = [row for rows in TABLES.values() for row in rows]
 
 
+# Table, row, input height: whose difference the row's note explains, in parameters and in MAdds.
+NOTED = {(3, 5, 224): "params", (3, 8, 224): "params and MAdds", (6, 1, 320): "params", (6, 2, 320): "params",
+         (7, 10, 1025): "params", (8, 2, 513): "MAdds", (8, 4, 513): "MAdds"}
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.table}-{row.name}")
-def test_our_count_agrees_with_the_printed_row(row):
+def test_our_count_agrees_with_the_printed_row_or_the_note_says_why_not(row):
     one = compare(row)
-    assert one.params_agree, (one.params, row.params)
-    assert one.madds_agree, (one.madds, row.madds)
+    off = NOTED.get((row.table, row.row, row.size[0]), "")
+    assert one.params_agree == ("params" not in off), (one.params, row.params)
+    assert one.madds_agree == ("MAdds" not in off), (one.madds, row.madds)
+    assert one.verdict == ("noted" if off else "ok")
+
+
+def test_the_bounds():
+    """V3's parameters to the printed digits, others 1.5 %; MAdds 2.5 %, V3-Small in segmentation 5 %; 2 % or 1 M."""
+    bounds = {(row.table, row.row, row.size[0]): (row.params_within, row.madds_within) for row in ROWS}
+    assert bounds[6, 5, 320] == pytest.approx((0.005, 12.75))  # 0.025 * 510
+    assert bounds[6, 3, 320] == pytest.approx((0.0732, 21))  # 0.015 * 4.88, 0.025 * 840
+    assert bounds[6, 6, 320] == pytest.approx((0.01395, 8))  # V2 0.35: 0.05 * 160
+    assert bounds[7, 8, 1025] == pytest.approx((0.005, 243.5))
+    assert bounds[7, 10, 1025] == pytest.approx((0.0024, 63.5))
+    assert bounds[7, 11, 1025] == pytest.approx((0.005, 145))
+    assert bounds[8, 4, 513] == pytest.approx((0, 26.5))  # 0.05 * 530
+    assert bounds[9, 1, 224][1] == pytest.approx(7.12) and bounds[9, 15, 224][1] == 1.0
+
+
+def test_v1_and_v2_fit_the_printed_parameters_with_80_classes_and_background():
+    for row, params in ((TABLE_6[0], 5.06), (TABLE_6[1], 4.29)):
+        with torch.device("meta"):
+            model = SSDLite(dict(row.network), num_classes=80)
+        counted = total_params(count_layers(model, row.size), norm=False) / 1e6
+        assert counted == pytest.approx(params, abs=0.005) and round(counted, 1) == row.params
+
+
+def test_the_v2_rows_of_table_7_fit_the_printed_digits_without_the_class_layers():
+    for row in TABLE_7:
+        if row.family == "mobilenet_v2":
+            with torch.device("meta"):
+                counts = count_layers(build_row(row), (65, 65))
+            backbone_and_context = [layer for layer in counts if not layer.name.endswith("logits")]
+            assert abs(total_params(backbone_and_context, norm=True) / 1e6 - row.params) <= 0.005, row
 
 
 def test_every_row_of_the_tables_is_there():
@@ -32,16 +72,20 @@ def test_counts_are_those_of_the_hand_count(row, params, madds):
 
 def test_a_wrong_printed_figure_is_seen():
     row = TABLE_6[10]
-    assert not compare(dataclasses.replace(row, params=1.79)).params_agree
-    assert not compare(dataclasses.replace(row, madds=170)).madds_agree
+    assert compare(dataclasses.replace(row, params=1.79)).verdict == "OFF"
+    assert compare(dataclasses.replace(row, madds=170)).verdict == "OFF"
+    assert compare(dataclasses.replace(row, madds=170, note="why")).verdict == "noted"
+
+
+def test_a_row_off_without_a_note_is_status_1(monkeypatch, capsys):
+    monkeypatch.setitem(TABLES, 6, [dataclasses.replace(TABLE_6[10], madds=170)])
+    assert main(["paper", "--table", "6"]) == 1
+    assert "0 rows within the bounds, 0 off as noted, 1 off" in capsys.readouterr().out
 
 
 def test_the_command_prints_and_writes_a_table(tmp_path, capsys):
     assert main(["paper", "--table", "8", "--json", str(tmp_path / "rows.json")]) == 0
-    assert "Table 8" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Table 8" in out and "6 rows within the bounds, 2 off as noted, 0 off" in out
+    assert max(map(len, out.splitlines())) <= 80
     assert len(json.loads((tmp_path / "rows.json").read_text())) == 8
-
-
-def test_json_into_a_missing_folder_is_one_line(tmp_path, capsys):
-    assert main(["paper", "--table", "8", "--json", str(tmp_path / "no" / "rows.json")]) == 2
-    assert "--json" in capsys.readouterr().err

@@ -39,6 +39,7 @@ def test_boxes_are_tight_around_what_is_visible():
         scene = render_scene(seed)
         for index, box in enumerate(scene.boxes):
             rows, columns = np.nonzero(scene.instances == index + 1)
+            assert box[3] - box[1] >= 32
             assert box.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             ids = np.unique(scene.label_ids[scene.instances == index + 1])
             assert ids.tolist() == [(24, 26, 28, 19, 20)[scene.labels[index]]]

@@ -101,3 +101,16 @@ def test_raspp_joins_local_and_image_level_features():
     )
     torch.testing.assert_close(head({"c5": high}), head.logits(head.join(joined)))
     assert [m.p for m in head.modules() if isinstance(m, nn.Dropout)] == [0.1]
+
+
+def test_the_gate_may_be_a_sigmoid_without_bias():
+    head = LRASPPHead(TAPS, 4, pooling="global", gate="sigmoid", bn_eps=1e-5)
+    assert head.gate.bias is None and head.project[1].eps == 1e-5
+    assert LRASPPHead(TAPS, 4).gate.bias is not None and LRASPPHead(TAPS, 4).project[1].eps == 1e-3
+    nn.init.zeros_(head.gate.weight)  # gates of sigmoid(0) = 0.5
+    features = {"c3": torch.zeros(1, 2, 4, 4), "c5": torch.rand(1, 3, 2, 2)}
+    nn.init.zeros_(head.low_logits.bias)
+    wanted = head.eval().high_logits(F.interpolate(head.project(features["c5"]) / 2, size=(4, 4), mode="bilinear"))
+    assert (head(features) - wanted).abs().max() < 1e-6
+    with pytest.raises(ValueError, match="gate must be 'hsigmoid' or 'sigmoid', not 'relu'"):
+        LRASPPHead(TAPS, 4, gate="relu")

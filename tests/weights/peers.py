@@ -1,5 +1,7 @@
 """The peers' own models with random weights: what stands in for their published files."""
 
+import os
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -101,3 +103,13 @@ def converted(name, network):
 
 def largest_difference(ours, theirs):
     return (ours - theirs).abs().max().item()
+
+
+class Bomb:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = str(mark)
+
+    def __reduce__(self):
+        return os.mkdir, (self.mark,)

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from densevision.cli.main import main
 from densevision.errors import UserError
 from densevision.weights.convert import convert, to_checkpoint
 from densevision.weights.source import find_source
-from tests.weights.peers import classifier, lraspp, ssdlite
+from tests.weights.peers import Bomb, classifier, lraspp, ssdlite
 
 SMALL = "timm:mobilenetv3_small_100"
 
@@ -45,6 +47,15 @@ def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(timm_file, t
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("out", "message"), [(".", "is a folder; name a file in it"), ("file/w.pth", "can't be wr")])
+def test_a_place_where_nothing_can_be_written_is_one_line(timm_file, tmp_path, capsys, out, message):
+    (tmp_path / "file").touch()
+    assert main(["convert", str(timm_file), "--model", SMALL, "--out", str(tmp_path / out)]) == 2
+    error = capsys.readouterr().err
+    assert f"--out {tmp_path / out} {message}" in error and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_missing_tensor_is_named(timm_file, tmp_path):
@@ -122,3 +133,39 @@ def test_torchvision_itself_finds_the_named_weights(tmp_path, monkeypatch):
 def test_names_that_nobody_has(name, message):
     with pytest.raises(UserError, match=message):
         convert(name)
+
+
+def hub_cache(folder, monkeypatch, file, content):
+    """Lay a file where huggingface_hub keeps timm's downloads, and forbid it the network."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository = folder / "models--timm--mobilenetv3_small_100.lamb_in1k"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / file).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [SMALL, f"{SMALL}.lamb_in1k"])
+def test_timm_itself_finds_the_named_weights(timm_file, tmp_path, monkeypatch, name):
+    safetensors = pytest.importorskip("safetensors.torch")
+    tensors = torch.load(timm_file, weights_only=True)
+    hub_cache(tmp_path, monkeypatch, "model.safetensors", safetensors.save(tensors))
+    checkpoint, report = convert(name)
+    assert torch.equal(checkpoint["state_dict"]["head.3.bias"], tensors["classifier.bias"])
+    assert report.origin == name
+
+
+def test_timm_s_cache_is_no_way_around(tmp_path, monkeypatch):
+    mark = tmp_path / "it_ran"
+    hub_cache(tmp_path / "hub", monkeypatch, "pytorch_model.bin", pickle.dumps(Bomb(mark), protocol=2))
+    with pytest.raises(UserError, match="timm can't fetch mobilenetv3_small_100"):
+        convert(SMALL)
+    assert not mark.exists()
+
+
+def test_a_model_for_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="no weights file .*absent.pth"):
+        convert(str(tmp_path / "absent.pth"), SMALL)

@@ -92,11 +92,12 @@ def test_ssdlite_gives_the_same_list_of_detections():
 
 
 @torch.no_grad()
-def test_ssdlite_predicts_the_same_from_a_picture_s_bytes(ssdlite):
+@pytest.mark.parametrize("size", [(320, 320), (213, 300), (480, 640)])
+def test_ssdlite_predicts_the_same_from_a_picture_s_bytes(ssdlite, size):
     ours, theirs = ssdlite
-    pixels = (pictures(1, 320, 320)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    pixels = (pictures(1, *size)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     backend = TorchBackend(ours.dense, ours.data_preprocessor, ours.input_size)
-    found = DetectionPredictor(backend, ["x"] * 90, Thresholds(0.001, 0.55, 300, 300))(pixels)
+    found = DetectionPredictor(backend, ["x"] * 90, Thresholds(0.001, 0.55, 300, 300), float_resize=True)(pixels)
     wanted, = theirs([torch.from_numpy(pixels).permute(2, 0, 1) / 255])
     rows = np.column_stack([found.labels + 1, 100 * found.scores, found.boxes / 10])
     wanted = np.column_stack([wanted["labels"], 100 * wanted["scores"], wanted["boxes"] / 10])

@@ -10,6 +10,7 @@ from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.model import Segmentor
+from densevision.training.config import load_config
 from densevision.weights.classes import ClassColumns, is_class_layer
 from densevision.weights.convert import convert
 from densevision.weights.initialise import InitFrom, initialise
@@ -215,6 +216,16 @@ def test_a_training_starts_from_a_converted_file_and_a_resumed_one_does_not(coco
     out.unlink()  # a resumed training needs it no more
     assert bccd_like(coco_root, tmp_path / "run", f"init_from={out}", resume=True) == 0
     assert "weights of" not in capsys.readouterr().out and (tmp_path / "run" / "iter_2.pth").is_file()
+
+
+def test_the_command_line_changes_an_option_and_refuses_a_misspelt_one(tmp_path):
+    config = CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"
+    text = "init_from = dict(source='w.pth')\n"
+    (tmp_path / "config.py").write_text(text)
+    assert load_config(tmp_path / "config.py", ["init_from.same_classes=True"]).init_from.same_classes is True
+    with pytest.raises(UserError, match="nothing reads 'same_clases' there; did you mean same_classes"):
+        load_config(tmp_path / "config.py", ["init_from.same_clases=True"])
+    assert load_config(config, ["init_from=other.pth"]).init_from == "other.pth"
 
 
 def test_a_missing_file_is_one_line(coco_root, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""SSDLite on V3-Small, halved tail, 192x320: the rendered driving scenes of the quickstart, 5 classes.
+"""SSDLite on V3-Small, halved tail, 256x448: the rendered driving scenes of the quickstart, 5 classes.
 
 Published: none. Ours: what ``make demo`` prints.
 
@@ -8,7 +8,7 @@ Published: none. Ours: what ``make demo`` prints.
 from albumentations import ColorJitter, HorizontalFlip
 from mmengine.config import read_base
 from mmengine.optim import CosineAnnealingLR, LinearLR
-from torch.optim import SGD
+from torch.optim import AdamW
 
 from densevision.detection.model import SSDLite
 from densevision.detection.transforms import SSDCrop
@@ -17,7 +17,7 @@ with read_base():
     from .._base_.coco import *
     from .._base_.runtime import *
 
-_scenes = dict(data_root="scenes", input_size=(192, 320))
+_scenes = dict(data_root="scenes", input_size=(256, 448))
 _train = dict(_scenes, ann_file="annotations/instances_train.json", image_dir="leftImg8bit/train")
 _val = dict(_scenes, ann_file="annotations/instances_val.json", image_dir="leftImg8bit/val")
 _transforms = [
@@ -35,12 +35,12 @@ model = dict(
     type=SSDLite,
     backbone=dict(name="mobilenet_v3_small", reduced_tail="detection"),
     num_classes=None,
-    input_size=(192, 320),
+    input_size=(256, 448),
     anchors=dict(scales=(0.2, 0.35, 0.5, 0.65, 0.8, 0.95), lowest=0.12),
     bn_momentum=0.1,
 )
 train_cfg.update(max_iters=320, val_interval=320)
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.05, momentum=0.9, weight_decay=1e-4))
+optim_wrapper.update(optimizer=dict(type=AdamW, lr=3e-3, weight_decay=0.02))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.1, end=30),
     dict(type=CosineAnnealingLR, begin=30),

@@ -1,0 +1,176 @@
+"""Accuracy against multiply-adds and latency, as in Figures 1, 2 and 7 of the paper, with results of one's own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from matplotlib.transforms import Bbox
+
+from densevision.paper.compare import Comparison
+from densevision.paper.results import OwnResult
+from densevision.paper.tables import HALF, PaperRow
+
+# Family -> name in the legend, colour, marker.
+STYLES = {
+    "mobilenet_v3_large": ("MobileNetV3-Large", "#c1272d", "o"),
+    "mobilenet_v3_small": ("MobileNetV3-Small", "#0b5fa5", "o"),
+    "mobilenet_v1": ("MobileNetV1", "#7f7f7f", "v"),
+    "mobilenet_v2": ("MobileNetV2", "#4d4d4d", "s"),
+    "mnasnet_a1": ("MnasNet-A1", "#2e8b57", "^"),
+    "mnasnet_small": ("MnasNet-small", "#2e8b57", "v"),
+    "proxylessnas_mobile": ("ProxylessNAS", "#b8860b", "D"),
+}
+
+# Where a point's name may stand: offset in points, and its side that faces the point.
+PLACES = [
+    ((dx, dy), side)
+    for reach in (1, 2, 3, 4)
+    for dx, dy, side in (
+        (7 * reach, 0, "left"), (-7 * reach, 0, "right"), (0, 10 * reach, "center"), (0, -10 * reach, "center"),
+        (6, 8 * reach, "left"), (-6, 8 * reach, "right"), (6, -8 * reach, "left"), (-6, -8 * reach, "right"),
+    )
+]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the tables of one benchmark have in common."""
+
+    tables: tuple[int, ...]
+    title: str
+    accuracy: str
+    phone: str
+
+
+BENCHMARKS = (
+    Benchmark((3, 9), "ImageNet", "top-1 accuracy, %", "Pixel 1"),
+    Benchmark((6,), "SSDLite on COCO", "mAP, %", "Pixel 1"),
+    Benchmark((7,), "Segmentation of Cityscapes, val", "mIOU, %", "Pixel 3"),
+    Benchmark((8,), "Segmentation of Cityscapes, test", "mIOU, %", "Pixel 3"),
+)
+
+
+def draw(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Figure:
+    """Draw a line of two panels for each benchmark: accuracy against MAdds, and against latency.
+
+    Args:
+        compared: the rows to show; benchmarks without a row are left out.
+        ours: results of one's own, shown as stars at the MAdds that we count.
+    Returns:
+        The figure; ``savefig`` writes it.
+    """
+    shown = [(benchmark, _select(benchmark, compared)) for benchmark in BENCHMARKS]
+    shown = [(benchmark, rows) for benchmark, rows in shown if rows]
+    figure = Figure(figsize=(13, 4.6 * len(shown)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(shown), 2, sharey="row", squeeze=False)
+    for (left, right), (benchmark, rows) in zip(grid, shown, strict=True):
+        left.set_title(benchmark.title, loc="left", fontweight="bold")
+        left.set_ylabel(benchmark.accuracy)
+        left.set_xlabel("MAdds, millions")
+        right.set_xlabel(f"latency on {benchmark.phone}, ms, as the paper prints it")
+        _draw_panel(left, [one.row for one in rows], attrgetter("madds"))
+        _draw_panel(right, [one.row for one in rows], attrgetter("latency_ms"))
+        _draw_ours(left, right, [one for one in compared if one.row.table in benchmark.tables], ours)
+        left.legend(frameon=False, loc="lower right", fontsize=9)
+    figure.draw_without_rendering()  # fixes the panels' places, by which labels keep clear of each other
+    for axes, (_, rows) in zip(grid.flat, [line for line in shown for _ in "12"], strict=True):
+        _label(axes, [one.row for one in rows], attrgetter("madds" if axes in grid[:, 0] else "latency_ms"))
+    return figure
+
+
+def _select(benchmark: Benchmark, compared: Sequence[Comparison]) -> list[Comparison]:
+    """Leave out half resolution, whose accuracy is not printed, and V3 of Table 3 where Table 9 has it too."""
+    rows = [one for one in compared if one.row.table in benchmark.tables and one.row.size != HALF]
+    twice = any(one.row.table == 9 for one in rows)
+    return [one for one in rows if not (twice and one.row.table == 3 and "_v3_" in one.row.family)]
+
+
+def _draw_panel(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> None:
+    named = set()
+    for series in _series(rows):
+        name, color, marker = STYLES[series[0].family]
+        by_resolution = len({row.size for row in series}) > 1
+        name += ", by resolution" if by_resolution else ""
+        axes.plot([cost(row) for row in series], [row.accuracy for row in series], marker, color=color, markersize=6,
+                  markerfacecolor="white" if by_resolution else color, linestyle=":" if by_resolution else "-",
+                  linewidth=1.2, label="_" if name in named else name)
+        named.add(name)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.margins(0.27, 0.12)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _series(rows: Sequence[PaperRow]) -> list[list[PaperRow]]:
+    """Group rows that differ in width alone, and rows of width 1 that differ in input size alone."""
+    by_width, by_size = defaultdict(list), defaultdict(list)
+    for row in rows:
+        network = str({"kind": row.kind, **row.network, "width": None})
+        by_width[network, row.size].append(row)
+        if row.network.get("width", 1.0) == 1.0:
+            by_size[network].append(row)
+    resolutions = [series for series in by_size.values() if len(series) > 1]
+    drawn = {id(row) for series in resolutions for row in series}
+    widths = [series for series in by_width.values() if len(series) > 1 or id(series[0]) not in drawn]
+    order = list(STYLES)
+    joined = sorted(widths + resolutions, key=lambda series: order.index(series[0].family))
+    return [sorted(series, key=attrgetter("madds")) for series in joined]
+
+
+def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequence[OwnResult]) -> None:
+    counted = {(one.row.table, one.row.row): one for one in rows if one.row.size != HALF}
+    for result in ours:
+        one = counted.get((result.table, result.row))
+        if one is None:
+            continue
+        star = dict(marker="*", markersize=15, color=STYLES[one.row.family][1], markeredgecolor="black", zorder=3,
+                    linestyle="none", label=f"ours: {one.row.name}")
+        left.plot([one.madds], [result.accuracy], **star)
+        if result.latency_ms is not None:
+            right.plot([result.latency_ms], [result.accuracy], **star)
+
+
+def _label(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> None:
+    """Name every point beside it, where no point, line or other name is."""
+    taken = _drawn(axes)
+    for row in sorted(rows, key=lambda row: -row.accuracy):
+        for offset, side in PLACES:
+            text = axes.annotate(short_name(row), (cost(row), row.accuracy), offset, textcoords="offset points",
+                                 ha=side, va="center", fontsize=8, color=STYLES[row.family][1])
+            box = text.get_window_extent()
+            if not box.count_overlaps(taken) and axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1:
+                break
+            text.remove()
+        taken.append(box)
+
+
+def _drawn(axes: Axes) -> list[Bbox]:
+    """Return small boxes, in pixels, that cover the points and the lines between them."""
+    boxes = []
+    for line in axes.lines:
+        points = axes.transData.transform(line.get_xydata())
+        boxes += [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
+        for start, end in pairwise(points):
+            steps = np.linspace(start, end, 60)
+            boxes += [Bbox.from_bounds(x - 1, y - 1, 2, 2) for x, y in steps]
+    return boxes
+
+
+def short_name(row: PaperRow) -> str:
+    """Return what the legend does not say: resolution or width in Table 9, else the printed name."""
+    if row.table != 9:
+        return row.name.removesuffix(", full")
+    return row.name.split("/")[1] if row.size == (224, 224) else str(row.size[0])

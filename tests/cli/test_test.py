@@ -1,0 +1,94 @@
+"""``densevision test`` on rendered scenes, against pycocotools and cityscapesscripts called by hand."""
+
+import contextlib
+import io
+import json
+
+import pytest
+import torch
+
+from densevision.cli.main import main
+from densevision.deploy.load import build_model
+from densevision.scenes import write_dataset
+from densevision.training.config import load_config
+from tests.training.toy_runs import ROOT
+
+CONFIGS = {
+    "detection": ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
+    "segmentation": ROOT / "configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+}
+CLASSES = {"detection": 5, "segmentation": 12}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "scenes"
+    write_dataset(folder, train=1, val=3, video_seconds=0.04)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """A checkpoint of random weights for each task; box offsets near zero, so that some box hits by chance."""
+    folder, paths = tmp_path_factory.mktemp("checkpoints"), {}
+    torch.manual_seed(0)
+    for task, config in CONFIGS.items():
+        model = build_model(load_config(config), CLASSES[task])
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "regress" not in name:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+        paths[task] = folder / f"{task}.pth"
+        torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta={})), paths[task])
+    return paths
+
+
+def run(task: str, checkpoint, *words: object) -> int:
+    return main(["test", str(CONFIGS[task]), str(checkpoint), *map(str, words)])
+
+
+def evaluated(task: str, scenes, checkpoints, tmp_path, monkeypatch, *options: str) -> dict:
+    monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
+    out = tmp_path / "metrics.json"
+    assert run(task, checkpoints[task], "--work-dir", tmp_path, "--json", out, *options) == 0
+    return json.loads(out.read_text())
+
+
+def test_a_detector_s_metrics_are_pycocotools_on_the_written_file(scenes, checkpoints, tmp_path, monkeypatch):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    many = ("--cfg-options", "model.postprocess=dict(max_detections=1000)")
+    metrics = evaluated("detection", scenes, checkpoints, tmp_path, monkeypatch, *many)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(scenes / "annotations/instances_val.json")
+        official = COCOeval(truth, truth.loadRes(metrics["files"]["detections"]), "bbox")
+        official.evaluate()
+        official.accumulate()
+        official.summarize()
+    assert metrics["coco/AP"] == pytest.approx(official.stats[0], abs=1e-9)
+    assert metrics["coco/AR100"] == pytest.approx(official.stats[8], abs=1e-9) and official.stats[8] > 0
+
+
+def test_a_segmenter_s_miou_is_cityscapesscripts_on_the_written_files(scenes, checkpoints, tmp_path, monkeypatch):
+    from densevision.segmentation.official import official_iou
+
+    metrics = evaluated("segmentation", scenes, checkpoints, tmp_path, monkeypatch)
+    labels = sorted((scenes / "gtFine/val").glob("*/*_labelIds.png"))
+    official = official_iou(tmp_path / "predictions", labels)
+    assert metrics["seg/mIoU"] == pytest.approx(official["mIoU"], abs=1e-6) and 0 < official["mIoU"] < 1
+
+
+def test_bad_input_is_one_line_and_status_2(scenes, checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DENSEVISION_DATA", str(tmp_path))
+    for checkpoint, message in (
+        (tmp_path / "none.pth", "none.pth"),
+        (checkpoints["detection"], "scenes"),  # no data there
+    ):
+        assert run("detection", checkpoint, "--work-dir", tmp_path) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith("densevision: error: ") and message in errors and errors.count("\n") == 1
+    monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
+    assert run("detection", checkpoints["segmentation"], "--work-dir", tmp_path) == 2
+    errors = capsys.readouterr().err
+    assert "segmentation.pth" in errors and errors.count("\n") == 1

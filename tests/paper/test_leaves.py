@@ -1,0 +1,94 @@
+"""Each row of Tables 6, 7 and 8 has one config: its header prints the row's figures, its model is the row's."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from densevision.paper.tables import FULL, TABLE_6, TABLE_7, TABLE_8
+from densevision.training.config import load_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+HEADERS = {path: ast.get_docstring(ast.parse(path.read_text())) for path in CONFIGS.glob("[ds]*/*.py")}
+ROWS = [*TABLE_6, *TABLE_7, *(row for row in TABLE_8 if row.size == FULL)]
+
+
+def leaf(row):
+    """The config whose header names the row behind the published figures, all in parentheses."""
+    path, = (path for path, header in HEADERS.items() if f"(Table {row.table}, row {row.row})" in header)
+    return path
+
+
+def rows(table):
+    return pytest.mark.parametrize("row", table, ids=lambda row: f"{row.table}-{row.row}")
+
+
+def figures(row):
+    """The printed figures as the header spells them; the digits are the paper's."""
+    pattern = r"Published: ([\d.]+) (\w+)[^,]*, (?:([\d.]+) M parameters, )?([\d.]+) B MAdds, ([\d.]+) (m?s) on"
+    found = re.search(pattern, HEADERS[leaf(row)].replace("\n", " "))
+    accuracy, measure, params, madds, latency, unit = found.groups()
+    return (float(accuracy), measure, float(params) if params else None, round(1000 * float(madds)),
+            round(float(latency) * (1 if unit == "ms" else 1000)))
+
+
+@rows(ROWS)
+def test_the_header_prints_the_row_and_the_command(row):
+    measure = "mAP" if row.table == 6 else "mIOU"
+    assert figures(row) == (row.accuracy, measure, row.params, row.madds, row.latency_ms)
+    path = leaf(row)
+    assert f"configs/{path.parent.name}/{path.name}" in HEADERS[path] and "DENSEVISION_DATA=" in HEADERS[path]
+
+
+@rows(ROWS)
+def test_the_model_is_the_rows(row):
+    model = load_config(leaf(row)).model
+    head = {} if row.kind == "ssdlite" else {"filters": model.head.filters}
+    wanted = {key: value for key, value in row.network.items() if value not in (None, 1.0)}
+    assert {**model.backbone, **head} == wanted
+    if row.kind != "ssdlite":
+        assert model.head.type.__name__.lower() == row.kind + "head"
+
+
+@rows(TABLE_6)
+def test_the_detection_recipe_is_the_authors(row):
+    config = load_config(leaf(row))
+    assert config.train_dataloader.batch_size * 8 == 512
+    assert config.train_cfg.max_iters == (800_000 if row.family.endswith("small") else 400_000)
+    optimizer, (warm_up, cosine) = config.optim_wrapper.optimizer, config.param_scheduler
+    assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (0.4, 0.9, 4e-5)
+    assert warm_up.start_factor * 0.4 == pytest.approx(0.13333, abs=1e-5) and warm_up.end == cosine.begin == 2000
+    transforms = [transform.type.__name__ for transform in config.train_dataloader.dataset.transforms]
+    assert transforms == ["SSDCrop", "HorizontalFlip"]
+
+
+@rows([*TABLE_7, *TABLE_8[::2]])
+def test_the_segmentation_recipe_is_the_authors(row):
+    config = load_config(leaf(row))
+    transforms = {transform.type.__name__: transform for transform in config.train_dataloader.dataset.transforms}
+    assert (transforms["RandomCrop"].height, transforms["RandomCrop"].width) == (769, 769)
+    assert list(transforms) == ["RandomScale", "PadIfNeeded", "RandomCrop", "HorizontalFlip"]
+    assert transforms["RandomScale"].scale_limit == (-0.5, 1.0)  # 0.5 to 2
+    assert config.optim_wrapper.optimizer.weight_decay == 4e-5 and config.model.bn_momentum == pytest.approx(0.0003)
+    assert config.param_scheduler[-1].type.__name__ == "PolyLR" and config.param_scheduler[-1].power == 0.9
+    assert config.test_dataloader.dataset.split == ("test" if row.table == 8 else "val")
+
+
+def test_torchvisions_recipe():
+    leaf, = (path for path in HEADERS if "torchvision_403k" in path.name)
+    config = load_config(leaf)
+    # 660 epochs of 117,266 images with objects, 8 * 24 a step: 403,102
+    assert config.train_dataloader.batch_size == 24 and config.train_cfg.max_iters == round(660 * 117_266 / 192, -3)
+    assert (config.optim_wrapper.optimizer.lr, config.optim_wrapper.optimizer.weight_decay) == (0.15, 4e-5)
+    assert config.model.anchors == {"lowest": None} and config.model.loss.type.__name__ == "SoftmaxLoss"
+    rules = dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300, candidates=300)
+    assert dict(config.model.postprocess) == rules
+
+
+def test_mmsegmentations_recipe():
+    leaf, = (path for path in HEADERS if "mmseg" in path.name)
+    config = load_config(leaf)
+    optimizer, (poly,) = config.optim_wrapper.optimizer, config.param_scheduler
+    assert config.train_dataloader.batch_size * 4 == 16 and config.train_cfg.max_iters == 320_000
+    assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay, poly.power) == (0.01, 0.9, 1e-4, 0.9)
