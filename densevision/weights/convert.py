@@ -10,6 +10,7 @@ from densevision.errors import UserError
 from densevision.weights.report import Report
 from densevision.weights.settings import scaling, settings_of
 from densevision.weights.source import COUNTER, Source, Tensors, find_source
+from densevision.weights.tensorflow_checkpoint import find_tensorflow_checkpoint
 
 
 def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
@@ -28,7 +29,7 @@ def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
     if model is not None:
         name, source = model, find_source(model)
         tensors = source.read(path)
-    elif path.exists():
+    elif path.exists() or find_tensorflow_checkpoint(path):  # its name is a prefix of its files'
         raise UserError(f"{path}: say which network it holds, for example --model timm:mobilenetv3_large_100")
     else:
         name, source, tensors = wanted, *_download(wanted)

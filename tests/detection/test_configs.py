@@ -27,10 +27,10 @@ def name_of(config):
     if "reduced_tail" in backbone:
         tokens.append({"detection": "reduced"}[backbone.reduced_tail])
     tokens.append(str(height) if height == width else f"{height}x{width}")
-    if "padding" in backbone:
-        tokens.append({"same": "tensorflow"}[backbone.padding])
     if "loss" in config.model:
         tokens.append({SoftmaxLoss: "torchvision"}[config.model.loss.type])
+    if backbone.get("padding") == "same":
+        tokens.append("tensorflow")
     if "init_from" in config:
         tokens.append("finetuned")
     if dataset.data_root == "coco" and config.model.num_classes is None:  # a number: only to test published weights

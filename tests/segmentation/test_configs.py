@@ -28,8 +28,8 @@ def name_of(config):
     tokens += [f"os{backbone.output_stride}", f"{crop.height}x{crop.width}"]
     if config.optim_wrapper.constructor is DefaultOptimWrapperConstructor:
         tokens.append("mmseg")
-    if "padding" in backbone:
-        tokens.append({"same": "tensorflow"}[backbone.padding])
+    if backbone.get("padding") == "same":  # for published weights
+        tokens.append("tensorflow")
     elif dataset.data_root == "cityscapes":
         tokens.append(f"{config.train_cfg.max_iters / 1000:g}k")
     if config.test_dataloader.dataset.split == "test":
