@@ -23,8 +23,8 @@ with read_base():
     from .._base_.runtime import *
 
 train_dataloader.dataset.update(classes=90, transforms=[dict(type=SSDCrop), dict(type=HorizontalFlip, p=0.5)])
-val_dataloader.dataset.update(classes=90)
-test_dataloader.dataset.update(classes=90)
+val_dataloader.dataset.update(classes=90, float_resize=True)
+test_dataloader.dataset.update(classes=90, float_resize=True)
 
 model = dict(
     type=SSDLite,

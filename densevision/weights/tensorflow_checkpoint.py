@@ -61,7 +61,8 @@ def read_tensorflow_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     """
     prefix = find_tensorflow_checkpoint(Path(path))
     if prefix is None:
-        raise UserError(f"{path} is no TensorFlow checkpoint: there is no file {Path(path).name}.index; "
+        missing = "one *.index in it" if Path(path).is_dir() else f"file {Path(path).name}.index"
+        raise UserError(f"{path} is no TensorFlow checkpoint: there is not the {missing}; "
                         "unpack the release and name its model.ckpt")
     index = _beside(prefix, ".index")
     try:

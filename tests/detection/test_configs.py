@@ -57,4 +57,4 @@ def test_leaf_runs_and_is_named_after_its_fields(path):
 
 
 def test_there_are_leaves():
-    assert len(LEAVES) >= 18
+    assert len(LEAVES) >= 20
