@@ -23,7 +23,7 @@ from densevision.detection.model import SSDLite
 from densevision.samples import DetSample, SegSample
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
-from densevision.training.process import tune_process
+from densevision.training.process import keep_freed_memory, tune_process
 
 
 def detection_pair():
@@ -78,10 +78,13 @@ def stepper(model, loss):
 
 
 def glibc_memory():
-    """Undo ``tune_process``: where glibc's moving thresholds end up in a process with large blocks."""
-    allocator = ctypes.CDLL(None)
-    for parameter, value in ((-1, 64 * 2**20), (-2, 0), (-3, 32 * 2**20), (-4, 65536)):
-        allocator.mallopt(parameter, value)
+    """Blocks over 32 MB come from the kernel and go back to it, as in any process that glibc has adapted."""
+    ctypes.CDLL(None).mallopt(-3, 32 * 2**20)
+    ctypes.CDLL(None).mallopt(-4, 65536)
+
+
+def our_memory():
+    keep_freed_memory(ctypes.CDLL(None))
 
 
 def timed(before, step):
@@ -95,7 +98,7 @@ def main():
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--same-memory", action="store_true")
     arguments = parser.parse_args()
-    before = (tune_process, tune_process if arguments.same_memory else glibc_memory)
+    before = (our_memory, our_memory if arguments.same_memory else glibc_memory)
     tune_process()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
