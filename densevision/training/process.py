@@ -26,11 +26,11 @@ def tune_process() -> None:
     torch.set_flush_denormal(True)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        keep_freed_memory(libc)
+        _keep_freed_memory(libc)
         _use_huge_pages(libc)
 
 
-def keep_freed_memory(libc: ctypes.CDLL) -> None:
+def _keep_freed_memory(libc: ctypes.CDLL) -> None:
     """Let all threads allocate from one heap that only grows."""
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, -1)

@@ -1,17 +1,18 @@
-"""Time our training step against torchvision's own models, alternating in one process.
+"""Time our training step against torchvision's own models, step by step in turns.
 
-    python tools/benchmarks/train_step.py [--rounds 5] [--threads N]
+    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process]
 
 LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
 image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
-Memory is handled as users of each have it: ours as ``densevision train`` sets it, torchvision's as glibc does by
-itself. --same-memory gives torchvision's steps our setting.
+Each has a process of its own, ours set up as ``densevision train`` does; with --one-process torchvision's steps
+profit from that set-up (denormals, memory), too.
 """
 
 import argparse
-import ctypes
+import multiprocessing
 import statistics
 import time
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from densevision.detection.model import SSDLite
 from densevision.samples import DetSample, SegSample
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
-from densevision.training.process import keep_freed_memory, tune_process
+from densevision.training.process import tune_process
 
 
 def detection_pair():
@@ -77,33 +78,53 @@ def stepper(model, loss):
     return step
 
 
-def glibc_memory():
-    """Blocks over 32 MB come from the kernel and go back to it, as in any process that glibc has adapted."""
-    ctypes.CDLL(None).mallopt(-3, 32 * 2**20)
-    ctypes.CDLL(None).mallopt(-4, 65536)
+PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
-def our_memory():
-    keep_freed_memory(ctypes.CDLL(None))
+def serve(name, side, threads, pipe):
+    """Take one step whenever asked; side 0 is ours, 1 torchvision's."""
+    if side == 0:
+        tune_process()
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    step = PAIRS[name]()[side]
+    while pipe.recv():
+        pipe.send(step())
 
 
-def timed(before, step):
-    before()
-    return step()
+@contextmanager
+def processes(name, threads):
+    """Yield both steps, each run by a process of its own; they must not run at the same time."""
+    context = multiprocessing.get_context("spawn")
+    pipes = []
+    for side in (0, 1):
+        here, there = context.Pipe()
+        context.Process(target=serve, args=(name, side, threads, there), daemon=True).start()
+        pipes.append(here)
+    yield [lambda pipe=pipe: (pipe.send(True), pipe.recv())[1] for pipe in pipes]
+    for pipe in pipes:
+        pipe.send(False)
+
+
+@contextmanager
+def one_process(name, threads):
+    """Yield both steps in this process."""
+    tune_process()
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    yield PAIRS[name]()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--same-memory", action="store_true")
+    parser.add_argument("--one-process", action="store_true")
     arguments = parser.parse_args()
-    before = (our_memory, our_memory if arguments.same_memory else glibc_memory)
-    tune_process()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    for name, pair in (("LR-ASPP V3-Large", segmentation_pair()), ("SSDLite V3-Large", detection_pair())):
-        times = [[timed(*turn) for turn in zip(before, pair, strict=True)] for _ in range(arguments.rounds + 1)][1:]
+    place = one_process if arguments.one_process else processes
+    for name in PAIRS:
+        with place(name, arguments.threads) as pair:
+            times = [[step() for step in pair] for _ in range(arguments.rounds + 2)][2:]
         ratios = [theirs / ours for ours, theirs in times]
         ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
         print(f"{name}: ours {ours:.2f} s, torchvision {theirs:.2f} s, {arguments.threads} threads; torchvision / ours "
