@@ -1,6 +1,6 @@
 """SSDLite on V3-Small, halved tail, 320x320: BCCD blood cells, 3 classes, from scratch.
 
-Published: none for this model. Ours: AP50 0.859 on val (docs/results.md).
+Published: none for this model. Ours: AP50 0.882 on val (docs/results.md).
 
     DENSEVISION_DATA=/folder/with/bccd densevision train \
         configs/detection/ssdlite_mobilenet_v3_small_reduced_320_bccd.py
@@ -41,7 +41,7 @@ model = dict(
     # Platelets are about 20 pixels at this size: a smaller lowest anchor than COCO's 32.
     anchors=dict(scales=(0.18, 0.3, 0.45, 0.6, 0.75, 0.95), lowest=0.075),
 )
-train_cfg.update(max_iters=1200, val_interval=300)
+train_cfg.update(max_iters=1500, val_interval=300)
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=5e-4))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=200),
