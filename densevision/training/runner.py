@@ -6,7 +6,6 @@ import copy
 import importlib.util
 import itertools
 import os
-import pickle
 import platform
 import traceback
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from densevision.training.config import load_config
 from densevision.training.process import tune_process
 from densevision.training.progress import quiet
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.weights.files import describe, first_line
 from densevision.weights.initialise import InitFrom, initialise
 from densevision.weights.settings import check_settings
 
@@ -202,10 +202,7 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        reason = str(error).splitlines()[0][:120]
-        if isinstance(error, pickle.UnpicklingError):
-            reason = "it holds something else than tensors and plain values"
-        raise UserError(f"{path} is damaged or no checkpoint: {reason}") from error
+        raise UserError(f"{path} is damaged or no checkpoint: {first_line(error)}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
     return checkpoint
@@ -288,7 +285,7 @@ def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> Non
     """
     wanted, weights = model.state_dict(), checkpoint["state_dict"]
     misfits = [
-        f"{name} ({_shape(weights[name])} there and {_shape(tensor)} here)"
+        f"{name} ({describe(weights[name])} there and {describe(tensor)} here)"
         for name, tensor in wanted.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
@@ -298,7 +295,3 @@ def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> Non
         names = ", ".join(misfits[:3])
         raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
     check_settings(model, checkpoint.get("meta", {}).get("settings", {}), ("backbone", "extra", "head"), origin)
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "scalar"

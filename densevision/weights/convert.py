@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from densevision.errors import UserError
+from densevision.weights.files import describe
 from densevision.weights.report import Report
 from densevision.weights.settings import scaling, settings_of
 from densevision.weights.source import COUNTER, Source, Tensors, find_source
@@ -85,8 +86,3 @@ def _fit(tensor: Tensor, wanted: Tensor) -> Tensor | None:
 
 def _settings(source: Source, network: nn.Module) -> dict[str, object]:
     return settings_of(network) | scaling(source.mean, source.std)
-
-
-def describe(tensor: Tensor | None) -> str:
-    """Write a tensor's shape for a message."""
-    return "nothing" if tensor is None else "x".join(map(str, tensor.shape)) or "scalar"

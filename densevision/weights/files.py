@@ -64,6 +64,11 @@ def _read_safetensors(path: Path) -> object:
     return load_file(path)
 
 
+def describe(tensor: Tensor | None) -> str:
+    """Write a tensor's shape for a message."""
+    return "nothing" if tensor is None else "x".join(map(str, tensor.shape)) or "scalar"
+
+
 def first_line(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, pickle.UnpicklingError):  # torch's own text advises to load it all the same

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from densevision.errors import UserError
 from densevision.weights.classes import ClassColumns, is_class_layer
-from densevision.weights.convert import convert, describe
-from densevision.weights.files import is_state_dict, read_plain
+from densevision.weights.convert import convert
+from densevision.weights.files import describe, is_state_dict, read_plain
 from densevision.weights.report import Report
 from densevision.weights.settings import check_settings
 from densevision.weights.source import COUNTER
