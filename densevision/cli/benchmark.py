@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 from pathlib import Path
+
+from densevision.cli.files import check_output, write_json
+from densevision.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for an output that can't be written."""
-    from densevision.errors import UserError
-
-    if arguments.json and not arguments.json.parent.is_dir():
-        raise UserError(f"--json {arguments.json}: there is no folder {arguments.json.parent}; make it first")
+    if arguments.json:
+        check_output("--json", arguments.json)
     phone = arguments.device or arguments.log
     if phone and arguments.profile:
         raise UserError("--profile is of this machine; leave it out for a phone")
@@ -120,7 +121,14 @@ def _profile_table(report):
 def _run_phones(arguments: argparse.Namespace) -> int:
     from densevision.deploy.phone_report import phone_line, phone_warnings, report_as_dict
 
-    reports = _read_logs(arguments) if arguments.log else _measure_phones(arguments)
+    reports, failure = [], None
+    try:
+        for report in _read_logs(arguments) if arguments.log else _measure_phones(arguments):
+            reports.append(report)
+    except UserError as error:
+        if not reports:
+            raise
+        failure = error  # what the phones before this one took minutes for is shown first
     console = _console()
     console.print(_phone_table(reports, arguments.models))
     for report in reports:
@@ -129,10 +137,12 @@ def _run_phones(arguments: argparse.Namespace) -> int:
         console.print(f"warning: {line}", soft_wrap=True, highlight=False)
     if arguments.json:
         write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports])
+    if failure:
+        raise failure
     return int(any(report.throttled(model) for report in reports for model in arguments.models))
 
 
-def _measure_phones(arguments: argparse.Namespace):
+def _measure_phones(arguments: argparse.Namespace) -> Iterator:
     import sys
 
     from densevision.deploy.adb import NoPhoneError, Phone, choose_phone
@@ -150,14 +160,12 @@ def _measure_phones(arguments: argparse.Namespace):
     except NoPhoneError as error:
         write_script(Path(SCRIPT_NAME), phone_script(arguments.binary, arguments.models, plan))
         raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
-    return [
-        PhoneReport(serial, time_on_phone(Phone(serial), arguments.binary, arguments.models, plan,
-                                          lambda line: print(line, file=sys.stderr)))
-        for serial in serials
-    ]
+    for serial in serials:
+        yield PhoneReport(serial, time_on_phone(Phone(serial), arguments.binary, arguments.models, plan,
+                                                lambda line: print(line, file=sys.stderr)))
 
 
-def _read_logs(arguments: argparse.Namespace):
+def _read_logs(arguments: argparse.Namespace) -> list:
     from densevision.deploy.phone_report import PhoneReport
     from densevision.deploy.phone_script import read_phone_log
 
@@ -188,16 +196,6 @@ def _phone_table(reports, models: list[Path]):
 def _phone_cell(report, model: Path) -> str:
     mark = "*" if report.throttled(model) else ""
     return f"{report.time_ms(model):.2f}{mark} ({report.ratio(model):.2f})"
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write plain data."""
-    from densevision.errors import UserError
-
-    try:
-        path.write_text(json.dumps(content, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error
 
 
 def _positive(text: str) -> int:

@@ -1,8 +1,10 @@
-"""What ``test`` and ``demo`` are given: a config and a checkpoint, or a .tflite."""
+"""Files that several commands are given: a config and a checkpoint, or a .tflite; and the json that they write."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,3 +32,19 @@ def split_files(files: Sequence[Path], config: Path | None = None) -> tuple[Path
     if len(files) == 1 and config is not None:
         return config, files[0]
     raise UserError(f"can't tell what {' '.join(map(str, files))} is; give CONFIG CHECKPOINT, or one MODEL.tflite")
+
+
+def check_output(option: str, path: Path) -> None:
+    """Raise a UserError, before the work, if a file can't be written."""
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: can't be written, there is no folder {path.parent}; make it first")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain data for ``--json``; raises a UserError where that can't be."""
+    try:
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error

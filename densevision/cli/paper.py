@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densevision.cli.files import check_output, write_json
 from densevision.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = Counter(one.verdict for one in compared)
     console.print(f"{verdicts['ok']} rows within the bounds, {verdicts['noted']} off as noted, {verdicts['OFF']} off")
     if arguments.json:
-        arguments.json.write_text(json.dumps([as_dict(one) for one in compared], indent=1) + "\n")
+        write_json(arguments.json, [as_dict(one) for one in compared])
     if arguments.plot:
         from densevision.paper.plot import draw
 
@@ -86,7 +85,7 @@ def run_latency(arguments: argparse.Namespace) -> int:
     latency_report.draw(timed, picture)
     console.print(f"the picture is {picture}", soft_wrap=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps([latency.as_dict(one) for one in timed], indent=1) + "\n")
+        write_json(arguments.json, [latency.as_dict(one) for one in timed])
     return 0
 
 
@@ -129,8 +128,8 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         UserError: a file that can't be written, a picture that is no .png, options that do not go together.
     """
     for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
-        if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-            raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
+        if path:
+            check_output(option, path)
     if arguments.plot and arguments.plot.suffix != ".png":
         raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
     if arguments.plot and arguments.latency:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 from pathlib import Path
 
-from densevision.cli.files import add_files, split_files
+from densevision.cli.files import add_files, check_output, split_files, write_json
 from densevision.errors import UserError
 
 
@@ -31,6 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
     path, model = split_files(arguments.files, arguments.config)
     if path is None:
         raise UserError(f"{model}: a .tflite knows no test data; give its config with --config")
+    if arguments.json:
+        with contextlib.suppress(OSError):  # said by check_output
+            arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        check_output("--json", arguments.json)
     config = load_config(path, arguments.cfg_options)
     config.launcher = arguments.launcher
     folder = arguments.work_dir or Path("work_dirs", path.stem, "test")
@@ -39,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(table)
         print(f"result files are in {folder}")
         if arguments.json:
-            write_metrics(arguments.json, metrics, files)
+            write_json(arguments.json, {**metrics, "files": files})
     return 0
 
 
@@ -82,9 +86,3 @@ def _evaluate_tflite(config, path: Path, folder: Path) -> tuple[dict[str, float]
     predictor = load_tflite(path)
     folder.mkdir(parents=True, exist_ok=True)
     return evaluate_predictor(predictor, build_dataset(config, "test_dataloader"), config.test_evaluator, folder)
-
-
-def write_metrics(path: Path, metrics: dict[str, float], files: dict[str, str]) -> None:
-    """Write the metrics, and under "files" the result files' paths, as json."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**metrics, "files": files}, indent=2) + "\n")

@@ -234,6 +234,17 @@ def test_two_phones_side_by_side_in_the_command(attach, files, tmp_path, capsys)
     assert pixel["binary_sha256"] == hashlib.sha256(binary.read_bytes()).hexdigest()
 
 
+def test_figures_of_the_first_phone_outlive_the_second(attach, files, tmp_path, capsys):
+    one, other, (binary, first, _) = attach(), attach(), files
+    other.write("logs/1", "@vanish")
+    out = tmp_path / "out.json"
+    words = ["benchmark", str(first), "--binary", str(binary), "--json", str(out)]
+    assert main([*words, "--device", f"adb:{one.serial}", "--device", f"adb:{other.serial}"]) == 2
+    printed, fault = capsys.readouterr()
+    assert "55.04 (1.00)" in printed and f"{other.serial} is no longer attached" in fault
+    assert [phone["serial"] for phone in json.loads(out.read_text())] == [one.serial]
+
+
 def test_the_script_measures_and_its_log_reads_as_the_driver(attach, files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     binary, *models = files
