@@ -103,8 +103,8 @@ class CocoDataset(DrawDataset):
         ))
         boxes, labels = (torch.from_numpy(sample[field]) for field in ("boxes", "labels"))
         data_sample.gt = InstanceData(boxes=boxes, labels=labels)
-        pixels = np.ascontiguousarray(sample["image"].transpose(2, 0, 1))
-        return dict(inputs=torch.from_numpy(pixels), data_samples=data_sample)
+        pixels = torch.from_numpy(np.ascontiguousarray(sample["image"]))
+        return dict(inputs=pixels.permute(2, 0, 1), data_samples=data_sample)
 
 
 def resize_sample(sample: dict[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:

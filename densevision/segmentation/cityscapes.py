@@ -84,7 +84,7 @@ class CityscapesDataset(DrawDataset):
                 )
         if seed is not None:
             arrays = self._augment(seed, **arrays)
-        inputs = torch.from_numpy(arrays["image"].transpose(2, 0, 1).copy())
+        inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
         path = str(self.images[index])
         sample = SegSample(
             metainfo=dict(img_id=index, img_path=path, ori_size=ori_size, input_size=tuple(inputs.shape[1:]))

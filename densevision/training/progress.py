@@ -171,7 +171,7 @@ def quiet(handlers: Iterable[logging.Handler]) -> None:
     for handler in handlers:
         if type(handler) is logging.StreamHandler:
             handler.setLevel(max(handler.level, logging.WARNING))
-            handler.setStream(CurrentOutput())
+            handler.stream = CurrentOutput()  # setStream would flush the old one, which may be closed
             handler.setFormatter(logging.Formatter("densevision: %(message)s"))
         handler.addFilter(lambda record: not _DEPRECATED.match(str(record.msg)))
 
