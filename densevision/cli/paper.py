@@ -65,7 +65,7 @@ def run_latency(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from densevision.paper import latency, latency_report
+    from densevision.paper import latency, latency_plot, latency_report
 
     tables = [arguments.table] if arguments.table else list(latency.RUNS)
     if not set(tables) <= latency.RUNS.keys():
@@ -82,7 +82,10 @@ def run_latency(arguments: argparse.Namespace) -> int:
         console.print(latency_report.latency_table(timed, table))
     console.print(latency_report.pair_table(latency.pairs(timed)))
     picture = arguments.work_dir / "latency.png"
-    latency_report.draw(timed, picture)
+    try:
+        latency_plot.draw(timed).savefig(picture)
+    except OSError as error:
+        raise UserError(f"{picture}: {error.strerror}; choose another --work-dir") from error
     console.print(f"the picture is {picture}", soft_wrap=True)
     if arguments.json:
         write_json(arguments.json, [latency.as_dict(one) for one in timed])

@@ -83,9 +83,14 @@ def draw(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Figure:
         _draw_ours(left, right, [one for one in compared if one.row.table in benchmark.tables], ours)
         left.legend(frameon=False, loc="lower right", fontsize=9)
     figure.draw_without_rendering()  # fixes the panels' places, by which labels keep clear of each other
-    for axes, (_, rows) in zip(grid.flat, [line for line in shown for _ in "12"], strict=True):
-        _label(axes, [one.row for one in rows], attrgetter("madds" if axes in grid[:, 0] else "latency_ms"))
+    for (left, right), (_, rows) in zip(grid, shown, strict=True):
+        label(left, _names([one.row for one in rows], attrgetter("madds")))
+        label(right, _names([one.row for one in rows], attrgetter("latency_ms")))
     return figure
+
+
+def _names(rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> list[Name]:
+    return [Name(short_name(row), cost(row), row.accuracy, STYLES[row.family][1]) for row in rows]
 
 
 def _select(benchmark: Benchmark, compared: Sequence[Comparison]) -> list[Comparison]:
@@ -105,6 +110,11 @@ def _draw_panel(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow],
                   markerfacecolor="white" if by_resolution else color, linestyle=":" if by_resolution else "-",
                   linewidth=1.2, label="_" if name in named else name)
         named.add(name)
+    show_costs(axes)
+
+
+def show_costs(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with round numbers and room for names."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -114,11 +124,16 @@ def _draw_panel(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow],
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def network_of(row: PaperRow) -> str:
+    """Return what rows share that differ in width or input size alone."""
+    return str({"kind": row.kind, **row.network, "width": None})
+
+
 def _series(rows: Sequence[PaperRow]) -> list[list[PaperRow]]:
     """Group rows that differ in width alone, and rows of width 1 that differ in input size alone."""
     by_width, by_size = defaultdict(list), defaultdict(list)
     for row in rows:
-        network = str({"kind": row.kind, **row.network, "width": None})
+        network = network_of(row)
         by_width[network, row.size].append(row)
         if row.network.get("width", 1.0) == 1.0:
             by_size[network].append(row)
@@ -143,13 +158,23 @@ def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequen
             right.plot([result.latency_ms], [result.accuracy], **star)
 
 
-def _label(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> None:
-    """Name every point beside it, where no point, line or other name is."""
+@dataclass(frozen=True)
+class Name:
+    """What stands beside the point (x, y)."""
+
+    text: str
+    x: float
+    y: float
+    color: str
+
+
+def label(axes: Axes, names: Sequence[Name]) -> None:
+    """Name every point beside it, where no point, line or other name is; the figure's layout must be fixed."""
     taken = _drawn(axes)
-    for row in sorted(rows, key=lambda row: -row.accuracy):
+    for name in sorted(names, key=lambda name: -name.y):
         for offset, side in PLACES:
-            text = axes.annotate(short_name(row), (cost(row), row.accuracy), offset, textcoords="offset points",
-                                 ha=side, va="center", fontsize=8, color=STYLES[row.family][1])
+            text = axes.annotate(name.text, (name.x, name.y), offset, textcoords="offset points",
+                                 ha=side, va="center", fontsize=8, color=name.color)
             box = text.get_window_extent()
             if not box.count_overlaps(taken) and axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1:
                 break

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from densevision.cli.main import main
 from densevision.deploy.op_profile import inspect_model
 from densevision.deploy.timing import Timing
+from densevision.paper import latency_plot
 from densevision.paper.compare import build_row
 from densevision.paper.latency import PAIRS, TimedRow, export_row, pairs, rows_to_time, settle, smooth_images
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7
@@ -69,6 +72,19 @@ def test_the_command_times_what_is_there_and_draws(tmp_path, capsys):
     assert (tmp_path / "latency.png").read_bytes()[:4] == b"\x89PNG"
     rows = json.loads(out.read_text())
     assert len(rows) == 11 and rows[0]["median_ms"] > 0 and len(rows[0]["times_ms"]) == 10
+
+
+def test_the_picture_names_every_row_and_tells_families_and_int8_apart():
+    timing = Timing(Path("a.tflite"), np.array([5.0]))
+    rows = [dataclasses.replace(one, timing=timing) for one in rows_to_time([3, 6, 7])]
+    here, pixel, _, ssdlite, *_ = latency_plot.draw(rows).axes
+    assert {text.get_text() for text in pixel.texts} == {one.label for one in rows if one.row.table == 3}
+    lines = {line.get_label(): line.get_xydata().tolist() for line in pixel.lines}
+    assert lines["MobileNetV2"] == [[16.6, 60.8], [64, 72.0]]
+    assert lines["MobileNetV3-Large, int8"] == [[44, 73.8]]
+    assert here.lines[0].get_xdata().tolist() == [5.0, 5.0]
+    boxes = [text.get_window_extent() for text in ssdlite.texts]
+    assert len(boxes) == 11 and not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
 @pytest.mark.parametrize(("words", "message"), [

@@ -1,0 +1,59 @@
+"""Accuracy over latency: on this machine and, as the paper prints it, on a Pixel."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from densevision.paper.latency import TimedRow
+from densevision.paper.latency_report import TITLES
+from densevision.paper.plot import STYLES, Name, label, network_of, show_costs
+
+METRICS = {3: "ImageNet top-1, %", 6: "COCO mAP, %", 7: "Cityscapes mIOU, %, val"}
+
+
+def draw(rows: Sequence[TimedRow]) -> Figure:
+    """Draw a line of two panels for each table, the paper's accuracy over our time and over the Pixel's.
+
+    Hollow points are int8; lines join a network's widths.
+    """
+    tables = [table for table in TITLES if any(one.row.table == table for one in rows)]
+    figure = Figure(figsize=(13, 4.6 * len(tables)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(tables), 2, sharey="row", squeeze=False)
+    names = []
+    for (left, right), table in zip(grid, tables, strict=True):
+        group = [one for one in rows if one.row.table == table]
+        pixel = next(iter(group[0].pixel_ms))
+        left.set_title(TITLES[table], loc="left", fontweight="bold")
+        left.set_ylabel(f"the paper's {METRICS[table]}")
+        left.set_xlabel("ms on one core of this machine")
+        right.set_xlabel(f"ms on one large core of {pixel}, as the paper prints it")
+        names.append((left, _draw_panel(left, group, [one.timing.median_ms for one in group])))
+        names.append((right, _draw_panel(right, group, [one.pixel_ms[pixel] for one in group])))
+        left.legend(frameon=False, loc="lower right", fontsize=9)
+    figure.draw_without_rendering()  # fixes the panels' places, by which labels keep clear of each other
+    for axes, beside in names:
+        label(axes, beside)
+    return figure
+
+
+def _draw_panel(axes: Axes, group: Sequence[TimedRow], times_ms: Sequence[float]) -> list[Name]:
+    series, names = defaultdict(list), []
+    for one, ms in zip(group, times_ms, strict=True):
+        series[one.quantized, one.row.family, network_of(one.row)].append((ms, one.accuracy))
+        names.append(Name(one.label, ms, one.accuracy, STYLES[one.row.family][1]))
+    order, named = list(STYLES), set()
+    for quantized, family, network in sorted(series, key=lambda key: (key[0], order.index(key[1]))):
+        name, color, marker = STYLES[family]
+        name += ", int8" if quantized else ""
+        axes.plot(*zip(*sorted(series[quantized, family, network]), strict=True), marker, color=color, markersize=6,
+                  markerfacecolor="white" if quantized else color, linestyle=":" if quantized else "-",
+                  linewidth=1.2, label="_" if name in named else name)
+        named.add(name)
+    show_costs(axes)
+    return names
