@@ -19,7 +19,7 @@ from densevision.weights.torchvision import voc_classes
 from tests.weights.peers import lraspp, ssdlite
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SSDLITE = CONFIGS / "detection" / "ssdlite_mobilenet_v3_large_reduced_320_torchvision_coco.py"
+SSDLITE = CONFIGS / "detection" / "ssdlite_mobilenet_v3_large_reduced_320_torchvision_403k_coco.py"
 LRASPP = CONFIGS / "segmentation" / "lraspp128_mobilenet_v3_large_lraspp_torchvision_os16_480x480_voc.py"
 
 
