@@ -1,6 +1,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,12 @@ for _ in range(3):  # the first rounds may still ask for room
     faults()
 print(faults())
 """
+HUGE_PAGES = """
+ones = torch.ones(2**26)  # 256 MB
+lines = open("/proc/self/smaps_rollup").read().splitlines()
+print(next(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages")))
+"""
+SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def run(code: str, tune: bool) -> float:
@@ -33,3 +40,9 @@ def test_denormal_numbers_count_as_zero():
 def test_freed_memory_is_used_again():
     assert run(FAULTS, tune=False) > 4 * 16384
     assert run(FAULTS, tune=True) < 2 * 16384  # one block in eight may be new, not each
+
+
+@pytest.mark.skipif(not SWITCH.exists() or "[madvise]" not in SWITCH.read_text(), reason="no huge pages on request")
+def test_memory_lies_in_huge_pages():
+    assert run(HUGE_PAGES, tune=False) < 1000  # kB
+    assert run(HUGE_PAGES, tune=True) > 0.8 * 2**18

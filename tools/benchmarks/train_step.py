@@ -1,11 +1,11 @@
 """Time our training step against torchvision's own models, step by step in turns.
 
-    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process]
+    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--profile]
 
 LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
 image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
 Each has a process of its own, ours set up as ``densevision train`` does; with --one-process torchvision's steps
-profit from that set-up (denormals, memory), too.
+profit from that set-up (denormals, memory), too. --profile: where both spend their time.
 """
 
 import argparse
@@ -78,41 +78,57 @@ def stepper(model, loss):
     return step
 
 
+def kernel_times(step, steps=3):
+    """Milliseconds a step by PyTorch's kernels."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for _ in range(steps):
+            step()
+    times = {event.key.removeprefix("aten::"): event.self_cpu_time_total / 1000 / steps
+             for event in profile.key_averages()}
+    return {name: times.get(name, 0.0) for name in KERNELS}
+
+
+KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
+           "threshold_backward", "hardswish", "hardswish_backward")
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
 def serve(name, side, threads, pipe):
-    """Take one step whenever asked; side 0 is ours, 1 torchvision's."""
+    """Answer "step" with its time and "profile" with its kernels' until None comes; side 0 is ours, 1 torchvision's."""
     if side == 0:
         tune_process()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     step = PAIRS[name]()[side]
-    while pipe.recv():
-        pipe.send(step())
+    while wish := pipe.recv():
+        pipe.send(answer(step, wish))
+
+
+def answer(step, wish):
+    return kernel_times(step) if wish == "profile" else step()
 
 
 @contextmanager
 def processes(name, threads):
-    """Yield both steps, each run by a process of its own; they must not run at the same time."""
+    """Yield what asks both sides, each in a process of its own; they must not work at the same time."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for side in (0, 1):
         here, there = context.Pipe()
         context.Process(target=serve, args=(name, side, threads, there), daemon=True).start()
         pipes.append(here)
-    yield [lambda pipe=pipe: (pipe.send(True), pipe.recv())[1] for pipe in pipes]
+    yield [lambda wish, pipe=pipe: (pipe.send(wish), pipe.recv())[1] for pipe in pipes]
     for pipe in pipes:
-        pipe.send(False)
+        pipe.send(None)
 
 
 @contextmanager
 def one_process(name, threads):
-    """Yield both steps in this process."""
+    """Yield what asks both sides in this process."""
     tune_process()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    yield PAIRS[name]()
+    yield [lambda wish, step=step: answer(step, wish) for step in PAIRS[name]()]
 
 
 def main():
@@ -120,15 +136,19 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--one-process", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     place = one_process if arguments.one_process else processes
     for name in PAIRS:
         with place(name, arguments.threads) as pair:
-            times = [[step() for step in pair] for _ in range(arguments.rounds + 2)][2:]
+            times = [[ask("step") for ask in pair] for _ in range(arguments.rounds + 2)][2:]
+            kernels = [ask("profile") for ask in pair] if arguments.profile else []
         ratios = [theirs / ours for ours, theirs in times]
         ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
         print(f"{name}: ours {ours:.2f} s, torchvision {theirs:.2f} s, {arguments.threads} threads; torchvision / ours "
               f"median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+        for kernel in KERNELS if kernels else ():
+            print(f"  {kernel}: ours {kernels[0][kernel]:.0f} ms, torchvision {kernels[1][kernel]:.0f} ms")
 
 
 if __name__ == "__main__":
