@@ -32,7 +32,7 @@ def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]
 
     Args:
         image: [H, W, 3] uint8 RGB; it is not changed.
-        detections: NumPy arrays, boxes in pixels of the image.
+        detections: NumPy arrays, boxes in pixels of the image; a score of NaN, as of ground truth, is not written.
         classes: name of each label.
     """
     picture = np.ascontiguousarray(image).copy()
@@ -41,7 +41,8 @@ def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]
         left, top, right, bottom = (round(float(side)) for side in detections.boxes[index])
         label, score = int(detections.labels[index]), float(detections.scores[index])
         cv2.rectangle(picture, (left, top), (right, bottom), class_colour(label), thick)
-        _tag(picture, f"{classes[label]} {score:.2f}", (left, top), class_colour(label))
+        text = classes[label] if np.isnan(score) else f"{classes[label]} {score:.2f}"
+        _tag(picture, text, (left, top), class_colour(label))
     return picture
 
 

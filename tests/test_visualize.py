@@ -40,6 +40,13 @@ def test_the_better_box_lies_on_top():
     assert picture[90, 50].tolist() == list(class_colour(1))
 
 
+def test_a_true_box_has_a_name_alone():
+    image, boxes, label = np.zeros((100, 200, 3), np.uint8), np.float32([[10, 60, 20, 90]]), np.array([0])
+    scored, true = (draw_boxes(image, Detections(boxes, np.float32([score]), label), ["car"]) for score in (1, np.nan))
+    widths = [(picture == class_colour(0)).all(-1).sum(1).max() for picture in (true, scored)]
+    assert 10 < widths[0] < widths[1] - 10  # the plate of "car" and of "car 1.00"
+
+
 def test_colours_are_distinct():
     colours = np.array([class_colour(label) for label in range(20)], int)
     distances = np.abs(colours[:, None] - colours[None]).sum(-1) + 1000 * np.eye(20, dtype=int)

@@ -113,7 +113,7 @@ def compare(predictors: dict, out: Path) -> Path:
         boxes = np.array([row["bbox"] for row in objects], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = np.array([label_of[row["category_id"]] for row in objects], np.int64)
-        truth = Detections(boxes, np.ones(len(boxes), np.float32), labels)
+        truth = Detections(boxes, np.full(len(boxes), np.nan, np.float32), labels)
         name = image["file_name"].replace("leftImg8bit", "gtFine_labelIds")
         label_map = index_of[read_label_ids(out / "scenes/gtFine/val" / name)]
         rows.append([
