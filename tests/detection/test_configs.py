@@ -33,7 +33,7 @@ def name_of(config):
         tokens.append("tensorflow")
     if "init_from" in config:
         tokens.append("finetuned")
-    if dataset.data_root == "coco" and config.model.num_classes is None:  # a number: only to test published weights
+    if dataset.data_root == "coco" and backbone.get("padding") != "same":  # there only to test published weights
         tokens.append(f"{config.train_cfg.max_iters / 1000:g}k")
     return "_".join([*tokens, dataset.data_root])
 
