@@ -10,6 +10,7 @@ profit from that set-up (denormals, memory), too. --profile: where both spend th
 
 import argparse
 import multiprocessing
+import resource
 import statistics
 import time
 from contextlib import contextmanager
@@ -88,13 +89,13 @@ def kernel_times(step, steps=3):
     return {name: times.get(name, 0.0) for name in KERNELS}
 
 
-KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
-           "threshold_backward", "hardswish", "hardswish_backward")
+KERNELS = ("mkldnn_convolution", "convolution_backward", "mm", "addmm", "addmm_", "native_batch_norm",
+           "native_batch_norm_backward", "threshold_backward", "hardswish", "hardswish_backward")
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
 def serve(name, side, threads, pipe):
-    """Answer "step" with its time and "profile" with its kernels' until None comes; side 0 is ours, 1 torchvision's."""
+    """Answer "step" (its time), "memory" (peak) and "profile" until None comes; side 0 is ours, 1 torchvision's."""
     if side == 0:
         tune_process()
     torch.set_num_threads(threads)
@@ -105,6 +106,8 @@ def serve(name, side, threads, pipe):
 
 
 def answer(step, wish):
+    if wish == "memory":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GiB, as Linux counts
     return kernel_times(step) if wish == "profile" else step()
 
 
@@ -142,11 +145,14 @@ def main():
     for name in PAIRS:
         with place(name, arguments.threads) as pair:
             times = [[ask("step") for ask in pair] for _ in range(arguments.rounds + 2)][2:]
+            memory = [ask("memory") for ask in pair]
             kernels = [ask("profile") for ask in pair] if arguments.profile else []
         ratios = [theirs / ours for ours, theirs in times]
         ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
         print(f"{name}: ours {ours:.2f} s, torchvision {theirs:.2f} s, {arguments.threads} threads; torchvision / ours "
               f"median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+        if not arguments.one_process:
+            print(f"  peak memory: ours {memory[0]:.1f} GiB, torchvision {memory[1]:.1f} GiB")
         for kernel in KERNELS if kernels else ():
             print(f"  {kernel}: ours {kernels[0][kernel]:.0f} ms, torchvision {kernels[1][kernel]:.0f} ms")
 
