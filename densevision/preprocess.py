@@ -42,6 +42,6 @@ class Normalize(BaseDataPreprocessor):
     def normalize(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] in 0..255 -> [N, 3, H, W] float32, channels last."""
         pixels = images.permute(0, 2, 3, 1).contiguous().float()  # [N, H, W, 3]
-        # Row by row: PyTorch is four times as slow where the innermost loop is over three channels.
+        # Row by row: PyTorch is slow where the innermost loop is over three channels.
         mean, std = (numbers.flatten().repeat(pixels.shape[2]) for numbers in (self.mean, self.std))
         return ((pixels.flatten(2) - mean) / std).view_as(pixels).permute(0, 3, 1, 2)

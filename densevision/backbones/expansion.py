@@ -69,7 +69,7 @@ class _NormalizedExpansion(torch.autograd.Function):
         rows = _rows(grad)
         product = nn.grad.conv2d_weight(_map(centred, ctx.shape), (*weight.shape, 1, 1), grad).flatten(1)  # [K, C]
         grad_gamma = (product * weight).sum(1) * scale
-        grad_beta = rows.new_ones(1, len(rows)).mm(rows)[0]  # several times as fast as a sum over rows
+        grad_beta = rows.new_ones(1, len(rows)).mm(rows)[0]  # faster than a sum over rows
         factor = gamma * scale
         through_var = factor * scale * grad_gamma
         grad_weight = factor[:, None] * product - through_var[:, None] * (weight @ covariance)

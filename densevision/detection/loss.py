@@ -32,7 +32,7 @@ class FocalLoss:
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
-        # torchvision's operator with one-hot targets takes twice as long, 2 % of a training step on a CPU.
+        # torchvision's operator wants one-hot targets and visits the logits more often.
         target = columns[..., None]
         wrong = logits.scatter(-1, target, -logits.gather(-1, target))  # high where the prediction is wrong
         losses = wrong.sigmoid() ** self.gamma * F.softplus(wrong)

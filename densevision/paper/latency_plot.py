@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from densevision.paper.latency import TimedRow
 from densevision.paper.latency_report import TITLES
-from densevision.paper.plot import STYLES, Name, label, network_of, show_costs
+from densevision.paper.plot import STYLES, Name, draw_series, label, network_of, show_costs
 
 METRICS = {3: "ImageNet top-1, %", 6: "COCO mAP, %", 7: "Cityscapes mIOU, %, val"}
 
@@ -47,13 +47,8 @@ def _draw_panel(axes: Axes, group: Sequence[TimedRow], times_ms: Sequence[float]
     for one, ms in zip(group, times_ms, strict=True):
         series[one.quantized, one.row.family, network_of(one.row)].append((ms, one.accuracy))
         names.append(Name(one.label, ms, one.accuracy, STYLES[one.row.family][1]))
-    order, named = list(STYLES), set()
+    order = list(STYLES)
     for quantized, family, network in sorted(series, key=lambda key: (key[0], order.index(key[1]))):
-        name, color, marker = STYLES[family]
-        name += ", int8" if quantized else ""
-        axes.plot(*zip(*sorted(series[quantized, family, network]), strict=True), marker, color=color, markersize=6,
-                  markerfacecolor="white" if quantized else color, linestyle=":" if quantized else "-",
-                  linewidth=1.2, label="_" if name in named else name)
-        named.add(name)
+        draw_series(axes, family, sorted(series[quantized, family, network]), "int8" if quantized else None)
     show_costs(axes)
     return names

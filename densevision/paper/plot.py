@@ -101,16 +101,21 @@ def _select(benchmark: Benchmark, compared: Sequence[Comparison]) -> list[Compar
 
 
 def _draw_panel(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> None:
-    named = set()
     for series in _series(rows):
-        name, color, marker = STYLES[series[0].family]
         by_resolution = len({row.size for row in series}) > 1
-        name += ", by resolution" if by_resolution else ""
-        axes.plot([cost(row) for row in series], [row.accuracy for row in series], marker, color=color, markersize=6,
-                  markerfacecolor="white" if by_resolution else color, linestyle=":" if by_resolution else "-",
-                  linewidth=1.2, label="_" if name in named else name)
-        named.add(name)
+        points = [(cost(row), row.accuracy) for row in series]
+        draw_series(axes, series[0].family, points, "by resolution" if by_resolution else None)
     show_costs(axes)
+
+
+def draw_series(axes: Axes, family: str, points: Sequence[tuple[float, float]], special: str | None) -> None:
+    """Join the (cost, accuracy) points of one network in its family's colour; hollow and dotted if ``special``."""
+    name, color, marker = STYLES[family]
+    name += f", {special}" if special else ""
+    _, named = axes.get_legend_handles_labels()
+    axes.plot(*zip(*points, strict=True), marker, color=color, markersize=6,
+              markerfacecolor="white" if special else color, linestyle=":" if special else "-", linewidth=1.2,
+              label="_" if name in named else name)
 
 
 def show_costs(axes: Axes) -> None:

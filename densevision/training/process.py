@@ -1,4 +1,4 @@
-"""How a training process treats memory and tiny numbers: on a CPU, a third of a step's time."""
+"""How a training process treats memory and tiny numbers: both cost a CPU much of a training step."""
 
 from __future__ import annotations
 
