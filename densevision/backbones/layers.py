@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densevision.backbones.expansion import can_expand, expand
 from densevision.backbones.spec import Block, make_divisible
 
 Padding = Literal["symmetric", "same"]
@@ -64,12 +63,6 @@ class ConvNormAct(nn.Sequential):
             # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
             layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
         super().__init__(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not can_expand(x, self[0], self[1]):
-            return super().forward(x)
-        y = expand(x, self[0], self[1])
-        return self[2](y) if len(self) > 2 else y
 
 
 class SqueezeExcite(nn.Module):

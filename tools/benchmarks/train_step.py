@@ -89,8 +89,8 @@ def kernel_times(step, steps=3):
     return {name: times.get(name, 0.0) for name in KERNELS}
 
 
-KERNELS = ("mkldnn_convolution", "convolution_backward", "mm", "addmm", "addmm_", "native_batch_norm",
-           "native_batch_norm_backward", "threshold_backward", "hardswish", "hardswish_backward")
+KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
+           "threshold_backward", "hardswish", "hardswish_backward")
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
