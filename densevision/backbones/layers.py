@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from densevision import kernels
 from densevision.backbones.spec import Block, make_divisible
 
 Padding = Literal["symmetric", "same"]
@@ -38,7 +39,8 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self._pad_same(x) if self.same else x)
+        x = self._pad_same(x) if self.same else x
+        return kernels.depthwise(x, self) if kernels.serves_filter(x, self) else super().forward(x)
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom
@@ -63,6 +65,14 @@ class ConvNormAct(nn.Sequential):
             # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
             layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
         super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv, norm, act = (*self, None)[:3]
+        x = conv(x)
+        if kernels.serves_norm(x, norm, act):
+            return kernels.norm_act(x, norm, act)
+        x = norm(x)
+        return x if act is None else act(x)
 
 
 class SqueezeExcite(nn.Module):
