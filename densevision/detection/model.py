@@ -107,9 +107,8 @@ class SSDLite(BaseModel):
     def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
         logits, deltas = self.raw(images)
-        targets = [assign_targets(self.anchors, s.gt.boxes, s.gt.labels, self.coder) for s in samples]
-        columns = torch.stack([t[0] for t in targets])  # [N, A]
-        target_deltas = torch.stack([t[1] for t in targets])  # [N, A, 4]
+        boxes, labels = [sample.gt.boxes for sample in samples], [sample.gt.labels for sample in samples]
+        columns, target_deltas = assign_targets(self.anchors, boxes, labels, self.coder)
         matched = (columns > 0).sum().float()
         all_reduce(matched, op="mean")
         matched = matched.clamp(min=1)

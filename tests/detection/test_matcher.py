@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -33,17 +35,31 @@ def test_no_boxes_is_all_background():
     assert match_anchors(torch.zeros(0, 3)).tolist() == [-1, -1, -1]
 
 
+def test_a_batch_is_its_images_one_by_one():
+    generator = torch.Generator().manual_seed(0)
+    iou = torch.rand(4, 5, 30, generator=generator)
+    iou[1, 3:] = -1  # no boxes
+    iou[2] = -1
+    matches = match_anchors(iou, 0.9)
+    assert torch.equal(matches[0], match_anchors(iou[0], 0.9))
+    assert torch.equal(matches[1], match_anchors(iou[1, :3], 0.9))
+    assert (matches[2] == -1).all()
+
+
 def test_targets_name_the_logit_column():
     anchors = torch.tensor([[0.0, 0, 10, 10], [100, 100, 110, 110]])
-    boxes, labels = torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([4])
-    columns, deltas = assign_targets(anchors, boxes, labels, BoxCoder())
-    assert columns.tolist() == [5, 0]
-    assert deltas.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0]]
+    two, none, one = torch.tensor([[100.0, 100, 120, 110], [0.0, 0, 10, 10]]), torch.zeros(0, 4), anchors[:1]
+    labels = [torch.tensor([7, 4]), torch.zeros(0, dtype=torch.int64), torch.tensor([0])]
+    columns, deltas = assign_targets(anchors, [two, none, one], labels, BoxCoder())
+    assert columns.tolist() == [[5, 8], [0, 0], [1, 0]]
+    assert deltas[0, 1].tolist() == pytest.approx([5.0, 0.0, 5 * math.log(2), 0.0])  # half a width to the right
+    assert not deltas[0, 0].any() and not deltas[1:].any()
 
 
 def test_targets_without_objects():
-    columns, deltas = assign_targets(torch.rand(3, 4), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), BoxCoder())
-    assert columns.tolist() == [0, 0, 0] and not deltas.any()
+    nothing = [torch.zeros(0, 4)] * 2, [torch.zeros(0, dtype=torch.int64)] * 2
+    columns, deltas = assign_targets(torch.rand(3, 4), *nothing, BoxCoder())
+    assert columns.tolist() == [[0, 0, 0]] * 2 and deltas.shape == (2, 3, 4) and not deltas.any()
 
 
 @pytest.mark.reference
