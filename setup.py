@@ -3,7 +3,7 @@
 from setuptools import Extension, setup
 
 FLAGS = ["-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
-SOURCES = ["densevision/kernels/norm_act.c", "densevision/kernels/depthwise.c"]
+SOURCES = [f"densevision/kernels/{name}.c" for name in ("norm_act", "depthwise", "gate")]
 
 setup(ext_modules=[
     Extension("densevision.kernels._compiled", SOURCES, depends=["densevision/kernels/common.h"],

@@ -40,6 +40,8 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self._pad_same(x) if self.same else x
+        if kernels.serves_pointwise(x, self):
+            return kernels.pointwise(x, self)
         return kernels.depthwise(x, self) if kernels.serves_filter(x, self) else super().forward(x)
 
     def _pad_same(self, x: Tensor) -> Tensor:
@@ -92,8 +94,12 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = F.relu(self.reduce(x.mean((2, 3), keepdim=True)))
-        return x * self.gate(self.expand(gate))
+        if kernels.serves_gate(x):
+            return kernels.excite(x, self._factor, self.parameters())
+        return x * self._factor(x.mean((2, 3), keepdim=True))
+
+    def _factor(self, pooled: Tensor) -> Tensor:
+        return self.gate(self.expand(F.relu(self.reduce(pooled))))
 
 
 class InvertedResidual(nn.Module):

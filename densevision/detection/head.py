@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from densevision.backbones.layers import ConvNormAct, Padding
+from densevision.backbones.layers import Conv2d, ConvNormAct, Padding
 
 EXTRA_DEPTHS = (512, 256, 256, 128)
 
@@ -66,7 +66,7 @@ class SSDLiteHead(nn.Module):
 def _predictor(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act="relu6"),
-        nn.Conv2d(in_channels, out_channels, 1),
+        Conv2d(in_channels, out_channels, bias=True),
     )
 
 

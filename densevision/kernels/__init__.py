@@ -1,8 +1,8 @@
-"""Parts of a training step in C, for CPUs: PyTorch is slow at them where maps lie channels last.
+"""Parts of a training step on a CPU, where PyTorch is slow at them with maps that lie channels last.
 
-Batch norm and its activation become one operation, and depthwise filters get gradients of their own. The set-up
-compiles them where it finds a C compiler; elsewhere, and for everything that they do not serve (inference, GPUs, other
-types and memory orders), the layers are PyTorch's. Both give the same numbers up to rounding.
+Batch norm and its activation become one operation; convolutions and squeeze-and-excite get gradients of their own. The
+set-up compiles what is in C where it finds a compiler; without it, and for everything that is not served (inference,
+GPUs, other types and memory orders), the layers are PyTorch's. Both give the same numbers up to rounding.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +69,34 @@ def depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
     return _Depthwise.apply(x, conv.weight, conv.stride[0], conv.padding[0], conv.dilation[0])
 
 
+def serves_pointwise(x: Tensor, conv: nn.Conv2d) -> bool:
+    """Whether ``pointwise`` may stand for the layer: 1x1 taps at stride 1."""
+    return (
+        conv.kernel_size == conv.stride == (1, 1) and conv.padding == (0, 0) and conv.groups == 1
+        and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and _serves(x)
+    )
+
+
+def pointwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Do what ``conv(x)`` does for [N, C, H, W] for which ``serves_pointwise`` holds."""
+    return _Pointwise.apply(x, conv.weight, conv.bias)
+
+
+def serves_gate(x: Tensor) -> bool:
+    """Whether ``excite`` may stand for the product of [N, C, H, W] and its gate."""
+    return torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and _serves(x)
+
+
+def excite(x: Tensor, gate: Callable[[Tensor], Tensor], parameters: Iterable[Tensor]) -> Tensor:
+    """Do what ``x * gate(x.mean((2, 3), keepdim=True))`` does for [N, C, H, W] for which ``serves_gate`` holds.
+
+    Args:
+        gate: [N, C, 1, 1] -> [N, C, 1, 1].
+        parameters: of the gate.
+    """
+    return _Excite.apply(x, gate, *parameters)
+
+
 def _serves(x: Tensor) -> bool:
     return (
         type(x) is Tensor and x.is_cpu and x.dtype == torch.float32
@@ -86,6 +115,7 @@ def _library() -> ctypes.CDLL | None:
     norm = [data, data, fraction, number, number]  # weight, bias, eps, activation, threads
     library.norm_act_forward.argtypes = [data, size, size, *norm, *[data] * 3]
     library.norm_act_backward.argtypes = [data, data, size, size, *norm, *[data] * 5]
+    library.sum_products.argtypes = [data, data, size, size, size, number, data]
     library.depthwise_backward.argtypes = [data, data, data, data, number, data, data]
     return library
 
@@ -107,6 +137,7 @@ class _NormAct(torch.autograd.Function):
         ctx.save_for_backward(x, weight, bias, mean, var)
         ctx.eps, ctx.act = eps, act
         ctx.mark_non_differentiable(mean, var)
+        ctx.set_materialize_grads(False)
         return out, mean, var
 
     @staticmethod
@@ -145,3 +176,52 @@ class _Depthwise(torch.autograd.Function):
             grad_x.data_ptr(), parts.data_ptr(),
         ))
         return grad_x, parts.sum(0).t().reshape(weight.shape), None, None, None
+
+
+class _Pointwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None):
+        ctx.save_for_backward(x, weight)
+        return F.conv2d(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, weight = ctx.saved_tensors
+        rows, grads, flat = _rows(x), _rows(grad), weight.flatten(1)
+        if len(flat) > 2 * flat.shape[1]:
+            grad_weight = nn.grad.conv2d_weight(x, weight.shape, grad)
+        else:
+            grad_weight = (grads.t() @ rows).view_as(weight)
+        count, _, height, width = x.shape
+        grad_x = (grads @ flat).view(count, height, width, -1).permute(0, 3, 1, 2)
+        grad_bias = grads.sum(0) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias
+
+
+def _rows(x: Tensor) -> Tensor:
+    """[N, C, H, W] -> [N * H * W, C], without a copy where x lies channels last."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+class _Excite(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, gate: Callable[[Tensor], Tensor], *parameters: Tensor):
+        pooled = x.mean((2, 3), keepdim=True)
+        with torch.enable_grad():
+            factor = gate(pooled.requires_grad_())
+        ctx.save_for_backward(x, pooled, factor, *parameters)
+        return x * factor.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, pooled, factor, *parameters = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        (images, channels), pixels = x.shape[:2], x[0, 0].numel()
+        grad_factor = torch.empty_like(pooled)
+        _library().sum_products(
+            x.data_ptr(), grad.data_ptr(), images, pixels, channels, torch.get_num_threads(), grad_factor.data_ptr()
+        )
+        grads = torch.autograd.grad(factor, [pooled, *parameters], grad_factor, retain_graph=True)
+        return torch.addcmul(grads[0] / pixels, grad, factor.detach()), None, *grads[1:]

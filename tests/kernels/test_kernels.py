@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from densevision import kernels
-from densevision.backbones.layers import ACTIVATIONS, Conv2d, ConvNormAct
+from densevision.backbones.layers import ACTIVATIONS, Conv2d, ConvNormAct, SqueezeExcite
 
 ACTS = [None, "relu", "relu6", "hswish"]
 
@@ -123,6 +123,42 @@ def test_filter_is_pytorchs(kernel, dilation, stride, padding, channels, size):
     torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-5)
     for grad, expected in zip(our_grads, grads, strict=True):
         torch.testing.assert_close(grad.double(), expected.double(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("inputs, outputs", [(3, 4), (16, 64), (40, 40), (72, 24)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_pointwise_is_pytorchs(inputs, outputs, bias):
+    conv, x = Conv2d(inputs, outputs, bias=bias), channels_last(3, inputs, 5, 7)
+    assert kernels.serves_pointwise(x, conv)
+    ours, our_grads = gradients(conv, x, conv.parameters())
+    reference = nn.Conv2d(inputs, outputs, 1, bias=bias)
+    reference.load_state_dict(conv.state_dict())
+    theirs, grads = gradients(reference, x, reference.parameters())
+    assert torch.equal(ours, theirs)
+    for grad, expected in zip(our_grads, grads, strict=True):
+        torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (5, 72, 9, 9), (1, 200, 1, 2)], ids=str)
+def test_squeeze_excite_is_pytorchs(shape, monkeypatch):
+    layer, x = SqueezeExcite(shape[1], 8), channels_last(*shape)
+    assert kernels.serves_gate(x)
+    ours, our_grads = gradients(layer, x, layer.parameters())
+    assert layer(x.requires_grad_()).grad_fn.name().startswith("_Excite")
+    monkeypatch.setattr(kernels, "_library", lambda: None)
+    theirs, grads = gradients(layer, x, layer.parameters())
+    torch.testing.assert_close(ours, theirs)
+    for grad, expected in zip(our_grads, grads, strict=True):
+        torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_twice_from_one_graph():
+    layer, x = SqueezeExcite(8, 4), channels_last(2, 8, 3, 3).requires_grad_()
+    out = layer(x).square().sum()
+    first, = torch.autograd.grad(out, x, retain_graph=True)
+    assert torch.equal(first, torch.autograd.grad(out, x)[0])
 
 
 def test_many_rows_keep_their_variance():

@@ -28,8 +28,13 @@ from densevision.segmentation.model import Segmentor
 from densevision.training.process import tune_process
 
 
+def picture(height, width):
+    """[3, H, W] uint8, in memory as OpenCV decodes it, row by row and pixel by pixel."""
+    return torch.randint(0, 256, (height, width, 3), dtype=torch.uint8).permute(2, 0, 1)
+
+
 def detection_pair():
-    images = [torch.randint(0, 256, (3, 320, 320), dtype=torch.uint8) for _ in range(16)]
+    images = [picture(320, 320) for _ in range(16)]
     corner = torch.rand(16, 8, 2) * 200
     boxes = torch.cat([corner, corner + 20 + torch.rand(16, 8, 2) * 100], dim=-1)
     labels = torch.randint(0, 80, (16, 8))
@@ -41,7 +46,7 @@ def detection_pair():
         samples.append(sample)
     theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=81).train()
     targets = [dict(boxes=box, labels=label + 1) for box, label in zip(boxes, labels, strict=True)]
-    floats = [image / 255 for image in images]
+    floats = [(image / 255).contiguous() for image in images]
     return (
         stepper(ours, lambda: sum(ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)),
                                        mode="loss").values())),
@@ -50,7 +55,7 @@ def detection_pair():
 
 
 def segmentation_pair():
-    images = [torch.randint(0, 256, (3, 360, 480), dtype=torch.uint8) for _ in range(8)]
+    images = [picture(360, 480) for _ in range(8)]
     labels = torch.randint(0, 11, (8, 1, 360, 480), dtype=torch.uint8)
     samples = [SegSample(metainfo=dict(ori_size=(360, 480), input_size=(360, 480))) for _ in images]
     for sample, label in zip(samples, labels, strict=True):
@@ -58,7 +63,7 @@ def segmentation_pair():
     backbone = dict(name="mobilenet_v3_large", output_stride=16, reduced_tail="segmentation")
     ours = Segmentor(backbone, dict(type=LRASPPHead), num_classes=11)
     theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=11).train()
-    floats, target = torch.stack(images) / 255, labels[:, 0].long()
+    floats, target = (torch.stack(images) / 255).contiguous(), labels[:, 0].long()
     return (
         stepper(ours, lambda: sum(ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)),
                                        mode="loss").values())),
