@@ -5,11 +5,16 @@
  * `period`, a multiple of the channels.
  */
 #include <math.h>
+#include <stdint.h>
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
 
 #include "common.h"
 
 enum { LINEAR, RELU, RELU6, HSWISH };
 enum { VECTOR = 16, PERIOD = 128, CHUNK = 16384, CHUNK_ROWS = 64 };
+enum { LARGE = 1 << 24 }; /* numbers of a map that no cache holds */
 
 /* NaN passes all of them, as in PyTorch. */
 INLINE float activation(float z, int act) {
@@ -37,6 +42,7 @@ INLINE float slope(float z, int act) {
 
 typedef struct {
     long channels, period;
+    int past_cache; /* write without reading the destination into the cache first */
     float *mean, *scale, *bias, *by_x, *offset; /* one number a channel, repeated */
 } Norm;
 
@@ -53,12 +59,28 @@ CLONES static void add_squares(const float *x, long n, long period, const float 
         }
 }
 
+INLINE void write_past_cache(float *out, const float *in, long n) {
+#ifdef __SSE2__
+    for (long i = 0; i < n; i += 4) _mm_stream_ps(out + i, _mm_loadu_ps(in + i));
+#else
+    memcpy(out, in, n * sizeof(float));
+#endif
+}
+
+static int goes_past_cache(const float *out, long rows, long channels) {
+    return rows * channels > LARGE && channels % 4 == 0 && (uintptr_t)out % 16 == 0;
+}
+
 CLONES static void apply(const float *restrict x, long n, const Norm *s, int act, float *restrict y) {
     const float *restrict mean = s->mean, *restrict scale = s->scale, *restrict bias = s->bias;
+    float buffer[s->period];
 #define APPLY(ACT) \
-    for (long i = 0; i < n; i += s->period) \
-        for (long j = 0, m = least(s->period, n - i); j < m; j++) \
-            y[i + j] = activation((x[i + j] - mean[j]) * scale[j] + bias[j], ACT)
+    for (long i = 0; i < n; i += s->period) { \
+        float *restrict out = s->past_cache ? buffer : y + i; \
+        long m = least(s->period, n - i); \
+        for (long j = 0; j < m; j++) out[j] = activation((x[i + j] - mean[j]) * scale[j] + bias[j], ACT); \
+        if (s->past_cache) write_past_cache(y + i, buffer, m); \
+    }
     FOR_EACH_ACT(act, APPLY)
 }
 
@@ -81,12 +103,17 @@ CLONES static void input_gradient(const float *restrict x, const float *restrict
                                   float *restrict dx) {
     const float *restrict mean = s->mean, *restrict scale = s->scale, *restrict bias = s->bias;
     const float *restrict by_x = s->by_x, *restrict offset = s->offset;
+    float buffer[s->period];
 #define GRADIENT(ACT) \
-    for (long i = 0; i < n; i += s->period) \
-        for (long j = 0, m = least(s->period, n - i); j < m; j++) { \
+    for (long i = 0; i < n; i += s->period) { \
+        float *restrict out = s->past_cache ? buffer : dx + i; \
+        long m = least(s->period, n - i); \
+        for (long j = 0; j < m; j++) { \
             float centred = x[i + j] - mean[j], d = dy[i + j] * slope(centred * scale[j] + bias[j], ACT); \
-            dx[i + j] = scale[j] * d + (by_x[j] * centred + offset[j]); \
-        }
+            out[j] = scale[j] * d + (by_x[j] * centred + offset[j]); \
+        } \
+        if (s->past_cache) write_past_cache(dx + i, buffer, m); \
+    }
     FOR_EACH_ACT(act, GRADIENT)
 }
 
@@ -150,7 +177,7 @@ static double *prepare(Norm *s, long channels, int threads) {
     while (period % VECTOR && period < 8 * PERIOD) period *= 2;
     double *totals = calloc(1, threads * 4 * channels * sizeof(double) + (5 + 2 * threads) * period * sizeof(float));
     float *v = (float *)(totals + threads * 4 * channels);
-    *s = (Norm){channels, period, v, v + period, v + 2 * period, v + 3 * period, v + 4 * period};
+    *s = (Norm){channels, period, 0, v, v + period, v + 2 * period, v + 3 * period, v + 4 * period};
     return totals;
 }
 
@@ -172,6 +199,7 @@ int norm_act_forward(const float *x, long rows, long channels, const float *weig
     Norm s;
     double *totals = prepare(&s, channels, threads);
     if (!totals) return 1;
+    s.past_cache = goes_past_cache(y, rows, channels);
 #pragma omp parallel num_threads(threads)
     {
         int id = omp_get_thread_num();
@@ -201,6 +229,7 @@ int norm_act_backward(const float *x, const float *dy, long rows, long channels,
     Norm s;
     double *totals = prepare(&s, channels, threads);
     if (!totals) return 1;
+    s.past_cache = goes_past_cache(dx, rows, channels);
     set_vectors(&s, mean, var, weight, bias, eps);
 #pragma omp parallel num_threads(threads)
     {
