@@ -67,6 +67,12 @@ INLINE void write_past_cache(float *out, const float *in, long n) {
 #endif
 }
 
+INLINE void finish_writes(void) {
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
+}
+
 static int goes_past_cache(const float *out, long rows, long channels) {
     return rows * channels > LARGE && channels % 4 == 0 && (uintptr_t)out % 16 == 0;
 }
@@ -82,6 +88,7 @@ CLONES static void apply(const float *restrict x, long n, const Norm *s, int act
         if (s->past_cache) write_past_cache(y + i, buffer, m); \
     }
     FOR_EACH_ACT(act, APPLY)
+    if (s->past_cache) finish_writes();
 }
 
 /* With d = dy * act'(z): sums of d, and of d * (x - mean). */
@@ -115,6 +122,7 @@ CLONES static void input_gradient(const float *restrict x, const float *restrict
         if (s->past_cache) write_past_cache(dx + i, buffer, m); \
     }
     FOR_EACH_ACT(act, GRADIENT)
+    if (s->past_cache) finish_writes();
 }
 
 /* Add a chunk's repeated sums to the doubles of its thread. */
@@ -130,7 +138,7 @@ static void repeat(float *v, long period, long channels) {
 /* Merge count rows of this mean and sum of squared differences into a total (Chan, Golub and LeVeque 1979). */
 CLONES static void merge(const double *restrict mean, const double *restrict squares, double count, long channels,
                          double *restrict total_mean, double *restrict total_squares, double seen) {
-    double part = count / (seen + count);
+    double part = count > 0 ? count / (seen + count) : 0;
     for (long c = 0; c < channels; c++) {
         double d = mean[c] - total_mean[c];
         total_squares[c] += squares[c] + d * d * seen * part;

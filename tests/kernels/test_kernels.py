@@ -2,6 +2,7 @@
 
 import copy
 import math
+import shutil
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from torch import nn
 from densevision import kernels
 from densevision.backbones.layers import ACTIVATIONS, Conv2d, ConvNormAct, SqueezeExcite
 
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None and not kernels.compiled(), reason="no C compiler")
 ACTS = [None, "relu", "relu6", "hswish"]
 
 
-@pytest.fixture(autouse=True, params=[1, 3])
+@pytest.fixture(autouse=True, params=[1, 3, 8])
 def _threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)

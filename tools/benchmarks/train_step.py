@@ -1,11 +1,12 @@
 """Time our training step against torchvision's own models, step by step in turns.
 
-    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--profile]
+    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--plain] [--profile]
 
 LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
 image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
 Each has a process of its own, ours set up as ``densevision train`` does; with --one-process torchvision's steps
-profit from that set-up (denormals, memory), too. --profile: where both spend their time.
+profit from that set-up (denormals, memory), too. --plain: time our step without the compiled kernels as well.
+--profile: where they spend their time.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from mmengine.structures import InstanceData, PixelData
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
+from densevision import kernels
 from densevision.detection.model import SSDLite
 from densevision.samples import DetSample, SegSample
 from densevision.segmentation.head import LRASPPHead
@@ -84,6 +86,21 @@ def stepper(model, loss):
     return step
 
 
+def sides(name):
+    """The steps of ours, of torchvision's, and of ours with PyTorch's layers alone."""
+    ours, theirs = PAIRS[name]()
+    library = kernels._library
+
+    def plain():
+        kernels._library = lambda: None
+        try:
+            return ours()
+        finally:
+            kernels._library = library
+
+    return ours, theirs, plain
+
+
 def kernel_times(step, steps=3):
     """Milliseconds a step by PyTorch's kernels."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
@@ -95,17 +112,18 @@ def kernel_times(step, steps=3):
 
 
 KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
-           "threshold_backward", "hardswish", "hardswish_backward")
+           "threshold_backward", "hardswish", "hardswish_backward", "_NormAct", "_NormActBackward",
+           "_DepthwiseBackward", "_PointwiseBackward", "_ExciteBackward")
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
 def serve(name, side, threads, pipe):
-    """Answer "step" (its time), "memory" (peak) and "profile" until None comes; side 0 is ours, 1 torchvision's."""
-    if side == 0:
+    """Answer "step" (its time), "memory" (peak) and "profile" until None comes; sides are counted as in ``sides``."""
+    if side != 1:
         tune_process()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    step = PAIRS[name]()[side]
+    step = sides(name)[side]
     while wish := pipe.recv():
         pipe.send(answer(step, wish))
 
@@ -117,11 +135,11 @@ def answer(step, wish):
 
 
 @contextmanager
-def processes(name, threads):
-    """Yield what asks both sides, each in a process of its own; they must not work at the same time."""
+def processes(name, count, threads):
+    """Yield what asks the sides, each in a process of its own; they must not work at the same time."""
     context = multiprocessing.get_context("spawn")
     pipes = []
-    for side in (0, 1):
+    for side in range(count):
         here, there = context.Pipe()
         context.Process(target=serve, args=(name, side, threads, there), daemon=True).start()
         pipes.append(here)
@@ -131,12 +149,12 @@ def processes(name, threads):
 
 
 @contextmanager
-def one_process(name, threads):
-    """Yield what asks both sides in this process."""
+def one_process(name, count, threads):
+    """Yield what asks the sides in this process."""
     tune_process()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    yield [lambda wish, step=step: answer(step, wish) for step in PAIRS[name]()]
+    yield [lambda wish, step=step: answer(step, wish) for step in sides(name)[:count]]
 
 
 def main():
@@ -144,22 +162,33 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--one-process", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     place = one_process if arguments.one_process else processes
     for name in PAIRS:
-        with place(name, arguments.threads) as pair:
-            times = [[ask("step") for ask in pair] for _ in range(arguments.rounds + 2)][2:]
-            memory = [ask("memory") for ask in pair]
-            kernels = [ask("profile") for ask in pair] if arguments.profile else []
-        ratios = [theirs / ours for ours, theirs in times]
-        ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
-        print(f"{name}: ours {ours:.2f} s, torchvision {theirs:.2f} s, {arguments.threads} threads; torchvision / ours "
-              f"median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+        with place(name, 3 if arguments.plain else 2, arguments.threads) as asks:
+            times = [[ask("step") for ask in asks] for _ in range(arguments.rounds + 3)][3:]
+            memory = [ask("memory") for ask in asks]
+            times_by_kernel = [ask("profile") for ask in asks] if arguments.profile else []
+        seconds = [statistics.median(column) for column in zip(*times, strict=True)]
+        print(f"{name}: ours {seconds[0]:.2f} s, torchvision {seconds[1]:.2f} s, {arguments.threads} threads; "
+              f"torchvision / ours {spread([row[1] / row[0] for row in times])}", flush=True)
+        if arguments.plain:
+            print(f"  without kernels {seconds[2]:.2f} s; ours / that {spread([row[0] / row[2] for row in times])}")
         if not arguments.one_process:
-            print(f"  peak memory: ours {memory[0]:.1f} GiB, torchvision {memory[1]:.1f} GiB")
-        for kernel in KERNELS if kernels else ():
-            print(f"  {kernel}: ours {kernels[0][kernel]:.0f} ms, torchvision {kernels[1][kernel]:.0f} ms")
+            print("  peak memory in GiB: " + table(memory, "{:.1f}"))
+        for kernel in KERNELS if times_by_kernel else ():
+            print(f"  {kernel} in ms: " + table([one[kernel] for one in times_by_kernel], "{:.0f}"))
+
+
+def spread(ratios):
+    return f"median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def table(values, form):
+    sides = ("ours", "torchvision", "without kernels")
+    return ", ".join(f"{side} {form.format(value)}" for side, value in zip(sides, values, strict=False))
 
 
 if __name__ == "__main__":
