@@ -1,12 +1,12 @@
 """Time our training step against torchvision's own models, step by step in turns.
 
-    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--plain] [--profile]
+    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--untuned] [--plain] [--profile]
 
 LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
 image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
-Each has a process of its own, ours set up as ``densevision train`` does; with --one-process torchvision's steps
-profit from that set-up (denormals, memory), too. --plain: time our step without the compiled kernels as well.
---profile: where they spend their time.
+Each has a process of its own, ours set up as ``densevision train`` does (denormals, memory). --one-process: they share
+one, and that set-up. --untuned: nobody has it. --plain: time our step without the compiled kernels as well. --profile:
+where they spend their time.
 """
 
 import argparse
@@ -117,15 +117,19 @@ KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "n
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
-def serve(name, side, threads, pipe):
+def serve(name, side, threads, tuned, pipe):
     """Answer "step" (its time), "memory" (peak) and "profile" until None comes; sides are counted as in ``sides``."""
-    if side != 1:
-        tune_process()
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
+    prepare(threads, tuned and side != 1)
     step = sides(name)[side]
     while wish := pipe.recv():
         pipe.send(answer(step, wish))
+
+
+def prepare(threads, tuned):
+    if tuned:
+        tune_process()
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
 
 
 def answer(step, wish):
@@ -135,13 +139,13 @@ def answer(step, wish):
 
 
 @contextmanager
-def processes(name, count, threads):
+def processes(name, count, threads, tuned):
     """Yield what asks the sides, each in a process of its own; they must not work at the same time."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for side in range(count):
         here, there = context.Pipe()
-        context.Process(target=serve, args=(name, side, threads, there), daemon=True).start()
+        context.Process(target=serve, args=(name, side, threads, tuned, there), daemon=True).start()
         pipes.append(here)
     yield [lambda wish, pipe=pipe: (pipe.send(wish), pipe.recv())[1] for pipe in pipes]
     for pipe in pipes:
@@ -149,11 +153,9 @@ def processes(name, count, threads):
 
 
 @contextmanager
-def one_process(name, count, threads):
+def one_process(name, count, threads, tuned):
     """Yield what asks the sides in this process."""
-    tune_process()
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
+    prepare(threads, tuned)
     yield [lambda wish, step=step: answer(step, wish) for step in sides(name)[:count]]
 
 
@@ -162,12 +164,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--one-process", action="store_true")
+    parser.add_argument("--untuned", action="store_true")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     place = one_process if arguments.one_process else processes
     for name in PAIRS:
-        with place(name, 3 if arguments.plain else 2, arguments.threads) as asks:
+        with place(name, 3 if arguments.plain else 2, arguments.threads, not arguments.untuned) as asks:
             times = [[ask("step") for ask in asks] for _ in range(arguments.rounds + 3)][3:]
             memory = [ask("memory") for ask in asks]
             times_by_kernel = [ask("profile") for ask in asks] if arguments.profile else []
