@@ -210,16 +210,16 @@ int norm_act_forward(const float *x, long rows, long channels, const float *weig
     s.past_cache = goes_past_cache(y, rows, channels);
 #pragma omp parallel num_threads(threads)
     {
-        int id = omp_get_thread_num();
-        long first = rows * id / threads, last = rows * (id + 1) / threads;
+        int id = omp_get_thread_num(), team = omp_get_num_threads(); /* may be fewer than asked for */
+        long first = rows * id / team, last = rows * (id + 1) / team;
         row_statistics(x + first * channels, last - first, channels, s.period, s.offset + (1 + 2 * id) * s.period,
                        totals + id * 4 * channels);
 #pragma omp barrier
 #pragma omp single
         {
-            for (int t = 1; t < threads; t++) {
-                double *part = totals + t * 4 * channels, seen = rows * t / threads;
-                merge(part, part + channels, rows * (t + 1) / threads - seen, channels, totals, totals + channels, seen);
+            for (int t = 1; t < team; t++) {
+                double *part = totals + t * 4 * channels, seen = rows * t / team;
+                merge(part, part + channels, rows * (t + 1) / team - seen, channels, totals, totals + channels, seen);
             }
             for (long c = 0; c < channels; c++) mean[c] = totals[c], var[c] = totals[channels + c] / rows;
             set_vectors(&s, mean, var, weight, bias, eps);
@@ -241,8 +241,8 @@ int norm_act_backward(const float *x, const float *dy, long rows, long channels,
     set_vectors(&s, mean, var, weight, bias, eps);
 #pragma omp parallel num_threads(threads)
     {
-        int id = omp_get_thread_num();
-        long first = rows * id / threads, last = rows * (id + 1) / threads, start = first * channels;
+        int id = omp_get_thread_num(), team = omp_get_num_threads();
+        long first = rows * id / team, last = rows * (id + 1) / team, start = first * channels;
         row_sums(x + start, dy + start, last - first, &s, act, s.offset + (1 + 2 * id) * s.period,
                  totals + id * 4 * channels);
 #pragma omp barrier
@@ -250,7 +250,7 @@ int norm_act_backward(const float *x, const float *dy, long rows, long channels,
         {
             for (long c = 0; c < channels; c++) {
                 double sum = 0, sum_x = 0, deviation = 1 / sqrt(var[c] + eps);
-                for (int t = 0; t < threads; t++) {
+                for (int t = 0; t < team; t++) {
                     sum += totals[t * 4 * channels + c];
                     sum_x += totals[(t * 4 + 1) * channels + c];
                 }

@@ -2,7 +2,10 @@
 
 import copy
 import math
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -238,6 +241,23 @@ def test_the_same_numbers_again():
     first, grads = gradients(copy.deepcopy(layer), x, [])
     again, others = gradients(copy.deepcopy(layer), x, [])
     assert torch.equal(first, again) and torch.equal(grads[0], others[0])
+
+
+def test_fewer_threads_than_asked_for():
+    """OpenMP may give fewer; no row may be left out."""
+    program = """
+import torch
+from torch import nn
+from densevision import kernels
+torch.set_num_threads(6)
+x = torch.randn(4, 16, 9, 9).contiguous(memory_format=torch.channels_last).requires_grad_()
+norm = nn.BatchNorm2d(16)
+out = kernels.norm_act(x, norm, None)
+torch.testing.assert_close(out, nn.BatchNorm2d(16)(x))
+out.sum().backward()
+torch.testing.assert_close(norm.bias.grad, torch.full((16,), 4 * 81.0))
+"""
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "OMP_THREAD_LIMIT": "2"}, check=True)
 
 
 def test_a_norm_in_training_evaluates_with_what_it_learnt():
