@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None and not kernels.compi
 ACTS = [None, "relu", "relu6", "hswish"]
 
 
-@pytest.fixture(autouse=True, params=[1, 3, 8])
+@pytest.fixture(autouse=True, params=[1, 8])
 def _threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
