@@ -29,8 +29,9 @@ def compiled() -> bool:
 def serves_norm(x: Tensor, norm: nn.Module, act: nn.Module | None) -> bool:
     """Whether ``norm_act`` may stand for the two layers: in training on a CPU, float32, channels last."""
     return (
-        type(norm) is nn.BatchNorm2d and norm.training and norm.affine and norm.momentum is not None
-        and (act is None or type(act) in _ACTIVATIONS) and x.numel() > x.shape[1] and _serves(x)
+        type(norm) is nn.BatchNorm2d and norm.training and norm.affine and norm.track_running_stats
+        and norm.momentum is not None and (act is None or type(act) in _ACTIVATIONS)
+        and x.numel() > x.shape[1] and _serves(x)
     )
 
 
@@ -59,8 +60,7 @@ def serves_filter(x: Tensor, conv: nn.Conv2d) -> bool:
     return (
         conv.groups == conv.in_channels == conv.out_channels > 1 and (kernel == 5 or (kernel == 3 and dilation > 1))
         and all(len(set(pair)) == 1 for pair in (conv.kernel_size, conv.stride, conv.padding, conv.dilation))
-        and conv.bias is None and conv.padding_mode == "zeros" and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu") and _serves(x)
+        and conv.bias is None and conv.padding_mode == "zeros" and _differentiates(x)
     )
 
 
@@ -72,8 +72,7 @@ def depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
 def serves_pointwise(x: Tensor, conv: nn.Conv2d) -> bool:
     """Whether ``pointwise`` may stand for the layer: 1x1 taps at stride 1."""
     return (
-        conv.kernel_size == conv.stride == (1, 1) and conv.padding == (0, 0) and conv.groups == 1
-        and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and _serves(x)
+        conv.kernel_size == conv.stride == (1, 1) and conv.padding == (0, 0) and conv.groups == 1 and _differentiates(x)
     )
 
 
@@ -84,7 +83,7 @@ def pointwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
 
 def serves_gate(x: Tensor) -> bool:
     """Whether ``excite`` may stand for the product of [N, C, H, W] and its gate."""
-    return torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and _serves(x)
+    return _differentiates(x)
 
 
 def excite(x: Tensor, gate: Callable[[Tensor], Tensor], parameters: Iterable[Tensor]) -> Tensor:
@@ -95,6 +94,11 @@ def excite(x: Tensor, gate: Callable[[Tensor], Tensor], parameters: Iterable[Ten
         parameters: of the gate.
     """
     return _Excite.apply(x, gate, *parameters)
+
+
+def _differentiates(x: Tensor) -> bool:
+    """Whether a gradient of our own may be wanted: only the backward pass differs from PyTorch's."""
+    return torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and _serves(x)
 
 
 def _serves(x: Tensor) -> bool:

@@ -1,4 +1,4 @@
-/* What both kernels share. */
+/* What the kernels share. */
 #ifndef DENSEVISION_KERNELS_H
 #define DENSEVISION_KERNELS_H
 

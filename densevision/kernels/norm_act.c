@@ -146,12 +146,14 @@ CLONES static void merge(const double *restrict mean, const double *restrict squ
     }
 }
 
+static long chunk_rows(long channels) { return CHUNK / channels > CHUNK_ROWS ? CHUNK / channels : CHUNK_ROWS; }
+
 /* Mean and sum of squared differences of rows, in chunks small enough to be read twice from the cache.
  * work: 2 * period floats; total: 4 * channels doubles, the first two of them the result. */
 static void row_statistics(const float *x, long rows, long channels, long period, float *work, double *total) {
     float *sum = work, *centre = work + period;
     double *mean = total + 2 * channels, *squares = mean + channels;
-    long step = CHUNK / channels > CHUNK_ROWS ? CHUNK / channels : CHUNK_ROWS;
+    long step = chunk_rows(channels);
     for (long row = 0; row < rows; row += step) {
         long count = least(step, rows - row);
         memset(sum, 0, period * sizeof(float));
@@ -169,7 +171,7 @@ static void row_statistics(const float *x, long rows, long channels, long period
 }
 
 static void row_sums(const float *x, const float *dy, long rows, const Norm *s, int act, float *work, double *total) {
-    long step = CHUNK / s->channels > CHUNK_ROWS ? CHUNK / s->channels : CHUNK_ROWS;
+    long step = chunk_rows(s->channels);
     for (long row = 0; row < rows; row += step) {
         long start = row * s->channels;
         memset(work, 0, 2 * s->period * sizeof(float));

@@ -213,6 +213,7 @@ def test_where_pytorchs_layers_stay():
     assert not kernels.serves_norm(channels_last(1, 8, 1, 1), norm, relu)  # PyTorch's error names it
     assert not kernels.serves_norm(x, norm, nn.Hardsigmoid())
     assert not kernels.serves_norm(x, nn.SyncBatchNorm(8), relu)
+    assert not kernels.serves_norm(x, nn.BatchNorm2d(8, track_running_stats=False), relu)
     assert not kernels.serves_norm(x, norm.eval(), relu)
     conv = Conv2d(8, 8, 5, groups=8)
     assert kernels.serves_filter(x, conv)
