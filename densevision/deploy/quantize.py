@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from densevision.deploy.flatbuffer import read_graph, split_hard_swish, write_graph
+from densevision.deploy.flatbuffer import read_graph, split_hard_swish, take_uint8, write_graph
 from densevision.deploy.tflite import as_input
 from densevision.errors import UserError
 
@@ -52,9 +52,14 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
     split = read_graph(content)
     split_hard_swish(split)
     is_float = split.subgraphs[0].tensors[split.subgraphs[0].inputs[0]].type == schema.TensorType.FLOAT32
-    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, uint8_input and is_float)
+    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only)
     input_type = "float32" if is_float else "uint8"
-    return _run(write_graph(split), recipe, [{"image": as_input(image[None], input_type)} for image in images])
+    result = _run(write_graph(split), recipe, [{"image": as_input(image[None], input_type)} for image in images])
+    if not (uint8_input and is_float):
+        return result
+    quantized = read_graph(result)
+    take_uint8(quantized)
+    return write_graph(quantized)
 
 
 def parts_of(content: bytes) -> list[str]:
@@ -65,7 +70,7 @@ def parts_of(content: bytes) -> list[str]:
     return [part for part in parts if part != "io"]
 
 
-def _int8_recipe(float_patterns: Sequence[str], only: str | None, uint8_input: bool):
+def _int8_recipe(float_patterns: Sequence[str], only: str | None):
     from ai_edge_quantizer import qtyping, recipe_manager
 
     kinds, none = qtyping.TFLOperationName, "no_quantize"
@@ -80,31 +85,11 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, uint8_input: b
     if not only:
         recipe.add_static_config(regex="^io/RESIZE", operation_name=kinds.RESIZE_BILINEAR,
                                  activation_num_bits=8, weight_num_bits=8)
-    recipe.add_quantization_config(".*", kinds.OUTPUT, algorithm_key=none)
+    for end in (kinds.INPUT, kinds.OUTPUT):
+        recipe.add_quantization_config(".*", end, algorithm_key=none)
     for pattern in float_patterns:
         recipe.add_quantization_config(f"^{pattern}", kinds.ALL_SUPPORTED, algorithm_key=none)
-    if uint8_input:
-        recipe.add_quantization_config(".*", kinds.INPUT, _uint8())
-    else:
-        recipe.add_quantization_config(".*", kinds.INPUT, algorithm_key=none)
     return recipe
-
-
-def _uint8():
-    from ai_edge_quantizer import qtyping
-
-    def tensor(dtype, granularity, symmetric: bool):
-        return qtyping.TensorQuantizationConfig(
-            num_bits=8, symmetric=symmetric, granularity=granularity, dtype=dtype
-        )
-
-    kinds, grains = qtyping.TensorDataType, qtyping.QuantGranularity
-    return qtyping.OpQuantizationConfig(
-        activation_tensor_config=tensor(kinds.UINT, grains.TENSORWISE, False),
-        weight_tensor_config=tensor(kinds.INT, grains.CHANNELWISE, True),
-        compute_precision=qtyping.ComputePrecision.INTEGER,
-        explicit_dequantize=False,
-    )
 
 
 def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
