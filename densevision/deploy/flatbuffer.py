@@ -140,6 +140,20 @@ def take_uint8(model: schema.ModelT) -> None:
     graph.operators.insert(0, _operator(model, "DEQUANTIZE", (pixels,), floats))
 
 
+def take_argmax_in_int8(model: schema.ModelT) -> None:
+    """Let ARG_MAX read int8 where it would read the same made float: the order is the same.
+
+    At 512x1024 the floats of 19 classes would take 40 MB.
+    """
+    graph = model.subgraphs[0]
+    producers = {int(index): operator for operator in graph.operators for index in operator.outputs}
+    for operator in list(graph.operators):
+        source = producers.get(int(operator.inputs[0]))
+        if op_name(model, operator) == "ARG_MAX" and source and op_name(model, source) == "DEQUANTIZE":
+            operator.inputs = np.array([source.inputs[0], operator.inputs[1]], np.int32)
+            graph.operators.remove(source)
+
+
 def _binary(model: schema.ModelT, kind: str, inputs: tuple[int, int], output: int,
             activation: int = schema.ActivationFunctionType.NONE) -> schema.OperatorT:
     operator = _operator(model, kind, inputs, output)

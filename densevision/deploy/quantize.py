@@ -10,7 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from densevision.deploy.flatbuffer import read_graph, split_hard_swish, take_uint8, write_graph
+from densevision.deploy.flatbuffer import (
+    read_graph,
+    split_hard_swish,
+    take_argmax_in_int8,
+    take_uint8,
+    write_graph,
+)
 from densevision.deploy.tflite import as_input
 from densevision.errors import UserError
 
@@ -54,11 +60,11 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
     is_float = split.subgraphs[0].tensors[split.subgraphs[0].inputs[0]].type == schema.TensorType.FLOAT32
     recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only)
     input_type = "float32" if is_float else "uint8"
-    result = _run(write_graph(split), recipe, [{"image": as_input(image[None], input_type)} for image in images])
-    if not (uint8_input and is_float):
-        return result
-    quantized = read_graph(result)
-    take_uint8(quantized)
+    samples = [{"image": as_input(image[None], input_type)} for image in images]
+    quantized = read_graph(_run(write_graph(split), recipe, samples))
+    take_argmax_in_int8(quantized)
+    if uint8_input and is_float:
+        take_uint8(quantized)
     return write_graph(quantized)
 
 
@@ -80,7 +86,7 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None):
         activation_num_bits=8, weight_num_bits=8,
     )
     # What follows the network is cheap and stays in float: each map of a detector so keeps a scale of its own, and
-    # boxes are not rounded to 1/256 of the widest. Only a segmenter's enlarging is worth int8.
+    # boxes are not rounded to 1/256 of the widest. Only a segmenter's enlarging and ARG_MAX are worth int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
     if not only:
         recipe.add_static_config(regex="^io/RESIZE", operation_name=kinds.RESIZE_BILINEAR,

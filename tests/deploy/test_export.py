@@ -9,7 +9,7 @@ import torch
 
 from densevision.deploy import export, verify
 from densevision.deploy.export import ExportOptions, Pictures, export_tflite
-from densevision.deploy.tflite import load_tflite
+from densevision.deploy.tflite import load_tflite, open_interpreter
 from densevision.errors import UserError
 from tests.deploy.toy import SIZE, detector, pictures, segmenter
 
@@ -78,6 +78,12 @@ def test_int8_is_whole_and_per_channel(tmp_path):
             assert x.type == weight.type == schema.TensorType.INT8
             channels = weight.shape[3 if op_name(model, operator) == "DEPTHWISE_CONV_2D" else 0]
             assert len(weight.quantization.scale) == channels
+    (best,) = (operator for operator in graph.operators if op_name(model, operator) == "ARG_MAX")
+    interpreter = open_interpreter(report.path, keep_tensors=True)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pictures(1)[0][None])
+    interpreter.invoke()
+    logits, labels = interpreter.get_tensor(best.inputs[0]), interpreter.get_tensor(graph.outputs[0])
+    assert logits.dtype == np.int8 and (logits.argmax(-1) == labels).all()
 
 
 def test_parts_may_stay_in_float(tmp_path):
@@ -86,7 +92,7 @@ def test_parts_may_stay_in_float(tmp_path):
     from densevision.deploy.flatbuffer import op_name, read_graph
 
     options = dataclasses.replace(INT8, float_parts=("se", "stem"))
-    export_tflite(segmenter(), tmp_path / "m.tflite", options, Pictures((), pictures(4)))
+    export_tflite(segmenter(), tmp_path / "m.tflite", options, Pictures(pictures(4), pictures(4)))
     model = read_graph((tmp_path / "m.tflite").read_bytes())
     graph, kinds = model.subgraphs[0], {}
     for operator in graph.operators:
