@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import importlib.util
 import itertools
@@ -268,6 +269,7 @@ def _tensorboard() -> dict:
 
 
 def _start_processes(config: Config) -> None:
+    atexit.register(_leave_processes)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # what mmengine would set, with a warning
     config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
@@ -277,6 +279,12 @@ def _start_processes(config: Config) -> None:
             raise UserError("--launcher: without a GPU only torchrun with --launcher pytorch works")
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("gloo")
+
+
+def _leave_processes() -> None:
+    """End gloo's threads; a process that ends before them may abort, and torchrun calls its work failed."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:

@@ -40,6 +40,23 @@ def test_statistics_of_one_process_stay_as_they_are():
     assert norm.running_var.tolist() == [1.0, 1.0]
 
 
+def test_a_process_ends_gloo_s_threads_before_itself(tmp_path):
+    """One that did not aborted now and then, after all its work."""
+    script = """
+import atexit, os, torch
+from mmengine.config import Config
+from densevision.training.runner import _start_processes
+atexit.register(lambda: print([name for name in names() if "gloo" in name]))  # runs last
+def names():
+    return [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+_start_processes(Config(dict(launcher="pytorch")))
+print(sum("gloo" in name for name in names()) > 0)
+"""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
+    (tmp_path / "script.py").write_text(script)
+    assert run(*torchrun, tmp_path / "script.py", folder=tmp_path).split() == ["True", "[]"]
+
+
 @pytest.mark.slow
 def test_two_processes_train_and_measure_what_one_measures(tmp_path):
     train = [
