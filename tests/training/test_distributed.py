@@ -43,7 +43,7 @@ def test_statistics_of_one_process_stay_as_they_are():
 def test_a_process_ends_gloo_s_threads_before_itself(tmp_path):
     """One that did not aborted now and then, after all its work."""
     script = """
-import atexit, os, torch
+import atexit, os
 from mmengine.config import Config
 from densevision.training.runner import _start_processes
 atexit.register(lambda: print([name for name in names() if "gloo" in name]))  # runs last
