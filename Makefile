@@ -16,7 +16,7 @@ setup: $(READY)
 
 # mmengine asks for opencv-python and albumentations for opencv-python-headless; both own the folder cv2.
 # The headless build goes in last, so that the set-up also works where libGL is missing.
-$(READY): setup.cfg setup.py constraints.txt requirements-runtime.txt $(wildcard densevision/kernels/*.[ch])
+$(READY): setup.cfg constraints.txt requirements-runtime.txt
 	@echo "setting up $(VENV): about 6 GB of packages, which takes some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,tflite]"

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densevision import kernels
 from densevision.backbones.spec import Block, make_divisible
 
 Padding = Literal["symmetric", "same"]
@@ -18,8 +17,12 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
-    "hsigmoid": nn.Hardsigmoid,
 }
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """Compute ReLU6(x + 3) / 6; unlike ``F.hardsigmoid`` it can be differentiated twice."""
+    return F.relu6(x + 3) / 6
 
 
 class Conv2d(nn.Conv2d):
@@ -39,10 +42,7 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self._pad_same(x) if self.same else x
-        if kernels.serves_pointwise(x, self):
-            return kernels.pointwise(x, self)
-        return kernels.depthwise(x, self) if kernels.serves_filter(x, self) else super().forward(x)
+        return super().forward(self._pad_same(x) if self.same else x)
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom
@@ -68,14 +68,6 @@ class ConvNormAct(nn.Sequential):
             layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
         super().__init__(*layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        conv, norm, act = (*self, None)[:3]
-        x = conv(x)
-        if kernels.serves_norm(x, norm, act):
-            return kernels.norm_act(x, norm, act)
-        x = norm(x)
-        return x if act is None else act(x)
-
 
 class SqueezeExcite(nn.Module):
     """Scale each channel by a gate that sees the whole map.
@@ -87,19 +79,15 @@ class SqueezeExcite(nn.Module):
     Source: paper section 5.3; MnasNet's gate is a sigmoid.
     """
 
-    def __init__(self, channels: int, squeezed: int, gate: Callable[[Tensor], Tensor] = F.hardsigmoid):
+    def __init__(self, channels: int, squeezed: int, gate: Callable[[Tensor], Tensor] = hard_sigmoid):
         super().__init__()
         self.gate = gate
         self.reduce = nn.Conv2d(channels, squeezed, 1)
         self.expand = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if kernels.serves_gate(x):
-            return kernels.excite(x, self._factor, self.parameters())
-        return x * self._factor(x.mean((2, 3), keepdim=True))
-
-    def _factor(self, pooled: Tensor) -> Tensor:
-        return self.gate(self.expand(F.relu(self.reduce(pooled))))
+        pooled = x.mean((2, 3), keepdim=True)  # [N, C, 1, 1]
+        return x * self.gate(self.expand(F.relu(self.reduce(pooled))))
 
 
 class InvertedResidual(nn.Module):

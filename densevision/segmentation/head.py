@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densevision.backbones.backbone import Tap
-from densevision.backbones.layers import ConvNormAct
+from densevision.backbones.layers import ConvNormAct, hard_sigmoid
 from densevision.errors import UserError
 
 # Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
 POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
-_GATES = {"hsigmoid": F.hardsigmoid, "sigmoid": torch.sigmoid}
+_GATES = {"hsigmoid": hard_sigmoid, "sigmoid": torch.sigmoid}
 
 
 class LRASPPHead(nn.Module):

@@ -26,7 +26,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import densevision
-from densevision import kernels
 from densevision.errors import UserError
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
@@ -54,8 +53,6 @@ class DenseRunner(Runner):
             TrainingStopped: a signal came, and the checkpoint is written.
             UserError: config, data or checkpoint are at fault.
         """
-        if get_device() == "cpu" and not kernels.compiled():
-            self.logger.warning("no compiled kernels, which save a fifth of the time: set up again with a C compiler")
         with self.stop_request, config_errors(), ExitStack() as self.on_exit:
             return super().train()
 

@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from densevision import kernels
-from tests.training.toy_runs import train
-
 TINY = "print((torch.tensor([1e-40]) * torch.tensor([1.0])).item())"
 FAULTS = """
 def faults():
@@ -49,9 +46,3 @@ def test_freed_memory_is_used_again():
 def test_memory_lies_in_huge_pages():
     assert run(HUGE_PAGES, tune=False) < 1000  # kB
     assert run(HUGE_PAGES, tune=True) > 0.8 * 2**18
-
-
-def test_training_without_kernels_says_so_once(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(kernels, "_library", lambda: None)
-    train(tmp_path, "train_cfg.max_iters=1")
-    assert capfd.readouterr().out.count("set up again with a C compiler") == 1

@@ -1,12 +1,11 @@
 """Time our training step against torchvision's own models, step by step in turns.
 
-    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--untuned] [--plain] [--profile]
+    python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--untuned] [--profile]
 
 LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
 image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
 Each has a process of its own, ours set up as ``densevision train`` does (denormals, memory). --one-process: they share
-one, and that set-up. --untuned: nobody has it. --plain: time our step without the compiled kernels as well. --profile:
-where they spend their time.
+one, and that set-up. --untuned: nobody has it. --profile: where they spend their time.
 """
 
 import argparse
@@ -22,7 +21,6 @@ from mmengine.structures import InstanceData, PixelData
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from densevision import kernels
 from densevision.detection.model import SSDLite
 from densevision.samples import DetSample, SegSample
 from densevision.segmentation.head import LRASPPHead
@@ -86,21 +84,6 @@ def stepper(model, loss):
     return step
 
 
-def sides(name):
-    """The steps of ours, of torchvision's, and of ours with PyTorch's layers alone."""
-    ours, theirs = PAIRS[name]()
-    library = kernels._library
-
-    def plain():
-        kernels._library = lambda: None
-        try:
-            return ours()
-        finally:
-            kernels._library = library
-
-    return ours, theirs, plain
-
-
 def kernel_times(step, steps=3):
     """Milliseconds a step by PyTorch's kernels."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
@@ -112,15 +95,14 @@ def kernel_times(step, steps=3):
 
 
 KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
-           "threshold_backward", "hardswish", "hardswish_backward", "_NormAct", "_NormActBackward",
-           "_DepthwiseBackward", "_PointwiseBackward", "_ExciteBackward")
+           "threshold_backward", "hardswish", "hardswish_backward")
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
 def serve(name, side, threads, tuned, pipe):
-    """Answer "step" (its time), "memory" (peak) and "profile" until None comes; sides are counted as in ``sides``."""
+    """Answer "step" (its time), "memory" (peak) and "profile" until None comes; side 0 is ours, 1 torchvision's."""
     prepare(threads, tuned and side != 1)
-    step = sides(name)[side]
+    step = PAIRS[name]()[side]
     while wish := pipe.recv():
         pipe.send(answer(step, wish))
 
@@ -139,11 +121,11 @@ def answer(step, wish):
 
 
 @contextmanager
-def processes(name, count, threads, tuned):
+def processes(name, threads, tuned):
     """Yield what asks the sides, each in a process of its own; they must not work at the same time."""
     context = multiprocessing.get_context("spawn")
     pipes = []
-    for side in range(count):
+    for side in range(2):
         here, there = context.Pipe()
         context.Process(target=serve, args=(name, side, threads, tuned, there), daemon=True).start()
         pipes.append(here)
@@ -153,10 +135,10 @@ def processes(name, count, threads, tuned):
 
 
 @contextmanager
-def one_process(name, count, threads, tuned):
+def one_process(name, threads, tuned):
     """Yield what asks the sides in this process."""
     prepare(threads, tuned)
-    yield [lambda wish, step=step: answer(step, wish) for step in sides(name)[:count]]
+    yield [lambda wish, step=step: answer(step, wish) for step in PAIRS[name]()]
 
 
 def main():
@@ -165,20 +147,17 @@ def main():
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--one-process", action="store_true")
     parser.add_argument("--untuned", action="store_true")
-    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     place = one_process if arguments.one_process else processes
     for name in PAIRS:
-        with place(name, 3 if arguments.plain else 2, arguments.threads, not arguments.untuned) as asks:
+        with place(name, arguments.threads, not arguments.untuned) as asks:
             times = [[ask("step") for ask in asks] for _ in range(arguments.rounds + 3)][3:]
             memory = [ask("memory") for ask in asks]
             times_by_kernel = [ask("profile") for ask in asks] if arguments.profile else []
         seconds = [statistics.median(column) for column in zip(*times, strict=True)]
         print(f"{name}: ours {seconds[0]:.2f} s, torchvision {seconds[1]:.2f} s, {arguments.threads} threads; "
               f"torchvision / ours {spread([row[1] / row[0] for row in times])}", flush=True)
-        if arguments.plain:
-            print(f"  without kernels {seconds[2]:.2f} s; ours / that {spread([row[0] / row[2] for row in times])}")
         if not arguments.one_process:
             print("  peak memory in GiB: " + table(memory, "{:.1f}"))
         for kernel in KERNELS if times_by_kernel else ():
@@ -190,8 +169,8 @@ def spread(ratios):
 
 
 def table(values, form):
-    sides = ("ours", "torchvision", "without kernels")
-    return ", ".join(f"{side} {form.format(value)}" for side, value in zip(sides, values, strict=False))
+    sides = ("ours", "torchvision")
+    return ", ".join(f"{side} {form.format(value)}" for side, value in zip(sides, values, strict=True))
 
 
 if __name__ == "__main__":
