@@ -17,14 +17,15 @@ MODULES = {
 # Part -> what it may import of the package. "base" are the modules that lie directly in densevision/.
 MAY_IMPORT = {
     "base": {"base"},
+    "data": {"base", "data"},
     "backbones": {"base", "backbones"},
-    "detection": {"base", "backbones", "detection"},
-    "segmentation": {"base", "backbones", "segmentation"},
+    "detection": {"base", "data", "backbones", "detection"},
+    "segmentation": {"base", "data", "backbones", "segmentation"},
     "scenes": {"base", "scenes", "segmentation"},
     "weights": {"base", "backbones", "detection", "segmentation", "weights"},
-    "training": {"base", "weights", "training"},
+    "training": {"base", "data", "weights", "training"},
     "paper": {"base", "backbones", "detection", "segmentation", "deploy", "paper"},  # --latency exports and times
-    "deploy": {"base", "backbones", "detection", "segmentation", "training", "deploy"},
+    "deploy": {"base", "data", "backbones", "detection", "segmentation", "training", "deploy"},
     "video": {"base", "deploy", "training", "video"},
 }
 # What a phone-side or server-side user needs, and what is mathematics: all of it works without mmengine.

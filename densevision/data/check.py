@@ -1,0 +1,78 @@
+"""Count what a split holds before it is used: a few lines to read, and a stop where what is needed is zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from densevision.errors import UserError
+
+_LISTED = 12  # classes that a line names
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """What one split of a data set holds.
+
+    Attributes:
+        source: the json or folder that the user can look into.
+        images: images that are used.
+        unit: what ``per_class`` counts, "boxes" or "pixels".
+        per_class: class name -> count, in the order of the labels.
+        dropped: reason -> number of annotations, pixels or files that are not used.
+        notes: further facts, one line each.
+        training_fault: why nothing can be learned from the split, with the likely cause and the remedy.
+        evaluation_fault: why no metric can be computed on it.
+    """
+
+    source: str
+    images: int
+    unit: str
+    per_class: dict[str, int]
+    dropped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    training_fault: str | None = None
+    evaluation_fault: str | None = None
+
+
+def count_lines(split: str, counts: SplitCounts) -> list[str]:
+    """Describe a split in a few lines: images, objects per class, what is dropped and why.
+
+    Args:
+        split: "train", "val" or "test".
+    """
+    present = {name: count for name, count in counts.per_class.items() if count}
+    total = sum(present.values())
+    ranked = sorted(present, key=present.__getitem__, reverse=True)
+    if counts.unit == "pixels":
+        figures = [f"{name} {share(present[name], total)}" for name in ranked[:_LISTED]]
+    else:
+        figures = [f"{name} {present[name]:,}" for name in ranked[:_LISTED]]
+    more = [f"{len(ranked) - _LISTED} more"] if len(ranked) > _LISTED else []
+    listed = ", ".join([*figures, *more])
+    lines = [f"{split}: {counts.images:,} images, {total:,} {counts.unit}{': ' if listed else ''}{listed}"]
+    absent = [name for name in counts.per_class if name not in present]
+    if absent and present:
+        shown = ", ".join(absent[:_LISTED]) + (", ..." if len(absent) > _LISTED else "")
+        lines.append(f"  without {counts.unit}: {shown}")
+    if counts.dropped:
+        lines.append("  not used: " + ", ".join(f"{count:,} {why}" for why, count in counts.dropped.items()))
+    return lines + [f"  {note}" for note in counts.notes]
+
+
+def check_counts(split: str, counts: SplitCounts) -> None:
+    """Stop where a split lacks what its use needs.
+
+    Raises:
+        UserError: with the likely cause.
+    """
+    fault = counts.training_fault if split == "train" else counts.evaluation_fault
+    if fault:
+        raise UserError(f"{split}: {fault}")
+
+
+def share(part: int, whole: int) -> str:
+    """Write a share in percent, with a digit more below 1 %: "12 %", "0.3 %", "< 0.1 %"."""
+    percent = 100 * part / max(whole, 1)
+    if percent >= 1 or part == 0:
+        return f"{percent:.0f} %"
+    return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
