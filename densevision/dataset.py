@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
+from densevision.data.check import SplitCounts
 from densevision.errors import UserError
 from densevision.sampler import Draw
 
@@ -20,7 +22,7 @@ class DrawDataset(Dataset):
 
     ``dataset[Draw(index, seed)]`` is augmented, a pure function of the two numbers; an image that can't be read
     is named once, counted, and replaced by another one. ``dataset[index]`` is not augmented and raises instead.
-    Subclasses write ``load``.
+    Subclasses write ``load``, and ``count`` and ``align_classes``, which are called before training and evaluation.
     """
 
     def __init__(self, size: int):
@@ -34,6 +36,18 @@ class DrawDataset(Dataset):
 
         Raises:
             OSError: the image can't be read.
+        """
+        raise NotImplementedError
+
+    def count(self) -> SplitCounts:
+        """Count what the data set holds: see ``SplitCounts``."""
+        raise NotImplementedError
+
+    def align_classes(self, classes: Sequence[str]) -> None:
+        """Take the model's classes, by name, in its order; ``metainfo`` then names these.
+
+        Raises:
+            UserError: the data set has objects of a class that the model does not know.
         """
         raise NotImplementedError
 

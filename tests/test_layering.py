@@ -16,7 +16,7 @@ MODULES = {
 
 # Part -> what it may import of the package. "base" are the modules that lie directly in densevision/.
 MAY_IMPORT = {
-    "base": {"base"},
+    "base": {"base", "data"},
     "data": {"base", "data"},
     "backbones": {"base", "backbones"},
     "detection": {"base", "data", "backbones", "detection"},

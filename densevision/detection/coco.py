@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 
 from densevision.augment import Augment, Resize
+from densevision.data.check import SplitCounts
 from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image, resize_image
@@ -86,6 +87,15 @@ class CocoDataset(DrawDataset):
         if missing:
             raise UserError(f"{len(missing)} of {len(self.file_names)} images of {self.metainfo['ann_file']} are not "
                             f"in {self.image_dir}, the first is {missing[0]}; check image_dir in the config")
+
+    def count(self) -> SplitCounts:
+        """Count the boxes of each class."""
+        counts = np.bincount(self.labels, minlength=len(self.metainfo["classes"])).tolist()
+        per_class = dict(zip(self.metainfo["classes"], counts, strict=True))
+        return SplitCounts(self.metainfo["ann_file"], len(self), "boxes", per_class)
+
+    def align_classes(self, classes: Sequence[str]) -> None:
+        """Take the model's classes, see ``DrawDataset``."""
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, *input_size], uint8 or float32, and a ``DetSample`` with boxes in input pixels."""

@@ -14,6 +14,7 @@ from mmengine.structures import PixelData
 from PIL import Image
 
 from densevision.augment import Augment
+from densevision.data.check import SplitCounts
 from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image
@@ -70,6 +71,14 @@ class CityscapesDataset(DrawDataset):
         super().__init__(len(self.images))
         if len(self.labels):
             self.read_labels(0)  # a wrong encoding shows before the training starts
+
+    def count(self) -> SplitCounts:
+        """Count the labelled pixels of each class."""
+        source = str(Path(self.images[0]).parents[1])
+        return SplitCounts(source, len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
+
+    def align_classes(self, classes: Sequence[str]) -> None:
+        """Take the model's classes, see ``DrawDataset``."""
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, H, W] uint8 RGB and a SegSample; augmented by ``seed`` unless it is None."""

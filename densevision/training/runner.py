@@ -23,9 +23,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import build_from_cfg
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 import densevision
+from densevision.data.check import check_counts, count_lines
 from densevision.errors import UserError
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
@@ -54,11 +55,13 @@ class DenseRunner(Runner):
             UserError: config, data or checkpoint are at fault.
         """
         with self.stop_request, config_errors(), ExitStack() as self.on_exit:
+            self._check_data("train", "val")
             return super().train()
 
     def test(self) -> dict:
         """Evaluate on the test data; returns the metrics."""
         with config_errors(), ExitStack() as self.on_exit:
+            self._check_data("test")
             return super().test()
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
@@ -75,10 +78,44 @@ class DenseRunner(Runner):
         return built
 
     def _data_classes(self) -> Sequence[str]:
-        loader = "_train_dataloader" if self._train_dataloader is not None else "_test_dataloader"
-        if isinstance(getattr(self, loader), dict):
-            setattr(self, loader, self.build_dataloader(getattr(self, loader), seed=self.seed))
-        return getattr(self, loader).dataset.metainfo["classes"]
+        split = "train" if self._train_dataloader is not None else "test"
+        return self._dataset(split).metainfo["classes"]
+
+    def _dataset(self, split: str) -> Dataset | None:
+        """Build a split's loader where that is still to be done; None if the config has no such loader."""
+        name = f"_{split}_dataloader"
+        if isinstance(getattr(self, name), dict):
+            setattr(self, name, self.build_dataloader(getattr(self, name), seed=self.seed))
+        loader = getattr(self, name)
+        return None if loader is None else loader.dataset
+
+    def _check_data(self, *splits: str) -> None:
+        """Bring the splits to the model's classes, count what they hold, print it, and stop where that can't work."""
+        classes = self._model_classes()
+        for split in splits:
+            dataset = self._dataset(split)
+            if dataset is None:
+                continue
+            if classes and hasattr(dataset, "align_classes"):
+                dataset.align_classes(classes)
+            if hasattr(dataset, "count"):
+                counts = dataset.count()
+                self._say(count_lines(split, counts))
+                check_counts(split, counts)
+
+    def _model_classes(self) -> Sequence[str]:
+        """Names of the model's classes: those of the training data, or of the checkpoint that is evaluated."""
+        if self._train_dataloader is not None:
+            return self._data_classes()
+        if not self._load_from:
+            return ()
+        return (read_checkpoint(self._load_from).get("meta", {}).get("dataset_meta") or {}).get("classes") or ()
+
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.logger.info(line)
+            if is_main_process():
+                print(line, flush=True)
 
     @staticmethod
     def build_dataloader(
