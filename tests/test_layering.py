@@ -80,7 +80,7 @@ def below(module, names):
 @pytest.mark.parametrize("module", MODULES)
 def test_a_part_imports_only_what_lies_below_it(module):
     used = {name for name in imports(MODULES[module]) if below(name, ["densevision"])}
-    if part(module) == "cli":
+    if part(module) == "cli" or module == "densevision.__main__":
         return
     wrong = sorted(name for name in used if part(name) not in MAY_IMPORT[part(module)])
     assert not wrong, wrong

@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from densevision.cli.files import check_output, write_json
+from densevision.cli.files import JSON, Kind, check_output, write_json
 from densevision.errors import UserError
+
+SCRIPT_KIND = Kind("script of this command", lambda path: b"Written by densevision benchmark" in path.read_bytes())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for an output that can't be written."""
     if arguments.json:
-        check_output("--json", arguments.json)
+        inputs = [*arguments.models, arguments.binary, *(arguments.log or ())]
+        check_output("--json", arguments.json, JSON, inputs)
     phone = arguments.device or arguments.log
     if phone and arguments.profile:
         raise UserError("--profile is of this machine; leave it out for a phone")
@@ -158,6 +161,7 @@ def _measure_phones(arguments: argparse.Namespace) -> Iterator:
     try:
         serials = [choose_phone(serial or None) for serial in arguments.device]
     except NoPhoneError as error:
+        check_output("--device adb, the script", Path(SCRIPT_NAME), SCRIPT_KIND)
         write_script(Path(SCRIPT_NAME), phone_script(arguments.binary, arguments.models, plan))
         raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
     for serial in serials:

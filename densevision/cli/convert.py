@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
+
+from densevision.cli.files import Kind, check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.weights.convert import convert
     from densevision.weights.settings import assignments, special
 
-    if arguments.out.is_dir():
+    if os.path.isdir(arguments.out):
         raise UserError(f"--out {arguments.out} is a folder; name a file in it")
+    check_output("--out", arguments.out, CONVERTED, [arguments.source], makes_folder=True)
     checkpoint, report = convert(arguments.source, arguments.model)
     content = io.BytesIO()
     torch.save(checkpoint, content)
@@ -39,3 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  a config for them sets {assignments(settings)}")
     print(f"wrote {arguments.out}")
     return 0
+
+
+def _is_converted(path: Path) -> bool:
+    from densevision.errors import UserError
+    from densevision.training.runner import read_checkpoint
+
+    try:
+        return "source" in read_checkpoint(path, "meta").get("meta", {})
+    except UserError:
+        return False
+
+
+CONVERTED = Kind("checkpoint that densevision convert wrote", _is_converted)

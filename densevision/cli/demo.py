@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from densevision.cli.files import add_files, split_files
+from densevision.cli.files import add_files, check_frames, split_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("nothing to do with the results; give --output, --json or --show")
     if not 0 <= arguments.score_threshold < 1:
         raise UserError(f"--score-threshold {arguments.score_threshold}: give a number from 0 to 1")
+    check_frames(arguments.input, arguments.output, arguments.json, arguments.files)
     window = Window() if arguments.show else None
     predictor = _load(*split_files(arguments.files), arguments.score_threshold)
     report = film(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)

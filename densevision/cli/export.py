@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densevision.cli.files import TFLITE, check_output
+
 if TYPE_CHECKING:
     from densevision.deploy.export import ExportReport
     from densevision.deploy.exporting import Export
@@ -49,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.out.suffix != ".tflite":
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
+    inputs = arguments.config, arguments.checkpoint
+    check_output("--out", arguments.out, TFLITE, inputs, makes_folder=True)
     if arguments.quantize != "int8" and (arguments.calibration or arguments.float_parts or arguments.sensitivity):
         raise UserError("--calibration, --float-parts and --sensitivity need --quantize int8")
     options = ExportOptions(

@@ -1,14 +1,49 @@
-"""Files that several commands are given: a config and a checkpoint, or a .tflite; and the json that they write."""
+"""Files that several commands are given: a config and a checkpoint, or a .tflite; and the files that they write."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from densevision.errors import UserError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a command writes.
+
+    Attributes:
+        name: for messages.
+        holds: whether a file that already exists holds this kind, and so may be overwritten.
+    """
+
+    name: str
+    holds: Callable[[Path], bool]
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
+
+
+def _holds_results(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:  # also UnicodeDecodeError
+        return False
+    return not (isinstance(content, dict) and _DATA_KEYS & content.keys())
+
+
+_DATA_KEYS = {"images", "annotations", "categories", "shapes", "cells"}  # COCO, LabelMe, notebooks
+JSON = Kind("json of results", _holds_results)
+PNG = Kind("png image", lambda path: _head(path).startswith(b"\x89PNG"))
+TFLITE = Kind(".tflite", lambda path: _head(path)[4:] == b"TFL3")
+ANY = Kind("file", lambda path: True)
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -34,17 +69,90 @@ def split_files(files: Sequence[Path], config: Path | None = None) -> tuple[Path
     raise UserError(f"can't tell what {' '.join(map(str, files))} is; give CONFIG CHECKPOINT, or one MODEL.tflite")
 
 
-def check_output(option: str, path: Path) -> None:
-    """Raise a UserError, before the work, if a file can't be written."""
-    if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: can't be written, there is no folder {path.parent}; make it first")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
+def check_output(
+    option: str, path: Path, kind: Kind = JSON, others: Iterable[str | Path | None] = (), *, makes_folder: bool = False
+) -> None:
+    """Check, before the work, that writing a file is possible and loses nothing.
+
+    A file that exists is overwritten only if it is of the kind that is written, and neither an input nor a link.
+
+    Args:
+        others: the command's inputs and its other outputs; what is no file, such as a camera's number, is passed over.
+        makes_folder: whether the command creates the folder that the file goes to.
+    Raises:
+        UserError: it can't be written, or something would be lost.
+    """
+    if not path.parent.is_dir() and not makes_folder:
+        raise UserError(f"{option} {path}: can't be written, there is no folder {path.parent}; create it first")
+    if os.path.isdir(path) or path.parent.is_dir() and not os.access(path.parent, os.W_OK):
         raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
+    try:
+        fault = _loss(path, kind, [Path(other) for other in others if other is not None])
+    except OSError as error:  # a name that is too long, a folder or file that can't be read
+        fault = f"can't be written ({error.strerror})"
+    if fault:
+        raise UserError(f"{option} {path}: {fault}; give another name")
+
+
+def _loss(path: Path, kind: Kind, others: Sequence[Path]) -> str | None:
+    """Say what would be lost if the file were written."""
+    for found in (path, *_unfinished(path)):
+        if found.is_symlink() or found.exists() and not found.is_file():
+            return f"{found} is a link or no regular file"
+    if any(_same(path, other) for other in others):
+        return "the command line names this file twice"
+    if path.exists() and path.stat().st_size and not kind.holds(path):
+        return f"this file exists and is no {kind.name}"
+    return None
+
+
+def check_frames(where: str, output: Path | None, json_path: Path | None, models: Sequence[Path]) -> None:
+    """Check the outputs of a command that annotates images or a video.
+
+    Args:
+        where: the input: a video, a folder of images, an image, or a camera's number.
+        output: a video, an image or a folder of images.
+    Raises:
+        UserError: an output can't be written, or something would be lost.
+    """
+    if json_path:
+        check_output("--json", json_path, JSON, [where, output, *models], makes_folder=True)
+    if output and os.path.isdir(output) and not _same(output, Path(where)):
+        _check_folder(output, Path(where))
+    elif output and output.suffix:
+        check_output("--output", output, ANY, models, makes_folder=True)
+
+
+def _check_folder(folder: Path, source: Path) -> None:
+    """Images get the names of the input's, or six digits; in a folder such a file may be anyone's."""
+    there = {path.name for path in folder.iterdir()}
+    if source.is_dir():
+        taken = there & {path.name for path in source.iterdir()}
+    else:
+        taken = {name for name in there if name == source.name or re.fullmatch(r"\d{6}\.jpg", name)}
+    if taken:
+        raise UserError(f"--output {folder} already holds {min(taken)}, which would be overwritten; "
+                        "give a new or an empty folder")
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _unfinished(path: Path) -> list[Path]:
+    """Return the names under which the commands write a file until it is whole."""
+    names = f".{path.name}.part", f".{path.name}.tmp", f".{path.stem}.part{path.suffix}"
+    return [path.with_name(name) for name in names]
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write plain data for ``--json``; raises a UserError where that can't be."""
+    """Write plain data for ``--json``, whole or not at all; raises a UserError where that can't be."""
+    unfinished = path.with_name(f".{path.name}.part")
     try:
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        unfinished.write_text(json.dumps(content, indent=1) + "\n")
+        unfinished.replace(path)
     except OSError as error:
+        unfinished.unlink(missing_ok=True)
         raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error

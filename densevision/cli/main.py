@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
+import itertools
 import sys
 from collections.abc import Sequence
 
@@ -14,12 +16,12 @@ COMMANDS = {
     "train": "train a detector or a segmenter from a config file",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
-    "export": "write a checkpoint as a checked .tflite",
-    "convert": "turn published weights into a checkpoint",
+    "export": "export a checkpoint to a verified .tflite",
+    "convert": "convert published weights to a checkpoint",
     "benchmark": "time .tflite files on this machine or on phones",
-    "paper": "count the paper's rows and compare with the printed figures",
+    "paper": "compute parameters and MAdds for the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
-    "quickstart": "train, evaluate and film both models on rendered scenes",
+    "quickstart": "train, evaluate and run both models on rendered scenes",
 }
 
 
@@ -27,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, 2 when the user's input is at fault."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(words)
+    _check_words(parser, words)
     parsed = parser.parse_args(words)
     try:
         return parsed.run(parsed) or 0
@@ -56,6 +59,24 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
+
+
+def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Exit with status 2 where argparse's own message would not show what is wrong."""
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    if not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS)
+        remedy = f"did you mean {' or '.join(near)}?" if near else "densevision --help lists the commands"
+        parser.error(f"no command {words[0]!r}; {remedy}")
+    for option in ("--cfg-options", "--float-parts"):
+        for place in (number for number, word in enumerate(words) if word == option):
+            values = itertools.takewhile(lambda word: not word.startswith("--"), words[place + 1 :])
+            files = [word for word in values if "=" not in word and word.endswith((".py", ".pth", ".tflite"))]
+            if files:
+                parser.error(f"{option} takes all words up to the next option, also {files[0]}; "
+                             f"give the files before {option}")
 
 
 if __name__ == "__main__":

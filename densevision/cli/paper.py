@@ -7,13 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.cli.files import check_output, write_json
+from densevision.cli.files import JSON, PNG, check_output, write_json
 from densevision.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 TABLES = (3, 6, 7, 8, 9)
+LATENCY_PLOT = "latency.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def run_latency(arguments: argparse.Namespace) -> int:
     for table in tables:
         console.print(latency_report.latency_table(timed, table))
     console.print(latency_report.pair_table(latency.pairs(timed)))
-    picture = arguments.work_dir / "latency.png"
+    picture = arguments.work_dir / LATENCY_PLOT
     try:
         latency_plot.draw(timed).savefig(picture)
     except OSError as error:
@@ -130,9 +131,12 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: a file that can't be written, a picture that is no .png, options that do not go together.
     """
-    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
-        if path:
-            check_output(option, path)
+    if arguments.json:
+        check_output("--json", arguments.json, JSON, [arguments.plot, arguments.ours])
+    if arguments.plot:
+        check_output("--plot", arguments.plot, PNG, [arguments.ours])
+    if arguments.latency:
+        check_output("--work-dir", arguments.work_dir / LATENCY_PLOT, PNG, [arguments.json], makes_folder=True)
     if arguments.plot and arguments.plot.suffix != ".png":
         raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
     if arguments.plot and arguments.latency:

@@ -1,14 +1,15 @@
-"""``densevision quickstart``: both models, from nothing to a film, on rendered driving scenes."""
+"""``densevision quickstart``: train, evaluate and run both models on rendered driving scenes."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import sys
 import time
 from pathlib import Path
 
 import densevision
+from densevision.cli.own_folder import OwnFolder
 from densevision.errors import UserError
 
 CONFIGS = {
@@ -17,24 +18,45 @@ CONFIGS = {
 }
 HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}
 _PICTURES = 3  # rows of comparison.png
+_TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.tmp", "2???????_??????/*", "test/*")
+_RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
+WRITES = (
+    "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png", "scenes/gtFine/*/street/street_*_gtFine_labelIds.png",
+    "scenes/annotations/instances_*.json", "scenes/drive.mp4", *_RESULTS,
+    *(f"{task}/{name}" for task, config in CONFIGS.items() for name in (*_TRAINING, config)),
+)
+EXCLUSIVE = ("scenes/*", "detection/test/*", "segmentation/test/*", *_RESULTS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="results folder (default: runs/demo)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed renders other streets (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="another seed renders other streets (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Render, train, evaluate and film; end with a table and ``summary.json``."""
-    from densevision.scenes import write_dataset
+    """Render, train, evaluate and annotate the video; returns 128 + the signal's number when one ended it."""
+    from densevision.training.stop import TrainingStopped
 
-    start, out = time.time(), arguments.out.resolve()
-    configs = {task: find_config(task) for task in CONFIGS}
-    for part in ("scenes", *CONFIGS):
-        shutil.rmtree(out / part, ignore_errors=True)
+    configs, out = {task: find_config(task) for task in CONFIGS}, arguments.out.absolute()
+    try:
+        with OwnFolder(out, WRITES, EXCLUSIVE).claimed():
+            _run(configs, out, arguments.seed)
+    except TrainingStopped as stopped:
+        print(f"{stopped}; the same command starts anew", file=sys.stderr)
+        return 128 + stopped.signal_number
+    return 0
+
+
+def _run(configs: dict[str, Path], out: Path, seed: int) -> None:
+    """End with a table and ``summary.json``."""
+    from densevision.scenes import write_dataset
+    from densevision.training.process import tune_process
+
+    start = time.time()
     print("rendering driving scenes", flush=True)
-    video = write_dataset(out / "scenes", train=240, val=40, video_seconds=8, seed=arguments.seed)
+    video = write_dataset(out / "scenes", train=240, val=40, video_seconds=8, seed=seed)
+    tune_process()
     metrics, files, predictors = {}, {"video": str(video)}, {}
     for task, path in configs.items():
         print(f"\n{task}: training {path.stem}", flush=True)
@@ -42,7 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
         files |= {f"{task}/{kind}": place for kind, place in made.items()}
     files["comparison"] = str(compare(predictors, out))
     write_summary(metrics, files, time.time() - start, out / "summary.json")
-    return 0
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative")
+    return number
 
 
 def find_config(task: str) -> Path:

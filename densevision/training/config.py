@@ -36,7 +36,9 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"no config file {path}; ready-made ones are in configs/")
+        near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.py")], 1)
+        remedy = f"did you mean {near[0]}?" if near else "ready-made ones are in configs/"
+        raise UserError(f"no config file {path}; {remedy}")
     if path.suffix != ".py":
         raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
     content = _read(path)

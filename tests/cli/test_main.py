@@ -30,12 +30,51 @@ def test_wrong_usage_exits_with_2(words, capsys):
     assert "densevision" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("words", "message"), [
+    (["trian"], "no command 'trian'; did you mean train?"),
+    (["xyz"], "no command 'xyz'; densevision --help lists the commands"),
+    (["train", "--cfg-options", "a=1", "mine.py"], "also mine.py; give the files before --cfg-options"),
+    (["export", "--float-parts", "se", "mine.py", "a.pth"], "also mine.py; give the files before --float-parts"),
+])
+def test_words_in_the_wrong_place_are_named(words, message, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 2 and capsys.readouterr().err.splitlines()[-1].endswith(message)
+
+
+def test_no_command_lists_the_commands(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([])
+    printed, error = capsys.readouterr()
+    assert exit_.value.code == 2 and not printed and all(name in error for name in COMMANDS)
+
+
+def test_the_module_runs_as_the_command():
+    def call(*words):
+        return subprocess.run([sys.executable, "-m", "densevision", *words], capture_output=True, text=True)
+
+    assert call("--version").stdout == f"densevision {densevision.__version__}\n"
+    assert call("train", "--help").stdout.startswith("usage: densevision train ")
+    failed = call("paper", "--json", "no/where.json")
+    assert failed.returncode == 2 and failed.stderr.startswith("densevision: error: --json no/where.json: ")
+
+
 def test_a_user_error_is_one_line_and_status_2(capsys):
     assert main(["train", "nowhere.py"]) == 2
     assert (
         capsys.readouterr().err
         == "densevision: error: no config file nowhere.py; ready-made ones are in configs/\n"
     )
+
+
+@pytest.mark.parametrize("command", ["train", "summary"])
+def test_a_config_of_nearly_that_name_is_suggested(command, tmp_path, capsys):
+    (tmp_path / "ssdlite_small_bccd.py").touch()
+    (tmp_path / "other.txt").touch()
+    assert main([command, str(tmp_path / "ssdlite_small_bcdd.py")]) == 2
+    assert f"{tmp_path}/ssdlite_small_bcdd.py; did you mean ssdlite_small_bccd.py?\n" in capsys.readouterr().err
+    assert main([command, str(tmp_path / "xyz.py")]) == 2
+    assert "ready-made ones are in configs/" in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy():

@@ -35,6 +35,11 @@ def test_everything_named_in_the_summary_is_there_twice_in_a_row(short, tmp_path
         assert "coco/AP50" in capsys.readouterr().out
         for path in map(Path, summary["files"].values()):
             assert path.exists() and tmp_path in path.parents
+        listed = json.loads((tmp_path / ".densevision.json").read_text())["made"]
+        found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+        assert found - {".densevision.json", "detection/notes.txt"} == set(listed)
+        (tmp_path / "detection/notes.txt").write_text("of the user")
+    assert (tmp_path / "detection/notes.txt").read_text() == "of the user"
 
 
 def test_a_package_without_configs_says_so(monkeypatch, tmp_path, capsys):
@@ -42,3 +47,41 @@ def test_a_package_without_configs_says_so(monkeypatch, tmp_path, capsys):
     assert main(["quickstart", "--out", str(tmp_path / "out")]) == 2
     errors = capsys.readouterr().err
     assert "run the quickstart in a source checkout" in errors and errors.count("\n") == 1
+
+
+def foreign(place):
+    (place / "detection").mkdir(parents=True)
+    (place / "detection/mine.txt").write_text("precious")
+    (place / "configs").mkdir()
+    (place / "configs/mine.py").write_text("precious")
+    (place / "folder").mkdir()
+    (place / "link").symlink_to(place / "folder")
+    (place / "gone").symlink_to(place / "nowhere")
+
+
+@pytest.mark.parametrize("out", [".", "", "configs", "/", "configs/mine.py", "configs/mine.py/out", "link", "gone",
+                                 "..", "n" * 300])
+def test_a_folder_that_is_not_its_own_is_refused_before_any_work(tmp_path, monkeypatch, capsys, out):
+    place = tmp_path / "place"
+    foreign(place)
+    monkeypatch.chdir(place)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["quickstart", "--out", out]) == 2
+    printed, error = capsys.readouterr()
+    assert not printed and error.startswith("densevision: error: --out ") and error.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before and (place / "detection/mine.txt").read_text() == "precious"
+
+
+def test_the_patterns_name_every_file_of_a_run():
+    """Of a run with the default options; the slow test above holds that a second run finds no file in its way."""
+    from fnmatch import fnmatchcase
+
+    for name in ("scenes/leftImg8bit/train/street/street_000012_000019_leftImg8bit.png", "detection.mp4",
+                 "scenes/gtFine/val/street/street_000012_000019_gtFine_labelIds.png", "detection/iter_300.pth",
+                 "scenes/annotations/instances_val.json", "segmentation/20261121_101500/vis_data/scalars.json",
+                 "segmentation/test/predictions/street/street_000001_000019_leftImg8bit.png",
+                 "segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py"):
+        assert any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name
+    for name in ("detection/mine.pth", "detection/mine.py", "detection/before_20261121_101500/best.pth", "notes.txt",
+                 "scenes/leftImg8bit/train/street/mine.png", "detection/2026_results/best.pth"):
+        assert not any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name
