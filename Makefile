@@ -7,9 +7,9 @@ OPENCV = $(shell sed -n 's/^opencv-python-headless==/==/p' constraints.txt)
 .PHONY: help setup demo test lint
 
 help:
-	@echo "make demo   set up, then train, evaluate and film a detector and a segmenter (runs/demo)"
+	@echo "make demo   set up, then train and evaluate a detector and a segmenter and run them on a video (runs/demo)"
 	@echo "make test   set up, then run the default test suite"
-	@echo "make setup  only the set-up: a virtual environment in $(VENV)"
+	@echo "make setup  set up only: a virtual environment in $(VENV)"
 	@echo "make lint   check the style with ruff"
 
 setup: $(READY)
