@@ -6,10 +6,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from densevision.cli.files import JSON, Kind, check_output, write_json
+from densevision.cli.files import JSON, check_output, write_json
 from densevision.errors import UserError
-
-SCRIPT_KIND = Kind("script of this command", lambda path: b"Written by densevision benchmark" in path.read_bytes())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +77,7 @@ def _time_table(reports, printed: list[dict[str, float]], arguments: argparse.Na
     from rich.table import Table
 
     table = Table(title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
-                  caption="in brackets, of ours: the middle 80 % of the rounds; of the paper: its ratio")
+                  caption="ours: middle 80 % of the rounds in brackets; paper: printed ratio")
     table.add_column("file", overflow="fold")
     for heading in ("MB", "median\nms", "min", "p90", "ratio", "peak\nMB"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -161,12 +159,19 @@ def _measure_phones(arguments: argparse.Namespace) -> Iterator:
     try:
         serials = [choose_phone(serial or None) for serial in arguments.device]
     except NoPhoneError as error:
-        check_output("--device adb, the script", Path(SCRIPT_NAME), SCRIPT_KIND)
+        if not _may_write_script(Path(SCRIPT_NAME)):
+            raise NoPhoneError(f"{error}; {SCRIPT_NAME} here is not from this command and was kept") from error
         write_script(Path(SCRIPT_NAME), phone_script(arguments.binary, arguments.models, plan))
         raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
     for serial in serials:
         yield PhoneReport(serial, time_on_phone(Phone(serial), arguments.binary, arguments.models, plan,
                                                 lambda line: print(line, file=sys.stderr)))
+
+
+def _may_write_script(path: Path) -> bool:
+    if path.is_symlink() or path.exists() and not path.is_file():
+        return False
+    return not path.exists() or b"Written by densevision benchmark" in path.read_bytes()
 
 
 def _read_logs(arguments: argparse.Namespace) -> list:

@@ -151,5 +151,22 @@ def test_no_command_overwrites_what_it_did_not_write(tmp_path, monkeypatch, caps
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize(("script", "kept"), [
+    ("adb devices  # of the user\n", True), ("# Written by densevision benchmark; needs adb only.\n", False),
+])
+def test_a_script_of_the_user_is_kept(tmp_path, monkeypatch, capsys, script, kept):
+    from tests.deploy.test_phone import elf
+    from tests.deploy.tiny_model import tiny_model
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # without adb
+    put(tmp_path / "m.tflite", tiny_model())
+    put(tmp_path / "binary", elf(183))
+    put(tmp_path / "time_on_phone.sh", script)
+    assert main(["benchmark", "m.tflite", "--device", "adb", "--binary", "binary"]) == 2
+    assert ("was kept" in capsys.readouterr().err) == kept
+    assert ((tmp_path / "time_on_phone.sh").read_text() == script) == kept
+
+
 def test_a_kind_is_asked_only_of_files_with_content(tmp_path):
     check_output("--out", put(tmp_path / "empty", ""), Kind("nothing", lambda path: False))
