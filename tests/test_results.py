@@ -57,7 +57,7 @@ def test_every_run_says_how_it_was_made(tool):
     for run in tool.read_runs():
         assert (ROOT / run["config"]).is_file() and run["metrics"]
         assert all(0 < value < 1 for value in [*run["metrics"].values(), *run.get("by_iteration", {}).values()])
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["date"]) and re.fullmatch(r"[0-9a-f]{7}", run["commit"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["date"]) and re.fullmatch(r"[0-9a-f]{7,40}", run["commit"])
         assert all(run[key] for key in ("data", "model", "command", "wall_time", "machine"))
         best = max(run.get("by_iteration", {"": 0}).values())
         assert best in (0, next(iter(run["metrics"].values())))  # best.pth is the best evaluation's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -40,6 +41,7 @@ def _holds_results(path: Path) -> bool:
 
 
 _DATA_KEYS = {"images", "annotations", "categories", "shapes", "cells"}  # COCO, LabelMe, notebooks
+_RUN_KEYS = {"experiment_name", "launcher", "work_dir"}  # in every dump of a run's config
 JSON = Kind("json of results", _holds_results)
 PNG = Kind("png image", lambda path: _head(path).startswith(b"\x89PNG"))
 TFLITE = Kind(".tflite", lambda path: _head(path)[4:] == b"TFL3")
@@ -92,6 +94,31 @@ def check_output(
         fault = f"can't be written ({error.strerror})"
     if fault:
         raise UserError(f"{option} {path}: {fault}; give another name")
+
+
+def check_work_dir(work_dir: Path, config: Path) -> None:
+    """Check, before the work, that a run's dump of its config overwrites no config that a person wrote.
+
+    Raises:
+        UserError: the work directory holds a file of the config's name that is no such dump, for example the config.
+    """
+    dump = work_dir / config.name
+    if dump.is_symlink() or dump.exists() and not _is_dump(dump):
+        raise UserError(f"--work-dir {work_dir}: the run would overwrite {dump} with its own settings; "
+                        "give another folder")
+
+
+def _is_dump(path: Path) -> bool:
+    """A dump only assigns, has no comment, and holds what a run adds."""
+    try:
+        text = path.read_text()
+        statements = ast.parse(text).body
+    except (OSError, ValueError, SyntaxError):
+        return False
+    names = {target.id for one in statements if isinstance(one, ast.Assign)
+             for target in one.targets if isinstance(target, ast.Name)}
+    commented = any(line.lstrip().startswith("#") for line in text.splitlines())
+    return len(names) == len(statements) and names >= _RUN_KEYS and not commented
 
 
 def _loss(path: Path, kind: Kind, others: Sequence[Path]) -> str | None:

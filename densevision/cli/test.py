@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from densevision.cli.files import add_files, check_output, split_files, write_json
+from densevision.cli.files import add_files, check_output, check_work_dir, split_files, write_json
 from densevision.errors import UserError
 
 
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(path, arguments.cfg_options)
     config.launcher = arguments.launcher
     folder = arguments.work_dir or Path("work_dirs", path.stem, "test")
+    check_work_dir(folder, path)
     metrics, table, files = evaluate(config, model, folder)
     if is_main_process():
         print(table)

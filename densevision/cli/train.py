@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from densevision.cli.files import check_work_dir
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -36,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config, arguments.cfg_options)
     config.work_dir = str(arguments.work_dir or Path("work_dirs", arguments.config.stem))
+    check_work_dir(Path(config.work_dir), arguments.config)
     config.resume = arguments.resume
     config.launcher = arguments.launcher
     if arguments.amp:

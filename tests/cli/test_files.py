@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from densevision.cli.files import ANY, JSON, PNG, TFLITE, Kind, check_frames, check_output, write_json
+from densevision.cli.files import (
+    ANY,
+    JSON,
+    PNG,
+    TFLITE,
+    Kind,
+    check_frames,
+    check_output,
+    check_work_dir,
+    write_json,
+)
 from densevision.cli.main import main
 from densevision.errors import UserError
 
@@ -78,6 +88,25 @@ def test_a_leftover_of_a_killed_run_is_no_obstacle(tmp_path):
     check_output("--out", tmp_path / "m.tflite", TFLITE, makes_folder=True)
 
 
+@pytest.mark.parametrize(("text", "allowed"), [
+    ("experiment_name = 'mine_0'\nlauncher = 'none'\nmodel = dict(\n    num_classes=3)\nwork_dir = 'w'\n", True),
+    ("# edited\nexperiment_name = 'mine_0'\nlauncher = 'none'\nwork_dir = 'w'\n", False),
+    ("experiment_name = 'mine_0'\nlauncher = 'none'\nwork_dir = 'w'\nprint(1)\n", False),
+    ("model = dict(type='densevision.SSDLite')\n", False),
+    ("from mmengine.config import read_base\n", False),
+    ("model = dict(\n", False), ("", False),
+])
+def test_a_run_overwrites_no_config_but_a_dump(tmp_path, text, allowed):
+    check_work_dir(tmp_path, Path("elsewhere/mine.py"))
+    check_work_dir(tmp_path / "new", Path("elsewhere/mine.py"))
+    put(tmp_path / "mine.py", text)
+    if allowed:
+        check_work_dir(tmp_path, Path("elsewhere/mine.py"))
+    else:
+        with pytest.raises(UserError, match="would overwrite .*mine.py with its own settings"):
+            check_work_dir(tmp_path, Path("elsewhere/mine.py"))
+
+
 def test_a_json_that_can_not_be_finished_leaves_the_former_one(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1})
     with pytest.raises(TypeError):
@@ -128,6 +157,8 @@ def test_annotated_images_may_go_beside_other_files(tmp_path, monkeypatch, sourc
     ["paper", "--ours", "ours.json", "--plot", "a.png", "--json", "ours.json"],
     ["benchmark", "m.tflite", "--json", "m.tflite"], ["benchmark", "m.tflite", "--log", "l.json", "--json", "l.json"],
     ["test", "config.py", "trained.pth", "--json", "config.py"],
+    ["test", "config.py", "trained.pth", "--work-dir", "."],
+    ["train", "config.py", "--work-dir", "."], ["train", "config.py", "--work-dir", "link", "--resume"],
     ["test", "config.py", "trained.pth", "--json", "trained.pth"],
     ["test", "config.py", "trained.pth", "--json", "instances.json"],
     ["demo", "config.py", "trained.pth", "--input", "image.png", "--json", "image.png"],
@@ -144,11 +175,12 @@ def test_no_command_overwrites_what_it_did_not_write(tmp_path, monkeypatch, caps
     put(tmp_path / "l.json", "{}")
     put(tmp_path / "ours.json", "[]")
     (tmp_path / "link.tflite").symlink_to("m.tflite")
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "link").symlink_to(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     assert main(words) == 2
     printed, error = capsys.readouterr()
     assert error.startswith("densevision: error: --") and error.count("\n") == 1 and not printed
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
 @pytest.mark.parametrize(("script", "kept"), [

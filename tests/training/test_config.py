@@ -150,3 +150,9 @@ def test_the_dumped_config_is_a_config(finished):
     config = load_config(finished / "toy_config.py")
     assert config.model.num_classes == 2
     assert config.train_cfg.max_iters == 40
+
+
+def test_a_run_may_replace_the_dump_of_an_earlier_one(finished):
+    from densevision.cli.files import check_work_dir
+
+    check_work_dir(finished, finished / "toy_config.py")
