@@ -59,7 +59,8 @@ class OwnFolder:
         if not out.exists() or not any(out.iterdir()):
             return []
         if self._marker.is_symlink() or not self._marker.is_file():
-            raise UserError(f"--out {out} holds files that quickstart did not write; give a new or an empty folder")
+            raise UserError(f"--out {out} is not empty, and quickstart did not make it (there is no {MARKER}); "
+                            "give a new or an empty folder")
         own = self._own()
         wrong = {path.name for path, is_folder in self._tops().items() if path.exists() and path.is_dir() != is_folder}
         for path in [*self._files(), *(out / name for name in wrong)]:
