@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from densevision.registry import METRICS
-from densevision.segmentation.results import iou_table, write_label_ids, write_report
+from densevision.segmentation.results import absent_note, iou_table, write_label_ids, write_report
 
 
 def confusion_matrix(pred: Tensor, target: Tensor, num_classes: int, ignore_label: int = 255) -> Tensor:
@@ -90,6 +90,11 @@ class IoUMetric(BaseMetric):
         if not self.confusion.any():
             return {}
         return figures(self.confusion, self.dataset_meta["classes"])
+
+    @property
+    def note(self) -> str:
+        """What to know beside the last evaluation's mIoU: how many classes have no pixel."""
+        return absent_note(self.confusion.sum(1).numpy()) if self.confusion.any() else ""
 
     @property
     def table(self) -> str:
