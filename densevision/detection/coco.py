@@ -88,7 +88,7 @@ class CocoDataset(DrawDataset):
             raise UserError(f"{len(missing)} of {len(self.file_names)} images of {self.metainfo['ann_file']} are not "
                             f"in {self.image_dir}, the first is {missing[0]}; check image_dir in the config")
 
-    def count(self) -> SplitCounts:
+    def count(self, split: str = "val") -> SplitCounts:
         """Count the boxes of each class."""
         counts = np.bincount(self.labels, minlength=len(self.metainfo["classes"])).tolist()
         per_class = dict(zip(self.metainfo["classes"], counts, strict=True))

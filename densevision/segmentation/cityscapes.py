@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
 from densevision.samples import SegSample
 from densevision.segmentation.classes import UNEXPECTED, align, class_info, id_lookup
-from densevision.segmentation.count import SAMPLE, Headers, IdCounts, describe_size, even_sample, read_headers
+from densevision.segmentation.count import EXIF, SAMPLE, Headers, IdCounts, describe_size, even_sample, read_headers
 from densevision.segmentation.faults import evaluation_fault, training_fault, unexpected_ids
 from densevision.segmentation.files import find_images, find_labels
 from densevision.segmentation.label_files import read_label_ids
@@ -44,6 +45,7 @@ class CityscapesDataset(DrawDataset):
         transforms: albumentations transforms for training, applied to image and label map.
         max_unnamed: largest share of the pixels, 0..1, of one id that no class names; more is taken for a mistake.
         may_lack: classes with ids of one's own that may be without pixels in training.
+        exif: "apply" or "ignore" the turn that an image's EXIF tag asks for; label files are never turned.
     Attributes:
         metainfo: ``classes``, ``palette`` (RGB) and ``label_ids``, all in class order.
         images: path of each image, by index.
@@ -66,14 +68,15 @@ class CityscapesDataset(DrawDataset):
         *,
         max_unnamed: float = 0.2,
         may_lack: Sequence[str] = (),
+        exif: str = "apply",
     ):
         root = resolve_data_root(data_root)
         self.metainfo = class_info(classes)
         id_of = dict(zip(self.metainfo["classes"], self.metainfo["label_ids"], strict=True))
         self._rules = Rules(id_of, isinstance(classes, Mapping), max_unnamed, may_lack)
-        self.split = split
-        self.images, self._notes = find_images(root / "leftImg8bit" / split, image_suffix)
-        self._label_folder = root / "gtFine" / split
+        self.exif = _checked_exif(exif)
+        self._image_folder, self._label_folder = root / "leftImg8bit" / split, root / "gtFine" / split
+        self.images, self._notes = find_images(self._image_folder, image_suffix)
         self.labels = np.array([])
         if split != "test" or self._label_folder.is_dir():
             self.labels, notes = find_labels(self.images, self._label_folder, image_suffix, label_suffix)
@@ -85,30 +88,39 @@ class CityscapesDataset(DrawDataset):
         if len(self.labels):
             with contextlib.suppress(OSError):  # counted later
                 self.read_labels(0)  # a wrong encoding shows before the training starts
-    def count(self) -> SplitCounts:
-        """Count the pixels per class and per id that no class names, over an even sample of the label files."""
-        headers = read_headers(self.images, self.labels)
-        zeros = dict.fromkeys(self.metainfo["classes"], 0)
-        if not len(self.labels):
-            source = str(self.images[0].rpartition("leftImg8bit")[0])
-            notes = (*self._notes, *headers.notes(), "no label files: predictions only, no figures")
-            fault = f"there are no label files in {self._label_folder}"
-            return SplitCounts(source, len(self), "pixels", zeros, {}, notes, fault, headers.fault())
-        pixels = self._read_pixels(headers)
-        per_class = dict(zip(zeros, pixels.per_class(len(zeros)), strict=True))
-        notes = (*self._notes, *headers.notes(), *self.id_counts.notes(), *pixels.notes())
-        training = headers.misfit_fault() or training_fault(pixels)
-        labelled = evaluation_fault(pixels, may_be_unlabelled=self.split == "test")
-        evaluation = headers.fault() or self.id_counts.fault() or headers.misfit_fault() or labelled
-        return SplitCounts(str(self._label_folder), len(self), "pixels", per_class, {}, notes, training, evaluation)
+    def count(self, split: str = "val") -> SplitCounts:
+        """Count the pixels per class and per id that no class names, over an even sample of the label files.
 
-    def _read_pixels(self, headers: Headers) -> Pixels:
-        """Read a sample; all files where a class with an id of one's own would be missing otherwise."""
+        The headers of all files are read. See ``DrawDataset``.
+        """
+        headers = read_headers(self.images, self.labels, self.exif)
+        counted = SplitCounts(str(self._image_folder), len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
+        if not len(self.labels):
+            return replace(
+                counted,
+                notes=(*self._notes, *headers.notes(), "no label files: predictions only, no figures"),
+                training_fault=f"{self._label_folder} does not exist, and training needs label files",
+                evaluation_fault=headers.damage_fault(),
+            )
+        pixels = self._read_pixels(headers, exact=split == "train")
+        misfit, may_be_unlabelled = headers.size_fault(), self._image_folder.name == "test"
+        return replace(
+            counted,
+            source=str(self._label_folder),
+            per_class=dict(zip(counted.per_class, pixels.per_class(len(counted.per_class)), strict=True)),
+            notes=(*self._notes, *headers.notes(), *self.id_counts.notes(), *pixels.notes()),
+            training_fault=misfit or training_fault(pixels),
+            evaluation_fault=headers.damage_fault() or misfit or evaluation_fault(pixels, may_be_unlabelled),
+        )
+
+    def _read_pixels(self, headers: Headers, *, exact: bool) -> Pixels:
+        """Read a sample, and more where it lacks a class with an id of one's own and that must be ``exact``."""
         indices = {*even_sample(len(self), SAMPLE), *headers.kinds.values()}
         pixels = Pixels(self.id_counts.read(sorted(indices)), self.lookup, self._rules)
-        if self._rules.own_ids and pixels.missing:
+        if exact and self._rules.own_ids and pixels.missing:
             by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.missing)
             pixels = Pixels(by_file, self.lookup, self._rules)
+        headers.damaged.update(self.id_counts.damaged)
         if pixels.unexpected:
             raise UserError(unexpected_ids(self.id_counts.first_with(pixels.unexpected[0]), pixels.unexpected))
         return pixels
@@ -121,7 +133,7 @@ class CityscapesDataset(DrawDataset):
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, H, W] uint8 RGB and a SegSample; augmented by ``seed`` unless it is None."""
-        arrays = {"image": read_image(self.images[index])}
+        arrays = {"image": self.read(index)}
         ori_size = arrays["image"].shape[:2]
         if len(self.labels):
             arrays["mask"] = self.read_labels(index)
@@ -141,6 +153,14 @@ class CityscapesDataset(DrawDataset):
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
         return dict(inputs=inputs, data_samples=sample)
 
+    def read(self, index: int) -> np.ndarray:
+        """Read one image as [H, W, 3] uint8 RGB, turned or not as the option ``exif`` says.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return read_image(self.images[index], apply_exif=self.exif == "apply")
+
     def read_labels(self, index: int) -> np.ndarray:
         """Read one label file as class indices [H, W] uint8, 255 where ignored.
 
@@ -153,3 +173,9 @@ class CityscapesDataset(DrawDataset):
         if (labels == UNEXPECTED).any():
             raise UserError(unexpected_ids(self.labels[index], np.unique(ids[labels == UNEXPECTED]).tolist()))
         return labels
+
+
+def _checked_exif(exif: str) -> str:
+    if exif not in EXIF:
+        raise UserError(f"exif is {exif!r}; it is 'apply' or 'ignore'")
+    return exif

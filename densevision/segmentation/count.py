@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from densevision.segmentation.files import image_header, label_size, many_files
+from densevision.image_header import ImageHeader
+from densevision.images import read_header
+from densevision.segmentation.files import label_size, many_files
 from densevision.segmentation.label_files import read_label_ids
 
-_REPAIR = "repair or remove the file, image and label file together"
+EXIF = ("apply", "ignore")
 SAMPLE = 200  # label files that are counted
 
 
@@ -30,7 +32,7 @@ class IdCounts:
     def __init__(self, paths: Sequence[str]):
         self.paths = paths
         self._pixels: dict[int, np.ndarray | None] = {}
-        self._damaged: dict[int, str] = {}
+        self.damaged: dict[int, str] = {}  # index -> what is wrong with the file
 
     def read(self, indices: Iterable[int]) -> np.ndarray:
         """Return [F, 256] int64, a row per file that can be read; damaged ones are left out.
@@ -49,7 +51,7 @@ class IdCounts:
         try:
             return np.bincount(read_label_ids(self.paths[index]).ravel(), minlength=256)
         except OSError as error:
-            self._damaged[index] = str(error)
+            self.damaged[index] = str(error)
             return None
 
     def first_with(self, label_id: int) -> str:
@@ -58,17 +60,9 @@ class IdCounts:
         return str(self.paths[next(holding)])
 
     def notes(self) -> list[str]:
-        """Say how many files the counts are of, and how many of them are damaged."""
-        notes = []
-        if len(self._pixels) < len(self.paths):
-            notes.append(f"pixels are those of {len(self._pixels):,} of the {len(self.paths):,} label files")
-        if self._damaged:
-            notes.append(f"{len(self._damaged):,} of them can't be read, first {self._damaged[min(self._damaged)]}")
-        return notes
-
-    def fault(self) -> str | None:
-        """Say that a file can't be read, if so."""
-        return f"{self._damaged[min(self._damaged)]}; {_REPAIR}" if self._damaged else None
+        """Say how many files the counts are of, where not of all."""
+        read, total = len(self._pixels), len(self.paths)
+        return [f"pixels are those of {read:,} of the {total:,} label files"] if read < total else []
 
     def read_until(self, ids: Iterable[int]) -> np.ndarray:
         """Read further files until each of ``ids`` has been seen; return the rows of all that were read."""
@@ -87,73 +81,95 @@ class Headers:
     """What the headers of a split's files say.
 
     Attributes:
-        damaged: one line per file that can't be read.
-        turned: images that an EXIF tag turns.
-        misfits: (image, label file, their sizes as text) where the two differ in size.
+        exif: "apply" or "ignore" the turn that an image's EXIF tag asks for.
+        damaged: index -> what is wrong with a file that can't be read.
+        turned: images with such a tag.
+        unsure: those of them that have the same size either way.
+        misfits: one line per label file that differs in size from its image.
         kinds: pixel format of the label files -> the first index with it.
     """
 
-    damaged: list[str] = field(default_factory=list)
+    exif: str
+    damaged: dict[int, str] = field(default_factory=dict)
     turned: list[str] = field(default_factory=list)
-    misfits: list[tuple[str, str, str]] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    misfits: list[str] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+
+    def add_image(self, path: str, header: ImageHeader) -> None:
+        """Note an image that EXIF turns."""
+        if header.orientation != 1:
+            self.turned.append(path)
+            if header.size == header.turned_size:
+                self.unsure.append(path)
+
+    def add_label(self, image: str, header: ImageHeader, label: str, size: tuple[int, int]) -> None:
+        """Note a label file of another size than its image."""
+        stored, turned = header.size, header.turned_size
+        read, other = (turned, stored) if self.exif == "apply" else (stored, turned)
+        if size == read:
+            return
+        said = f"{label} is {describe_size(size)}, its image {image} is {describe_size(read)}"
+        if size == other:
+            way = "as its EXIF tag turns it" if self.exif == "apply" else "without the turn of its EXIF tag"
+            self.misfits.append(f"{said} {way}: set exif={EXIF[self.exif == 'apply']!r} in the data set of the config")
+        else:
+            self.misfits.append(f"{said}; labels must have the size of their image")
 
     def notes(self) -> list[str]:
         """Name turned and damaged files."""
         notes = []
         if self.turned:
+            way = "turned as their EXIF tag says" if self.exif == "apply" else "not turned as their EXIF tag says"
+            notes.append(f"{len(self.turned):,} images are {way}, label files are as stored; look at {self.turned[0]}")
+        if self.unsure:
             notes.append(
-                f"{len(self.turned):,} images are turned as their EXIF tag says, first {self.turned[0]}; label files "
-                "are not, and have to show the turned image"
+                f"whether {len(self.unsure):,} of them fit their label files can't be told by the size, look at "
+                f"{self.unsure[0]}; exif={EXIF[self.exif == 'apply']!r} is the other way"
             )
         if self.damaged:
-            notes.append(f"{len(self.damaged):,} files can't be read, training skips them, first {self.damaged[0]}")
+            first = self.damaged[min(self.damaged)]
+            notes.append(f"{len(self.damaged):,} images can't be read or have no readable label file, the first: {first}")
         return notes
 
-    def fault(self) -> str | None:
+    def damage_fault(self) -> str | None:
         """Say that a file can't be read, if so."""
-        return f"{self.damaged[0]}; {_REPAIR}" if self.damaged else None
+        if not self.damaged:
+            return None
+        more = f" ({len(self.damaged) - 1:,} more can't be read)" if len(self.damaged) > 1 else ""
+        return f"{self.damaged[min(self.damaged)]}{more}; repair the file, or remove image and label file"
 
-    def misfit_fault(self) -> str | None:
+    def size_fault(self) -> str | None:
         """Say that a label file has another size than its image, if so."""
         if not self.misfits:
             return None
-        image, label, sizes = self.misfits[0]
-        turned = " as read, turned by its EXIF tag: draw labels on the turned image, or remove the tag"
-        return (
-            f"{len(self.misfits):,} label files differ in size from their image, first {label}: {sizes} ({image})"
-            f"{turned if image in self.turned else '; labels must have the size of their image'}"
-        )
+        if len(self.misfits) == 1:
+            return self.misfits[0]
+        return f"{len(self.misfits):,} label files differ in size from their image, the first: {self.misfits[0]}"
 
 
-def read_headers(images: Sequence[str], labels: Sequence[str]) -> Headers:
+def read_headers(images: Sequence[str], labels: Sequence[str], exif: str) -> Headers:
     """Read the headers of all images and, where there are any, of their label files."""
 
     def read(index: int):
         try:
-            label = label_size(labels[index]) if len(labels) else None
-            return image_header(images[index]), label
+            return read_header(images[index]), label_size(labels[index]) if len(labels) else None
         except OSError as error:
-            return str(error)
+            return str(error), None
 
-    found = Headers()
+    found = Headers(exif)
     with many_files() as map_:
-        for index, result in enumerate(map_(read, range(len(images)))):
-            if isinstance(result, str):
-                found.damaged.append(result)
+        for index, (image, label) in enumerate(map_(read, range(len(images)))):
+            if isinstance(image, str):
+                found.damaged[index] = image
                 continue
-            image, label = result
-            if image.turned:
-                found.turned.append(images[index])
-            if label is None:
-                continue
-            found.kinds.setdefault(label[1], index)
-            if label[0] != image.size:
-                sizes = f"{describe_size(label[0])}, its image is {describe_size(image.size)}"
-                found.misfits.append((images[index], labels[index], sizes))
+            found.add_image(images[index], image)
+            if label is not None:
+                found.add_label(images[index], image, labels[index], label[0])
+                found.kinds.setdefault(label[1], index)
     return found
 
 
 def describe_size(size: Sequence[int]) -> str:
-    """Write (height, width, ...) as "WIDTHxHEIGHT"."""
+    """Write (height, width) as "WIDTHxHEIGHT"."""
     return f"{size[1]}x{size[0]}"

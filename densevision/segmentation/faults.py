@@ -22,7 +22,7 @@ def training_fault(pixels: Pixels) -> str | None:
     )
 
 
-def evaluation_fault(pixels: Pixels, *, may_be_unlabelled: bool) -> str | None:
+def evaluation_fault(pixels: Pixels, may_be_unlabelled: bool) -> str | None:
     """Say why a metric on these labels would mislead, if so.
 
     Args:

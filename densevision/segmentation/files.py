@@ -1,4 +1,4 @@
-"""Find the images and label files of a split, and read their sizes from the headers."""
+"""Find the images and label files of a split, and read many of them at a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from densevision.errors import UserError
-from densevision.images import read_image
 from densevision.segmentation.label_files import DAMAGED
 
 _LAYOUT = "images go to leftImg8bit/SPLIT/ANY/, label files to gtFine/SPLIT/ANY/ (docs/weights.md shows it for VOC)"
-_ORIENTATION = 0x0112
 _SYSTEM_FILES = ("Thumbs.db", "desktop.ini")
 _THREADS = 4  # decoding and disks; Python itself takes turns
 T = TypeVar("T")
@@ -133,38 +131,8 @@ def _check_unique(images: Iterable[str], suffix: str) -> None:
             raise UserError(f"{twin} and {path} would share label file and prediction; rename or remove one")
 
 
-class ImageHeader(NamedTuple):
-    """What ``read_image`` will return, without reading it all."""
-
-    size: tuple[int, int]  # (height, width)
-    turned: bool  # by an EXIF tag
-
-
-def image_header(path: str | Path) -> ImageHeader:
-    """Read an image's size and EXIF turn from its header.
-
-    Raises:
-        OSError: the file is missing or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            exif = Image.Exif()
-            exif.load(image.info.get("exif", b""))
-            orientation = exif.get(_ORIENTATION, 1)
-            known = image.format in ("JPEG", "MPO", "PNG", "WEBP") or orientation == 1
-            if image.format == "TIFF":  # Pillow has turned the size
-                return ImageHeader((height, width), image.tag_v2.get(_ORIENTATION, 1) in range(2, 9))
-    except DAMAGED:
-        known = False
-    if not known:  # a format that only OpenCV reads, or whose tag it may not follow
-        return ImageHeader(read_image(path).shape[:2], False)
-    size = (width, height) if orientation in range(5, 9) else (height, width)
-    return ImageHeader(size, orientation in range(2, 9))
-
-
 def label_size(path: str | Path) -> tuple[tuple[int, int], str]:
-    """Return (height, width) and pixel format of a label file.
+    """Return (height, width) and pixel format of a label file from its header.
 
     Raises:
         OSError: the file is missing or no image.
