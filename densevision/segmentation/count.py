@@ -129,7 +129,7 @@ class Headers:
             )
         if self.damaged:
             first = self.damaged[min(self.damaged)]
-            notes.append(f"{len(self.damaged):,} images can't be read or have no readable label file, the first: {first}")
+            notes.append(f"{len(self.damaged):,} images or their label files can't be read, the first: {first}")
         return notes
 
     def damage_fault(self) -> str | None:
