@@ -1,5 +1,6 @@
 """Pixel formats of label files: read as ids, or one clear line."""
 
+import contextlib
 import struct
 import zlib
 
@@ -85,10 +86,8 @@ def test_damage_anywhere_is_an_os_error(tmp_path):
         broken = bytearray(whole)
         broken[position] ^= 0xFF
         path.write_bytes(broken)
-        try:
+        with contextlib.suppress(OSError, UserError):
             assert read_label_ids(path).dtype == np.uint8
-        except (OSError, UserError):
-            pass
     for content in (b"", whole[:30], whole[:-30], b"<html>"):
         path.write_bytes(content)
         with pytest.raises(OSError, match="a.png"):
