@@ -83,6 +83,7 @@ class CityscapesDataset(DrawDataset):
             self._notes += notes
         self.lookup = id_lookup(self.metainfo["label_ids"], own_ids=self._rules.own_ids)
         self.id_counts = IdCounts(self.labels)
+        self._sizes: set[tuple[int, int]] = set()  # of the images, once counted
         self._augment = Augment(transforms, boxes=False)
         super().__init__(len(self.images))
         if len(self.labels):
@@ -94,6 +95,7 @@ class CityscapesDataset(DrawDataset):
         The headers of all files are read. See ``DrawDataset``.
         """
         headers = read_headers(self.images, self.labels, self.exif)
+        self._sizes = headers.sizes
         counted = SplitCounts(str(self._image_folder), len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
@@ -124,6 +126,20 @@ class CityscapesDataset(DrawDataset):
         if pixels.unexpected:
             raise UserError(unexpected_ids(self.id_counts.first_with(pixels.unexpected[0]), pixels.unexpected))
         return pixels
+
+    def check_batch(self, batch_size: int | None) -> None:
+        """Check that whole images fit into batches of a loader; call it after ``count``.
+
+        Raises:
+            UserError: they differ in size, and batches hold more than one.
+        """
+        if (batch_size or 1) > 1 and len(self._sizes) > 1:
+            some = ", ".join(describe_size(size) for size in sorted(self._sizes)[:3])
+            more = ", ..." if len(self._sizes) > 3 else ""
+            raise UserError(
+                f"{self._image_folder} has images of {len(self._sizes)} sizes ({some}{more}), which batches of "
+                f"{batch_size} can't hold; set batch_size=1 in the loader of the config"
+            )
 
     def align_classes(self, classes: Sequence[str]) -> None:
         """Take the model's classes, see ``DrawDataset``; a class that the data set does not name has no pixel."""

@@ -87,6 +87,7 @@ class Headers:
         unsure: those of them that have the same size either way.
         misfits: one line per label file that differs in size from its image.
         kinds: pixel format of the label files -> the first index with it.
+        sizes: (height, width) of the images as they are read.
     """
 
     exif: str
@@ -95,22 +96,26 @@ class Headers:
     unsure: list[str] = field(default_factory=list)
     misfits: list[str] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
 
     def add_image(self, path: str, header: ImageHeader) -> None:
-        """Note an image that EXIF turns."""
+        """Note an image's size, and whether EXIF turns it."""
+        self.sizes.add(self._read_size(header))
         if header.orientation != 1:
             self.turned.append(path)
             if header.size == header.turned_size:
                 self.unsure.append(path)
 
+    def _read_size(self, header: ImageHeader) -> tuple[int, int]:
+        return header.turned_size if self.exif == "apply" else header.size
+
     def add_label(self, image: str, header: ImageHeader, label: str, size: tuple[int, int]) -> None:
         """Note a label file of another size than its image."""
-        stored, turned = header.size, header.turned_size
-        read, other = (turned, stored) if self.exif == "apply" else (stored, turned)
+        read = self._read_size(header)
         if size == read:
             return
         said = f"{label} is {describe_size(size)}, its image {image} is {describe_size(read)}"
-        if size == other:
+        if size in (header.size, header.turned_size):
             way = "as its EXIF tag turns it" if self.exif == "apply" else "without the turn of its EXIF tag"
             self.misfits.append(f"{said} {way}: set exif={EXIF[self.exif == 'apply']!r} in the data set of the config")
         else:

@@ -77,9 +77,10 @@ def find_labels(images: np.ndarray, folder: Path, image_suffix: str, label_suffi
 
 
 def _kind(city: str, name: str, folder: Path) -> str:
+    """Say why a file is not taken: its suffix, or its place."""
     if not city:
         return f"directly in {folder.name}/"
-    return "folders" if name.endswith("/") else Path(name).suffix or "without suffix"
+    return "(folder)" if name.endswith("/") else Path(name).suffix or "without suffix"
 
 
 def _list_files(folder: Path) -> Iterator[tuple[str, str]]:

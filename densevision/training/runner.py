@@ -102,6 +102,8 @@ class DenseRunner(Runner):
                 counts = dataset.count(split)
                 self._say(count_lines(split, counts))
                 check_counts(split, counts)
+            if split != "train" and hasattr(dataset, "check_batch"):
+                dataset.check_batch(getattr(self, f"_{split}_dataloader").batch_size)
 
     def _model_classes(self) -> Sequence[str]:
         """Names of the model's classes: those of the training data, or of the checkpoint that is evaluated."""

@@ -56,7 +56,7 @@ def test_files_that_are_not_taken_are_counted_by_kind(tmp_path):
     notes = read(tmp_path).count("train").notes
     taken = next(note for note in notes if "not taken" in note)
     assert taken.startswith("6 files in ")
-    for part in ("2 .txt", "1 .jpeg", "1 without suffix", "1 folders", "1 directly in train/"):
+    for part in ("2 .txt", "1 .jpeg", "1 without suffix", "1 (folder)", "1 directly in train/"):
         assert part in taken
     assert any("1 label files have no image" in note and "lonely.png" in note for note in notes)
 

@@ -94,3 +94,13 @@ def test_a_checkpoint_of_other_classes_is_refused_before_the_evaluation(tmp_path
     assert run("test", tmp_path, options, str(tmp_path / "train/iter_2.pth")) == 2
     error = capsys.readouterr().err
     assert "Road, which the model lacks (did you mean 'road'?)" in error and error.count("\n") == 1
+
+
+def test_validation_images_of_two_sizes_stop_before_the_training_where_batches_mix_them(tmp_path, capsys):
+    options = options_of(tmp_path, train=[[0, 0], [1, 1]], val=[[0, 0], [1, 1]])
+    write_frame(tmp_path, FRAMES[1], np.eye(32, 48, dtype=np.uint8), "val")
+    assert run("train", tmp_path, [*options, "val_dataloader.batch_size=2"]) == 2
+    output = capsys.readouterr()
+    assert "images of 2 sizes (48x32, 64x64)" in output.err and "batch_size=1" in output.err
+    assert "iter " not in output.out
+    assert run("train", tmp_path, options) == 0
