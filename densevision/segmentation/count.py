@@ -122,7 +122,7 @@ class Headers:
             self.misfits.append(f"{said}; labels must have the size of their image")
 
     def notes(self) -> list[str]:
-        """Name turned and damaged files."""
+        """Name turned and damaged files, and label files of several formats."""
         notes = []
         if self.turned:
             way = "turned as their EXIF tag says" if self.exif == "apply" else "not turned as their EXIF tag says"
@@ -132,6 +132,8 @@ class Headers:
                 f"whether {len(self.unsure):,} of them fit their label files can't be told by the size, look at "
                 f"{self.unsure[0]}; exif={EXIF[self.exif == 'apply']!r} is the other way"
             )
+        if len(self.kinds) > 1:
+            notes.append(f"label files have several pixel formats: {', '.join(sorted(self.kinds))}")
         if self.damaged:
             first = self.damaged[min(self.damaged)]
             notes.append(f"{len(self.damaged):,} images or their label files can't be read, the first: {first}")

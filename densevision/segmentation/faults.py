@@ -30,12 +30,12 @@ def evaluation_fault(pixels: Pixels, may_be_unlabelled: bool) -> str | None:
     """
     if may_be_unlabelled and not pixels.present:
         return None
-    looks_encoded = pixels.rules.own_ids and pixels.unnamed and not pixels.rules.may_lack
+    lone = pixels.rules.own_ids and pixels.unnamed and len(pixels.present) < 2 and not pixels.rules.may_lack
     return (
         _too_few_named(pixels)
         or _nothing_labelled(pixels)
         or _train_ids(pixels)
-        or (_missing_class(pixels) if looks_encoded and len(pixels.present) < 2 else None)
+        or (_missing_class(pixels) if lone or _shifted(pixels) else None)
         or _too_much_unnamed(pixels)
     )
 
@@ -125,15 +125,22 @@ def _guess(pixels: Pixels) -> str:
         return ""
     if not pixels.rules.own_ids:
         return " (ids of your own are given as classes=dict(name=id))"
-    for shift in (-1, 1):
-        moved = {name: id_ + shift for name, id_ in pixels.rules.id_of.items()}
-        if set(moved.values()) == set(pixels.by_id) - {IGNORE_LABEL}:
-            return _did_you_mean(moved)
+    if shifted := _shifted(pixels):
+        return _did_you_mean(shifted)
     if len(missing) == 1 and unnamed:
         return _did_you_mean({missing[0]: unnamed[0]})
     if len(missing) == len(unnamed):
         return _did_you_mean(dict(zip(missing, sorted(unnamed), strict=True)))
     return ""
+
+
+def _shifted(pixels: Pixels) -> dict[str, int] | None:
+    """Return the classes with ids one lower or higher, where exactly these occur."""
+    for shift in (-1, 1):
+        moved = {name: id_ + shift for name, id_ in pixels.rules.id_of.items()}
+        if pixels.rules.own_ids and set(moved.values()) == set(pixels.by_id) - {IGNORE_LABEL}:
+            return moved
+    return None
 
 
 def _did_you_mean(id_of: dict[str, int]) -> str:

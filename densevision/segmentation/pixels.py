@@ -116,4 +116,14 @@ class Pixels:
         rest = list(self.unnamed.values())[LISTED:]
         if rest:
             named.append(f"{len(rest)} more ids: {share(sum(rest), self.total)}")
-        return notes + (["ids that no class names: " + ", ".join(named)] if named else [])
+        return notes + (["ids that no class names: " + ", ".join(named)] if named else []) + self._two_encodings()
+
+    def _two_encodings(self) -> list[str]:
+        """Say that a class seems to have two ids: some files hold the one, all others the other."""
+        holds = self.by_file > 0
+        for id_ in self.unnamed:
+            for name, own in self.rules.id_of.items():
+                this, that = int(holds[:, own].sum()), int(holds[:, id_].sum())
+                if min(this, that) > 1 and (holds[:, own] ^ holds[:, id_]).all():
+                    return [f"{this:,} files hold {name}={own} and all {that:,} others {id_}: is that {name}, too?"]
+        return []

@@ -221,6 +221,28 @@ def test_one_class_in_an_evaluation_is_noted_but_not_where_the_ids_look_like_ano
     assert "did you mean road=255?" in stopped(data, "val")
 
 
+def test_validation_ids_that_are_all_shifted_stop(tmp_path):
+    data = dataset(tmp_path, [mask((1, 28), (2, 28), (3, 8))], {"a": 0, "b": 1, "c": 2}, "val")
+    assert "did you mean a=1, b=2, c=3?" in stopped(data, "val")
+
+
+def test_masks_of_two_encodings_are_said(tmp_path):
+    masks = [mask((0, 56), (1, 8))] * 2 + [mask((0, 56), (255, 8))] * 2
+    assert "2 files hold road=1 and all 2 others 255: is that road, too?" in lines(dataset(tmp_path, masks, ROAD))
+    assert "others" not in lines(dataset(tmp_path, [mask((0, 48), (1, 8), (255, 8))] * 4, ROAD))
+
+
+def test_several_pixel_formats_are_said_and_each_is_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLE", 1)
+    data = dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD)
+    Image.fromarray(mask((0, 32), (1, 32)) > 0).save(data.labels[1])
+    assert "several pixel formats: PNG 1, PNG L" in lines(data)
+    colors = np.dstack([mask((0, 32), (9, 32)), mask((0, 64)), mask((0, 64))])
+    Image.fromarray(colors).save(data.labels[2])
+    with pytest.raises(UserError, match="000002.*color image"):
+        data.count("train")
+
+
 def test_train_ids_in_place_of_label_ids_are_recognized(tmp_path):
     data = dataset(tmp_path, [mask((0, 24), (1, 10), (2, 10), (7, 2), (8, 10), (11, 4), (13, 4))])
     assert "as in *_labelTrainIds files" in stopped(data)
