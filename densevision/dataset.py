@@ -39,15 +39,24 @@ class DrawDataset(Dataset):
         """
         raise NotImplementedError
 
-    def count(self) -> SplitCounts:
-        """Count what the data set holds: see ``SplitCounts``."""
+    def count(self, split: str = "val") -> SplitCounts:
+        """Count what the data set holds, see ``SplitCounts``, and check its files.
+
+        Args:
+            split: "train", "val" or "test". The headers of all images are read, of "train" an even sample: the
+                others follow when they are drawn.
+        Raises:
+            UserError: files and annotations contradict each other.
+        """
         raise NotImplementedError
 
     def align_classes(self, classes: Sequence[str]) -> None:
         """Take the model's classes, by name, in its order; ``metainfo`` then names these.
 
+        Classes of the data set without objects may be missing there, and classes of the model here.
+
         Raises:
-            UserError: the data set has objects of a class that the model does not know.
+            UserError: the data set has objects of a class that the model does not have.
         """
         raise NotImplementedError
 
@@ -56,7 +65,7 @@ class DrawDataset(Dataset):
             try:
                 return self.load(int(key), None)
             except OSError as error:
-                raise UserError(f"{error}; mend or remove the file and its annotation") from error
+                raise UserError(f"{error}; fix or delete the image and its annotation") from error
         random = np.random.default_rng(key.seed)
         index = key.index
         for _ in range(_ATTEMPTS):

@@ -72,7 +72,7 @@ class CityscapesDataset(DrawDataset):
         if len(self.labels):
             self.read_labels(0)  # a wrong encoding shows before the training starts
 
-    def count(self) -> SplitCounts:
+    def count(self, split: str = "val") -> SplitCounts:
         """Count the labelled pixels of each class."""
         source = str(Path(self.images[0]).parents[1])
         return SplitCounts(source, len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))

@@ -99,7 +99,7 @@ class DenseRunner(Runner):
             if classes and hasattr(dataset, "align_classes"):
                 dataset.align_classes(classes)
             if hasattr(dataset, "count"):
-                counts = dataset.count()
+                counts = dataset.count(split)
                 self._say(count_lines(split, counts))
                 check_counts(split, counts)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from densevision.detection.coco import CocoDataset
-from densevision.detection.metric import CocoMetric, class_precision, detections_to_coco, evaluate_boxes, load_truth
+from densevision.detection.metric import STATISTICS, CocoMetric, detections_to_coco
+from tests.detection.conftest import write_coco
 
 PERFECT = {4: ([[10, 5, 50, 25], [60, 20, 80, 40]], [1, 0]), 7: ([], []), 9: ([[0, 0, 10, 10]], [0])}
 
@@ -21,14 +22,18 @@ def coco_root(coco_root):
     return coco_root
 
 
-def evaluate(root, found, out_dir=None):
-    data = CocoDataset(str(root), "truth.json", "images", (20, 40))
+def evaluate(root, found, out_dir=None, scores=None, classes=None, **options):
+    """Evaluate image id -> (boxes, labels); scores fall where none are given. Labels are of ``classes``."""
+    data = CocoDataset(str(root), "truth.json", "images", (20, 40), **options)
+    if classes:
+        data.align_classes(classes)
     metric = CocoMetric(out_dir=out_dir)
     metric.dataset_meta = data.metainfo
     samples = []
     for image_id, (boxes, labels) in found.items():
         pred = dict(boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
-                    scores=torch.linspace(0.9, 0.5, len(labels)), labels=torch.tensor(labels, dtype=torch.int64))
+                    scores=torch.linspace(0.9, 0.5, len(labels)) if scores is None else torch.tensor(scores[image_id]),
+                    labels=torch.tensor(labels, dtype=torch.int64))
         samples.append(dict(img_id=image_id, pred=pred))
     metric.process({}, samples)
     return metric.evaluate(len(samples)), metric
@@ -37,20 +42,20 @@ def evaluate(root, found, out_dir=None):
 def test_perfect_detections_score_one_even_with_annotation_id_zero(coco_root):
     metrics, metric = evaluate(coco_root, PERFECT)
     assert metrics["coco/AP"] == pytest.approx(1) and metrics["coco/AP50"] == pytest.approx(1)
-    assert metrics["coco/AP_cat"] == pytest.approx(1) and metrics["coco/AP_dog"] == pytest.approx(1)
+    assert metrics["coco/AP/cat"] == pytest.approx(1) and metrics["coco/AP/dog"] == pytest.approx(1)
     assert "Average Precision  (AP) @[ IoU=0.50:0.95" in metric.table and "cat    100.0  100.0" in metric.table
 
 
 def test_no_detection_at_all_scores_zero(coco_root):
     metrics, _ = evaluate(coco_root, {image: ([], []) for image in PERFECT})
-    assert metrics["coco/AP"] == 0 and metrics["coco/AR100"] == 0 and metrics["coco/AP_dog"] == 0
+    assert metrics["coco/AP"] == 0 and metrics["coco/AR100"] == 0 and metrics["coco/AP/dog"] == 0
 
 
 def test_a_box_with_iou_two_thirds_counts_at_four_of_ten_thresholds(coco_root):
     found = PERFECT | {4: ([[10, 5, 50, 25]], [1]), 9: ([[0, 0, 10, 15]], [0])}
     metrics, _ = evaluate(coco_root, found)
     # cat: one of two found with IoU 100 / 150 (0.50 .. 0.65): precision 1 up to recall 0.5 = 51 of 101 points
-    assert metrics["coco/AP_cat"] == pytest.approx(4 / 10 * 51 / 101)
+    assert metrics["coco/AP/cat"] == pytest.approx(4 / 10 * 51 / 101)
     assert metrics["coco/AP50"] == pytest.approx((1 + 51 / 101) / 2)
 
 
@@ -62,7 +67,7 @@ def test_classes_in_another_order_than_their_ids(coco_root):
     none = dict(boxes=torch.zeros(0, 4), scores=torch.zeros(0), labels=torch.zeros(0, dtype=torch.int64))
     metric.process({}, [dict(img_id=4, pred=boxes), dict(img_id=7, pred=none), dict(img_id=9, pred=none)])
     metrics = metric.evaluate(3)
-    assert metrics["coco/AP_dog"] == pytest.approx(1) and metrics["coco/AP_cat"] == 0
+    assert metrics["coco/AP/dog"] == pytest.approx(1) and metrics["coco/AP/cat"] == 0
 
 
 def test_result_files_hold_the_data_sets_own_ids(coco_root, tmp_path):
@@ -85,24 +90,26 @@ def test_missing_area_and_iscrowd_are_filled_in(coco_root):
 
 
 @pytest.mark.reference
-def test_statistics_are_pycocotools_own(coco_root):
+def test_statistics_are_pycocotools_own_with_crowds_and_a_box_of_no_width(coco_root):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    write_coco(coco_root)
     table = json.loads((coco_root / "truth.json").read_text())
     for row in table["annotations"]:
         row["id"] += 1
     table["info"] = {}
     (coco_root / "from_one.json").write_text(json.dumps(table))
     random = np.random.default_rng(0)
-    corner = random.uniform(0, 40, (30, 2))
-    boxes = np.concatenate([corner, corner + random.uniform(3, 40, (30, 2))], axis=1)
-    rows = [detections_to_coco(4, boxes[:15], random.random(15), [2, 30, 2] * 5),
-            detections_to_coco(9, boxes[15:], random.random(15), [30, 2, 2] * 5)]
-    detections = rows[0] + rows[1]
+    found, scores, rows = {}, {}, []
+    for image, truth, labels in (4, [[10, 5, 50, 25], [60, 20, 80, 40]], [1, 0]), (9, [[0, 0, 10, 10]] * 2, [0, 1]):
+        boxes = np.repeat(np.array(truth, float), 10, axis=0) + random.normal(0, 1.5, (20, 4))
+        found[image], scores[image] = (boxes, labels * 10), random.random(20).astype(np.float32)
+        ids = [(2, 30)[label] for label in labels * 10]
+        rows += detections_to_coco(image, boxes.astype(np.float32), scores[image], ids)
     theirs = COCO(coco_root / "from_one.json")
-    reference = COCOeval(theirs, theirs.loadRes(detections), "bbox")
+    reference = COCOeval(theirs, theirs.loadRes(rows), "bbox")
     reference.evaluate(), reference.accumulate(), reference.summarize()
-    ours, _ = evaluate_boxes(load_truth(coco_root / "truth.json"), detections, [2, 30])
-    assert np.array_equal(ours.stats, reference.stats)
-    assert set(class_precision(ours)) == {2, 30}
+    metrics, _ = evaluate(coco_root, found, scores=scores)
+    assert [metrics[f"coco/{name}"] for name in STATISTICS] == reference.stats.tolist()
+    assert 0.1 < metrics["coco/AP"] < 0.9
