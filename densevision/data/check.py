@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from densevision.errors import UserError
 
-_LISTED = 12  # classes that a line names
+_LISTED = 8  # classes that a line names
 
 
 @dataclass(frozen=True)

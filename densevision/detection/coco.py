@@ -41,7 +41,7 @@ class CocoDataset(DrawDataset):
         transforms: albumentations for training; the resize follows them.
         float_resize: evaluate resized images as float32, not rounded to bytes, as torchvision does.
         box_format, crowds, exif: how json and images are read where they are not as COCO's, see ``CocoReader``.
-    Images without objects are kept. Crowds, boxes outside of their image and boxes under one pixel are ignored in
+    Images without objects are kept. Crowds, outside of the image and boxes under one pixel are ignored in
     training and kept for evaluation, as COCO's tools do.
     Attributes:
         metainfo: ``classes`` and, in their order, ``category_ids``, with ids of its own for classes that the json
@@ -83,7 +83,7 @@ class CocoDataset(DrawDataset):
         self._untrained = {why: int((mask & chosen).sum()) for why, mask in reasons.items() if (mask & chosen).any()}
         self._dropped = dict(table.skipped)
         if not chosen.all():
-            self._dropped["boxes of classes that the config leaves out"] = int((~chosen).sum())
+            self._dropped["of classes that the config leaves out"] = int((~chosen).sum())
         self._annotated, self._all_crowds = table.annotated, bool(len(labels)) and bool(table.crowds.all())
         objects = np.bincount(labels[chosen & ~table.crowds], minlength=len(label_of)).tolist()
         self._objects = dict(zip(self._chosen, objects, strict=True))
@@ -105,9 +105,9 @@ class CocoDataset(DrawDataset):
         names = self.metainfo["classes"]
         per_class = dict(zip(names, np.bincount(self.labels, minlength=len(names)).tolist(), strict=True))
         empty = int((np.diff(self.starts) == 0).sum())
-        notes = [f"{empty:,} images without boxes"] if empty and len(self.labels) else []
+        notes = [f"images without boxes: {empty:,}"] if empty and len(self.labels) else []
         if self._past:
-            notes.append(f"{self._past:,} boxes reach past their image and are clipped")
+            notes.append(f"boxes that reach past their image, clipped in training: {self._past:,}")
         if self._crowd_classes:
             notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
                          "data set of the config reads crowds as objects")
@@ -189,10 +189,10 @@ def untrained_reasons(table: CocoTable, sizes: np.ndarray) -> dict[str, np.ndarr
     limits = np.where(sizes > 0, sizes, np.inf)[:, ::-1]
     visible = np.minimum(low + extent, limits) - low.clip(min=0)
     reasons = {
-        "crowds": table.crowds,
-        "boxes of zero size": (extent == 0).any(axis=1),
-        "boxes under one pixel": (extent < 1).any(axis=1),
-        "boxes outside of their image": (visible < 1).any(axis=1),
+        "marked as crowd": table.crowds,
+        "of zero size": (extent == 0).any(axis=1),
+        "under one pixel": (extent < 1).any(axis=1),
+        "outside of the image": (visible < 1).any(axis=1),
     }
     taken = np.zeros(len(extent), bool)
     for why, mask in reasons.items():

@@ -6,6 +6,9 @@ import numpy as np
 
 LAYOUTS = {"xywh": "x, y, width, height", "xyxy": "x1, y1, x2, y2", "cxcywh": "center x, center y, width, height"}
 BOX_FORMATS = (*LAYOUTS, *(f"relative_{layout}" for layout in LAYOUTS))
+# Part of the boxes that reach far past their image when such a layout is read as xywh, at least: corners do in two of
+# three boxes, centers in as many as lie at the edge.
+_FAR = {"xyxy": 0.2, "cxcywh": 0.005}
 
 
 def to_xywh(boxes: np.ndarray, box_format: str, sizes: np.ndarray) -> np.ndarray:
@@ -63,17 +66,16 @@ def _suspect_layout(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, int]:
     sides = sizes[:, ::-1].astype(float)
     slack = np.maximum(2, 0.002 * sides)
     past = boxes[:, :2] + boxes[:, 2:] - sides
-    far = ((past > slack) & (past > 0.25 * boxes[:, 2:])).any(axis=1)
+    far = ((past > slack) & (past > np.minimum(0.25 * boxes[:, 2:], 0.1 * sides))).any(axis=1)
     if far.sum() < 3:  # too few to tell from slips of the hand, unless they are gross
         far &= (past > 0.1 * sides).any(axis=1)
     count = int(far.sum())
-    if count < max(1, 0.005 * len(boxes)):
-        return "xywh", count
     first, second = boxes[:, :2], boxes[:, 2:]
     wrong = {
-        "xyxy": (first < -slack) | (second <= first) | (second > sides + slack),
+        "xyxy": (first < -slack) | (second < first) | (second > sides + slack),
         "cxcywh": (first - second / 2 < -slack) | (first + second / 2 > sides + slack),
     }
     faults = {layout: int(mask.any(axis=1).sum()) for layout, mask in wrong.items()}
-    best = min(faults, key=faults.__getitem__)
-    return (best if 10 * faults[best] <= count else "xywh"), count
+    fitting = [layout for layout, share in _FAR.items()
+               if count >= max(1, share * len(boxes)) and 10 * faults[layout] <= count]
+    return min(fitting, key=faults.__getitem__, default="xywh"), count

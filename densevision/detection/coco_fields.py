@@ -60,8 +60,9 @@ def plain_id(id_: Any) -> Any:
 
 
 def sort_key(id_: Any) -> tuple[bool, Any]:
+    """Order numbers, also those in quotes, before words."""
     plain = plain_id(id_)
-    return isinstance(plain, str), plain
+    return (False, plain) if isinstance(plain, int | float) else (True, str(plain))
 
 
 def named(annotation: dict) -> str:

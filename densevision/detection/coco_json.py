@@ -29,7 +29,7 @@ from densevision.detection.coco_polygons import polygon_box
 from densevision.errors import UserError
 
 # Three quarters of COCO's own json are polygons: parsing it without them takes a third of time and memory.
-_POLYGONS = re.compile(rb'("segmentation":\s*\[)[\[\]\d.,\seE+-]*\]')
+_POLYGONS = re.compile(rb'"segmentation":\s*\[[\[\]\d.,\seE+-]*\]')
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class _Reading:
         absent, kept = np.isnan(boxes).all(axis=1), np.isfinite(boxes).all(axis=1)
         if not kept.all():
             annotations = [annotation for annotation, keep in zip(annotations, kept, strict=True) if keep]
-        skipped = {"annotations without a box": absent.sum(), "boxes that are not finite": (~kept & ~absent).sum()}
+        skipped = {"without a box": absent.sum(), "not finite": (~kept & ~absent).sum()}
         category_ids = list(categories)
         areas = numbers([annotation.get("area") for annotation in annotations])
         return CocoTable(
@@ -121,7 +121,7 @@ class _Reading:
     def _parse(self, *, polygons: bool) -> dict:
         try:
             data = self.path.read_bytes()
-            rows = json.loads(data if polygons else _POLYGONS.sub(rb"\1]", data))
+            rows = json.loads(data if polygons else _POLYGONS.sub(b'"segmentation": []', data))
         except FileNotFoundError:
             raise UserError(f"annotation file {self.path} does not exist; set ann_file in the config") from None
         except (ValueError, OSError, RecursionError) as error:
@@ -137,7 +137,7 @@ class _Reading:
             raise UserError(
                 f"annotation file {self.path} has no list {field!r}; it must be in COCO's detection format"
             )
-        for place, row in enumerate(rows):
+        for place, row in enumerate(rows if keys else ()):
             missing = [key for key in keys if not isinstance(row, dict) or key not in row]
             if missing:
                 self._refuse(f"{field}[{place}] has no {missing[0]!r}")
@@ -201,8 +201,7 @@ class _Reading:
         if not box or isinstance(box, list) and all(value in (None, "") for value in box):
             return None
         values = [number(value) for value in box] if isinstance(box, list) else []
-        wrong = [v for v, read in zip(box, values, strict=False) if math.isnan(read) and not is_gap(v)]
-        if len(values) != 4 or wrong:
+        if len(values) != 4 or any(math.isnan(v) and not is_gap(given) for given, v in zip(box, values, strict=True)):
             self._refuse(f"{named(annotation)} has bbox {shorten(box)}; "
                          "it must be four numbers x, y, width, height")
         return values
@@ -216,10 +215,13 @@ class _Reading:
         wanted = [annotation.get(key) for annotation in annotations]
         row_of = {id_: row for row, id_ in enumerate(ids)}
         try:
-            rows = np.fromiter((row_of.get(id_, -1) for id_ in wanted), np.int64, len(wanted))
-        except TypeError:
-            wrong = next(row for row in annotations if isinstance(row.get(key), list | dict))
-            self._refuse(f"{named(wrong)} has {key} {shorten(wrong[key])}; it must be a number or a string")
+            return np.fromiter(map(row_of.__getitem__, wanted), np.int64, len(wanted))
+        except (KeyError, TypeError):
+            pass
+        for annotation, id_ in zip(annotations, wanted, strict=True):
+            if isinstance(id_, list | dict):
+                self._refuse(f"{named(annotation)} has {key} {shorten(id_)}; it must be a number or a string")
+        rows = np.array([row_of.get(id_, -1) for id_ in wanted], np.int64)
         cast = {plain_id(id_): row for row, id_ in enumerate(ids)}
         if len(cast) == len(ids):
             for row in np.flatnonzero(rows < 0):
@@ -250,7 +252,7 @@ class _Reading:
         known = dict.fromkeys((0, None, "", "0", "false", "False"), False)
         known |= dict.fromkeys((1, "1", "true", "True"), True)
         try:
-            return np.array([known[value] for value in values], bool)
+            return np.array(list(map(known.__getitem__, values)), bool)
         except (KeyError, TypeError):
             flags = [False if value != value else number(value) for value in values]
             for annotation, flag, value in zip(annotations, flags, values, strict=True):

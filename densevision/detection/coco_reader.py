@@ -60,7 +60,7 @@ class CocoReader:
         areas = np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)
         crowds = table.crowds if self.crowds == "ignore" else np.zeros(len(boxes), bool)
         table = dataclasses.replace(table, sizes=sizes, boxes=boxes, areas=areas, crowds=crowds)
-        return _without(table, (boxes[:, 2:] < 0).any(axis=1), "boxes of negative size")
+        return _without(table, (boxes[:, 2:] < 0).any(axis=1), "of negative size")
 
     def _sizes(self, table: CocoTable) -> np.ndarray:
         unsaid = np.flatnonzero(~table.sized)
