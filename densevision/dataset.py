@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from densevision.data.check import SplitCounts
 from densevision.errors import UserError
+from densevision.images import read_image
 from densevision.sampler import Draw
 
 _ATTEMPTS = 100  # damaged images in a row before training gives up
@@ -38,6 +39,14 @@ class DrawDataset(Dataset):
             OSError: the image can't be read.
         """
         raise NotImplementedError
+
+    def read(self, index: int) -> np.ndarray:
+        """Read one image as ``load`` does, [H, W, 3] uint8 RGB at its own size.
+
+        Raises:
+            OSError: the image can't be read.
+        """
+        return read_image(self.load(index, None)["data_samples"].img_path)
 
     def count(self, split: str = "val") -> SplitCounts:
         """Count what the data set holds, see ``SplitCounts``, and check its files.

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from densevision.errors import UserError
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_LOCAL_FILE = re.compile(r"\bd=([^&#]*)")  # Label Studio serves files as ?d=path
 
 
 def find_files(folder: Path, names: Sequence[str], source: Path) -> tuple[list[str], list[str]]:
@@ -88,8 +89,8 @@ def _spellings(name: str) -> list[str]:
     """Return what a name may mean, as paths with slashes: itself, and without a URL's decoration."""
     spellings = [name.strip()]
     if _URL.match(spellings[0]) or "?" in spellings[0]:
-        url = urlsplit(spellings[0])
-        spellings += [*parse_qs(url.query).get("d", []), url.path]  # Label Studio serves files as ?d=path
+        path, _, query = _URL.sub("", spellings[0]).partition("?")
+        spellings += [*_LOCAL_FILE.findall(query), path]
     spellings += [unquote(spelling) for spelling in spellings]
     return list(dict.fromkeys(spelling.replace("\\", "/").rstrip("/") for spelling in spellings))
 

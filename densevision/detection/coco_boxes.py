@@ -58,7 +58,7 @@ def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | No
     layout, count = _suspect_layout(boxes, sizes)
     if layout == "xywh":
         return None
-    return layout, f"{count} of {len(usable)} boxes reach far past their image, and all fit as {LAYOUTS[layout]}"
+    return layout, f"{count} of {len(usable)} boxes reach far past their image, and fit as {LAYOUTS[layout]}"
 
 
 def _suspect_layout(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, int]:

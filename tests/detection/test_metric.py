@@ -113,3 +113,98 @@ def test_statistics_are_pycocotools_own_with_crowds_and_a_box_of_no_width(coco_r
     metrics, _ = evaluate(coco_root, found, scores=scores)
     assert [metrics[f"coco/{name}"] for name in STATISTICS] == reference.stats.tolist()
     assert 0.1 < metrics["coco/AP"] < 0.9
+
+
+def rewrite(root, change):
+    path = root / "truth.json"
+    table = json.loads(path.read_text())
+    change(table)
+    path.write_text(json.dumps(table))
+
+
+def test_classes_named_like_statistics_keep_apart(coco_root):
+    rewrite(coco_root, lambda t: t.update(categories=[dict(id=30, name="small"), dict(id=2, name="50")]))
+    metrics, metric = evaluate(coco_root, PERFECT | {4: ([[10, 5, 50, 25]], [1])})
+    # "small" has one box, found; of the two of "50" one is found
+    assert metrics["coco/AP/small"] == pytest.approx(1) and metrics["coco/AP/50"] == pytest.approx(51 / 101)
+    assert metrics["coco/AP_small"] == pytest.approx((1 + 51 / 101) / 2) == metrics["coco/AP50"]
+    assert "0.752" in metric.table
+
+
+def test_a_json_in_another_order_scores_by_name(coco_root):
+    def change(table):
+        other = {2: 30, 30: 2}
+        for row in table["categories"]:
+            row["id"] = other[row["id"]]
+        for row in table["annotations"]:
+            row["category_id"] = other[row["category_id"]]
+
+    rewrite(coco_root, change)
+    assert evaluate(coco_root, PERFECT, classes=["cat", "dog"])[0]["coco/AP"] == pytest.approx(1)
+    assert evaluate(coco_root, PERFECT)[0]["coco/AP"] == 0
+
+
+def test_detections_of_a_class_that_the_json_lacks_count_for_nothing(coco_root, tmp_path):
+    rewrite(coco_root, lambda t: t.update(categories=[dict(id=2, name="cat")],
+                                          annotations=[a for a in t["annotations"] if a["category_id"] == 2]))
+    found = {4: ([[10, 5, 50, 25], [60, 20, 80, 40]], [0, 1]), 7: ([[1, 1, 9, 9]], [2]), 9: ([[0, 0, 10, 10]], [1])}
+    metrics, metric = evaluate(coco_root, found, tmp_path / "out", classes=["dog", "cat", "cow"])
+    assert metrics["coco/AP"] == metrics["coco/AP/cat"] == pytest.approx(1)
+    assert metrics["coco/AP/dog"] == metrics["coco/AP/cow"] == -1
+    assert "dog        -      -" in metric.table and "cat    100.0  100.0" in metric.table
+    rows = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [row["category_id"] for row in rows] == [3, 2, 5, 2]
+
+
+def test_a_listed_class_without_boxes_prints_a_dash(coco_root):
+    rewrite(coco_root, lambda t: t.update(annotations=[a for a in t["annotations"] if a["category_id"] == 2]))
+    metrics, _ = evaluate(coco_root, PERFECT)
+    assert metrics["coco/AP"] == pytest.approx(1) and metrics["coco/AP/dog"] == -1
+
+
+def test_nothing_to_find_gives_no_figure(coco_root):
+    for change in (lambda t: t.update(annotations=[]), lambda t: t.pop("annotations"), lambda t: t.pop("categories")):
+        rewrite(coco_root, change)
+        metrics, metric = evaluate(coco_root, PERFECT, classes=["cat", "dog"])
+        assert {metrics[f"coco/{name}"] for name in STATISTICS} == {-1} and metrics["coco/AP/cat"] == -1
+        assert "-1.000" in metric.table
+
+
+@pytest.mark.parametrize("ids", [["c", "b", "a"], [2**63 - 1, 5, 2**64], [9.0, 8.5, 1], ["x", 1, 2.5]])
+def test_any_image_id_is_evaluated_and_written_as_it_is(coco_root, tmp_path, ids):
+    new = dict(zip((4, 7, 9), ids, strict=True))
+    rewrite(coco_root, lambda t: ([row.update(id=new[row["id"]]) for row in t["images"]],
+                                  [row.update(image_id=new[row["image_id"]]) for row in t["annotations"]]))
+    metrics, _ = evaluate(coco_root, {new[image]: found for image, found in PERFECT.items()}, tmp_path / "out")
+    assert metrics["coco/AP"] == pytest.approx(1)
+    rows = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [row["image_id"] for row in rows] == [ids[0], ids[0], ids[2]]
+
+
+@pytest.mark.parametrize("key", ["area", "iscrowd"])
+@pytest.mark.parametrize("value", [None, float("nan"), ""])
+def test_areas_and_crowds_without_value(coco_root, key, value):
+    plain, _ = evaluate(coco_root, PERFECT)
+    rewrite(coco_root, lambda t: [row.update({key: value}) for row in t["annotations"] if not row["iscrowd"]])
+    assert evaluate(coco_root, PERFECT)[0] == plain
+
+
+def test_crowds_are_found_as_objects(coco_root):
+    rewrite(coco_root, lambda t: [row.update(iscrowd=1) for row in t["annotations"]])
+    found = PERFECT | {9: ([[0, 0, 10, 10], [0, 0, 20, 20]], [0, 0])}
+    assert evaluate(coco_root, found)[0]["coco/AP"] == -1
+    assert evaluate(coco_root, found, crowds="objects")[0]["coco/AP"] == pytest.approx(1)
+
+
+def test_boxes_are_evaluated_as_the_data_set_reads_them(coco_root):
+    def corners(table):
+        for row in table["annotations"]:
+            x, y, width, height = row["bbox"]
+            row["bbox"] = [x, y, x + width, y + height]
+
+    rewrite(coco_root, corners)
+    assert evaluate(coco_root, PERFECT, box_format="xyxy")[0]["coco/AP"] == pytest.approx(1)
+    rewrite(coco_root, lambda t: [row.pop("bbox") for row in t["annotations"]])
+    rewrite(coco_root, lambda t: t["annotations"][0].update(segmentation=[[10, 5, 50, 5, 50, 25, 10, 25]]))
+    metrics, _ = evaluate(coco_root, PERFECT)
+    assert metrics["coco/AP/dog"] == pytest.approx(1) and metrics["coco/AP/cat"] == -1

@@ -48,7 +48,7 @@ def write_json(path: Path, images: int, boxes: int, size: tuple[int, int], *, po
                        bbox=[*low.round(2).tolist(), *extent.round(2).tolist()],
                        category_id=int(random.integers(CLASSES)) + 1)
             file.write((", " if number else "") + json.dumps(row))
-        categories = [dict(supercategory="thing", id=number, name=f"class {number}") for number in range(1, CLASSES + 1)]
+        categories = [dict(id=number, name=f"class {number}") for number in range(1, CLASSES + 1)]
         file.write(f'], "categories": {json.dumps(categories)}}}')
 
 
