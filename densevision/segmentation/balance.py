@@ -11,9 +11,9 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from densevision.data.sizes import even_sample
 from densevision.registry import HOOKS
 from densevision.segmentation.cityscapes import CityscapesDataset
-from densevision.segmentation.count import even_sample
 
 _FILES = 500  # label files read at most, evenly over the data set
 

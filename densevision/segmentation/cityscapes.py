@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 
 from densevision.augment import Augment
 from densevision.data.check import SplitCounts
+from densevision.data.sizes import EXIF, SAMPLE, even_sample
 from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image
@@ -20,7 +21,7 @@ from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
 from densevision.samples import SegSample
 from densevision.segmentation.classes import UNEXPECTED, align, class_info, id_lookup
-from densevision.segmentation.count import EXIF, SAMPLE, Headers, IdCounts, describe_size, even_sample, read_headers
+from densevision.segmentation.count import Headers, IdCounts, describe_size, read_headers
 from densevision.segmentation.faults import evaluation_fault, training_fault, unexpected_ids
 from densevision.segmentation.files import find_images, find_labels
 from densevision.segmentation.label_files import read_label_ids
@@ -89,6 +90,7 @@ class CityscapesDataset(DrawDataset):
         if len(self.labels):
             with contextlib.suppress(OSError):  # counted later
                 self.read_labels(0)  # a wrong encoding shows before the training starts
+
     def count(self, split: str = "val") -> SplitCounts:
         """Count the pixels per class and per id that no class names, over an even sample of the label files.
 
@@ -144,8 +146,11 @@ class CityscapesDataset(DrawDataset):
     def align_classes(self, classes: Sequence[str]) -> None:
         """Take the model's classes, see ``DrawDataset``; a class that the data set does not name has no pixel."""
         if tuple(classes) != self.metainfo["classes"]:
-            info, self.lookup = align(self.metainfo, self.lookup, classes)
+            info, self.lookup = align(self.metainfo, self.lookup, classes, self._occurs, str(self._label_folder))
             self.metainfo.update(info)  # evaluators hold on to the dict
+
+    def _occurs(self, label_id: int) -> bool:
+        return len(self.labels) > 0 and bool(self.id_counts.read(range(len(self)))[:, label_id].any())
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, H, W] uint8 RGB and a SegSample; augmented by ``seed`` unless it is None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,32 +83,38 @@ def id_lookup(label_ids: Sequence[int], *, own_ids: bool) -> np.ndarray:
     return lookup
 
 
-def align(info: dict[str, Any], lookup: np.ndarray, classes: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
+def align(
+    info: dict[str, Any], lookup: np.ndarray, classes: Sequence[str], occurs: Callable[[int], bool], source: str
+) -> tuple[dict[str, Any], np.ndarray]:
     """Bring ``class_info`` and ``id_lookup`` of a data set to the order of a model's classes, by name.
 
     A class that only the model has gets the id of the Cityscapes table, or else one that nothing else uses:
     predictions of it are written as that id, and no label is read as it.
 
+    Args:
+        occurs: tells whether an id is in the label files.
+        source: their folder, for the message.
     Raises:
-        UserError: the data set names a class that the model lacks.
+        UserError: a class occurs that the model lacks.
     """
-    unknown = [name for name in info["classes"] if name not in classes]
+    id_of = dict(zip(info["classes"], info["label_ids"], strict=True))
+    unknown = [name for name, id_ in id_of.items() if name not in classes and occurs(id_)]
     if unknown:
         raise UserError(
-            f"the data set names {_listed(unknown)}, which the model lacks{near_name(unknown[0], classes)}; "
+            f"the label files in {source} hold {_listed(unknown)}, which the model lacks{near_name(unknown[0], classes)}; "
             f"the model's classes are {_listed(classes)}; use the same names in classes"
         )
-    id_of = dict(zip(info["classes"], info["label_ids"], strict=True))
+    aligned = np.full(256, IGNORE_LABEL, np.uint8)
+    aligned[UNEXPECTED] = UNEXPECTED
+    for label, name in enumerate(info["classes"]):
+        if name in classes:
+            aligned[label] = list(classes).index(name)
     for name in classes:
         if name not in id_of:
-            free = [label_id for label_id in range(256) if label_id not in id_of.values()]
+            free = [id_ for id_ in range(256) if id_ not in id_of.values()]
             wanted = TABLE[name].id if name in TABLE else free[0]
             id_of[name] = wanted if wanted in free else free[0]
-    aligned = np.array([list(classes).index(name) for name in info["classes"]], np.uint8)
-    is_class = lookup < len(aligned)
-    lookup = lookup.copy()
-    lookup[is_class] = aligned[lookup[is_class]]
-    return class_info({name: id_of[name] for name in classes}), lookup
+    return class_info({name: id_of[name] for name in classes}), aligned[lookup]
 
 
 def _listed(names: Sequence[str], limit: int = 20) -> str:

@@ -7,19 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from densevision.data.sizes import EXIF
 from densevision.image_header import ImageHeader
 from densevision.images import read_header
 from densevision.segmentation.files import label_size, many_files
 from densevision.segmentation.label_files import read_label_ids
-
-EXIF = ("apply", "ignore")
-SAMPLE = 200  # label files that are counted
-
-
-def even_sample(size: int, limit: int) -> list[int]:
-    """Return ``limit`` indices evenly over ``size``, or all of them where those are fewer."""
-    count = min(size, limit)
-    return [number * size // count for number in range(count)]
 
 
 class IdCounts:

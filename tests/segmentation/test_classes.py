@@ -79,3 +79,10 @@ def test_a_class_that_the_model_lacks_is_refused_with_the_nearest_name(tmp_path)
     with pytest.raises(UserError, match="road, which the model lacks .did you mean 'Road'") as caught:
         data.align_classes(["background", "Road"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_only_the_data_set_names_may_be_missing_where_it_does_not_occur(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 40), (1, 24))], {"car": 2, "background": 0, "road": 1}, "val")
+    data.align_classes(["background", "road"])
+    assert data.metainfo["classes"] == ("background", "road")
+    assert passes(data, "val").per_class == {"background": 40, "road": 24}

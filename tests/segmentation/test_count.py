@@ -2,7 +2,7 @@
 
 
 from densevision.segmentation.cityscapes import CityscapesDataset
-from densevision.segmentation.count import IdCounts, even_sample
+from densevision.segmentation.count import IdCounts
 from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped, write_frame
 
 
@@ -30,9 +30,6 @@ def test_many_unnamed_ids_are_summed_up(tmp_path):
 
 
 def test_a_sample_is_even_and_said_as_such(tmp_path, monkeypatch):
-    assert even_sample(5, 200) == [0, 1, 2, 3, 4]
-    assert even_sample(400, 200) == list(range(0, 400, 2))
-    assert len(even_sample(201, 200)) == 200
     monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLE", 2)
     data = make_dataset(tmp_path, [mask((7, 32), (8, 32))] * 6)
     counts = data.count()
