@@ -101,8 +101,8 @@ def align(
     unknown = [name for name, id_ in id_of.items() if name not in classes and occurs(id_)]
     if unknown:
         raise UserError(
-            f"the label files in {source} hold {_listed(unknown)}, which the model lacks{near_name(unknown[0], classes)}; "
-            f"the model's classes are {_listed(classes)}; use the same names in classes"
+            f"the label files in {source} hold {_listed(unknown)}, which the model lacks"
+            f"{near_name(unknown[0], classes)}; the model's classes are {_listed(classes)}; use the same names in classes"
         )
     aligned = np.full(256, IGNORE_LABEL, np.uint8)
     aligned[UNEXPECTED] = UNEXPECTED
