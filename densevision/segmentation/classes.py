@@ -102,7 +102,7 @@ def align(
     if unknown:
         raise UserError(
             f"the label files in {source} hold {_listed(unknown)}, which the model lacks"
-            f"{near_name(unknown[0], classes)}; the model's classes are {_listed(classes)}; use the same names in classes"
+            f"{near_name(unknown[0], classes)}; the model's classes are {_listed(classes)}; use its names in classes"
         )
     aligned = np.full(256, IGNORE_LABEL, np.uint8)
     aligned[UNEXPECTED] = UNEXPECTED
