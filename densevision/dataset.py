@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from densevision.data.check import SplitCounts
 from densevision.errors import UserError
+from densevision.images import read_image
 from densevision.sampler import Draw
 
 _ATTEMPTS = 100  # damaged images in a row before training gives up
@@ -39,15 +40,32 @@ class DrawDataset(Dataset):
         """
         raise NotImplementedError
 
-    def count(self) -> SplitCounts:
-        """Count what the data set holds: see ``SplitCounts``."""
+    def read(self, index: int) -> np.ndarray:
+        """Read one image as ``load`` does, [H, W, 3] uint8 RGB at its own size.
+
+        Raises:
+            OSError: the image can't be read.
+        """
+        return read_image(self.load(index, None)["data_samples"].img_path)
+
+    def count(self, split: str = "val") -> SplitCounts:
+        """Count what the data set holds, see ``SplitCounts``, and check its files.
+
+        Args:
+            split: "train", "val" or "test". The headers of all images are read, of "train" an even sample: the
+                others follow when they are drawn.
+        Raises:
+            UserError: files and annotations contradict each other.
+        """
         raise NotImplementedError
 
     def align_classes(self, classes: Sequence[str]) -> None:
         """Take the model's classes, by name, in its order; ``metainfo`` then names these.
 
+        Classes of the data set without objects may be missing there, and classes of the model here.
+
         Raises:
-            UserError: the data set has objects of a class that the model does not know.
+            UserError: the data set has objects of a class that the model does not have.
         """
         raise NotImplementedError
 
@@ -56,7 +74,7 @@ class DrawDataset(Dataset):
             try:
                 return self.load(int(key), None)
             except OSError as error:
-                raise UserError(f"{error}; mend or remove the file and its annotation") from error
+                raise UserError(f"{error}; fix or delete the image and its annotation") from error
         random = np.random.default_rng(key.seed)
         index = key.index
         for _ in range(_ATTEMPTS):

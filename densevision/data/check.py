@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from densevision.errors import UserError
 
-_LISTED = 12  # classes that a line names
+_LISTED = 8  # classes that a line names
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class SplitCounts:
         images: images that are used.
         unit: what ``per_class`` counts, "boxes" or "pixels".
         per_class: class name -> count, in the order of the labels.
-        dropped: reason -> number of annotations, pixels or files that are not used.
+        dropped: reason -> number of annotations, pixels or files that are not used at all.
+        untrained: reason -> number of annotations that training leaves out and the evaluation keeps.
         notes: further facts, one line each.
         training_fault: why nothing can be learned from the split, with the likely cause and the remedy.
         evaluation_fault: why no metric can be computed on it.
@@ -29,6 +30,7 @@ class SplitCounts:
     unit: str
     per_class: dict[str, int]
     dropped: dict[str, int] = field(default_factory=dict)
+    untrained: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     training_fault: str | None = None
     evaluation_fault: str | None = None
@@ -54,8 +56,11 @@ def count_lines(split: str, counts: SplitCounts) -> list[str]:
     if absent and present:
         shown = ", ".join(absent[:_LISTED]) + (", ..." if len(absent) > _LISTED else "")
         lines.append(f"  without {counts.unit}: {shown}")
-    if counts.dropped:
-        lines.append("  not used: " + ", ".join(f"{count:,} {why}" for why, count in counts.dropped.items()))
+    training = split == "train"
+    unused = {**counts.dropped, **(counts.untrained if training else {})}
+    for label, reasons in ("not used", unused), ("kept as COCO's tools do", {} if training else counts.untrained):
+        if reasons:
+            lines.append(f"  {label}: " + ", ".join(f"{count:,} {why}" for why, count in reasons.items()))
     return lines + [f"  {note}" for note in counts.notes]
 
 

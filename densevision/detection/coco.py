@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Sequence
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 
 from densevision.augment import Augment, Resize
 from densevision.data.check import SplitCounts
+from densevision.data.files import find_files
+from densevision.data.sizes import Annotated, check_headers, even_sample, size_fault
 from densevision.dataset import DrawDataset
+from densevision.detection.coco_boxes import overhang
+from densevision.detection.coco_json import CocoTable
+from densevision.detection.coco_reader import CocoReader
 from densevision.errors import UserError
-from densevision.images import read_image, resize_image
+from densevision.images import read_header, read_image, resize_image
 from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
 from densevision.samples import DetSample
@@ -35,72 +40,114 @@ class CocoDataset(DrawDataset):
             takes every id from 1 to it, those that the json lacks as "N/A 12" (the COCO releases have 90).
         transforms: albumentations for training; the resize follows them.
         float_resize: evaluate resized images as float32, not rounded to bytes, as torchvision does.
-    Images without objects are kept. Crowd boxes teach nothing but reach the evaluation.
+        box_format, crowds, exif: how json and images are read where they are not as COCO's, see ``CocoReader``.
+    Images without objects are kept. Crowds, outside of the image and boxes under one pixel are ignored in
+    training and kept for evaluation, as COCO's tools do.
+    Attributes:
+        metainfo: ``classes`` and, in their order, ``category_ids``, with ids of its own for classes that the json
+            lacks; ``ann_file``; ``reader``, the fields of the ``CocoReader``.
     Raises:
-        UserError: folder, json, image file or class name is not there.
+        UserError: folder, json, image file or class name is not there, or the json contradicts itself.
     """
 
     def __init__(self, data_root: str, ann_file: str, image_dir: str, input_size: tuple[int, int],
                  classes: Sequence[str] | int | None = None, transforms: Sequence[dict] = (), *,
-                 float_resize: bool = False):
+                 float_resize: bool = False, box_format: str | None = None, crowds: str = "ignore",
+                 exif: str = "apply"):
         root = resolve_data_root(data_root)
-        self.image_dir = root / image_dir
-        table = read_coco(root / ann_file)
-        category_ids = choose_categories(table["categories"], classes, root / ann_file)
-        self.metainfo = dict(
-            classes=tuple(category_ids), category_ids=tuple(category_ids.values()), ann_file=str(root / ann_file)
-        )
+        self.image_dir, self.exif = root / image_dir, exif
+        reader = CocoReader(str(root / ann_file), str(self.image_dir), box_format, crowds, exif)
+        table = reader.read()
+        if not table.image_ids:
+            raise UserError(f"{table.path}: the list of images is empty")
+        found, self._notes = find_files(self.image_dir, table.file_names, table.path)
+        self.file_names, self.image_ids = np.array(found), _pack_ids(table.image_ids)
+        self._chosen = choose_categories(table, classes)
+        self._spare = int(max((id_ for id_ in table.category_ids if not isinstance(id_, str)), default=0)) + 1
+        self.metainfo = dict(classes=tuple(self._chosen), category_ids=tuple(self._chosen.values()),
+                             ann_file=str(table.path), reader=dataclasses.asdict(reader))
         self.input_size, self.float_resize = tuple(input_size), float_resize
-        self._pack(table, {id_: label for label, id_ in enumerate(category_ids.values())})
-        self._check_images()
-        super().__init__(len(self.image_ids))
+        self._pack(table)
+        super().__init__(len(table.image_ids))
         self.augment = Augment([*transforms, Resize(*self.input_size)], boxes=True)
 
-    def _pack(self, table: dict, label_of: dict[int, int]) -> None:
-        """Keep the annotations in flat arrays: forked loader workers share them without copies."""
-        images = table["images"]
-        self.image_ids = np.array([image["id"] for image in images], np.int64)
-        self.file_names = np.array([image["file_name"] for image in images])
-        row_of = {int(image_id): row for row, image_id in enumerate(self.image_ids)}
-        kept, degenerate = [], []
-        for annotation in table["annotations"]:
-            if annotation.get("iscrowd") or annotation["category_id"] not in label_of:
-                continue
-            x, y, width, height = annotation["bbox"]
-            if not (width >= 1 and height >= 1):  # also NaN
-                degenerate.append(annotation["id"])
-                continue
-            label = label_of[annotation["category_id"]]
-            kept.append((row_of[annotation["image_id"]], label, x, y, x + width, y + height))
-        rows = np.array(sorted(kept, key=lambda k: k[0]), np.float64).reshape(-1, 6)
-        self.starts = np.searchsorted(rows[:, 0], np.arange(len(images) + 1))
-        self.labels, self.boxes = rows[:, 1].astype(np.int64), rows[:, 2:].astype(np.float32)
-        if degenerate:
-            some = ", ".join(map(str, degenerate[:5])) + (", ..." if len(degenerate) > 5 else "")
-            print_log(f"{self.metainfo['ann_file']}: skipped {len(degenerate)} boxes under one pixel "
-                      f"(annotation ids {some})", "current", logging.WARNING)
+    def _pack(self, table: CocoTable) -> None:
+        """Keep what is trained on in flat arrays: forked loader workers share them without copies."""
+        label_of = {id_: label for label, id_ in enumerate(self._chosen.values())}
+        labels = np.array([label_of.get(id_, -1) for id_ in table.category_ids], np.int64)
+        labels = labels[table.category_rows] if len(labels) else np.zeros(0, np.int64)
+        self.sizes, self._sized = table.sizes, table.sized
+        sizes = table.sizes[table.image_rows]
+        chosen = labels >= 0
+        reasons = untrained_reasons(table, sizes)
+        self._untrained = {why: int((mask & chosen).sum()) for why, mask in reasons.items() if (mask & chosen).any()}
+        self._dropped = dict(table.skipped)
+        if not chosen.all():
+            self._dropped["of classes that the config leaves out"] = int((~chosen).sum())
+        self._annotated, self._all_crowds = table.annotated, bool(len(labels)) and bool(table.crowds.all())
+        objects = np.bincount(labels[chosen & ~table.crowds], minlength=len(label_of)).tolist()
+        self._objects = dict(zip(self._chosen, objects, strict=True))
+        crowds = np.bincount(labels[chosen & table.crowds], minlength=len(label_of))
+        self._crowd_classes = [name for name, n, crowd in zip(self._chosen, objects, crowds, strict=True) if crowd > n]
+        kept = chosen & ~np.any(list(reasons.values()), axis=0)
+        order = np.flatnonzero(kept)[np.argsort(table.image_rows[kept], kind="stable")]
+        self.starts = np.searchsorted(table.image_rows[order], np.arange(len(table.image_ids) + 1))
+        boxes, limits = table.boxes[order], sizes[order][:, ::-1]
+        limits = np.where(limits > 0, limits, np.inf)
+        self._past = int((overhang(boxes, limits[:, ::-1]) > 0.5).sum())
+        corners = [boxes[:, :2].clip(min=0), np.minimum(boxes[:, :2] + boxes[:, 2:], limits)]
+        self.labels, self.boxes = labels[order], np.concatenate(corners, axis=1).astype(np.float32)
 
-    def _check_images(self) -> None:
-        if not len(self.file_names):
-            raise UserError(f"{self.metainfo['ann_file']}: the list of images is empty")
-        missing = [name for name in self.file_names if not (self.image_dir / name).is_file()]
-        if missing:
-            raise UserError(f"{len(missing)} of {len(self.file_names)} images of {self.metainfo['ann_file']} are not "
-                            f"in {self.image_dir}, the first is {missing[0]}; check image_dir in the config")
+    def count(self, split: str = "val") -> SplitCounts:
+        """Count the boxes of each class, and compare the images' sizes with the json's, see ``DrawDataset``."""
+        rows = range(len(self)) if split != "train" else even_sample(len(self))
+        exif_notes = check_headers([self._annotation(row) for row in rows], self.exif, skip_damaged=split == "train")
+        names = self.metainfo["classes"]
+        per_class = dict(zip(names, np.bincount(self.labels, minlength=len(names)).tolist(), strict=True))
+        empty = int((np.diff(self.starts) == 0).sum())
+        notes = [f"images without boxes: {empty:,}"] if empty and len(self.labels) else []
+        if self._past:
+            notes.append(f"boxes that reach past their image, clipped in training: {self._past:,}")
+        if self._crowd_classes:
+            notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
+                         "data set of the config reads crowds as objects")
+        if not any(self._objects.values()):
+            notes.append(f"no AP can be computed: {self._no_box()}")
+        return SplitCounts(
+            self.metainfo["ann_file"], len(self), "boxes", per_class, self._dropped, self._untrained,
+            (*notes, *self._notes, *exif_notes),
+            None if len(self.labels) else f"nothing to learn in {self.metainfo['ann_file']}: {self._no_box()}",
+        )
 
-    def count(self) -> SplitCounts:
-        """Count the boxes of each class."""
-        counts = np.bincount(self.labels, minlength=len(self.metainfo["classes"])).tolist()
-        per_class = dict(zip(self.metainfo["classes"], counts, strict=True))
-        return SplitCounts(self.metainfo["ann_file"], len(self), "boxes", per_class)
+    def _no_box(self) -> str:
+        """Name the likely cause of no box."""
+        if not self._annotated:
+            return "it has no list 'annotations'"
+        if self._all_crowds:
+            return ("all annotations are crowds (iscrowd 1), as CVAT exports masks; set crowds='objects' in the data "
+                    "set of the config to read them as objects")
+        lost = ", ".join(f"{count:,} {why}" for why, count in {**self._dropped, **self._untrained}.items())
+        return f"no box is left ({lost})" if lost else "it has no boxes"
+
+    def _annotation(self, row: int) -> Annotated:
+        size = tuple(self.sizes[row].tolist()) if self._sized[row] else (0, 0)
+        objects = bool(self.starts[row + 1] > self.starts[row])
+        return Annotated(str(self.image_dir / self.file_names[row]), size, objects)
 
     def align_classes(self, classes: Sequence[str]) -> None:
         """Take the model's classes, see ``DrawDataset``."""
+        unknown = [name for name, count in self._objects.items() if count and name not in classes]
+        if unknown:
+            raise UserError(_unknown_class(unknown[0], self._objects[unknown[0]], classes, self.metainfo["ann_file"]))
+        position = {name: label for label, name in enumerate(classes)}
+        moved = np.array([position.get(name, -1) for name in self.metainfo["classes"]], np.int64)
+        self.labels = moved[self.labels] if len(self.labels) else self.labels
+        ids = {name: self._spare + number for number, name in enumerate(classes)} | self._chosen
+        self.metainfo.update(classes=tuple(classes), category_ids=tuple(ids[name] for name in classes))
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, *input_size], uint8 or float32, and a ``DetSample`` with boxes in input pixels."""
-        path = self.image_dir / self.file_names[index]
-        image = read_image(path)
+        image = self.read(index)
         rows = slice(self.starts[index], self.starts[index + 1])
         sample = dict(image=image, boxes=self.boxes[rows], labels=self.labels[rows])
         if seed is not None:
@@ -109,12 +156,48 @@ class CocoDataset(DrawDataset):
             sample["image"] = image.astype(np.float32) if self.float_resize else image
             sample = resize_sample(sample, self.input_size)
         data_sample = DetSample(metainfo=dict(
-            img_id=int(self.image_ids[index]), img_path=str(path), ori_size=image.shape[:2], input_size=self.input_size
+            img_id=self.image_ids[index:index + 1].tolist()[0], img_path=str(self.image_dir / self.file_names[index]),
+            ori_size=image.shape[:2], input_size=self.input_size,
         ))
         boxes, labels = (torch.from_numpy(sample[field]) for field in ("boxes", "labels"))
         data_sample.gt = InstanceData(boxes=boxes, labels=labels)
         pixels = torch.from_numpy(np.ascontiguousarray(sample["image"]))
         return dict(inputs=pixels.permute(2, 0, 1), data_samples=data_sample)
+
+    def read(self, index: int) -> np.ndarray:
+        """Read one image as [H, W, 3] uint8 RGB, at its own size, turned or not as the option ``exif`` says.
+
+        Raises:
+            OSError: it can't be read.
+            UserError: its size is not the one that the json gives.
+        """
+        annotation = self._annotation(index)
+        image = read_image(annotation.path, apply_exif=self.exif == "apply")
+        if annotation.size not in ((0, 0), image.shape[:2]):
+            fault = size_fault(annotation, read_header(annotation.path), self.exif)
+            raise UserError(fault or f"{annotation.path}: its pixels do not have the size that its header says")
+        return image
+
+
+def untrained_reasons(table: CocoTable, sizes: np.ndarray) -> dict[str, np.ndarray]:
+    """Return reason -> [M] bool, the boxes that training leaves out and COCO's evaluation keeps; each box once.
+
+    Args:
+        sizes: [M, 2] (height, width) of each box's image, 0 where unknown.
+    """
+    low, extent = table.boxes[:, :2], table.boxes[:, 2:]
+    limits = np.where(sizes > 0, sizes, np.inf)[:, ::-1]
+    visible = np.minimum(low + extent, limits) - low.clip(min=0)
+    reasons = {
+        "marked as crowd": table.crowds,
+        "of zero size": (extent == 0).any(axis=1),
+        "under one pixel": (extent < 1).any(axis=1),
+        "outside of the image": (visible < 1).any(axis=1),
+    }
+    taken = np.zeros(len(extent), bool)
+    for why, mask in reasons.items():
+        reasons[why], taken = mask & ~taken, taken | mask
+    return reasons
 
 
 def resize_sample(sample: dict[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -124,71 +207,49 @@ def resize_sample(sample: dict[str, np.ndarray], size: tuple[int, int]) -> dict[
     return dict(image=resize_image(sample["image"], size), boxes=sample["boxes"] * scale, labels=sample["labels"])
 
 
-def read_coco(path: Path) -> dict:
-    """Read a COCO json and check what the rest relies on.
-
-    Raises:
-        UserError: no such file, no json, a missing list or field, or an annotation of an unknown image.
-    """
-    try:
-        table = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"annotation file {path} does not exist; set ann_file in the config") from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"annotation file {path} is not readable json: {error}") from error
-    for field, keys in _FIELDS.items():
-        rows = table.get(field) if isinstance(table, dict) else None
-        if not isinstance(rows, list):
-            raise UserError(f"annotation file {path} has no list {field!r}; it must be in COCO's detection format")
-        for number, row in enumerate(rows):
-            missing = [key for key in keys if not isinstance(row, dict) or key not in row]
-            if missing:
-                raise UserError(f"annotation file {path}: {field}[{number}] has no {missing[0]!r}")
-    known = {image["id"] for image in table["images"]}
-    for annotation in table["annotations"]:
-        if annotation["image_id"] not in known:
-            raise UserError(f"annotation file {path}: annotation {annotation['id']} names image_id "
-                            f"{annotation['image_id']}, which is not in its images")
-        if not _is_box(annotation["bbox"]):
-            raise UserError(f"annotation file {path}: annotation {annotation['id']} has bbox {annotation['bbox']}; "
-                            "it must be four numbers x, y, width, height")
-    return table
-
-
-_FIELDS = dict(
-    images=("id", "file_name"), categories=("id", "name"), annotations=("id", "image_id", "category_id", "bbox")
-)
-
-
-def _is_box(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(isinstance(v, (int, float)) for v in value)
-
-
-def choose_categories(categories: Sequence[dict], classes: Sequence[str] | int | None, path: Path) -> dict[str, int]:
+def choose_categories(table: CocoTable, classes: Sequence[str] | int | None) -> dict[str, Any]:
     """Map class name -> category id, in the order of the labels.
 
     Args:
-        categories: the json's list.
         classes: as of ``CocoDataset``.
-        path: of the json, for the message.
     Raises:
-        UserError: a name is not in the json, an id is past the number, or there are no categories.
+        UserError: a name is not in the json, or an id is past the number.
     """
-    ids = {category["name"]: category["id"] for category in sorted(categories, key=lambda c: c["id"])}
-    if not ids:
-        raise UserError(f"annotation file {path} has no categories; it must list id and name of every class")
+    ids = dict(zip(table.names, table.category_ids, strict=True))
     if classes is None:
         return ids
     if isinstance(classes, int):
-        return _every_id(ids, classes, path)
+        return _every_id(ids, classes, table.path)
+    if len(set(classes)) < len(classes):
+        raise UserError(f"classes={list(classes)} in the config: each class must be there once")
     unknown = [name for name in classes if name not in ids]
-    if unknown:
-        raise UserError(f"class {unknown[0]!r} in the config is not in {path}; its classes are: {', '.join(ids)}")
-    return {name: ids[name] for name in classes}
+    if unknown and ids:
+        raise UserError(f"class {unknown[0]!r} in the config is not in {table.path}; its classes are: {', '.join(ids)}")
+    return {name: ids.get(name, number) for number, name in enumerate(classes, start=1)}
 
 
-def _every_id(ids: dict[str, int], last: int, path: Path) -> dict[str, int]:
+def _every_id(ids: Mapping[str, Any], last: int, path: Path) -> dict[str, int]:
     names = {id_: name for name, id_ in ids.items()}
-    if not 1 <= min(names) <= max(names) <= last:
-        raise UserError(f"classes={last} in the config: {path} has the category ids {min(names)} to {max(names)}")
+    wrong = [id_ for id_ in names if isinstance(id_, str) or not 1 <= id_ <= last]
+    if wrong:
+        first, *_, final = [*names, *names]
+        raise UserError(f"classes={last} in the config: {path} has the category ids {first} to {final}")
     return {names.get(id_, f"N/A {id_}"): id_ for id_ in range(1, last + 1)}
+
+
+def _pack_ids(ids: list) -> np.ndarray:
+    """Keep ids as they are, in one block of memory where they are of one kind."""
+    packed = np.array(ids) if len(set(map(type, ids))) == 1 else np.array(ids, object)
+    return packed if packed.tolist() == ids else np.array(ids, object)
+
+
+def _unknown_class(name: str, count: int, classes: Sequence[str], path: str) -> str:
+    plain = {"".join(known.split()).casefold(): known for known in classes}
+    twin = plain.get("".join(name.split()).casefold())
+    what = f"{name!r} ({count:,} boxes)"
+    if twin is not None:
+        return f"{path}: the class {what} differs from the model's {twin!r} only in case or spaces; rename it there"
+    near = difflib.get_close_matches(name, classes, 3)
+    listed = f"near names are {', '.join(map(repr, near))}" if near else f"it has {', '.join(classes[:12])}"
+    return (f"{path}: the model has no class {what}; {listed}. Correct the name, or leave the class out with "
+            "classes=[...] in the data set of the config")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from densevision.detection.coco_json import CocoTable
+from densevision.detection.coco_reader import CocoReader
 from densevision.registry import METRICS
 from densevision.samples import DetSample
 
@@ -23,7 +25,9 @@ STATISTICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
 
 @METRICS.register_module()
 class CocoMetric(BaseMetric):
-    """Keys ``coco/AP`` ... ``coco/AR_large`` and ``coco/AP_<class>``, 0..1; -1 where nothing is to be found.
+    """Keys ``coco/AP`` ... ``coco/AR_large`` and ``coco/AP/<class>``, 0..1; -1 where nothing is to be found.
+
+    The ground truth is read as the data set has read it. Detections of a class that has no objects count for nothing.
 
     Args:
         out_dir: also write ``detections.json`` there, in COCO's result format with the data set's own image and
@@ -53,15 +57,17 @@ class CocoMetric(BaseMetric):
         if self.out_dir is not None:
             self.out_dir.mkdir(parents=True, exist_ok=True)
             (self.out_dir / "detections.json").write_text(json.dumps(detections))
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = load_truth(Path(self.dataset_meta["ann_file"]))
-        evaluation, self.table = evaluate_boxes(truth, detections, self.dataset_meta["category_ids"])
+        names, category_ids = self.dataset_meta["classes"], self.dataset_meta["category_ids"]
+        table = CocoReader(**self.dataset_meta["reader"]).read()
+        numbers = range(1, len(names) + 1)
+        evaluation, self.table = evaluate_boxes(
+            load_truth(table, category_ids), number_detections(detections, table, category_ids), numbers
+        )
         metrics = dict(zip(STATISTICS, map(float, evaluation.stats), strict=True))
-        by_id = class_precision(evaluation)
-        names = self.dataset_meta["classes"]
-        by_name = {name: by_id[id_] for name, id_ in zip(names, self.dataset_meta["category_ids"], strict=True)}
+        by_number = class_precision(evaluation)
+        by_name = {name: by_number[number] for number, name in zip(numbers, names, strict=True)}
         self.table += "\n\n" + class_table(by_name)
-        return metrics | {f"AP_{name}": ap for name, (ap, _) in by_name.items()}
+        return metrics | {f"AP/{name}": ap for name, (ap, _) in by_name.items()}
 
     def write_report(self, folder: str | Path) -> dict[str, str]:
         """Write the last evaluation's table to ``ap.txt``; returns the paths of all result files by kind."""
@@ -71,7 +77,7 @@ class CocoMetric(BaseMetric):
         return files if self.out_dir is None else files | {"detections": str(self.out_dir / "detections.json")}
 
 
-def detections_to_coco(image_id: int, boxes: np.ndarray, scores: np.ndarray, category_ids: Sequence[int]) -> list[dict]:
+def detections_to_coco(image_id: Any, boxes: np.ndarray, scores: np.ndarray, category_ids: Sequence[Any]) -> list[dict]:
     """[D, 4] xyxy, [D], D category ids -> rows of COCO's result format, boxes as x, y, width, height."""
     xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float).round(3)
     return [
@@ -80,22 +86,44 @@ def detections_to_coco(image_id: int, boxes: np.ndarray, scores: np.ndarray, cat
     ]
 
 
-def load_truth(path: Path) -> COCO:
-    """Read the ground truth for pycocotools.
+def load_truth(table: CocoTable, category_ids: Sequence[Any]) -> COCO:
+    """Hand the ground truth to pycocotools, with numbers from 1 for all ids.
 
-    Annotations are numbered from 1 (pycocotools counts the id 0 as unmatched), and missing ``area`` and
-    ``iscrowd`` are filled in (it raises KeyError).
+    pycocotools sorts image ids, which may be of several kinds, and counts the annotation id 0 as unmatched. Crowds
+    and the tiniest boxes stay, as in COCO's own evaluation.
+
+    Args:
+        table: from ``CocoReader``.
+        category_ids: of the classes, in the order of the labels; class k becomes category k + 1, what belongs to
+            no class is left out.
     """
-    table = json.loads(path.read_bytes())
-    table.setdefault("info", {})
-    for number, annotation in enumerate(table["annotations"], start=1):
+    number_of = {id_: number for number, id_ in enumerate(category_ids, start=1)}
+    numbers = np.array([number_of.get(id_, 0) for id_ in table.category_ids], np.int64)
+    numbers = numbers[table.category_rows] if len(numbers) else np.zeros(0, np.int64)
+    image_numbers = np.array(list(_image_numbers(table).values()), np.int64)[table.image_rows]
+    rows = zip(image_numbers.tolist(), numbers.tolist(), table.boxes.tolist(), table.areas.tolist(),
+               table.crowds.astype(int).tolist(), strict=True)
+    annotations = [
+        dict(image_id=image, category_id=category, bbox=box, area=area, iscrowd=crowd)
+        for image, category, box, area, crowd in rows if category
+    ]
+    for number, annotation in enumerate(annotations, start=1):
         annotation["id"] = number
-        annotation.setdefault("iscrowd", 0)
-        annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
-    truth = COCO()
-    truth.dataset = table
-    truth.createIndex()
-    return truth
+    return _index(
+        images=[dict(id=row) for row in range(1, len(table.image_ids) + 1)],
+        categories=[dict(id=number) for number in number_of.values()],
+        annotations=annotations,
+    )
+
+
+def number_detections(detections: Sequence[dict], table: CocoTable, category_ids: Sequence[Any]) -> list[dict]:
+    """Give rows of COCO's result format the ids of ``load_truth``."""
+    image_of = _image_numbers(table)
+    category_of = {id_: number for number, id_ in enumerate(category_ids, start=1)}
+    return [
+        row | dict(image_id=image_of[row["image_id"]], category_id=category_of[row["category_id"]])
+        for row in detections
+    ]
 
 
 def evaluate_boxes(truth: COCO, detections: Sequence[dict], category_ids: Sequence[int]) -> tuple[COCOeval, str]:
@@ -103,14 +131,14 @@ def evaluate_boxes(truth: COCO, detections: Sequence[dict], category_ids: Sequen
 
     Args:
         truth: from ``load_truth``.
-        detections: rows of COCO's result format; none is valid.
+        detections: rows of COCO's result format with the ids of ``truth``; none is valid.
         category_ids: what is evaluated; ``params.catIds`` of the result holds them by rising id.
     Returns:
         The finished evaluation, and the table that pycocotools prints.
     """
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        found = truth.loadRes(copy.deepcopy(list(detections))) if detections else _nothing_found(truth)
+        found = truth.loadRes([dict(row) for row in detections]) if detections else _nothing_found(truth)
         evaluation = COCOeval(truth, found, "bbox")
         evaluation.params.catIds = list(category_ids)
         evaluation.evaluate()
@@ -141,9 +169,24 @@ def class_table(by_name: dict[str, tuple[float, float]]) -> str:
     return "\n".join(lines)
 
 
+def _image_numbers(table: CocoTable) -> dict[Any, int]:
+    """Map image id -> number from 1 in pycocotools' order, by which it breaks ties of scores; in the json's order."""
+    try:
+        ranked = sorted(table.image_ids)
+    except TypeError:  # numbers and words
+        ranked = table.image_ids
+    number_of = {id_: number for number, id_ in enumerate(ranked, start=1)}
+    return {id_: number_of[id_] for id_ in table.image_ids}
+
+
 def _nothing_found(truth: COCO) -> COCO:
     """``loadRes([])`` raises IndexError."""
-    found = COCO()
-    found.dataset = dict(images=truth.dataset["images"], categories=truth.dataset["categories"], annotations=[])
-    found.createIndex()
-    return found
+    return _index(images=truth.dataset["images"], categories=truth.dataset["categories"], annotations=[])
+
+
+def _index(**lists: list[dict]) -> COCO:
+    coco = COCO()
+    coco.dataset = dict(info={}, **lists)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco

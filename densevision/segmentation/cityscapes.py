@@ -1,30 +1,33 @@
-"""Cityscapes folders, read straight from the label-id pictures."""
+"""Cityscapes folders, read straight from the label-id images."""
 
 from __future__ import annotations
 
-import colorsys
-import difflib
+import contextlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.structures import PixelData
-from PIL import Image
 
 from densevision.augment import Augment
 from densevision.data.check import SplitCounts
+from densevision.data.sizes import EXIF, SAMPLE, even_sample
 from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image
 from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
 from densevision.samples import SegSample
-from densevision.segmentation.labels import CITYSCAPES_LABELS, TRAIN_CLASSES
-from densevision.segmentation.loss import IGNORE_LABEL
+from densevision.segmentation.classes import UNEXPECTED, align, class_info, id_lookup
+from densevision.segmentation.count import Headers, IdCounts, describe_size, read_headers
+from densevision.segmentation.faults import evaluation_fault, training_fault, unexpected_ids
+from densevision.segmentation.files import find_images, find_labels
+from densevision.segmentation.label_files import read_label_ids
+from densevision.segmentation.pixels import Pixels, Rules
 
-_UNEXPECTED = 254  # in the id lookup only; classes are fewer
+__all__ = ["CityscapesDataset", "class_info", "read_label_ids"]
 
 
 @DATASETS.register_module()
@@ -38,13 +41,18 @@ class CityscapesDataset(DrawDataset):
         split: folder name. ``"test"`` may lack labels: then there are images only.
         classes: names of the Cityscapes table in the wanted order (default: its 19 evaluated classes), or
             name -> label id for ids of one's own.
-        image_suffix: what image names end with.
-        label_suffix: what stands in its place in label names.
+        image_suffix: what image names end with, in either case.
+        label_suffix: what stands in its place in label names, in either case.
         transforms: albumentations transforms for training, applied to image and label map.
+        max_unnamed: largest share of the pixels, 0..1, of one id that no class names; more is taken for a mistake.
+        may_lack: classes with ids of one's own that may be without pixels in training.
+        exif: "apply" or "ignore" the turn that an image's EXIF tag asks for; label files are never turned.
     Attributes:
         metainfo: ``classes``, ``palette`` (RGB) and ``label_ids``, all in class order.
         images: path of each image, by index.
         labels: path of each label file, by index; empty without labels.
+        lookup: [256] uint8, label id -> class index, 255 where ignored.
+        id_counts: pixels per id of the label files.
     Raises:
         UserError: no such folder, no image, an image without label file, an unknown class name, a label file
             that is not a map of ids or does not fit its image.
@@ -58,38 +66,102 @@ class CityscapesDataset(DrawDataset):
         image_suffix: str = "_leftImg8bit.png",
         label_suffix: str = "_gtFine_labelIds.png",
         transforms: Sequence[dict[str, Any]] = (),
+        *,
+        max_unnamed: float = 0.2,
+        may_lack: Sequence[str] = (),
+        exif: str = "apply",
     ):
         root = resolve_data_root(data_root)
-        self.images = _find_images(root / "leftImg8bit" / split, image_suffix)
-        label_folder = root / "gtFine" / split
-        self.labels = np.array([])
-        if split != "test" or label_folder.is_dir():
-            self.labels = _find_labels(self.images, label_folder, image_suffix, label_suffix)
         self.metainfo = class_info(classes)
-        self._lookup = _id_lookup(self.metainfo["label_ids"], own_ids=isinstance(classes, Mapping))
+        id_of = dict(zip(self.metainfo["classes"], self.metainfo["label_ids"], strict=True))
+        self._rules = Rules(id_of, isinstance(classes, Mapping), max_unnamed, may_lack)
+        self.exif = _checked_exif(exif)
+        self._image_folder, self._label_folder = root / "leftImg8bit" / split, root / "gtFine" / split
+        self.images, self._notes = find_images(self._image_folder, image_suffix)
+        self.labels = np.array([])
+        if split != "test" or self._label_folder.is_dir():
+            self.labels, notes = find_labels(self.images, self._label_folder, image_suffix, label_suffix)
+            self._notes += notes
+        self.lookup = id_lookup(self.metainfo["label_ids"], own_ids=self._rules.own_ids)
+        self.id_counts = IdCounts(self.labels)
+        self._sizes: set[tuple[int, int]] = set()  # of the images, once counted
         self._augment = Augment(transforms, boxes=False)
         super().__init__(len(self.images))
         if len(self.labels):
-            self.read_labels(0)  # a wrong encoding shows before the training starts
+            with contextlib.suppress(OSError):  # counted later
+                self.read_labels(0)  # a wrong encoding shows before the training starts
 
-    def count(self) -> SplitCounts:
-        """Count the labelled pixels of each class."""
-        source = str(Path(self.images[0]).parents[1])
-        return SplitCounts(source, len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
+    def count(self, split: str = "val") -> SplitCounts:
+        """Count the pixels per class and per id that no class names, over an even sample of the label files.
+
+        The headers of all files are read. See ``DrawDataset``.
+        """
+        headers = read_headers(self.images, self.labels, self.exif)
+        self._sizes = headers.sizes
+        counted = SplitCounts(str(self._image_folder), len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
+        if not len(self.labels):
+            return replace(
+                counted,
+                notes=(*self._notes, *headers.notes(), "no label files: predictions only, no figures"),
+                training_fault=f"{self._label_folder} does not exist, and training needs label files",
+                evaluation_fault=headers.damage_fault(),
+            )
+        pixels = self._read_pixels(headers, exact=split == "train")
+        misfit, may_be_unlabelled = headers.size_fault(), self._image_folder.name == "test"
+        return replace(
+            counted,
+            source=str(self._label_folder),
+            per_class=dict(zip(counted.per_class, pixels.per_class(len(counted.per_class)), strict=True)),
+            notes=(*self._notes, *headers.notes(), *self.id_counts.notes(), *pixels.notes()),
+            training_fault=misfit or training_fault(pixels),
+            evaluation_fault=headers.damage_fault() or misfit or evaluation_fault(pixels, may_be_unlabelled),
+        )
+
+    def _read_pixels(self, headers: Headers, *, exact: bool) -> Pixels:
+        """Read a sample, and more where it lacks a class with an id of one's own and that must be ``exact``."""
+        indices = {*even_sample(len(self), SAMPLE), *headers.kinds.values()}
+        pixels = Pixels(self.id_counts.read(sorted(indices)), self.lookup, self._rules)
+        if exact and self._rules.own_ids and pixels.missing:
+            by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.missing)
+            pixels = Pixels(by_file, self.lookup, self._rules)
+        headers.damaged.update(self.id_counts.damaged)
+        if pixels.unexpected:
+            raise UserError(unexpected_ids(self.id_counts.first_with(pixels.unexpected[0]), pixels.unexpected))
+        return pixels
+
+    def check_batch(self, batch_size: int | None) -> None:
+        """Check that whole images fit into batches of a loader; call it after ``count``.
+
+        Raises:
+            UserError: they differ in size, and batches hold more than one.
+        """
+        if (batch_size or 1) > 1 and len(self._sizes) > 1:
+            some = ", ".join(describe_size(size) for size in sorted(self._sizes)[:3])
+            more = ", ..." if len(self._sizes) > 3 else ""
+            raise UserError(
+                f"{self._image_folder} has images of {len(self._sizes)} sizes ({some}{more}), which batches of "
+                f"{batch_size} can't hold; set batch_size=1 in the loader of the config"
+            )
 
     def align_classes(self, classes: Sequence[str]) -> None:
-        """Take the model's classes, see ``DrawDataset``."""
+        """Take the model's classes, see ``DrawDataset``; a class that the data set does not name has no pixel."""
+        if tuple(classes) != self.metainfo["classes"]:
+            info, self.lookup = align(self.metainfo, self.lookup, classes, self._occurs, str(self._label_folder))
+            self.metainfo.update(info)  # evaluators hold on to the dict
+
+    def _occurs(self, label_id: int) -> bool:
+        return len(self.labels) > 0 and bool(self.id_counts.read(range(len(self)))[:, label_id].any())
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, H, W] uint8 RGB and a SegSample; augmented by ``seed`` unless it is None."""
-        arrays = {"image": read_image(self.images[index])}
+        arrays = {"image": self.read(index)}
         ori_size = arrays["image"].shape[:2]
         if len(self.labels):
             arrays["mask"] = self.read_labels(index)
             if arrays["mask"].shape != ori_size:
                 raise UserError(
-                    f"{self.labels[index]} is {_size(arrays['mask'])}, its image {self.images[index]} "
-                    f"is {_size(arrays['image'])}; labels must have the size of their image"
+                    f"{self.labels[index]} is {describe_size(arrays['mask'].shape)}, its image {self.images[index]} "
+                    f"is {describe_size(ori_size)}; labels must have the size of their image"
                 )
         if seed is not None:
             arrays = self._augment(seed, **arrays)
@@ -102,6 +174,14 @@ class CityscapesDataset(DrawDataset):
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
         return dict(inputs=inputs, data_samples=sample)
 
+    def read(self, index: int) -> np.ndarray:
+        """Read one image as [H, W, 3] uint8 RGB, turned or not as the option ``exif`` says.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return read_image(self.images[index], apply_exif=self.exif == "apply")
+
     def read_labels(self, index: int) -> np.ndarray:
         """Read one label file as class indices [H, W] uint8, 255 where ignored.
 
@@ -109,109 +189,14 @@ class CityscapesDataset(DrawDataset):
             OSError: the file is damaged.
             UserError: it is not a map of known ids.
         """
-        path = self.labels[index]
-        ids = read_label_ids(path)
-        labels = self._lookup[ids]
-        if (labels == _UNEXPECTED).any():
-            wrong = np.unique(ids[labels == _UNEXPECTED])[:5].tolist()
-            raise UserError(
-                f"{path} holds the ids {wrong}, which are not Cityscapes label ids; give *_labelIds.png "
-                "files (not *_labelTrainIds.png), or your own ids as classes=dict(name=id)"
-            )
+        ids = read_label_ids(self.labels[index])
+        labels = self.lookup[ids]
+        if (labels == UNEXPECTED).any():
+            raise UserError(unexpected_ids(self.labels[index], np.unique(ids[labels == UNEXPECTED]).tolist()))
         return labels
 
 
-def read_label_ids(path: str | Path) -> np.ndarray:
-    """Read a label picture as [H, W] uint8 ids; a palette picture gives its indices.
-
-    Raises:
-        OSError: the file is missing or damaged.
-        UserError: it is a colour picture, or holds ids past 255.
-    """
-    try:
-        with Image.open(path) as picture:
-            ids = np.asarray(picture)  # OpenCV would turn palette indices into brightness
-            mode = picture.mode
-    except OSError as error:
-        raise OSError(f"{path}: not a readable label picture ({error})") from error
-    if ids.ndim != 2:
-        raise UserError(f"{path} is a colour picture ({mode}); label files hold one id a pixel")
-    if ids.max(initial=0) > 255:
-        raise UserError(
-            f"{path} holds ids up to {ids.max()}, label ids end at 255; is it an instanceIds file?"
-        )
-    return ids.astype(np.uint8)
-
-
-def class_info(classes: Sequence[str] | Mapping[str, int] | None) -> dict[str, Any]:
-    """Return ``classes``, ``palette`` and ``label_ids`` of a choice of classes.
-
-    Args:
-        classes: as for :class:`CityscapesDataset`.
-    Raises:
-        UserError: an unknown or repeated name, no name at all, or an id outside 0..255.
-    """
-    table = {label.name: label for label in CITYSCAPES_LABELS if label.id >= 0}
-    names = tuple(TRAIN_CLASSES if classes is None else classes)
-    if not names or len(set(names)) < len(names):
-        raise UserError(f"classes must be different names, at least one, not {list(names)}")
-    if not isinstance(classes, Mapping):
-        classes = {name: _table_row(table, name).id for name in names}
-    for name, label_id in classes.items():
-        if not isinstance(label_id, int) or not 0 <= label_id <= 255:
-            raise UserError(f"classes: the label id of {name!r} must be a whole number in 0..255")
-    spare = [_spread_color(i, len(names)) for i in range(len(names))]
-    palette = [table[name].color if name in table else spare[i] for i, name in enumerate(names)]
-    return dict(classes=names, palette=palette, label_ids=[classes[name] for name in names])
-
-
-def _table_row(table: Mapping, name: str):
-    if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UserError(
-            f"classes: {name!r} is not a Cityscapes class{hint}; give your own ids as classes=dict(name=id)"
-        )
-    return table[name]
-
-
-def _spread_color(index: int, count: int) -> tuple[int, int, int]:
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(index / count, 0.7, 0.9))
-
-
-def _id_lookup(label_ids: Sequence[int], *, own_ids: bool) -> np.ndarray:
-    lookup = np.full(256, IGNORE_LABEL if own_ids else _UNEXPECTED, np.uint8)
-    if not own_ids:
-        lookup[[label.id for label in CITYSCAPES_LABELS if label.id >= 0]] = IGNORE_LABEL
-    lookup[list(label_ids)] = np.arange(len(label_ids))
-    return lookup
-
-
-def _find_images(folder: Path, suffix: str) -> np.ndarray:
-    if not folder.is_dir():
-        found = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "nothing"
-        raise UserError(f"{folder} does not exist; check data_root and split (found beside it: {found})")
-    images = sorted(str(path) for path in folder.glob(f"*/*{suffix}"))
-    if not images:
-        other = next((path.name for path in sorted(folder.glob("*/*")) if path.is_file()), None)
-        seen = f"; found {other}, so set image_suffix" if other else "; images lie in one folder a city"
-        raise UserError(f"{folder} holds no */*{suffix}{seen}")
-    return np.array(images)  # one block of memory: loader workers do not copy it
-
-
-def _find_labels(images: np.ndarray, folder: Path, image_suffix: str, label_suffix: str) -> np.ndarray:
-    labels = []
-    for image in map(Path, images):
-        stem = image.name[: len(image.name) - len(image_suffix)]
-        labels.append(folder / image.parent.name / (stem + label_suffix))
-    missing = [path for path in labels if not path.is_file()]
-    if missing:
-        raise UserError(
-            f"{len(missing)} of {len(images)} images have no label file, first {missing[0]}; "
-            "add it, remove the image, or set label_suffix"
-        )
-    return np.array([str(path) for path in labels])
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
+def _checked_exif(exif: str) -> str:
+    if exif not in EXIF:
+        raise UserError(f"exif is {exif!r}; it is 'apply' or 'ignore'")
+    return exif

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from densevision.registry import METRICS
-from densevision.segmentation.results import iou_table, write_label_ids, write_report
+from densevision.segmentation.results import absent_note, iou_table, write_label_ids, write_report
 
 
 def confusion_matrix(pred: Tensor, target: Tensor, num_classes: int, ignore_label: int = 255) -> Tensor:
@@ -53,8 +53,8 @@ def iou(confusion: Tensor) -> Tensor:
 class IoUMetric(BaseMetric):
     """Sum the confusion of all images; report ``seg/mIoU``, ``seg/IoU_<class>`` and ``seg/aAcc``, in 0..1.
 
-    ``mIoU`` is the mean over the classes that occur, ``aAcc`` the share of pixels with the right class.
-    Images without labels (a test split) add nothing; without any label there are no figures, only files.
+    ``mIoU`` is the mean over the classes that occur or are predicted, ``aAcc`` the share of pixels with the right
+    class. Images without labels (a test split) add nothing; without any label there are no figures, only files.
 
     Args:
         out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, as label ids of the data
@@ -90,6 +90,12 @@ class IoUMetric(BaseMetric):
         if not self.confusion.any():
             return {}
         return figures(self.confusion, self.dataset_meta["classes"])
+
+    @property
+    def note(self) -> str:
+        """What to know beside the last evaluation's mIoU: how many classes have no pixel (in the main process)."""
+        counted = self.confusion is not None and self.confusion.any()
+        return absent_note(self.confusion.sum(1).numpy()) if counted else ""
 
     @property
     def table(self) -> str:

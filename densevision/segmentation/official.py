@@ -20,14 +20,14 @@ def official_iou(predictions: str | Path, labels: Sequence[str | Path]) -> dict[
     hold none of the others.
 
     Args:
-        predictions: folder with label-id pictures, as ``IoUMetric(out_dir=...)`` writes them.
+        predictions: folder with label-id images, as ``IoUMetric(out_dir=...)`` writes them.
         labels: the ``*_labelIds.png`` files to score.
     Returns:
         ``mIoU`` and ``IoU_<class>`` of each class that occurs, 0..1.
     Raises:
         UserError: the script gave up; the line is its own.
     """
-    # Instance scores need np.in1d, which NumPy 2.4 does not have, and files that few data sets have.
+    # Instance scores need files that few data sets have; the script itself, on the same predictions, gives them.
     settings = copy.copy(script.args)
     settings.evalInstLevelScore = False
     settings.JSONOutput = False

@@ -52,7 +52,7 @@ def write_report(confusion: np.ndarray, classes: Sequence[str], folder: str | Pa
 def iou_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
     """Lay out IoU, precision, recall and share of pixels of each class in percent, and the mean IoU.
 
-    A class that does not occur has a dash and no part in the mean.
+    A class that neither occurs nor is predicted has a dash and no part in the mean, as in cityscapesscripts.
     """
     hit, target, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
     columns = [
@@ -69,7 +69,15 @@ def iou_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
     occurring = columns[0][~np.isnan(columns[0])]
     mean = f"{100 * occurring.mean():.2f}" if occurring.size else "-"
     accuracy = f"{100 * hit.sum() / max(1, confusion.sum()):.2f}"
-    return "\n".join([*lines, f"{'mIoU':{width}}  {mean:>6}", f"{'aAcc':{width}}  {accuracy:>6}"])
+    note = absent_note(target)
+    summary = [f"{'mIoU':{width}}  {mean:>6}{note and '  ' + note}", f"{'aAcc':{width}}  {accuracy:>6}"]
+    return "\n".join(lines + summary)
+
+
+def absent_note(target: np.ndarray) -> str:
+    """Say how many of the classes have no labelled pixel, given their pixels [K]; nothing if all have some."""
+    absent = int((target == 0).sum())
+    return f"{absent} of {len(target)} classes {'has' if absent == 1 else 'have'} no pixel" if absent else ""
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

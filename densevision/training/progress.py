@@ -76,9 +76,10 @@ class ProgressHook(Hook):
         """Report the metrics."""
         self.clock.evaluation_ended()
         self.display.start("train", runner.max_iters, runner.iter)
-        self.evaluation = f"at {runner.iter}: {format_metrics(metrics)}"
+        figures = format_metrics(metrics) + format_notes(runner.val_evaluator.metrics)
+        self.evaluation = f"at {runner.iter}: {figures}"
         self.display.advance(runner.iter, None, self.evaluation)
-        self._say(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {format_metrics(metrics)}")
+        self._say(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {figures}")
         runner.visualizer.add_scalars({k: v for k, v in metrics.items() if _is_number(v)}, step=runner.iter)
 
     def before_test(self, runner: Runner) -> None:
@@ -198,6 +199,12 @@ def format_scalars(scalars: dict[str, float]) -> str:
 def format_metrics(metrics: dict) -> str:
     """The numbers that sum up an evaluation; values by class stay out."""
     return "  ".join(f"{name} {metrics[name]:.3f}" for name in headline(metrics)) or "no metric"
+
+
+def format_notes(metrics: Iterable[object]) -> str:
+    """What metrics that have a ``note`` want to be known beside their numbers: " (1 of 2 classes has no pixel)"."""
+    notes = [note for metric in metrics if (note := getattr(metric, "note", ""))]
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def headline(metrics: Iterable[str]) -> list[str]:

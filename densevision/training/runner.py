@@ -99,9 +99,11 @@ class DenseRunner(Runner):
             if classes and hasattr(dataset, "align_classes"):
                 dataset.align_classes(classes)
             if hasattr(dataset, "count"):
-                counts = dataset.count()
+                counts = dataset.count(split)
                 self._say(count_lines(split, counts))
                 check_counts(split, counts)
+            if split != "train" and hasattr(dataset, "check_batch"):
+                dataset.check_batch(getattr(self, f"_{split}_dataloader").batch_size)
 
     def _model_classes(self) -> Sequence[str]:
         """Names of the model's classes: those of the training data, or of the checkpoint that is evaluated."""

@@ -81,7 +81,7 @@ def test_a_damaged_image_is_replaced_in_training_and_named_in_evaluation(coco_ro
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda t: t.pop("annotations"), "has no list 'annotations'"),
+        (lambda t: t.update(annotations={}), "has no list 'annotations'"),
         (lambda t: t["images"][1].pop("file_name"), r"images\[1\] has no 'file_name'"),
         (lambda t: t["annotations"][1].update(image_id=99), "annotation 3 names image_id 99"),
         (lambda t: t["annotations"][0].update(bbox=[1, 2, 3]), r"annotation 0 has bbox \[1, 2, 3\]"),

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from densevision.data.check import check_counts, count_lines
+from densevision.errors import UserError
+from densevision.segmentation.cityscapes import CityscapesDataset
+
 # Upper half sky (23), lower half road (7), one car (26) pixel and one unlabelled (0).
 IDS = np.full((8, 8), 23, np.uint8)
 IDS[4:] = 7
@@ -31,3 +35,39 @@ def cityscapes(tmp_path):
     for name in FRAMES:
         write_frame(tmp_path, name)
     return tmp_path
+
+
+ROAD = {"background": 0, "road": 1}
+
+
+def mask(*shares):
+    """Make an 8x8 mask of (id, pixels) pairs, e.g. mask((0, 56), (255, 8))."""
+    ids = np.concatenate([np.full(pixels, id_, np.uint8) for id_, pixels in shares])
+    return ids.reshape(8, 8)
+
+
+def make_dataset(root, masks, classes=None, split="train", **options):
+    """Write masks with their images, and read them."""
+    for number, ids in enumerate(masks):
+        write_frame(root, f"bern_{number:06}_000019", ids, split)
+    return CityscapesDataset(str(root), split, classes, **options)
+
+
+def lines(data, split="train"):
+    """Return what is printed at the start."""
+    return "\n".join(count_lines(split, data.count(split)))
+
+
+def stopped(data, split="train"):
+    """Return the one line that stops the start."""
+    with pytest.raises(UserError) as caught:
+        check_counts(split, data.count(split))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def passes(data, split="train"):
+    """Return the counts of a data set that does not stop the start."""
+    counts = data.count(split)
+    check_counts(split, counts)
+    return counts

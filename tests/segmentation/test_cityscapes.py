@@ -140,8 +140,8 @@ def test_train_ids_and_other_wrong_encodings_are_refused_at_the_start(cityscapes
     assert "ids [255]" in refused(str(cityscapes), "val") and "labelTrainIds" in refused(
         str(cityscapes), "val"
     )
-    Image.fromarray(np.dstack([IDS] * 3)).save(path)
-    assert "colour picture" in refused(str(cityscapes), "val")
+    Image.fromarray(np.dstack([IDS, IDS, IDS + 1])).save(path)
+    assert "color image" in refused(str(cityscapes), "val")
     Image.fromarray(np.full((8, 8), 26001, np.uint16)).save(path)
     assert "26001" in refused(str(cityscapes), "val")
 

@@ -98,3 +98,15 @@ def test_metric_reports_table_and_files(tmp_path):
     shell.evaluate(1)
     assert "car     66.67" in shell.table
     assert set(shell.write_report(tmp_path)) == {"iou_table", "confusion_csv", "confusion_png"}
+
+
+def test_a_class_without_pixels_is_said_beside_a_perfect_mean():
+    shell = metric()
+    assert shell.note == ""  # in another than the main process there is never more
+    shell.process(None, [sample(TARGET[:, :2] * 0, TARGET[:, :2] * 0)])
+    assert shell.evaluate(1)["seg/mIoU"] == 1.0
+    assert shell.note == "2 of 3 classes have no pixel"
+    assert "mIoU   100.00  2 of 3 classes have no pixel" in shell.table
+    shell.process(None, [sample(PRED, TARGET)])
+    shell.evaluate(1)
+    assert shell.note == "" and "no pixel" not in shell.table

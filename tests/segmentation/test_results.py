@@ -17,7 +17,7 @@ def test_table_lists_percentages_and_a_dash_for_an_absent_class():
         "road           75.00     100.00   75.00   80.00",
         "car            50.00      50.00  100.00   20.00",
         "traffic sign       -          -       -    0.00",
-        "mIoU           62.50",
+        "mIoU           62.50  1 of 3 classes has no pixel",
         "aAcc           80.00",
     ]
 

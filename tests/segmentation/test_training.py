@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from densevision.cli.main import main
 from densevision.segmentation.balance import class_weights
 from densevision.training.runner import build_runner, load_config
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
@@ -42,3 +43,64 @@ def test_training_balances_classes_evaluates_and_reports(tmp_path):
     assert metric.confusion.sum() == 63 * 64  # the unlabelled pixel does not count
     assert runner.message_hub.get_scalar("val/seg/mIoU").current() >= 0
     assert Path(metric.write_report(tmp_path / "report")["confusion_png"]).is_file()
+
+
+def options_of(root, val_classes="dict(background=0, road=1)", **masks):
+    """Write one 64x64 image per split, and return ``--cfg-options`` that read them with two classes."""
+    for split, ids in masks.items():
+        write_frame(root, FRAMES[0], np.array(ids, np.uint8).repeat(32, 0).repeat(32, 1), split)
+    options = ["train_dataloader.batch_size=2", "train_cfg.max_iters=2", "param_scheduler=[]"]
+    for split, classes in (("train", "dict(background=0, road=1)"), ("val", val_classes), ("test", val_classes)):
+        loader = f"{split}_dataloader"
+        options += [f"{loader}.dataset.data_root='{root}'", f"{loader}.num_workers=0"]
+        options += [f"{loader}.dataset.classes={classes}"]
+    return [*options, "train_dataloader.dataset.transforms=[]"]
+
+
+def run(command, root, options, *files):
+    return main([command, str(CONFIG), *files, "--work-dir", str(root / command), "--cfg-options", *options])
+
+
+def test_masks_of_another_encoding_stop_the_command_in_one_line(tmp_path, capsys):
+    options = options_of(tmp_path, train=[[0, 0], [0, 255]], val=[[0, 0], [0, 255]])
+    assert run("train", tmp_path, [*options, "train_dataloader.dataset.max_unnamed=0.5"]) == 2
+    output = capsys.readouterr()
+    assert "255: 25 % of the pixels (ignored)" in output.out
+    assert output.err.startswith("densevision: error: train: no pixel of road=1") and output.err.count("\n") == 1
+    assert "did you mean road=255?" in output.err
+
+
+def test_val_and_test_take_the_models_classes_by_name_and_say_what_has_no_pixel(tmp_path, capsys):
+    masks = dict(train=[[0, 0], [1, 1]], val=[[0, 0], [0, 0]])
+    options = options_of(tmp_path, "dict(road=5, background=0)", **masks)
+    assert run("train", tmp_path, options) == 0
+    output = capsys.readouterr().out
+    assert "val: 1 images, 4,096 pixels: background 100 %\n  without pixels: road" in output
+    lines = [line for line in output.splitlines() if "evaluation: seg/mIoU" in line]
+    assert lines and all("(1 of 2 classes has no pixel)" in line for line in lines)
+    assert run("test", tmp_path, options, str(tmp_path / "train/iter_2.pth")) == 0
+    table = capsys.readouterr().out
+    rows = [line.split() for line in table.splitlines()]
+    assert next(row for row in rows if row[:1] == ["background"])[-1] == "100.00"  # of the pixels
+    assert next(row for row in rows if row[:1] == ["road"])[-1] == "0.00"
+    assert "1 of 2 classes has no pixel" in next(line for line in table.splitlines() if line.startswith("mIoU"))
+
+
+def test_a_checkpoint_of_other_classes_is_refused_before_the_evaluation(tmp_path, capsys):
+    options = options_of(tmp_path, train=[[0, 0], [1, 1]], val=[[0, 0], [1, 1]])
+    assert run("train", tmp_path, options) == 0
+    capsys.readouterr()
+    options = options_of(tmp_path, "dict(background=0, Road=1)")
+    assert run("test", tmp_path, options, str(tmp_path / "train/iter_2.pth")) == 2
+    error = capsys.readouterr().err
+    assert "Road, which the model lacks (did you mean 'road'?)" in error and error.count("\n") == 1
+
+
+def test_validation_images_of_two_sizes_stop_before_the_training_where_batches_mix_them(tmp_path, capsys):
+    options = options_of(tmp_path, train=[[0, 0], [1, 1]], val=[[0, 0], [1, 1]])
+    write_frame(tmp_path, FRAMES[1], np.eye(32, 48, dtype=np.uint8), "val")
+    assert run("train", tmp_path, [*options, "val_dataloader.batch_size=2"]) == 2
+    output = capsys.readouterr()
+    assert "images of 2 sizes (48x32, 64x64)" in output.err and "batch_size=1" in output.err
+    assert "iter " not in output.out
+    assert run("train", tmp_path, options) == 0

@@ -1,0 +1,81 @@
+"""How a json writes its boxes: COCO's x, y, width, height in pixels, or one of the ways it is mistaken for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LAYOUTS = {"xywh": "x, y, width, height", "xyxy": "x1, y1, x2, y2", "cxcywh": "center x, center y, width, height"}
+BOX_FORMATS = (*LAYOUTS, *(f"relative_{layout}" for layout in LAYOUTS))
+# Part of the boxes that reach far past their image when such a layout is read as xywh, at least: corners do in two of
+# three boxes, centers in as many as lie at the edge.
+_FAR = {"xyxy": 0.2, "cxcywh": 0.005}
+
+
+def to_xywh(boxes: np.ndarray, box_format: str, sizes: np.ndarray) -> np.ndarray:
+    """Bring [M, 4] boxes of one of ``BOX_FORMATS`` to x, y, width, height in pixels.
+
+    Args:
+        sizes: [M, 2] (height, width) of each box's image.
+    """
+    relative, layout = box_format.startswith("relative_"), box_format.removeprefix("relative_")
+    if relative:
+        boxes = boxes * sizes[:, [1, 0, 1, 0]]
+    if layout == "xyxy":
+        return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    if layout == "cxcywh":
+        return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)
+    return boxes
+
+
+def overhang(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """[M, 4] xywh, [M, 2] (height, width) -> [M] pixels by which a box reaches past its image, at the worst side."""
+    past = np.concatenate([-boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - sizes[:, ::-1]], axis=1)
+    return past.max(axis=1).clip(min=0)
+
+
+def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | None:
+    """Tell from all boxes together whether they are written in another way than COCO's.
+
+    Fractions of the image are boxes that lie within its first pixel. Corners or centers are suspected where boxes
+    reach far past their image as x, y, width, height, and the other layout explains it: ten times fewer boxes
+    contradict it. A few overhanging boxes of honest data contradict the other layouts as most boxes do.
+
+    Args:
+        boxes: [M, 4] as the json has them.
+        sizes: [M, 2] (height, width) of each box's image.
+    Returns:
+        One of ``BOX_FORMATS`` and the evidence; None for COCO's own.
+    """
+    usable = (boxes[:, 2:] > 0).all(axis=1) & (sizes > 0).all(axis=1)
+    boxes, sizes = boxes[usable], sizes[usable]
+    if not len(boxes):
+        return None
+    unit = (np.abs(boxes) <= 1.05).all(axis=1) & (sizes > 4).all(axis=1)
+    if 2 * unit.sum() >= len(boxes):
+        boxes, sizes = boxes[unit], sizes[unit]
+        layout, _ = _suspect_layout(boxes * sizes[:, [1, 0, 1, 0]], sizes)
+        return f"relative_{layout}", f"{len(boxes)} of {len(usable)} boxes are fractions of the image"
+    layout, count = _suspect_layout(boxes, sizes)
+    if layout == "xywh":
+        return None
+    return layout, f"{count} of {len(usable)} boxes reach far past their image, and fit as {LAYOUTS[layout]}"
+
+
+def _suspect_layout(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, int]:
+    """Return the layout that fits boxes in pixels, and how many boxes reach far past their image as xywh."""
+    sides = sizes[:, ::-1].astype(float)
+    slack = np.maximum(2, 0.002 * sides)
+    past = boxes[:, :2] + boxes[:, 2:] - sides
+    far = ((past > slack) & (past > np.minimum(0.25 * boxes[:, 2:], 0.1 * sides))).any(axis=1)
+    if far.sum() < 3:  # too few to tell from slips of the hand, unless they are gross
+        far &= (past > 0.1 * sides).any(axis=1)
+    count = int(far.sum())
+    first, second = boxes[:, :2], boxes[:, 2:]
+    wrong = {
+        "xyxy": (first < -slack) | (second < first) | (second > sides + slack),
+        "cxcywh": (first - second / 2 < -slack) | (first + second / 2 > sides + slack),
+    }
+    faults = {layout: int(mask.any(axis=1).sum()) for layout, mask in wrong.items()}
+    fitting = [layout for layout, share in _FAR.items()
+               if count >= max(1, share * len(boxes)) and 10 * faults[layout] <= count]
+    return min(fitting, key=faults.__getitem__, default="xywh"), count

@@ -1,0 +1,269 @@
+"""Read a COCO json once and normalize it: any ids, missing and malformed fields, boxes from polygons."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from densevision.detection.coco_fields import (
+    image_sizes,
+    is_gap,
+    named,
+    number,
+    numbers,
+    plain_boxes,
+    plain_id,
+    shorten,
+    sort_key,
+)
+from densevision.detection.coco_polygons import polygon_box
+from densevision.errors import UserError
+
+# Three quarters of COCO's own json are polygons: parsing it without them takes a third of time and memory.
+_POLYGONS = re.compile(rb'"segmentation":\s*\[[\[\]\d.,\seE+-]*\]')
+
+
+@dataclass(frozen=True)
+class CocoTable:
+    """The N images, K categories and M boxes of a json, in flat arrays.
+
+    Attributes:
+        image_ids: N ids as the json has them: numbers or strings.
+        sizes: [N, 2] int64 (height, width); 0 where the json does not say, and ``CocoReader`` can't tell.
+        sized: [N] bool, the json says the size.
+        category_ids: K ids by rising value.
+        image_rows: [M] int64, the box's image.
+        category_rows: [M] int64, the box's category.
+        boxes: [M, 4] float64, finite; x, y, width, height in pixels once ``CocoReader`` has read them.
+        areas: [M] float64, the json's; NaN where it has none.
+        crowds: [M] bool.
+        from_polygons: [M] bool, the json has no box there.
+        skipped: reason -> number of annotations without a usable box.
+        annotated: the json has a list of annotations.
+    """
+
+    path: Path
+    image_ids: list
+    file_names: list[str]
+    sizes: np.ndarray
+    sized: np.ndarray
+    category_ids: list
+    names: list[str]
+    image_rows: np.ndarray
+    category_rows: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    crowds: np.ndarray
+    from_polygons: np.ndarray
+    skipped: dict[str, int]
+    annotated: bool
+
+
+def read_coco(path: Path) -> CocoTable:
+    """Read a COCO json.
+
+    Annotations without box take the box of their polygons or RLE mask; those with neither are counted and skipped
+    (labelling tools mark background images so). Digits in quotes count as numbers where ids differ only in that.
+
+    Raises:
+        UserError: no such file, no json, not in COCO's format, ids that are double or unknown, or a box that is not
+            four numbers.
+    """
+    collecting = gc.isenabled()
+    gc.disable()  # its passes over millions of new dicts find nothing, and take half of the time
+    try:
+        return _Reading(path).table()
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class _Reading:
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows = self._parse(polygons=False)
+
+    def table(self) -> CocoTable:
+        images = self._list("images", ("id", "file_name"))
+        image_ids = self._ids("images", images)
+        names = [image["file_name"] for image in images]
+        for place, name in enumerate(names):
+            if not isinstance(name, str) or not name.strip():
+                self._refuse(f"images[{place}] has file_name {shorten(name)}; it must be the name of a file")
+        self._refuse_double(names, "images have the file_name")
+        sizes = image_sizes(images)
+        annotated = self.rows.get("annotations") is not None
+        categories = self._categories(needed=bool(self.rows.get("annotations")))
+        boxes, from_polygons = self._boxes()
+        annotations = self.rows["annotations"]
+        absent, kept = np.isnan(boxes).all(axis=1), np.isfinite(boxes).all(axis=1)
+        if not kept.all():
+            annotations = [annotation for annotation, keep in zip(annotations, kept, strict=True) if keep]
+        skipped = {"without a box": absent.sum(), "not finite": (~kept & ~absent).sum()}
+        category_ids = list(categories)
+        areas = numbers([annotation.get("area") for annotation in annotations])
+        return CocoTable(
+            self.path, image_ids, names, sizes, (sizes > 0).all(axis=1), category_ids, list(categories.values()),
+            self._find(annotations, "image_id", image_ids), self._find(annotations, "category_id", category_ids),
+            boxes[kept], np.where((areas > 0) & np.isfinite(areas), areas, np.nan), self._crowds(annotations),
+            from_polygons[kept], {reason: int(count) for reason, count in skipped.items() if count}, annotated,
+        )
+
+    def _parse(self, *, polygons: bool) -> dict:
+        try:
+            data = self.path.read_bytes()
+            rows = json.loads(data if polygons else _POLYGONS.sub(b'"segmentation": []', data))
+        except FileNotFoundError:
+            raise UserError(f"annotation file {self.path} does not exist; set ann_file in the config") from None
+        except (ValueError, OSError, RecursionError) as error:
+            raise UserError(f"annotation file {self.path} is not readable json: {error}") from error
+        if not isinstance(rows, dict):
+            rows = {}
+        rows["annotations"] = rows.get("annotations")
+        return rows
+
+    def _list(self, field: str, keys: Sequence[str]) -> list[dict]:
+        rows = self.rows.get(field)
+        if not isinstance(rows, list):
+            raise UserError(
+                f"annotation file {self.path} has no list {field!r}; it must be in COCO's detection format"
+            )
+        for place, row in enumerate(rows if keys else ()):
+            missing = [key for key in keys if not isinstance(row, dict) or key not in row]
+            if missing:
+                self._refuse(f"{field}[{place}] has no {missing[0]!r}")
+        return rows
+
+    def _ids(self, field: str, rows: Sequence[dict]) -> list:
+        ids = [row["id"] for row in rows]
+        for place, id_ in enumerate(ids):
+            if not isinstance(id_, int | str) and not (isinstance(id_, float) and math.isfinite(id_)):
+                self._refuse(f"{field}[{place}] has id {shorten(id_)}; it must be a number or a string")
+        self._refuse_double(ids, f"{field} have the id")
+        return ids
+
+    def _categories(self, *, needed: bool) -> dict[Any, str]:
+        """Map id -> name, by rising id, numbers before words."""
+        if not needed and not self.rows.get("categories"):
+            return {}
+        rows = self._list("categories", ("id", "name"))
+        if not rows:
+            raise UserError(
+                f"annotation file {self.path} has no categories; it must list id and name of every class"
+            )
+        ids = self._ids("categories", rows)
+        for place, row in enumerate(rows):
+            if not isinstance(row["name"], str | int) or not str(row["name"]).strip():
+                self._refuse(f"categories[{place}] has name {shorten(row['name'])}; it must be a word")
+        self._refuse_double([str(row["name"]).strip() for row in rows], "categories have the name")
+        order = sorted(zip(ids, rows, strict=True), key=lambda pair: sort_key(pair[0]))
+        return {id_: str(row["name"]) for id_, row in order}
+
+    def _boxes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return [A, 4] boxes, NaN where an annotation has none, and [A] bool, whether they are of polygons."""
+        if self.rows["annotations"] is None:
+            self.rows["annotations"] = []
+        annotations = self._list("annotations", ())
+        self._check_annotations(annotations)
+        boxes = plain_boxes([annotation.get("bbox") for annotation in annotations])
+        if boxes is not None:
+            return boxes, np.zeros(len(boxes), bool)
+        found = [self._box(annotation) for annotation in annotations]
+        absent = np.array([box is None for box in found], bool)
+        if absent.any():
+            self.rows = self._parse(polygons=True)
+            for row in np.flatnonzero(absent):
+                found[row] = polygon_box(self.rows["annotations"][row].get("segmentation"))
+        boxes = np.array([box or [math.nan] * 4 for box in found], np.float64).reshape(-1, 4)
+        return boxes, absent & ~np.isnan(boxes).all(axis=1)
+
+    def _check_annotations(self, annotations: Sequence[Any]) -> None:
+        for place, annotation in enumerate(annotations):
+            if not isinstance(annotation, dict):
+                self._refuse(f"annotations[{place}] is {shorten(annotation)}; it must be an object with a bbox")
+        ids = [id_ for annotation in annotations if (id_ := annotation.get("id")) is not None]
+        try:
+            self._refuse_double(ids, "annotations have the id")
+        except TypeError:
+            self._refuse("an annotation's id is a list or an object; it must be a number or a string")
+
+    def _box(self, annotation: dict) -> list[float] | None:
+        box = annotation.get("bbox")
+        if not box or isinstance(box, list) and all(value in (None, "") for value in box):
+            return None
+        values = [number(value) for value in box] if isinstance(box, list) else []
+        if len(values) != 4 or any(math.isnan(v) and not is_gap(given) for given, v in zip(box, values, strict=True)):
+            self._refuse(f"{named(annotation)} has bbox {shorten(box)}; "
+                         "it must be four numbers x, y, width, height")
+        return values
+
+    def _find(self, annotations: Sequence[dict], key: str, ids: Sequence[Any]) -> np.ndarray:
+        """Return the position in ``ids`` of each annotation's ``key``.
+
+        Raises:
+            UserError: an id is not among them.
+        """
+        wanted = [annotation.get(key) for annotation in annotations]
+        row_of = {id_: row for row, id_ in enumerate(ids)}
+        try:
+            return np.fromiter(map(row_of.__getitem__, wanted), np.int64, len(wanted))
+        except (KeyError, TypeError):
+            pass
+        for annotation, id_ in zip(annotations, wanted, strict=True):
+            if isinstance(id_, list | dict):
+                self._refuse(f"{named(annotation)} has {key} {shorten(id_)}; it must be a number or a string")
+        rows = np.array([row_of.get(id_, -1) for id_ in wanted], np.int64)
+        cast = {plain_id(id_): row for row, id_ in enumerate(ids)}
+        if len(cast) == len(ids):
+            for row in np.flatnonzero(rows < 0):
+                rows[row] = cast.get(plain_id(wanted[row]), -1)
+        unknown = np.flatnonzero(rows < 0)
+        if len(unknown):
+            self._refuse_unknown(key, [wanted[n] for n in unknown], annotations[unknown[0]], ids)
+        return rows
+
+    def _refuse_unknown(self, key: str, unknown: list, first: dict, ids: Sequence[Any]) -> NoReturn:
+        if key == "image_id":
+            if unknown[0] is None:
+                self._refuse(f"{named(first)} has no 'image_id'")
+            more = f" ({len(unknown)} annotations of unknown images)" if len(unknown) > 1 else ""
+            self._refuse(f"{named(first)} names image_id {unknown[0]}, which is not in its images{more}")
+        if unknown[0] is None:
+            self._refuse(f"{named(first)} has no 'category_id'")
+        counts = sorted(Counter(unknown).items(), key=lambda pair: sort_key(pair[0]))
+        listed = ", ".join(f"{id_!r} ({count} boxes)" for id_, count in counts[:5])
+        more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
+        known = ", ".join(map(repr, ids[:5])) + (f", ... {ids[-1]!r}" if len(ids) > 5 else "")
+        shifted = counts[0][0] in (0, "0") and plain_id(ids[0]) == 1
+        hint = "; the annotations count the categories from 0, the list from 1?" if shifted else ""
+        self._refuse(f"no category has the category_id {listed}{more}; the categories are {known}{hint}")
+
+    def _crowds(self, annotations: Sequence[dict]) -> np.ndarray:
+        values = [annotation.get("iscrowd", 0) for annotation in annotations]
+        known = dict.fromkeys((0, None, "", "0", "false", "False"), False)
+        known |= dict.fromkeys((1, "1", "true", "True"), True)
+        try:
+            return np.array(list(map(known.__getitem__, values)), bool)
+        except (KeyError, TypeError):
+            flags = [False if value != value else number(value) for value in values]
+            for annotation, flag, value in zip(annotations, flags, values, strict=True):
+                if flag not in (0, 1):
+                    self._refuse(f"{named(annotation)} has iscrowd {shorten(value)}; it must be 0 or 1")
+            return np.array(flags, bool)
+
+    def _refuse_double(self, values: Sequence[Any], what: str) -> None:
+        if len(set(values)) < len(values):
+            value, count = next((v, c) for v, c in Counter(values).items() if c > 1)
+            self._refuse(f"{count} {what} {shorten(value)}; each must be there once")
+
+    def _refuse(self, fault: str) -> NoReturn:
+        raise UserError(f"annotation file {self.path}: {fault}")

@@ -1,0 +1,97 @@
+"""One reading of a COCO json for the data set and for the metric: boxes in pixels, crowds as the config says."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from densevision.data.files import find_files
+from densevision.data.sizes import EXIF, size_as_read
+from densevision.detection.coco_boxes import BOX_FORMATS, LAYOUTS, suspect_format, to_xywh
+from densevision.detection.coco_json import CocoTable, read_coco
+from densevision.errors import UserError
+from densevision.images import read_header
+
+CROWDS = ("ignore", "objects")
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoReader:
+    """What decides how a json is read; plain values, so that a data set can hand it to the metric.
+
+    Args:
+        path: of the json.
+        image_dir: folder of its images.
+        box_format: one of ``BOX_FORMATS``; None is COCO's "xywh", and stops if the boxes look like another.
+        crowds: "ignore" keeps COCO's meaning of ``iscrowd``; "objects" reads crowds as single objects.
+        exif: "apply" or "ignore" the turn that EXIF asks for, where an image's size is taken from its file.
+    Raises:
+        UserError: an option is none of these.
+    """
+
+    path: str
+    image_dir: str
+    box_format: str | None = None
+    crowds: str = "ignore"
+    exif: str = "apply"
+
+    def __post_init__(self):
+        for name, known in (("box_format", (None, *BOX_FORMATS)), ("crowds", CROWDS), ("exif", EXIF)):
+            if getattr(self, name) not in known:
+                raise UserError(f"{name}={getattr(self, name)!r} in the config; it must be one of "
+                                f"{', '.join(map(str, known))}")
+
+    def read(self) -> CocoTable:
+        """Read the json; sizes that it lacks are taken from the images, 0 where those can't be read.
+
+        Raises:
+            UserError: as of ``read_coco``, or the boxes are written in another way than ``box_format`` says.
+        """
+        table = read_coco(Path(self.path))
+        sizes = self._sizes(table)
+        box_sizes = sizes[table.image_rows]
+        if self.box_format is None:
+            self._check_format(table, box_sizes)
+        boxes = to_xywh(table.boxes, self.box_format or "xywh", box_sizes)
+        boxes[table.from_polygons] = table.boxes[table.from_polygons]
+        areas = table.areas if self.box_format in (None, "xywh") else np.full(len(boxes), np.nan)
+        areas = np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)
+        crowds = table.crowds if self.crowds == "ignore" else np.zeros(len(boxes), bool)
+        table = dataclasses.replace(table, sizes=sizes, boxes=boxes, areas=areas, crowds=crowds)
+        return _without(table, (boxes[:, 2:] < 0).any(axis=1), "of negative size")
+
+    def _sizes(self, table: CocoTable) -> np.ndarray:
+        unsaid = np.flatnonzero(~table.sized)
+        if not len(unsaid):
+            return table.sizes
+        sizes = table.sizes.copy()
+        found, _ = find_files(Path(self.image_dir), table.file_names, Path(self.path))
+        for row in unsaid:
+            try:
+                sizes[row] = size_as_read(read_header(Path(self.image_dir, found[row])), self.exif)
+            except OSError:
+                sizes[row] = 0  # named when the image is read
+        return sizes
+
+    def _check_format(self, table: CocoTable, sizes: np.ndarray) -> None:
+        own = ~table.from_polygons
+        suspect = suspect_format(table.boxes[own], sizes[own])
+        if suspect is None:
+            return
+        box_format, evidence = suspect
+        relative = box_format.startswith("relative_")
+        others = [f"relative_{layout}" for layout in LAYOUTS if relative and f"relative_{layout}" != box_format]
+        other = f" ({' or '.join(others)} for another order)" if others else ""
+        raise UserError(f"{self.path}: {evidence}; COCO's boxes are x, y, width, height in pixels. Set "
+                        f"box_format={box_format!r}{other} in the data set of the config, or "
+                        "box_format='xywh' if they are right as they are")
+
+
+def _without(table: CocoTable, wrong: np.ndarray, reason: str) -> CocoTable:
+    if not wrong.any():
+        return table
+    fields = ("image_rows", "category_rows", "boxes", "areas", "crowds", "from_polygons")
+    skipped = {**table.skipped, reason: int(wrong.sum())}
+    return dataclasses.replace(table, skipped=skipped, **{name: getattr(table, name)[~wrong] for name in fields})

@@ -1,0 +1,140 @@
+"""What an image file says before its pixels are decoded: size, EXIF orientation, and whether its end is there."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import warnings
+from dataclasses import dataclass
+
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte, padding, nor a restart
+_SCAN, _APP1 = 0xDA, 0xE1
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
+_ORIENTATION = 0x0112
+_FILLER = bytes((89 * i + 91) % 255 for i in range(2048))  # what a decoder that still wants pixels would draw
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Size of the stored pixels (height, width), and EXIF's orientation: 1 is upright, 2 to 8 ask for a turn."""
+
+    size: tuple[int, int]
+    orientation: int = 1
+
+    @property
+    def turned_size(self) -> tuple[int, int]:
+        """(height, width) after the turn that EXIF asks for, as ``read_image`` returns the image."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+def parse_header(data: bytes) -> ImageHeader | None:
+    """Read size and orientation from a file's first bytes; None where they do not reach, or of another format.
+
+    JPEG and PNG are parsed here, WebP, BMP, GIF and TIFF by Pillow.
+    """
+    try:
+        if data.startswith(JPEG_START):
+            return _parse_jpeg(data)
+        if data.startswith(PNG_START):
+            return _parse_png(data)
+    except (IndexError, struct.error):
+        return None
+    return _parse_by_pillow(data)
+
+
+def jpeg_end(data: bytes) -> int | None:
+    """Return where the first image of a JPEG file ends; None without its end mark.
+
+    A phone's "motion photo" has a video after it, a stereo photo a second image, and EXIF holds a thumbnail with
+    an end mark of its own.
+    """
+    position = len(JPEG_START) - 1
+    while found := _MARKER.search(data, position):
+        marker, position = data[found.end() - 1], found.end()
+        if marker == JPEG_END[1]:
+            return position
+        if marker not in (0x01, JPEG_START[1]):
+            position += int.from_bytes(data[position:position + 2], "big")
+    return None
+
+
+def has_all_pixels(data: bytes) -> bool:
+    """Tell whether a JPEG without its end mark lacks nothing but the mark.
+
+    A decoder that has all pixels ignores what follows; one that has not draws it.
+    """
+    try:
+        from PIL import Image
+    except ImportError:  # the runtime requirements are without it
+        return False
+    scan = data.rstrip(b"\xff")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # large images are fine here
+            plain, filled = (
+                Image.open(io.BytesIO(scan + filler + JPEG_END)).tobytes() for filler in (b"", _FILLER)
+            )
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return plain == filled
+
+
+def _parse_jpeg(data: bytes) -> ImageHeader | None:
+    position, orientation = 2, 1
+    while found := _MARKER.search(data, position):
+        marker, position = data[found.end() - 1], found.end()
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, position + 3)
+            return ImageHeader((height, width), orientation) if height and width else None
+        if marker in (_SCAN, JPEG_END[1]):
+            return None
+        length, = struct.unpack_from(">H", data, position)
+        if marker == _APP1 and data.startswith(b"Exif\0\0", position + 2):
+            orientation = _parse_exif(data[position + 8:position + length])
+        position += length
+    return None
+
+
+def _parse_png(data: bytes) -> ImageHeader:
+    width, height = struct.unpack_from(">II", data, 16)
+    position, orientation = len(PNG_START), 1
+    while (kind := data[position + 4:position + 8]) not in (b"IDAT", b""):
+        length, = struct.unpack_from(">I", data, position)
+        if kind == b"eXIf":
+            orientation = _parse_exif(data[position + 8:position + 8 + length])
+        position += length + 12
+    return ImageHeader((height, width), orientation)
+
+
+def _parse_exif(data: bytes) -> int:
+    """Return the orientation of a TIFF block's first directory; 1 where it has none or is damaged."""
+    order = "<" if data.startswith(b"II") else ">"  # OpenCV too takes whatever is not II for MM
+    try:
+        mark, start = struct.unpack_from(f"{order}HI", data, 2)
+        if mark != 42:
+            return 1
+        count, = struct.unpack_from(f"{order}H", data, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            if struct.unpack_from(f"{order}H", data, entry)[0] == _ORIENTATION:
+                value, = struct.unpack_from(f"{order}H", data, entry + 8)
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _parse_by_pillow(data: bytes) -> ImageHeader | None:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=("WEBP", "BMP", "GIF", "TIFF"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    # A TIFF is turned when it is opened, by Pillow and OpenCV alike.
+    orientation = image.getexif().get(_ORIENTATION, 1) if image.format == "WEBP" else 1
+    return ImageHeader(image.size[::-1], orientation if orientation in range(1, 9) else 1)

@@ -1,0 +1,153 @@
+"""Find the images and label files of a split, and read many of them at a time."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from densevision.errors import UserError
+from densevision.segmentation.label_files import DAMAGED
+
+_LAYOUT = "images go to leftImg8bit/SPLIT/ANY/, label files to gtFine/SPLIT/ANY/ (docs/weights.md shows it for VOC)"
+_SYSTEM_FILES = ("Thumbs.db", "desktop.ini")
+_THREADS = 4  # decoding and disks; Python itself takes turns
+T = TypeVar("T")
+
+
+def find_images(folder: Path, suffix: str) -> tuple[np.ndarray, list[str]]:
+    """List ``folder/*/*suffix``, the suffix in either case.
+
+    Returns:
+        The sorted paths, and a line about the files that are not taken, if any.
+    Raises:
+        UserError: no such folder, no such file, or two images that differ in the suffix's case only.
+    """
+    if not folder.is_dir():
+        raise UserError(_missing_folder(folder))
+    images, others = [], Counter()
+    for city, name in _list_files(folder):
+        if city and name.lower().endswith(suffix.lower()):
+            images.append(str(folder / city / name))
+        else:
+            others[_kind(city, name, folder)] += 1
+    if not images:
+        raise UserError(_no_image(folder, suffix, others))
+    _check_unique(images, suffix)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(8))
+    notes = [f"{others.total():,} files in {folder} are not taken: {kinds}"] if others else []
+    return np.array(sorted(images)), notes  # one block of memory: loader workers do not copy it
+
+
+def find_labels(images: np.ndarray, folder: Path, image_suffix: str, label_suffix: str) -> tuple[np.ndarray, list[str]]:
+    """Find the label file of every image, the suffix in either case.
+
+    Returns:
+        Their paths, and a line about label files without image, if any.
+    Raises:
+        UserError: an image without label file, or with two.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for city, name in _list_files(folder) if folder.is_dir() else ():
+        if not name.lower().endswith(label_suffix.lower()):
+            continue
+        path = str(folder / city / name)
+        twin = found.setdefault((city, name[: len(name) - len(label_suffix)]), path)
+        if twin != path:
+            raise UserError(f"{twin} and {path} label the same image; remove one")
+    keys = [(path.parent.name, path.name[: len(path.name) - len(image_suffix)]) for path in map(Path, images)]
+    missing = [key for key in keys if key not in found]
+    if missing:
+        first = folder / missing[0][0] / (missing[0][1] + label_suffix)
+        raise UserError(
+            f"{len(missing)} of {len(images)} images have no label file, first {first}; add it, remove the image, or "
+            f"set label_suffix{_seen(folder)}"
+        )
+    labels = np.array([found.pop(key) for key in keys])
+    notes = [f"{len(found):,} label files have no image, first {min(found.values())}"] if found else []
+    return labels, notes
+
+
+def _kind(city: str, name: str, folder: Path) -> str:
+    """Say why a file is not taken: its suffix, or its place."""
+    if not city:
+        return f"directly in {folder.name}/"
+    return "(folder)" if name.endswith("/") else Path(name).suffix or "without suffix"
+
+
+def _list_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the (subfolder, name) of each file in a folder ("") and its subfolders, without hidden and system files."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith(".") or entry.name in _SYSTEM_FILES:
+            continue
+        if not entry.is_dir():
+            yield "", entry.name
+            continue
+        for file in os.scandir(entry.path):
+            if not file.name.startswith(".") and file.name not in _SYSTEM_FILES:
+                yield entry.name, f"{file.name}/" if file.is_dir() else file.name
+
+
+def _missing_folder(folder: Path) -> str:
+    above = next(parent for parent in folder.parents if parent.is_dir())
+    found = ", ".join(sorted(path.name for path in above.iterdir())[:12]) or "nothing"
+    if above == folder.parent:
+        return f"{folder} does not exist; check data_root and split (found beside it: {found})"
+    return f"{folder} does not exist; {above} holds {found}; {_LAYOUT}"
+
+
+def _no_image(folder: Path, suffix: str, others: Counter) -> str:
+    first = min((f"{city}/{name}" for city, name in _list_files(folder) if city and not name.endswith("/")), default="")
+    if first:
+        return f"{folder} holds no */*{suffix}; found {first}, so set image_suffix"
+    flat = min((name for city, name in _list_files(folder) if not city), default="")
+    if flat:
+        return (
+            f"{folder} holds {others.total():,} files such as {flat} directly; they go one folder deeper, as in "
+            f"{folder.name}/all/{flat}; {_LAYOUT}"
+        )
+    return f"{folder} holds no */*{suffix}; images lie in one folder per city; {_LAYOUT}"
+
+
+def _seen(folder: Path) -> str:
+    """Name a file of a label folder, to compare suffixes with."""
+    files = _list_files(folder) if folder.is_dir() else ()
+    first = min((str(Path(city, name)) for city, name in files), default="")
+    return f" (found {first})" if first else f" ({folder} is empty or missing)"
+
+
+def _check_unique(images: Iterable[str], suffix: str) -> None:
+    first: dict[str, str] = {}
+    for path in images:
+        twin = first.setdefault(path[: len(path) - len(suffix)], path)
+        if twin != path:
+            raise UserError(f"{twin} and {path} would share label file and prediction; rename or remove one")
+
+
+def label_size(path: str | Path) -> tuple[tuple[int, int], str]:
+    """Return (height, width) and pixel format of a label file from its header.
+
+    Raises:
+        OSError: the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return (image.height, image.width), f"{image.format} {image.mode}"
+    except DAMAGED as error:
+        raise OSError(f"{path}: not a readable label image ({error})") from error
+
+
+@contextmanager
+def many_files() -> Iterator[Callable[[Callable[[int], T], Iterable[int]], Iterator[T]]]:
+    """Give a ``map`` that works on several files at a time, and does not warn of large images."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield threads.map

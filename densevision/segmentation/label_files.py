@@ -1,0 +1,62 @@
+"""Label files: one id per pixel."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from densevision.errors import UserError
+
+# What Pillow raises for damaged content; it documents no list.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error,
+           Image.DecompressionBombError)
+
+
+def read_label_ids(path: str | Path) -> np.ndarray:
+    """Read a label image as [H, W] uint8 ids.
+
+    A palette image gives its indices, a color image with equal channels their value.
+
+    Raises:
+        OSError: the file is missing or damaged.
+        UserError: it is a color image or a JPEG, or holds something else than ids 0..255.
+    """
+    try:
+        with Image.open(path) as image:  # OpenCV would turn palette indices into brightness
+            kind, mode, deep = image.format, image.mode, ";16" in str(image.tile)
+            ids = np.asarray(image)
+    except DAMAGED as error:
+        raise OSError(f"{path}: not a readable label image ({error})") from error
+    if kind in ("JPEG", "MPO"):
+        raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
+    if ids.ndim == 3:
+        ids = _equal_channels(path, ids, mode, deep=deep)
+    return ids if ids.dtype == np.uint8 else _to_bytes(path, ids)
+
+
+def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: bool) -> np.ndarray:
+    """Return the one id per pixel of an image [H, W, C] whose color channels agree."""
+    opaque = True
+    if mode[-1] in "Aa":
+        opaque, channels = bool((channels[..., -1] == 255).all()), channels[..., :-1]
+    if not (channels == channels[..., :1]).all():
+        raise UserError(f"{path} is a color image ({mode}); label files hold one id per pixel")
+    if deep:  # Pillow drops the lower byte
+        raise UserError(f"{path} has 16 bits per channel ({mode}); save it with one channel of 8 bits")
+    if not opaque:
+        raise UserError(f"{path} has transparent pixels ({mode}); save it without alpha, one id per pixel")
+    return np.ascontiguousarray(channels[..., 0])
+
+
+def _to_bytes(path: str | Path, ids: np.ndarray) -> np.ndarray:
+    if ids.dtype.kind == "f" and not (ids == np.floor(ids)).all():  # also NaN
+        raise UserError(f"{path} holds fractions or NaN; label files hold whole numbers")
+    if ids.max(initial=0) > 255:
+        raise UserError(f"{path} holds ids up to {ids.max()}, label ids end at 255; is it an instanceIds file?")
+    if ids.min(initial=0) < 0:
+        raise UserError(f"{path} holds the id {ids.min()}; label ids are 0..255, and 255 is ignored by convention")
+    return ids.astype(np.uint8)

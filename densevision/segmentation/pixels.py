@@ -1,0 +1,129 @@
+"""The ids that label files hold, seen through a choice of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from densevision.data.check import share
+from densevision.errors import UserError
+from densevision.segmentation.classes import UNEXPECTED, VOID_IDS, near_name
+from densevision.segmentation.loss import IGNORE_LABEL
+
+LISTED = 5  # ids and classes that a line names
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the label files of a data set are expected to hold.
+
+    Attributes:
+        id_of: class name -> label id, for the classes that the data set names.
+        own_ids: the ids are the user's; otherwise the Cityscapes table's, whose void ids are meant to be ignored.
+        max_unnamed: largest share of the pixels, 0..1, of one id that no class names.
+        may_lack: classes that need not occur in training.
+    Raises:
+        UserError: no share, or an unknown class.
+    """
+
+    id_of: dict[str, int]
+    own_ids: bool
+    max_unnamed: float = 0.2
+    may_lack: Sequence[str] = ()
+
+    def __post_init__(self):
+        number = isinstance(self.max_unnamed, int | float) and not isinstance(self.max_unnamed, bool)
+        if not number or not 0 <= self.max_unnamed <= 1:
+            raise UserError(f"max_unnamed is {self.max_unnamed!r}; it is a share of the pixels, 0 to 1")
+        if not isinstance(self.may_lack, list | tuple):
+            raise UserError(f"may_lack is {self.may_lack!r}; it is a list of class names")
+        for name in self.may_lack:
+            if name not in self.id_of:
+                raise UserError(f"may_lack: {name!r} is none of the classes{near_name(str(name), self.id_of)}")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pixels per id in the label files that were read.
+
+    Attributes:
+        by_file: [F, 256], a row per file.
+        lookup: [256] id -> class index, 255 where ignored, or ``UNEXPECTED``.
+        rules: what is expected.
+    """
+
+    by_file: np.ndarray
+    lookup: np.ndarray
+    rules: Rules
+
+    @cached_property
+    def by_id(self) -> dict[int, int]:
+        """Id -> pixels, for the ids that occur, by rising id."""
+        counts = self.by_file.sum(0)
+        return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
+
+    @cached_property
+    def total(self) -> int:
+        """All pixels."""
+        return sum(self.by_id.values())
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """Classes that occur nowhere, by rising id."""
+        id_of = self.rules.id_of
+        return sorted((name for name in id_of if id_of[name] not in self.by_id), key=id_of.__getitem__)
+
+    @cached_property
+    def present(self) -> list[str]:
+        """Classes that occur."""
+        return [name for name in self.rules.id_of if name not in self.missing]
+
+    @cached_property
+    def unnamed(self) -> dict[int, int]:
+        """Id -> pixels of what is ignored, without the table's void ids; most pixels first."""
+        expected = () if self.rules.own_ids else VOID_IDS
+        ids = [i for i in self.by_id if self.lookup[i] == IGNORE_LABEL and i not in expected]
+        return {i: self.by_id[i] for i in sorted(ids, key=self.by_id.__getitem__, reverse=True)}
+
+    @cached_property
+    def void(self) -> int:
+        """Pixels of the table's void ids."""
+        expected = () if self.rules.own_ids else VOID_IDS
+        return sum(self.by_id.get(i, 0) for i in expected if self.lookup[i] == IGNORE_LABEL)
+
+    @cached_property
+    def unexpected(self) -> list[int]:
+        """Ids that the Cityscapes table does not have."""
+        return [i for i in self.by_id if self.lookup[i] == UNEXPECTED]
+
+    def per_class(self, num_classes: int) -> list[int]:
+        """Pixels of each class index."""
+        counts = np.bincount(self.lookup, weights=self.by_file.sum(0), minlength=256)
+        return counts[:num_classes].astype(int).tolist()
+
+    def notes(self) -> list[str]:
+        """Name the ids that are ignored, with their shares of the pixels."""
+        notes = []
+        if self.void:
+            notes.append(f"ignored: {share(self.void, self.total)} of the pixels, void ids of the Cityscapes table")
+        named = [
+            f"{id_}: {share(count, self.total)} of the pixels{' (ignored)' if id_ == IGNORE_LABEL else ''}"
+            for id_, count in list(self.unnamed.items())[:LISTED]
+        ]
+        rest = list(self.unnamed.values())[LISTED:]
+        if rest:
+            named.append(f"{len(rest)} more ids: {share(sum(rest), self.total)}")
+        return notes + (["ids that no class names: " + ", ".join(named)] if named else []) + self._two_encodings()
+
+    def _two_encodings(self) -> list[str]:
+        """Say that a class seems to have two ids: some files hold the one, all others the other."""
+        holds = self.by_file > 0
+        for id_ in self.unnamed:
+            for name, own in self.rules.id_of.items():
+                this, that = int(holds[:, own].sum()), int(holds[:, id_].sum())
+                if min(this, that) > 1 and (holds[:, own] ^ holds[:, id_]).all():
+                    return [f"{this:,} files hold {name}={own} and all {that:,} others {id_}: is that {name}, too?"]
+        return []

@@ -1,0 +1,94 @@
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from densevision.data.files import find_files
+from densevision.errors import UserError
+
+FILES = ["a.jpg", "b b.JPG", "sub/c.png", "sub/d.png", "deep/er/d.png"]
+SOURCE = Path("truth.json")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    return tmp_path
+
+
+def test_names_as_they_are(folder):
+    assert find_files(folder, FILES, SOURCE) == (FILES, [])
+    assert find_files(folder, [str(folder / "a.jpg"), "./a.jpg"], SOURCE) == ([str(folder / "a.jpg"), "./a.jpg"], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("sub\\c.png", "sub/c.png"),
+        ("C:\\Users\\me\\images\\a.jpg", "a.jpg"),
+        ("/srv/label-studio/upload/3/a.jpg", "a.jpg"),
+        ("/home/me/data/sub/c.png", "sub/c.png"),
+        ("../images/a.jpg", "a.jpg"),
+        ("images/sub/d.png", "sub/d.png"),  # more of the path fits than of deep/er/d.png
+        ("er/d.png", "deep/er/d.png"),
+        ("c.png", "sub/c.png"),
+        ("b%20b.JPG", "b b.JPG"),
+        ("b b.jpg", "b b.JPG"),
+        ("a.JPG", "a.jpg"),
+        ("A.jpg", "a.jpg"),
+        ("Sub/C.PNG", "sub/c.png"),
+        (" a.jpg ", "a.jpg"),
+        ("https://host/bucket/a.jpg?token=1", "a.jpg"),
+        ("s3://bucket/path/b%20b.JPG", "b b.JPG"),
+        ("/data/local-files/?d=images/a.jpg", "a.jpg"),
+        ("/data/local-files/?d=images%5Csub%5Cc.png", "sub/c.png"),
+        ("file:///srv/sub/c.png", "sub/c.png"),
+    ],
+)
+def test_another_spelling_is_found_and_said(folder, name, found):
+    names, notes = find_files(folder, [name], SOURCE)
+    assert names == [found]
+    assert notes == [f"1 images found under another spelling of their file_name, the first {name!r} as {found!r}"]
+
+
+def test_accents_of_another_system(folder):
+    written = unicodedata.normalize("NFD", "übung.jpg")
+    (folder / written).touch()
+    assert find_files(folder, ["übung.jpg"], SOURCE)[0] == [written]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["gone.jpg", "a.jpg"], "1 of 2 images of truth.json are not in .*, the first is gone.jpg; check image_dir"),
+        (["folder.jpg"], "1 of 1 images .* first is folder.jpg"),
+        (["d.png"], r"file_name 'd.png' is not there, and deep/er/d.png and sub/d.png both fit"),
+        (["x/a.jpg", "y/a.jpg"], "file_name 'x/a.jpg' and 'y/a.jpg' both fit the one file a.jpg"),
+        (["a.jpg", "y/a.jpg"], "file_name 'a.jpg' and 'y/a.jpg' both fit the one file a.jpg"),
+        (["a\0.jpg"], "1 of 1 images"),
+        (["/"], "1 of 1 images"),
+        (["http://[broken/a"], "1 of 1 images"),
+    ],
+)
+def test_what_is_not_there_or_not_clear_is_refused(folder, names, words):
+    with pytest.raises(UserError, match=words) as caught:
+        find_files(folder, names, SOURCE)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_files_that_differ_in_case_are_no_match(folder):
+    (folder / "A.JPG").touch()
+    if len(os.listdir(folder)) < 6:
+        pytest.skip("this file system knows no case")
+    assert find_files(folder, ["a.jpg", "A.JPG"], SOURCE)[1] == []
+    with pytest.raises(UserError, match="A.JPG and a.jpg both fit"):
+        find_files(folder, ["a.JPG"], SOURCE)
+
+
+def test_a_missing_folder_is_said(folder):
+    with pytest.raises(UserError, match="1 of 1 images of truth.json are not in .*nowhere, which does not exist"):
+        find_files(folder / "nowhere", ["a.jpg"], SOURCE)

@@ -1,0 +1,127 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densevision.detection.coco import CocoDataset
+from densevision.detection.coco_boxes import BOX_FORMATS, overhang, suspect_format, to_xywh
+from densevision.detection.coco_json import read_coco
+from densevision.errors import UserError
+
+SIZE = np.array([[40, 80]])  # (height, width)
+BOX = {  # one box in all formats
+    "xywh": [10, 20, 40, 10], "xyxy": [10, 20, 50, 30], "cxcywh": [30, 25, 40, 10],
+    "relative_xywh": [0.125, 0.5, 0.5, 0.25], "relative_xyxy": [0.125, 0.5, 0.625, 0.75],
+    "relative_cxcywh": [0.375, 0.625, 0.5, 0.25],
+}
+
+
+@pytest.mark.parametrize("box_format", BOX_FORMATS)
+def test_one_box_in_every_format(box_format):
+    assert to_xywh(np.array([BOX[box_format]], float), box_format, SIZE).tolist() == [BOX["xywh"]]
+
+
+def test_overhang_is_the_worst_side_s():
+    boxes = np.array([[10, 20, 40, 10], [-3, 20, 40, 10], [70, 38, 15, 9], [0, 0, 80, 40]], float)
+    assert overhang(boxes, SIZE.repeat(4, 0)).tolist() == [0, 3, 7, 0]
+
+
+def draw(count, low=0.05, high=0.4, seed=0):
+    """Honest boxes in images of 480x640: anywhere inside, of sides between ``low`` and ``high`` of the image's."""
+    random = np.random.default_rng(seed)
+    extent = random.uniform(low, high, (count, 2)) * (640, 480)
+    corner = random.uniform(0, 1, (count, 2)) * ((640, 480) - extent)
+    return np.concatenate([corner, extent], axis=1), np.array([[480, 640]]).repeat(count, 0)
+
+
+def written_as(boxes, sizes, box_format):
+    scale = sizes[:, [1, 0, 1, 0]]
+    corner, extent = boxes[:, :2], boxes[:, 2:]
+    layout = box_format.removeprefix("relative_")
+    first = corner + extent / 2 if layout == "cxcywh" else corner
+    second = corner + extent if layout == "xyxy" else extent
+    written = np.concatenate([first, second], axis=1)
+    return written / scale if box_format.startswith("relative_") else written
+
+
+@pytest.mark.parametrize("box_format", BOX_FORMATS[1:])
+@pytest.mark.parametrize(("low", "high"), [(0.05, 0.4), (0.02, 0.06), (0.5, 0.95)])
+def test_other_formats_are_recognised_from_all_boxes(box_format, low, high):
+    boxes, sizes = draw(300, low, high)
+    found = suspect_format(written_as(boxes, sizes, box_format), sizes)
+    assert found is not None and found[0] == box_format
+
+
+def amodal(boxes, sizes, share=0.1):
+    """Some boxes go on behind the edge of the image, as those of whole people who stand half in it."""
+    boxes = boxes.copy()
+    chosen = np.random.default_rng(1).random(len(boxes)) < share
+    left = chosen & (np.arange(len(boxes)) % 2 == 0)
+    right = chosen & ~left
+    boxes[left, 0] = -0.4 * boxes[left, 2]
+    boxes[right, 0] = sizes[right, 1] - 0.6 * boxes[right, 2]
+    return boxes
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 300])
+@pytest.mark.parametrize(("low", "high"), [(0.05, 0.4), (0.005, 0.03), (0.5, 0.95), (0.95, 1.0)])
+def test_honest_boxes_raise_no_alarm(count, low, high, seed):
+    boxes, sizes = draw(count, low, high, seed)
+    jitter = np.random.default_rng(seed).normal(0, 2, boxes.shape)
+    for honest in (boxes, boxes + jitter, boxes.round(), amodal(boxes, sizes) if count >= 10 else boxes):
+        assert suspect_format(honest, sizes) is None
+
+
+def test_boxes_that_fill_their_images_raise_no_alarm():
+    whole = np.array([[0, 0, 640, 480], [1, 1, 640, 480], [0, 0, 641, 481], [-2, -2, 644, 484]], float)
+    for count in range(1, 5):
+        assert suspect_format(whole[:count], np.array([[480, 640]]).repeat(count, 0)) is None
+
+
+@pytest.mark.parametrize("path", ["bccd/annotations/instances_train.json", "bccd/annotations/instances_val.json",
+                                  "coco128/annotations/instances_train2017.json"])
+def test_real_boxes(path):
+    path = Path(os.environ.get("DENSEVISION_DATA", ""), path)
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    table = read_coco(path)
+    sizes = table.sizes[table.image_rows]
+    assert suspect_format(table.boxes, sizes) is None
+    for box_format in BOX_FORMATS[1:]:
+        assert suspect_format(written_as(table.boxes, sizes, box_format), sizes)[0] == box_format
+
+
+def rewrite(root, box_format):
+    path = root / "truth.json"
+    table = json.loads(path.read_text())
+    sizes = {image["id"]: (image["height"], image["width"]) for image in table["images"]}
+    for annotation in table["annotations"]:
+        box, size = np.array([annotation["bbox"]], float), np.array([sizes[annotation["image_id"]]])
+        annotation["bbox"] = written_as(box, size, box_format)[0].tolist()
+    path.write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize("box_format", ["xyxy", *BOX_FORMATS[3:]])
+@pytest.mark.parametrize("unsized", [False, True])
+def test_the_option_that_is_named_reads_the_boxes(coco_root, box_format, unsized):
+    options = ("truth.json", "images", (20, 40))
+    plain = CocoDataset(str(coco_root), *options)
+    rewrite(coco_root, box_format)
+    if unsized:  # then the sizes of the files count
+        table = json.loads((coco_root / "truth.json").read_text())
+        table["images"] = [dict(id=image["id"], file_name=image["file_name"]) for image in table["images"]]
+        (coco_root / "truth.json").write_text(json.dumps(table))
+    with pytest.raises(UserError, match="box_format='(relative_)?x") as caught:
+        CocoDataset(str(coco_root), *options)
+    assert box_format in str(caught.value) and "\n" not in str(caught.value)
+    read = CocoDataset(str(coco_root), *options, box_format=box_format)
+    assert read.boxes == pytest.approx(plain.boxes) and (read.labels == plain.labels).all()
+    assert len(CocoDataset(str(coco_root), *options, box_format="xywh")) == 3  # taken at its word
+
+
+def test_an_unknown_format_is_refused(coco_root):
+    with pytest.raises(UserError, match="box_format='yxyx' in the config; it must be one of None, xywh"):
+        CocoDataset(str(coco_root), "truth.json", "images", (20, 40), box_format="yxyx")

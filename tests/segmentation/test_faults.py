@@ -1,0 +1,151 @@
+"""Rows 2, 3 and 4: ids and classes that do not fit stop the start."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from densevision.errors import UserError
+from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped
+
+
+def test_masks_of_0_and_255_with_classes_0_and_1_stop_and_the_right_id_is_guessed(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 56), (255, 8))] * 3, ROAD)
+    assert "255: 12 % of the pixels" in lines(data)
+    said = stopped(data)
+    assert "no pixel of road=1 in 3 label files" in said
+    assert "the masks hold 255 in 3 of 3 files, no class names that (did you mean road=255?)" in said
+    assert "may_lack=['road']" in said
+
+
+def test_0_and_255_work_when_they_are_named(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 56), (255, 8))], {"background": 0, "road": 255})
+    assert passes(data).per_class == {"background": 56, "road": 8}
+    assert data.read_labels(0).max() == 1
+
+
+@pytest.mark.parametrize(
+    "classes, ids, guess",
+    [
+        ({"a": 1, "b": 2, "c": 3}, (0, 1, 2), "a=0, b=1, c=2"),
+        ({"a": 0, "b": 1, "c": 2}, (1, 2, 3), "a=1, b=2, c=3"),
+        ({"a": 0, "b": 1, "c": 2}, (0, 128, 255), "b=128, c=255"),
+        ({"a": 1, "b": 0}, (0, 7), "a=7"),
+    ],
+)
+def test_shifted_and_stretched_ids_are_guessed(tmp_path, classes, ids, guess):
+    masks = [np.full((8, 8), id_, np.uint8) for id_ in ids]
+    assert f"(did you mean {guess}?)" in stopped(make_dataset(tmp_path, masks, classes))
+
+
+def test_a_class_that_may_lack_pixels_is_left_alone(tmp_path):
+    masks = [mask((0, 32), (1, 32))]
+    classes = {"background": 0, "road": 1, "car": 2}
+    assert "car=2" in stopped(make_dataset(tmp_path, masks, classes))
+    data = make_dataset(tmp_path, masks, classes, may_lack=["car"])
+    passes(data)
+    assert "without pixels: car" in lines(data)
+
+
+@pytest.mark.parametrize("names", ["car", ["caar"], [2], None])
+def test_may_lack_is_a_list_of_classes(tmp_path, names):
+    with pytest.raises(UserError, match="may_lack"):
+        make_dataset(tmp_path, [mask((0, 64))], {"background": 0, "car": 2}, may_lack=names)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "0.5", None, True])
+def test_max_unnamed_is_a_share(tmp_path, share):
+    with pytest.raises(UserError, match="max_unnamed"):
+        make_dataset(tmp_path, [mask((0, 64))], ROAD, max_unnamed=share)
+
+
+@pytest.mark.parametrize("unnamed", [17, 255])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_more_than_a_fifth_of_one_unnamed_id_stops_unless_the_config_allows_it(tmp_path, unnamed, split):
+    masks = [mask((0, 2), (1, 2), (unnamed, 60))]
+    said = stopped(make_dataset(tmp_path, masks, ROAD, split), split)
+    assert f"id {unnamed} holds 94 % of the pixels and no class names it" in said and "max_unnamed=1.0" in said
+    passes(make_dataset(tmp_path, masks, ROAD, split, max_unnamed=1.0), split)
+
+
+def test_a_fifth_is_allowed_and_the_proposed_limit_is_enough(tmp_path):
+    passes(make_dataset(tmp_path, [mask((0, 40), (1, 12), (9, 12))], ROAD))  # 19 %
+    masks = [mask((0, 40), (1, 10), (9, 14))]  # 22 %
+    assert "max_unnamed=0.3" in stopped(make_dataset(tmp_path, masks, ROAD))
+    passes(make_dataset(tmp_path, masks, ROAD, max_unnamed=0.3))
+
+
+def test_many_unnamed_ids_that_hold_most_pixels_together_stop(tmp_path):
+    masks = [mask((0, 4), (1, 4), *((id_, 8) for id_ in range(30, 37)))]  # 12 % each
+    said = stopped(make_dataset(tmp_path, masks, ROAD))
+    assert "7 ids that no class names hold 88 % of the pixels together" in said
+    passes(make_dataset(tmp_path, masks, ROAD, max_unnamed=0.9))
+
+
+def test_a_class_of_the_table_that_is_left_out_counts_as_unnamed(tmp_path):
+    masks = [mask((7, 20), (26, 10), (11, 24), (0, 10))]
+    said = stopped(make_dataset(tmp_path, masks, ["road", "car"]))
+    assert "id 11 holds 38 %" in said
+    passes(make_dataset(tmp_path, masks, ["road", "car"], max_unnamed=0.4))
+
+
+@pytest.mark.parametrize("classes, id_", [(ROAD, 255), (None, 0), (ROAD, 7), (["road", "car"], 11)])
+def test_all_pixels_ignored_stops_training_and_evaluation(tmp_path, classes, id_):
+    for split in ("train", "val"):
+        said = stopped(make_dataset(tmp_path, [mask((id_, 64))] * 2, classes, split), split)
+        assert f"no pixel belongs to a class: the masks hold {id_} in 2 of 2 files" in said
+
+
+def test_a_test_split_that_is_all_ignored_is_predicted_without_figures(tmp_path):
+    passes(make_dataset(tmp_path, [mask((3, 64))], split="test"), "test")  # as Cityscapes publishes its test labels
+
+
+@pytest.mark.parametrize("classes", [{"road": 7}, ["road"]])
+def test_one_named_class_is_too_few(tmp_path, classes):
+    assert "only one class, 'road', is named" in stopped(make_dataset(tmp_path, [mask((7, 64))], classes))
+
+
+def test_one_class_that_occurs_is_too_few(tmp_path):
+    assert "only 'road' of 19 classes occurs" in stopped(make_dataset(tmp_path, [mask((7, 32), (0, 32))]))
+    said = stopped(make_dataset(tmp_path, [mask((0, 64))], ROAD, may_lack=["road"]))
+    assert "only 'background' of 2 classes occurs" in said
+
+
+def test_one_class_in_an_evaluation_is_noted_but_not_where_the_ids_look_like_another_encoding(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 64))], ROAD, "val")
+    passes(data, "val")
+    assert "without pixels: road" in lines(data, "val")
+    data = make_dataset(tmp_path, [mask((0, 56), (255, 8))], ROAD, "val")
+    assert "did you mean road=255?" in stopped(data, "val")
+
+
+def test_validation_ids_that_are_all_shifted_stop(tmp_path):
+    data = make_dataset(tmp_path, [mask((1, 28), (2, 28), (3, 8))], {"a": 0, "b": 1, "c": 2}, "val")
+    assert "did you mean a=1, b=2, c=3?" in stopped(data, "val")
+
+
+def test_masks_of_two_encodings_are_said(tmp_path):
+    masks = [mask((0, 56), (1, 8))] * 2 + [mask((0, 56), (255, 8))] * 2
+    assert "2 files hold road=1 and all 2 others 255: is that road, too?" in lines(make_dataset(tmp_path, masks, ROAD))
+    assert "others" not in lines(make_dataset(tmp_path, [mask((0, 48), (1, 8), (255, 8))] * 4, ROAD))
+
+
+def test_several_pixel_formats_are_said_and_each_is_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLE", 1)
+    data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD)
+    Image.fromarray(mask((0, 32), (1, 32)) > 0).save(data.labels[1])
+    assert "several pixel formats: PNG 1, PNG L" in lines(data)
+    colors = np.dstack([mask((0, 32), (9, 32)), mask((0, 64)), mask((0, 64))])
+    Image.fromarray(colors).save(data.labels[2])
+    with pytest.raises(UserError, match="000002.*color image"):
+        data.count("train")
+
+
+def test_train_ids_in_place_of_label_ids_are_recognized(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 24), (1, 10), (2, 10), (7, 2), (8, 10), (11, 4), (13, 4))])
+    assert "as in *_labelTrainIds files" in stopped(data)
+
+
+def test_an_id_outside_of_the_table_is_found_in_a_later_file(tmp_path):
+    data = make_dataset(tmp_path, [mask((7, 32), (8, 32)), mask((7, 32), (40, 32))])
+    with pytest.raises(UserError, match=r"000001.*\[40\].*classes=dict"):
+        data.count("train")

@@ -1,0 +1,94 @@
+"""Pixel formats of label files: read as ids, or one clear line."""
+
+import contextlib
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from densevision.errors import UserError
+from densevision.segmentation.label_files import read_label_ids
+
+IDS = np.array([[0, 1], [7, 255]], np.uint8)
+
+
+def refused(path):
+    with pytest.raises(UserError) as caught:
+        read_label_ids(path)
+    message = str(caught.value)
+    assert "\n" not in message and str(path) in message
+    return message
+
+
+def save(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("channels", [[IDS] * 3, [IDS] * 3 + [np.full_like(IDS, 255)], [IDS, np.full_like(IDS, 255)]])
+def test_equal_color_channels_and_opaque_alpha_are_ids(tmp_path, channels):
+    assert read_label_ids(save(tmp_path / "a.png", np.dstack(channels))).tolist() == IDS.tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
+def test_whole_numbers_of_any_type_are_ids(tmp_path, dtype):
+    assert read_label_ids(save(tmp_path / "a.tif", IDS.astype(dtype))).tolist() == IDS.tolist()
+
+
+def test_one_bit_is_0_and_1(tmp_path):
+    assert read_label_ids(save(tmp_path / "a.png", IDS > 0)).tolist() == [[0, 1], [1, 1]]
+
+
+def test_colors_and_transparency_are_refused(tmp_path):
+    assert "color image (RGB)" in refused(save(tmp_path / "a.png", np.dstack([IDS, IDS, IDS + 1])))
+    assert "transparent" in refused(save(tmp_path / "b.png", np.dstack([IDS] * 4)))
+    assert "transparent" in refused(save(tmp_path / "c.png", np.dstack([IDS] * 2)))
+
+
+@pytest.mark.parametrize(
+    "values, said",
+    [
+        (np.array([[0, 26001]], np.uint16), "26001"),
+        (np.array([[0, 70000]], np.int32), "70000"),
+        (np.array([[0, -1]], np.int32), "the id -1"),
+        (np.array([[0, -1]], np.float32), "the id -1"),
+        (np.array([[0, 0.5]], np.float32), "fractions"),
+        (np.array([[0, np.nan]], np.float32), "fractions or NaN"),
+        (np.array([[0, np.inf]], np.float32), "ids up to inf"),
+    ],
+)
+def test_numbers_that_are_no_ids_are_refused(tmp_path, values, said):
+    assert said in refused(save(tmp_path / "a.tif", values))
+
+
+def test_a_jpeg_is_refused(tmp_path):
+    assert "JPEG, which changes ids" in refused(save(tmp_path / "a.jpg", np.full((8, 8), 7, np.uint8)))
+
+
+def test_sixteen_bit_colors_are_refused(tmp_path):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)  # Pillow would drop the lower byte, and all be 0
+    data = zlib.compress(b"\0" + struct.pack(">HHH", 7, 7, 7))
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    assert "16 bits per channel" in refused(path)
+
+
+def test_damage_anywhere_is_an_os_error(tmp_path):
+    random = np.random.default_rng(0)
+    path = save(tmp_path / "a.png", random.integers(0, 9, (16, 16)).astype(np.uint8))
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        broken = bytearray(whole)
+        broken[position] ^= 0xFF
+        path.write_bytes(broken)
+        with contextlib.suppress(OSError, UserError):
+            assert read_label_ids(path).dtype == np.uint8
+    for content in (b"", whole[:30], whole[:-30], b"<html>"):
+        path.write_bytes(content)
+        with pytest.raises(OSError, match="a.png"):
+            read_label_ids(path)

@@ -1,0 +1,85 @@
+"""Row 12 for masks: sizes, EXIF turns and damage, found before anything is trained."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from densevision.errors import UserError
+from densevision.segmentation.cityscapes import CityscapesDataset
+from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped, write_frame
+
+
+def exif_image(path, size, orientation):
+    """Write a JPEG of (height, width) with an EXIF orientation."""
+    image = Image.fromarray(np.full((*size, 3), 90, np.uint8))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif)
+
+
+def photos(root, orientations, mask_size, **options):
+    """Make a data set of 6x10 photos, stored so, with masks of one size."""
+    for number, orientation in enumerate(orientations):
+        ids = np.zeros(mask_size, np.uint8)
+        ids[:2] = 1
+        image, _ = write_frame(root, f"a{number}", ids)
+        image.unlink()
+        exif_image(image.with_suffix(".jpg"), (6, 10), orientation)
+    return CityscapesDataset(str(root), "val", ROAD, image_suffix="_leftImg8bit.jpg", **options)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_mask_of_another_size_is_found_before_anything_is_trained(tmp_path, split):
+    masks = [mask((0, 32), (1, 32))] * 3
+    data = make_dataset(tmp_path, masks, ROAD, "val")
+    Image.fromarray(masks[0][:4]).save(data.labels[2])
+    said = stopped(data, split)
+    assert "8x4" in said and "8x8" in said and str(data.labels[2]) in said and "size of their image" in said
+
+
+def test_photos_that_exif_turns_are_named_and_fit_masks_of_the_turned_image(tmp_path):
+    data = photos(tmp_path, [1, 6, 8], (10, 6))
+    os.remove(data.images[0])
+    exif_image(data.images[0], (10, 6), 1)
+    passes(data, "val")
+    assert "2 images are turned as their EXIF tag says" in lines(data, "val")
+    assert data[1]["inputs"].shape == (3, 10, 6)
+
+
+def test_masks_of_the_unturned_photo_are_refused_with_the_choice_and_read_with_it(tmp_path):
+    said = stopped(photos(tmp_path, [6, 6], (6, 10)), "val")
+    assert "2 label files differ in size" in said and "exif='ignore'" in said
+    data = photos(tmp_path, [6, 6], (6, 10), exif="ignore")
+    passes(data, "val")
+    assert "not turned as their EXIF tag says" in lines(data, "val")
+    assert data[0]["inputs"].shape == (3, 6, 10)
+
+
+def test_a_turn_that_keeps_the_size_can_not_be_checked_and_is_said(tmp_path):
+    data = photos(tmp_path, [3], (6, 10))
+    passes(data, "val")
+    assert "can't be told by the size" in lines(data, "val")
+
+
+def test_exif_is_apply_or_ignore(tmp_path):
+    with pytest.raises(UserError, match="'apply' or 'ignore'"):
+        photos(tmp_path, [1], (6, 10), exif=False)
+
+
+def test_damaged_files_are_counted_in_training_and_stop_an_evaluation(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 4, ROAD)
+    os.truncate(data.labels[0], os.path.getsize(data.labels[0]) - 25)  # in the pixels
+    os.truncate(data.labels[1], 10)  # in the header
+    data = dataset_again(data, tmp_path)
+    passes(data)
+    assert "2 images or their label files can't be read" in lines(data)
+    assert str(data.labels[0]) in stopped(data, "val")
+    for path in data.labels:
+        os.truncate(path, 10)
+    assert "none of the label files can be read" in stopped(dataset_again(data, tmp_path))
+
+
+def dataset_again(data, root):
+    return CityscapesDataset(str(root), "train", ROAD)
