@@ -62,7 +62,7 @@ def ssdlite():
     torch.manual_seed(0)
     theirs = settled_ssdlite()
     ours = converted(SSDLITE, theirs)
-    ours.rules = PostProcess(**RULES)
+    ours.postprocess = PostProcess(**RULES)
     return ours, theirs
 
 
@@ -81,7 +81,7 @@ def test_ssdlite_raw_outputs(ssdlite):
 def test_ssdlite_gives_the_same_list_of_detections():
     theirs = settled_ssdlite().double()  # in float32 rounding would swap neighbours of 1e-6 in score
     ours = converted(SSDLITE, theirs).double()
-    ours.anchors, ours.rules = ours.anchors.float(), PostProcess(**RULES)
+    ours.anchors, ours.postprocess = ours.anchors.float(), PostProcess(**RULES)
     image = pictures(1, 320, 320).double()
     found, = ours.detect(2 * image - 1)
     wanted, = theirs(list(image))
