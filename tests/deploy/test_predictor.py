@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,10 +7,10 @@ import torch
 from densevision.deploy.predictor import (
     DetectionPredictor,
     SegmentationPredictor,
-    Thresholds,
     select,
     suppress,
 )
+from densevision.structures import PostProcess
 
 
 class FixedBackend:
@@ -43,40 +45,43 @@ def test_boxes_end_at_the_picture():
 def test_suppression_by_hand():
     # b lies in a with IoU 80 / 120 = 0.667, c is apart
     boxes = np.float32([[0, 0, 10, 10], [0, 2, 10, 12], [50, 50, 60, 60]])
-    assert suppress(boxes, 0.6).tolist() == [0, 2]
-    assert suppress(boxes, 0.7).tolist() == [0, 1, 2]
-    assert suppress(boxes[:0], 0.6).tolist() == []
+    assert suppress(boxes, 0.6, 9).tolist() == [0, 2]
+    assert suppress(boxes, 0.7, 9).tolist() == [0, 1, 2]
+    assert suppress(boxes, 0.7, 2).tolist() == [0, 1]
+    assert suppress(boxes[:0], 0.6, 9).tolist() == []
 
 
 def test_suppressed_boxes_suppress_nothing():
     boxes = np.float32([[0, 0, 10, 10], [0, 2, 10, 12], [0, 4, 10, 14]])  # neighbours 0.667, ends 60 / 140
-    assert suppress(boxes, 0.6).tolist() == [0, 2]
+    assert suppress(boxes, 0.6, 9).tolist() == [0, 2]
 
 
 def test_each_class_is_suppressed_alone_and_the_best_come_first():
     boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 10]])
     scores = np.float32([[0.5, 0.7], [0.6, 0.2]])
-    found = select(boxes, scores, Thresholds(score=0.1, iou=0.5))
+    found = select(boxes, scores, PostProcess(0.1, 0.5))
     assert found.labels.tolist() == [1, 0] and found.scores.tolist() == pytest.approx([0.7, 0.6])
-    assert len(select(boxes, scores, Thresholds(score=0.1, iou=0.5, max_detections=1))) == 1
+    assert len(select(boxes, scores, PostProcess(0.1, 0.5, max_detections=1))) == 1
 
 
 def test_nothing_found_is_empty_arrays():
-    found = select(np.zeros((5, 4), np.float32), np.zeros((5, 3), np.float32), Thresholds())
+    found = select(np.zeros((5, 4), np.float32), np.zeros((5, 3), np.float32), PostProcess())
     assert found.boxes.shape == (0, 4) and len(found) == 0
 
 
 @pytest.mark.reference
-def test_selection_equals_the_models_own():
-    from densevision.detection.postprocess import PostProcess, select_detections
+@pytest.mark.parametrize("nms", ["per-class", "across-classes"])
+def test_selection_equals_the_models_own(nms):
+    from densevision.detection.postprocess import select_detections
 
     rng = np.random.default_rng(0)
     corner, side = rng.uniform(0, 200, (600, 2)), rng.uniform(5, 90, (600, 2))
     boxes, scores = np.float32(np.hstack([corner, corner + side])), np.float32(rng.random((600, 4)))
-    ours = select(boxes, scores, Thresholds(score=0.2, iou=0.5))
-    rules = PostProcess(score_threshold=0.2, iou_threshold=0.5)
-    few = select(boxes, scores, Thresholds(score=0.2, iou=0.5, max_detections=500, candidates=7))
-    assert len(few) <= 28 and (few.scores[:9] == ours.scores[:9]).all()
+    rules = PostProcess(score_threshold=0.2, iou_threshold=0.5, nms=nms)
+    ours = select(boxes, scores, rules)
+    if nms == "per-class":
+        few = select(boxes, scores, replace(rules, max_detections=500, candidates=7))
+        assert len(few) <= 28 and (few.scores[:9] == ours.scores[:9]).all()
     torchs = select_detections(torch.from_numpy(boxes), torch.from_numpy(scores), rules).numpy()
     assert len(ours) == 100
     assert (ours.scores == torchs.scores).all() and (ours.labels == torchs.labels).all()
