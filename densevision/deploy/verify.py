@@ -64,6 +64,7 @@ LIMITS = {
     "int8": dict(mean_scores=0.05, rows=0.98, labels=0.8),
 }
 _AT_LEAST = {"labels": "of the labels", "rows": "of the detections"}
+_GRAPH_TOLERANCE = 1e-3  # of boxes and scores: random weights, without any images to fit them, enlarge rounding
 _ROW_TOLERANCE = 1e-4  # of a row's score, and of its box in fractions of the image
 
 
@@ -212,14 +213,13 @@ def run_graph(graph: Graph, image: np.ndarray) -> tuple[Tensor, ...]:
 
 
 def check_graph(graph: Graph, model: SSDLite | Segmentor, image: np.ndarray) -> None:
-    """Check in PyTorch, before the conversion, that a graph computes what the model does.
+    """Check in PyTorch, before the conversion, that a graph computes what the model does, but for rounding.
 
     Args:
         image: [H, W, 3] uint8 RGB of the input's size.
     Raises:
         UserError: it does not: the model has parts that the export does not know.
     """
-    limits = LIMITS["none"]
     if isinstance(model, SSDLite):
         (boxes,), (scores,) = run_graph(graph, image)
         wanted = dense_outputs(model, image)
@@ -228,14 +228,14 @@ def check_graph(graph: Graph, model: SSDLite | Segmentor, image: np.ndarray) -> 
                             f"those of {type(model.head).__name__}")
         errors = _dense_errors(graph, model, boxes, scores, wanted)
         faults = [f"{name} differ by {errors[name]:.2g}" for name in ("boxes", "scores")
-                  if not errors[name] <= limits[name]]
+                  if not errors[name] <= _GRAPH_TOLERANCE]
     else:
         whole = copy.copy(graph)
         whole.labels, whole.upsample = "argmax", None
         wanted = ReferenceSegmenter(model, ())(image)
         found = run_graph(whole, image)[0][0].numpy()
         share = float((found == wanted).mean()) if found.shape == wanted.shape else 0.0
-        faults = [f"{share:.2%} of the labels agree"] if not share >= limits["labels"] else []
+        faults = [f"{share:.2%} of the labels agree"] if not share >= 1 - 10 * _GRAPH_TOLERANCE else []
     if faults:
         raise UserError(f"{type(model).__name__} with {type(model.head).__name__} can't be exported, its parts compute "
                         f"something else than its predictions: {'; '.join(faults)}")

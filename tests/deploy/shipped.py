@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from densevision.deploy.load import build_model
-from densevision.deploy.reference import dense_outputs
 from densevision.detection.loss import SoftmaxLoss
 from densevision.detection.model import SSDLite
 from densevision.images import read_image, resize_image
@@ -31,7 +30,8 @@ def real_images(size: tuple[int, int], folder: str, count: int = 4) -> list[np.n
     images = [read_image(path) for path in paths]
     if not images:
         whole = read_image(ROOT / "docs/demo.jpg")
-        images = [whole[:, start : start + 400] for start in range(0, 400 * count, 400)]
+        parts = [whole[:, start : start + 400] for start in (0, 400, 800, 1200)]
+        images = [*parts, *(255 - np.roll(part, 1, 2)[::-1] for part in parts)][:count]
     return [resize_image(image, size) for image in images]
 
 
@@ -40,12 +40,14 @@ def shipped_model(path: Path, images: list[np.ndarray], overrides: tuple[str, ..
     torch.manual_seed(0)
     model = build_model(load_config(path, overrides), 19)
     batch = model.data_preprocessor(dict(inputs=[torch.from_numpy(image.transpose(2, 0, 1)) for image in images]))
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = 1.0
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in norms:
+        layer.momentum = 1.0
     with torch.no_grad():
         model.train()(batch["inputs"])
         model.eval()
+        for layer in norms:  # of few values, as of a map of one cell, it may be near 0 and enlarge rounding
+            layer.running_var.clamp_(min=0.3 * float(layer.running_var.mean()))
         if isinstance(model, SSDLite):
             _spread_scores(model, batch["inputs"])
         else:
@@ -59,17 +61,15 @@ def _center_logits(model: Segmentor, inputs: torch.Tensor) -> None:
 
 
 def _spread_scores(model: SSDLite, inputs: torch.Tensor) -> None:
-    """Class logits with a spread of 2 about -4, and of as much about 0 for soft-max; deltas with one of 2."""
-    wanted = 0.0 if isinstance(model.loss_cls, SoftmaxLoss) else -4.0
+    """Class logits with a spread of 1 about -3, of 2 about 0 for soft-max; deltas with one of 0.5.
+
+    Random networks enlarge rounding; logits with a wider spread would differ by 1e-4 between two ways of adding.
+    """
+    mean, spread = (0.0, 2.0) if isinstance(model.loss_cls, SoftmaxLoss) else (-3.0, 1.0)
     features = model.backbone(inputs)
     maps = [features["c4"], features["c5"], *model.extra(features["c5"])]
-    for layers, mean, spread in ((model.head.classify, wanted, 2.0), (model.head.regress, 0.0, 2.0)):
+    for layers, mean, spread in ((model.head.classify, mean, spread), (model.head.regress, 0.0, 0.5)):
         for layer, x in zip(layers, maps, strict=True):
             layer[-1].bias.zero_()
-            layer[-1].weight *= spread / layer(x).std()
+            layer[-1].weight *= min(5.0, spread / float(layer(x).std()))
             layer[-1].bias += mean - layer(x).mean((0, 2, 3))
-
-
-def count_detections(model: SSDLite, images: list[np.ndarray]) -> int:
-    """Number of scores above the model's threshold on images."""
-    return sum(int((dense_outputs(model, image)[1] > model.postprocess.score_threshold).sum()) for image in images)
