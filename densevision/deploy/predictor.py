@@ -66,7 +66,7 @@ class DetectionPredictor:
             return said + f"the file itself reports none below its own threshold of {floor:g}, and there was none above"
         if np.isnan(self.best_score):
             return said + "the scores are NaN, so the network is broken"
-        return said + f"the best score was {self.best_score:.2g}"
+        return said + f"the best score was {self.best_score:.3g}"
 
 
 def _clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -68,8 +68,8 @@ def _spread_scores(model: SSDLite, inputs: torch.Tensor) -> None:
     mean, spread = (0.0, 2.0) if isinstance(model.loss_cls, SoftmaxLoss) else (-3.0, 1.0)
     features = model.backbone(inputs)
     maps = [features["c4"], features["c5"], *model.extra(features["c5"])]
-    for layers, mean, spread in ((model.head.classify, mean, spread), (model.head.regress, 0.0, 0.5)):
+    for layers, center, width in ((model.head.classify, mean, spread), (model.head.regress, 0.0, 0.5)):
         for layer, x in zip(layers, maps, strict=True):
             layer[-1].bias.zero_()
-            layer[-1].weight *= min(5.0, spread / float(layer(x).std()))
-            layer[-1].bias += mean - layer(x).mean((0, 2, 3))
+            layer[-1].weight *= min(5.0, width / float(layer(x).std()))
+            layer[-1].bias += center - layer(x).mean((0, 2, 3))
