@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 
 import densevision
 from densevision.deploy.evaluate import build_dataset, evaluate_predictor, headline, read_images
@@ -35,7 +34,7 @@ from densevision.deploy.tflite import load_tflite
 from densevision.deploy.verify import run_graph
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
-from densevision.training.config import load_config
+from densevision.training.config import Config, load_config
 
 CHECKED = 8  # images of the parity check
 CALIBRATION = 100  # images, or as many as there are
