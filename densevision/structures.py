@@ -1,13 +1,74 @@
-"""Plain result types that need neither mmengine nor a model."""
+"""Plain types of results and settings that need neither torch nor mmengine nor a model."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal
+
+from densevision.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+Nms = Literal["per-class", "across-classes"]
+NMS_MODES: tuple[Nms, ...] = ("across-classes", "per-class")
+
+
+@dataclass(frozen=True)
+class PostProcess:
+    """What counts as a detection, in a model, a predictor and an exported file.
+
+    Attributes:
+        score_threshold: lowest score, in 0..1.
+        iou_threshold: of two boxes that overlap more, the one with the lower score goes; 1 suppresses nothing.
+        max_detections: per image.
+        candidates: per class, before non-maximum suppression; not counted across classes.
+        clip_first: clip boxes to the image before the suppression, as torchvision does; False clips what is left,
+            as the authors' releases and TFLite's detection op do.
+        nms: suppress within each class, as COCO's evaluation expects, or across classes: every anchor then stands
+            for its best class only.
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    score_threshold: float = 0.01
+    iou_threshold: float = 0.6
+    max_detections: int = 100
+    candidates: int = 400
+    clip_first: bool = True
+    nms: Nms = "per-class"
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "iou_threshold"):
+            check_range(f"postprocess.{name}", getattr(self, name), low=0, high=1)
+        for name in ("max_detections", "candidates"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise UserError(f"postprocess.{name} is {value!r}; give a whole number from 1")
+        if not isinstance(self.clip_first, bool):
+            raise UserError(f"postprocess.clip_first is {self.clip_first!r}; give True or False")
+        if self.nms not in NMS_MODES:
+            raise UserError(f"postprocess.nms is {self.nms!r}; give {' or '.join(NMS_MODES)}")
+
+
+def check_range(name: str, value: object, *, low: float, high: float = math.inf, with_low: bool = True) -> None:
+    """Check a setting that must be a finite number.
+
+    Args:
+        name: of the setting, for the message.
+        low: the value is at least this, or more than this without ``with_low``.
+        high: the value is at most this.
+    Raises:
+        UserError: it is no number, not finite, or out of range.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if number and (low <= value if with_low else low < value) and value <= high:
+        return
+    wanted = f"a number from {low:g}" if with_low else f"a number over {low:g}"
+    raise UserError(f"{name} is {value!r}; give {wanted}{f' to {high:g}' if math.isfinite(high) else ''}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from densevision.cli.files import add_files, check_frames, split_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the options; what is None was not given."""
     add_files(parser)
     kinds = "VIDEO|FOLDER|IMAGE|CAMERA"
     parser.add_argument("--input", required=True, metavar=kinds, help="a camera is given by its number, 0")
@@ -17,34 +17,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, help="a video (.mp4), an image (.jpg, .png), or a folder for images"
     )
     parser.add_argument("--show", action="store_true", help="show the frames in a window; q closes it")
+    parser.add_argument("--score-threshold", type=float, help="detector: lowest score of a box (default: 0.3)")
     parser.add_argument(
-        "--score-threshold", type=float, default=0.3, help="lowest score of a detection (default: 0.3)"
+        "--nms", choices=("across-classes", "per-class"),
+        help="detector: of overlapping boxes keep the best one of all, or of each class (default: across-classes)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results by frame")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Film the results; returns 130 when Ctrl-C ended it early, with what was done so far written."""
+    """Draw the results; returns 130 when Ctrl-C ended it early, with what was done so far written."""
     from densevision.errors import UserError
     from densevision.video.film import Window, film
 
     if not (arguments.output or arguments.json or arguments.show):
         raise UserError("nothing to do with the results; give --output, --json or --show")
-    if not 0 <= arguments.score_threshold < 1:
-        raise UserError(f"--score-threshold {arguments.score_threshold}: give a number from 0 to 1")
+    threshold = 0.3 if arguments.score_threshold is None else arguments.score_threshold
+    if not 0 <= threshold < 1:  # also NaN
+        raise UserError(f"--score-threshold {threshold}: give a number from 0 to 1")
     check_frames(arguments.input, arguments.output, arguments.json, arguments.files)
     window = Window() if arguments.show else None
-    predictor = _load(*split_files(arguments.files), arguments.score_threshold)
+    config, model = split_files(arguments.files)
+    _check_task(arguments, config, model)
+    predictor = _load(config, model, threshold, arguments.nms or "across-classes")
     report = film(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
     return 130 if report.interrupted else 0
 
 
-def _load(config: Path | None, model: Path, score_threshold: float):
+def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path) -> None:
+    """Refuse options of a detector for a segmenter."""
+    from densevision.errors import UserError
+
+    given = {"--score-threshold": arguments.score_threshold, "--nms": arguments.nms}
+    if any(value is not None for value in given.values()) and _is_segmenter(config, model):
+        option = next(name for name, value in given.items() if value is not None)
+        raise UserError(f"{option} has no meaning for a segmenter; leave it out")
+
+
+def _is_segmenter(config: Path | None, model: Path) -> bool:
+    if model.suffix == ".tflite":
+        from densevision.deploy.metadata import read_about
+
+        return read_about(model).task == "segmentation"
+    from densevision.deploy.load import model_type
+    from densevision.segmentation.model import Segmentor
+    from densevision.training.config import load_config
+
+    return issubclass(model_type(load_config(config)), Segmentor)
+
+
+def _load(config: Path | None, model: Path, score_threshold: float, nms: str):
     """A .tflite must run where neither torch nor mmengine is installed."""
     if model.suffix == ".tflite":
         from densevision.deploy.tflite import load_tflite
 
-        return load_tflite(model, score_threshold)
+        return load_tflite(model, score_threshold, nms=nms)
     from densevision.deploy.load import load_predictor
 
-    return load_predictor(config, model, score_threshold)
+    return load_predictor(config, model, score_threshold, nms=nms)

@@ -9,77 +9,116 @@ from typing import TYPE_CHECKING
 from densevision.cli.files import TFLITE, check_output
 
 if TYPE_CHECKING:
-    from densevision.deploy.export import ExportReport
-    from densevision.deploy.exporting import Export
+    from densevision.deploy.export import ExportOptions, ExportReport
+    from densevision.deploy.exporting import Drop, Export
+
+_DETECTOR = ("--postprocess", "--nms")
+_SEGMENTER = ("--labels", "--upsample", "--full-size")
+_INT8 = ("--calibration", "--float-parts", "--sensitivity")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument("config", type=Path, help="the config file of the training")
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint that it wrote, best.pth or iter_N.pth")
+    """Declare the options; what is None was not given."""
+    parser.add_argument("config", type=Path, help="the config of the training")
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint of it, best.pth")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL.tflite", help="the file to write")
     parser.add_argument("--quantize", choices=("none", "float16", "int8"), default="none",
-                        help="float16 weights, or int8 throughout (default: none)")
+                        help="of the weights, with int8 also of the activations (default: none)")
     parser.add_argument("--input", choices=("uint8", "float32"), default="uint8", dest="input_type",
                         help="pixels 0..255, or -1..1 (default: uint8)")
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
                         help="input size in pixels (default: the detector's own; the size of the test images)")
     parser.add_argument("--calibration", type=int, metavar="N",
                         help="int8: number of training images that set the ranges (default: 100)")
-    parser.add_argument("--float-parts", nargs="+", choices=("se", "stem", "predictors", "head"), default=[],
+    parser.add_argument("--float-parts", nargs="+", choices=("se", "stem", "predictors", "head"),
                         help="int8: what stays in float: the SE gates, the first convolution, the last ones, the head")
-    parser.add_argument("--postprocess", choices=("nms", "none"), default="nms",
+    parser.add_argument("--postprocess", choices=("nms", "none"),
                         help="detector: end in TFLite's detection op, or in boxes and scores (default: nms)")
-    parser.add_argument("--labels", choices=("argmax", "logits"), default="argmax",
+    parser.add_argument("--nms", choices=("across-classes", "per-class"),
+                        help="detector: how the op suppresses overlapping boxes; per class costs time "
+                             "(default: across-classes)")
+    parser.add_argument("--labels", choices=("argmax", "logits"),
                         help="segmenter: end in a label map, or in logits (default: argmax)")
     enlarge = parser.add_mutually_exclusive_group()
-    enlarge.add_argument("--upsample", type=int, choices=(1, 2), default=1,
+    enlarge.add_argument("--upsample", type=int, choices=(1, 2),
                          help="segmenter: enlarge the output, by default an eighth of the image's size")
-    enlarge.add_argument("--full-size", action="store_true", help="segmenter: an output as large as the image")
+    enlarge.add_argument("--full-size", action="store_true", default=None,
+                         help="segmenter: an output as large as the image")
     parser.add_argument("--max-drop", type=float, metavar="POINTS",
                         help="evaluate the file, and fail if it loses more points (of 100) than this")
-    parser.add_argument("--sensitivity", action="store_true",
+    parser.add_argument("--sensitivity", action="store_true", default=None,
                         help="int8: also print the metric with each part of the network quantised alone")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write and check the file, and say what it is."""
-    from densevision.deploy.export import ExportOptions
-    from densevision.deploy.exporting import Export
+    from densevision.deploy.exporting import Export, is_detector, read_config
     from densevision.errors import UserError
 
     if arguments.out.suffix != ".tflite":
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
     inputs = arguments.config, arguments.checkpoint
     check_output("--out", arguments.out, TFLITE, inputs, makes_folder=True)
-    if arguments.quantize != "int8" and (arguments.calibration or arguments.float_parts or arguments.sensitivity):
-        raise UserError("--calibration, --float-parts and --sensitivity need --quantize int8")
-    options = ExportOptions(
-        size=tuple(arguments.size) if arguments.size else None, quantize=arguments.quantize,
-        input_type=arguments.input_type, postprocess=arguments.postprocess, labels=arguments.labels,
-        upsample=None if arguments.full_size else arguments.upsample, float_parts=tuple(arguments.float_parts),
-    )
-    job = Export(arguments.config, arguments.checkpoint, options, arguments.cfg_options)
+    config = read_config(arguments.config, arguments.cfg_options, tuple(arguments.size) if arguments.size else None)
+    check_options(arguments, "detector" if is_detector(config) else "segmenter")
+    job = Export(config, arguments.checkpoint, read_options(arguments))
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
-    for line in lines(report, arguments.quantize):
+    for line in lines(report):
         print(line)
     if job.drop:
-        name, before, after = job.drop
-        print(f"{name}: {100 * after:.2f} in the file, {100 * before:.2f} by PyTorch with the same outputs")
+        for line in drop_lines(job.drop, job.options):
+            print(line)
     if arguments.sensitivity:
         _print_sensitivity(job, arguments.calibration)
     return 0
 
 
-def lines(report: ExportReport, quantize: str) -> list[str]:
+def check_options(arguments: argparse.Namespace, task: str) -> None:
+    """Raise a UserError for the first option that would be without effect, or whose value makes no sense."""
+    from densevision.errors import UserError
+
+    given = {f"--{name.replace('_', '-')}" for name, value in vars(arguments).items() if value is not None}
+    foreign = _SEGMENTER if task == "detector" else _DETECTOR
+    for option in foreign:
+        if option in given:
+            raise UserError(f"{option} has no meaning for a {task}; leave it out")
+    if "--nms" in given and arguments.postprocess == "none":
+        raise UserError("--nms has no meaning with --postprocess none, whose reader suppresses; leave one of them out")
+    for option in _INT8:
+        if option in given and arguments.quantize != "int8":
+            raise UserError(f"{option} would need --quantize int8; add that, or leave it out")
+    if arguments.max_drop is not None and not 0 <= arguments.max_drop <= 100:  # also NaN
+        raise UserError(f"--max-drop {arguments.max_drop:g}: give a number of points from 0 to 100")
+    if arguments.calibration is not None and arguments.calibration < 1:
+        raise UserError(f"--calibration {arguments.calibration}: give a number of images, 1 or more")
+
+
+def read_options(arguments: argparse.Namespace) -> ExportOptions:
+    """Return what kind of file the options ask for."""
+    from densevision.deploy.export import ExportOptions
+
+    return ExportOptions(
+        size=tuple(arguments.size) if arguments.size else None, quantize=arguments.quantize,
+        input_type=arguments.input_type, postprocess=arguments.postprocess or "nms",
+        nms=arguments.nms or "across-classes", labels=arguments.labels or "argmax",
+        upsample=None if arguments.full_size else arguments.upsample or 1,
+        float_parts=tuple(arguments.float_parts or ()),
+    )
+
+
+def lines(report: ExportReport) -> list[str]:
     """Say what an export wrote, in lines."""
     def counted(ops: dict[str, int]) -> str:
         return ", ".join(f"{count} {kind}" for kind, count in ops.items())
 
     parity = report.parity
-    found = [f"largest error of boxes {parity.boxes:.2g} (of the image's side), of scores {parity.scores:.2g}"
-             if parity.boxes is not None else f"{parity.labels:.3%} of the labels agree"]
+    found = [f"{parity.labels:.3%} of the labels agree"] if parity.boxes is None else [
+        f"largest error of boxes {parity.boxes:.2g} (of the image's side), of scores {parity.scores:.2g}"]
+    if parity.detections:
+        found.append(f"{parity.rows:.2%} of {parity.detections} detections agree")
+    elif parity.detections == 0:
+        found.append("the model finds nothing there, so that the detection op is not checked")
     return [
         f"wrote {report.path}: {report.size_bytes:,} bytes, sha256 {report.sha256}",
         f"operators: {counted(report.ops)}",
@@ -88,8 +127,35 @@ def lines(report: ExportReport, quantize: str) -> list[str]:
     ]
 
 
+def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
+    """Say what a file loses, and what its kind of output costs, in lines."""
+    from densevision.deploy.worth import worthless
+
+    def points(value: float) -> str:
+        return f"{100 * value:.2f}"
+
+    lost = f"the file loses {points(drop.model - drop.file)}"
+    said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch: {lost}"]
+    if drop.other is not None and drop.name.startswith("seg/"):
+        height, width = options.size
+        said = [f"{said[0].partition(':')[0]}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the "
+                f"file's resolution: {lost}",
+                f"{drop.name}: {points(drop.other)} by PyTorch at full resolution: an output of this size from "
+                f"{height}x{width} costs {points(drop.other - drop.model)}"]
+    elif drop.other is not None:
+        said.append(f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which costs "
+                    f"{points(drop.model - drop.other)} of that; --nms per-class keeps it")
+    warning = worthless(drop.name, drop.model)
+    return [*said, *([warning] if warning else [])]
+
+
 def _print_sensitivity(job: Export, calibration: int | None) -> None:
+    from densevision.deploy.worth import worthless
+
     name, baseline = job.baseline
     print(f"{'int8 alone':12} {name:>9}    drop")
     for part, value in job.sensitivity(calibration):
         print(f"{part:12} {100 * value:9.2f} {100 * (baseline - value):7.2f}", flush=True)
+    warning = worthless(name, baseline)
+    if warning and not job.drop:
+        print(warning)

@@ -106,7 +106,7 @@ def train_and_film(task: str, path: Path, out: Path, video: Path) -> tuple[dict,
     print(table, flush=True)
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
-    predictor = load_predictor(path, best, score_threshold=0.4)
+    predictor = load_predictor(path, best, score_threshold=0.4, nms="across-classes")
     film(predictor, str(video), out / f"{task}.mp4")
     files |= dict(checkpoint=str(best), curves=str(out / task / "curves.png"), film=str(out / f"{task}.mp4"))
     return metrics, predictor, files

@@ -1,4 +1,4 @@
-"""What computes a model's outputs for one picture."""
+"""What computes a model's outputs for one image."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ class Backend(Protocol):
     """A network with its preprocessing.
 
     Attributes:
-        input_size: (height, width) that a picture must have; None takes any size.
+        input_size: (height, width) that an image must have; None takes any size.
+        lowest_score: a detector gives no scores below this.
     """
 
     input_size: tuple[int, int] | None
+    lowest_score: float
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the outputs.
@@ -27,7 +29,7 @@ class Backend(Protocol):
         Args:
             image: [1, H, W, 3] uint8 RGB, or float32 in 0..255 where the predictor resizes so.
         Returns:
-            A detector gives boxes [1, A, 4] float32 xyxy in input pixels and scores [1, A, K] in 0..1;
+            A detector gives boxes [1, A, 4] float32 xyxy in input pixels, clipped or not, and scores [1, A, K] in 0..1;
             a segmenter gives logits [1, h, w, K] float32, or labels [1, h, w] uint8.
         """
         ...
@@ -37,10 +39,12 @@ class TorchBackend:
     """Run a PyTorch model.
 
     Args:
-        outputs: maps normalised pictures [1, 3, H, W] to what ``Backend`` returns.
+        outputs: maps normalised images [1, 3, H, W] to what ``Backend`` returns.
         normalize: the model's own preprocessor.
         input_size: as in ``Backend``.
     """
+
+    lowest_score = 0.0
 
     def __init__(
         self,

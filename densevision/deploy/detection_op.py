@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from densevision.deploy.flatbuffer import add_tensor, name_outputs, op_code
+from densevision.structures import Nms
 
 OP = "TFLite_Detection_PostProcess"
 OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")  # the Task API's order
@@ -22,9 +23,9 @@ class DetectionOp:
         anchors: [A, 4] float32 (y, x, height, width).
         scales: of the encodings' y, x, height, width.
         score_threshold: lowest score, in 0..1.
-        iou_threshold: of two boxes that overlap more, the weaker one goes, whatever their classes ("fast" mode:
-            suppression within each class takes longer than the network at low thresholds).
+        iou_threshold: of two boxes that overlap more, the one with the lower score goes.
         max_detections: rows of the outputs.
+        nms: across classes is the op's "fast" mode; per class, its "regular" mode, can take longer than the network.
     """
 
     anchors: np.ndarray
@@ -32,13 +33,14 @@ class DetectionOp:
     score_threshold: float
     iou_threshold: float
     max_detections: int
+    nms: Nms = "across-classes"
 
 
 def append_detection_op(model: schema.ModelT, settings: DetectionOp) -> None:
     """Append the op to a model whose outputs are encodings [1, A, 4] and scores [1, A, K], both float32.
 
     Afterwards the outputs are boxes [1, D, 4] (ymin, xmin, ymax, xmax), classes [1, D] and scores [1, D], all
-    float32, and their number [1]; rows behind that number are left from earlier pictures.
+    float32, and their number [1]; rows after that number are left from earlier images.
     """
     graph = model.subgraphs[0]
     encodings, scores = graph.outputs
@@ -69,5 +71,5 @@ def _options(settings: DetectionOp, num_classes: int) -> bytes:
             builder.Int(name, value)
         for name, value in real.items():
             builder.Float(name, float(value))
-        builder.Bool("use_regular_nms", False)
+        builder.Bool("use_regular_nms", settings.nms == "per-class")
     return bytes(builder.Finish())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +21,20 @@ from densevision.deploy.flatbuffer import name_ops, name_outputs, read_graph, wr
 from densevision.deploy.graph import DetectionGraph, InputType, SegmentationGraph, is_plain
 from densevision.deploy.metadata import About, attach_metadata
 from densevision.deploy.quantize import to_float16, to_int8
-from densevision.deploy.verify import Parity, check_ops, check_parity, measure_parity, ops_outside_delegate
+from densevision.deploy.reference import with_op_rules
+from densevision.deploy.verify import (
+    Parity,
+    check_graph,
+    check_layout,
+    check_ops,
+    check_parity,
+    measure_parity,
+    ops_outside_delegate,
+)
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.segmentation.model import Segmentor
+from densevision.structures import Nms
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class ExportOptions:
         quantize: float32 ("none"), float16 weights, or full-integer int8.
         input_type: pixels as uint8, or as float32 from -1 to 1.
         postprocess: end a detector in ``TFLite_Detection_PostProcess``, or in boxes and scores.
+        nms: how that op suppresses overlaps.
         labels: end a segmenter in a label map, or in logits.
         upsample: enlarge the segmenter's logits so many times; None makes them as large as the image.
         float_parts: keys of ``quantize.FLOAT_PARTS`` that an int8 file keeps in float.
@@ -44,6 +56,7 @@ class ExportOptions:
     quantize: Literal["none", "float16", "int8"] = "none"
     input_type: InputType = "uint8"
     postprocess: Literal["nms", "none"] = "nms"
+    nms: Nms = "across-classes"
     labels: Literal["argmax", "logits"] = "argmax"
     upsample: int | None = 1
     float_parts: tuple[str, ...] = ()
@@ -59,7 +72,7 @@ class ExportReport:
         sha256: of the file.
         ops: operators by kind.
         outside: those of them that run outside XNNPACK.
-        parity: with PyTorch; None if no pictures were given.
+        parity: with PyTorch; None if no images were given.
     """
 
     path: Path
@@ -93,28 +106,31 @@ def export_tflite(
     about: dict | None = None,
     judge: Callable[[Path], None] | None = None,
 ) -> ExportReport:
-    """Write a model as a .tflite and hold the file against the model.
+    """Write a model as a .tflite and hold the file against the model, as its predict mode runs it.
 
     Args:
         path: where the file goes; nothing is left there when something fails.
         about: ``classes``, ``palette`` and ``origin`` of ``About``; classes are numbered without.
         judge: is shown the written file before it gets its name, and may raise.
     Raises:
-        UserError: the network can't be converted, holds NaN, or the file is not what it should be.
+        UserError: the network can't be converted, holds NaN, or the file fails a check.
     """
-    path = Path(path)
+    path, model = Path(path), copy.deepcopy(model).cpu().eval()
     check_weights_finite(model)
     graph, size = build_graph(model, options)
     check_pictures(pictures, size, options)
+    check_graph(graph, model, pictures.check[0] if len(pictures.check) else _waves(size))
+    description = describe(model, size, options, about or {})
     with _published(path) as unfinished:
         content = quantize(convert(graph, size), options, pictures.calibration)
-        content = finish_graph(content, graph, model)
-        content = attach_metadata(content, describe(model, size, options, about or {}))
+        content = attach_metadata(finish_graph(content, graph, model, options), description)
         unfinished.write_bytes(content)
+        check_layout(unfinished, path, description, model)
         ops = check_ops(content, path)
         outside = ops_outside_delegate(unfinished)
-        parity = measure_parity(graph, unfinished, pictures.check) if len(pictures.check) else None
-        if parity:
+        parity = None
+        if len(pictures.check):
+            parity = measure_parity(graph, model, unfinished, pictures.check, nms=options.nms)
             check_parity(parity, options.quantize, path)
         if judge:
             judge(unfinished)
@@ -196,7 +212,8 @@ def _quiet() -> Iterator[None]:
             os.close(saved)
 
 
-def finish_graph(content: bytes, graph: DetectionGraph | SegmentationGraph, model: SSDLite | Segmentor) -> bytes:
+def finish_graph(content: bytes, graph: DetectionGraph | SegmentationGraph, model: SSDLite | Segmentor,
+                 options: ExportOptions) -> bytes:
     """Name the outputs, and append the detection op where the graph ends in encodings."""
     edited = read_graph(content)
     if isinstance(graph, SegmentationGraph):
@@ -204,9 +221,9 @@ def finish_graph(content: bytes, graph: DetectionGraph | SegmentationGraph, mode
     elif graph.decode:
         name_outputs(edited, ("boxes", "scores"))
     else:
-        rules = model.rules
+        rules = model.postprocess
         append_detection_op(edited, DetectionOp(graph.anchors.numpy(), graph.scales, rules.score_threshold,
-                                                rules.iou_threshold, rules.max_detections))
+                                                rules.iou_threshold, rules.max_detections, options.nms))
     return write_graph(edited)
 
 
@@ -214,17 +231,22 @@ def describe(model: SSDLite | Segmentor, size: tuple[int, int], options: ExportO
     """Gather what the file says about itself."""
     if isinstance(model, SSDLite):
         outputs = "detections" if options.postprocess == "nms" else "boxes"
-        number = model.head.columns - 1
-        rules = model.rules
-        thresholds = dict(score=rules.score_threshold, iou=rules.iou_threshold,
-                          max_detections=rules.max_detections, candidates=rules.candidates)
+        rules = with_op_rules(model, options.nms).postprocess if outputs == "detections" else model.postprocess
+        postprocess, padded = asdict(rules), None
     else:
-        outputs, thresholds = "labels" if options.labels == "argmax" else "logits", {}
-        number = [layer for layer in model.head.modules() if isinstance(layer, torch.nn.Conv2d)][-1].out_channels
-    classes = tuple(about.get("classes") or map(str, range(number)))
+        outputs, postprocess = "labels" if options.labels == "argmax" else "logits", {}
+        padded = model.padded_size(size) if model.align_corners and options.upsample is not None else None
+    classes = tuple(about.get("classes") or map(str, range(model.num_classes)))
     palette = tuple(map(tuple, about.get("palette") or ())) if outputs in ("labels", "logits") else ()
-    return About(outputs, classes, tuple(size), options.input_type, options.quantize, palette, thresholds,
-                 dict(about.get("origin") or {}))
+    return About(outputs, classes, tuple(size), options.input_type, options.quantize, palette, postprocess,
+                 dict(about.get("origin") or {}), padded)
+
+
+def _waves(size: tuple[int, int]) -> np.ndarray:
+    """Smooth colors [H, W, 3] uint8, for a check without images."""
+    rows, columns = np.mgrid[: size[0], : size[1]] / 20.0
+    waves = [np.sin(a * rows + b * columns) for a, b in ((1.0, 0.3), (0.4, 1.1), (0.7, 0.7))]
+    return (np.stack(waves, -1) * 127 + 128).astype(np.uint8)
 
 
 @contextlib.contextmanager

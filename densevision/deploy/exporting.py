@@ -6,12 +6,11 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import densevision
 from densevision.deploy.evaluate import build_dataset, evaluate_predictor, headline, read_images
@@ -25,44 +24,84 @@ from densevision.deploy.export import (
     export_tflite,
     finish_graph,
 )
-from densevision.deploy.graph import DetectionGraph, SegmentationGraph, decode_boxes, is_plain
-from densevision.deploy.load import load_model
+from densevision.deploy.graph import is_plain
+from densevision.deploy.load import load_model, model_type
 from densevision.deploy.metadata import attach_metadata
-from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
+from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
 from densevision.deploy.quantize import parts_of, to_int8
-from densevision.deploy.tflite import as_input, boxes_in_pixels, load_tflite
+from densevision.deploy.reference import ReferenceDetector, ReferenceSegmenter, with_op_rules
+from densevision.deploy.tflite import load_tflite
+from densevision.deploy.verify import run_graph
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
-from densevision.training.config import load_config
+from densevision.training.config import Config, load_config
 
 CHECKED = 8  # images of the parity check
 CALIBRATION = 100  # images, or as many as there are
 _TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert")
-_SMALLEST = 32  # pixels
+_SMALLEST, _LARGEST = 32, 4096  # pixels a side
+
+
+@dataclasses.dataclass(frozen=True)
+class Drop:
+    """What ``Export.run`` measured for ``max_drop``; values of the metric ``name`` in 0..1 on the test images.
+
+    Attributes:
+        file: of the file.
+        model: of the PyTorch model that the file is held against: a detector as ``densevision test`` runs it; a
+            segmenter with outputs as large as the file's.
+        other: of that model with suppression across classes (detector), or as ``densevision test`` runs it
+            (segmenter); None where that is the same.
+    """
+
+    name: str
+    file: float
+    model: float
+    other: float | None
+
+
+def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None) -> Config:
+    """Read a config for an export with an input of ``size``, which becomes a detector's ``model.input_size``.
+
+    Raises:
+        UserError: see ``load_config``; or the size is out of bounds.
+    """
+    if size and not all(_SMALLEST <= side <= _LARGEST for side in size):
+        raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
+    config = load_config(path, overrides)
+    if size and is_detector(config):
+        config = load_config(path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"])
+    return config
+
+
+def is_detector(config: Config) -> bool:
+    """Whether a config's model is a detector; a ``UserError`` if it has no model that can be exported."""
+    return issubclass(model_type(config), SSDLite)
 
 
 class Export:
     """A config's model with a checkpoint's weights, ready to export.
 
     Args:
+        config: from ``read_config``, which was given ``options.size``.
         options: a segmenter's ``size`` may be missing: then it is that of the test images.
-        overrides: ``key=value`` changes of the config.
     Attributes:
-        drop: what ``run`` measured for ``max_drop``: the metric's name, and its values by PyTorch and in the file.
+        drop: what ``run`` measured for ``max_drop``.
     Raises:
         UserError: config, checkpoint or data are at fault.
     """
 
-    def __init__(self, config_path: Path, checkpoint: Path, options: ExportOptions, overrides: Iterable[str] = ()):
-        self.config = load_config(config_path, overrides)
-        if options.size and min(options.size) < _SMALLEST:
-            raise UserError(f"--size {options.size[0]} {options.size[1]}: give at least {_SMALLEST} pixels a side")
-        if options.size and "input_size" in self.config.get("model", {}):
-            self.config.model.input_size = options.size
+    def __init__(self, config: Config, checkpoint: Path, options: ExportOptions):
+        self.config = config
         self.model, self._info = load_model(self.config, checkpoint)
-        self.drop: tuple[str, float, float] | None = None
-        size = self.model.input_size if isinstance(self.model, SSDLite) else options.size
+        self.drop: Drop | None = None
+        is_detector = isinstance(self.model, SSDLite)
+        size = self.model.input_size if is_detector else options.size
+        exact = options.upsample is None or (options.labels == "logits" and options.upsample == 1)
+        self._is_reduced = not is_detector and (not exact or size is not None)  # less fine than ``densevision test``
         self._test_data = build_dataset(self.config, "test_dataloader")
+        if not len(self._test_data):
+            raise UserError(f"{config.filename}: the test data has no images to check the file with")
         self._check = read_images(self._test_data, min(CHECKED, len(self._test_data)), size)
         self.options = dataclasses.replace(options, size=self._check[0].shape[:2])
 
@@ -72,7 +111,7 @@ class Export:
         Args:
             calibration: number of training images that set int8 ranges; None takes 100, or all of fewer.
             max_drop: in points of 100; the file is also evaluated, and must not lose more than this against the
-                PyTorch graph with the same outputs.
+                PyTorch model, see ``Drop``.
         Raises:
             UserError: see ``export_tflite``; or the file loses more.
         """
@@ -94,26 +133,40 @@ class Export:
 
     def _judge(self, path: Path, out: Path, max_drop: float) -> None:
         name, before = self.baseline
+        if name.startswith(("coco/", "seg/")) and not before >= 0:  # also NaN
+            raise UserError(f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
+                            "--max-drop has nothing to compare; leave it out, or test on data with labels")
         after = self._metric(load_tflite(path))[1]
-        self.drop = (name, before, after)
+        self.drop = Drop(name, after, before, self.other)
         if not 100 * (before - after) <= max_drop:
             raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
-                            f"--max-drop allows {max_drop} points; docs/export.md says what helps")
+                            f"--max-drop allows {max_drop:g} points; docs/export.md says what helps")
 
     @cached_property
     def baseline(self) -> tuple[str, float]:
-        """Name and value of the metric of the PyTorch graph that has the file's outputs, on the same images."""
+        """Name and value of the metric of the PyTorch model that the file is held against, see ``Drop``."""
+        if not self._is_reduced:
+            return self._metric(self._reference(self.model))
         graph, size = build_graph(self.model, self.options)
-        backend, classes = GraphBackend(graph, size), tuple(self._info["classes"])
-        if isinstance(graph, DetectionGraph):
-            rules = self.model.rules
-            thresholds = Thresholds(
-                rules.score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates
-            )
-            predictor = DetectionPredictor(backend, classes, thresholds)
-        else:
-            predictor = SegmentationPredictor(backend, classes, self._info["palette"])
-        return self._metric(predictor)
+        padded = describe(self.model, size, self.options, self._about).padded_size
+        backend = _Coarse(lambda image: tuple(output.numpy() for output in run_graph(graph, image[0])), size)
+        return self._metric(SegmentationPredictor(backend, self._info["classes"], [], padded_size=padded))
+
+    @cached_property
+    def other(self) -> float | None:
+        """Value of the metric of the model that the second figure is about, see ``Drop``."""
+        if self._is_reduced:
+            return self._metric(self._reference(self.model))[1]
+        across = (self.options.postprocess, self.options.nms) == ("nms", "across-classes")
+        if isinstance(self.model, SSDLite) and across:
+            return self._metric(self._reference(with_op_rules(self.model, "across-classes")))[1]
+        return None
+
+    def _reference(self, model) -> DetectionPredictor | SegmentationPredictor:
+        if not isinstance(model, SSDLite):
+            return ReferenceSegmenter(model, self._info["classes"])
+        float_resize = self.config.test_dataloader.dataset.get("float_resize", False)
+        return ReferenceDetector(model, self._info["classes"], float_resize=float_resize)
 
     @cached_property
     def _about(self) -> dict:
@@ -142,26 +195,20 @@ class Export:
         patterns = {"all": None} | {part: rf"{part}[./]" for part in parts_of(content)} | {"se": r"block\d+\.se/"}
         for part, pattern in patterns.items():
             quantized = to_int8(content, pictures, only=pattern, uint8_input=False)
-            whole = attach_metadata(finish_graph(quantized, graph, self.model), about)
+            whole = attach_metadata(finish_graph(quantized, graph, self.model, options), about)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "model.tflite")
                 path.write_bytes(whole)
                 yield part, self._metric(load_tflite(path))[1]
 
 
-class GraphBackend:
-    """A ``Backend`` on the PyTorch graph that a file is made from."""
+@dataclasses.dataclass(frozen=True)
+class _Coarse:
+    """A ``Backend`` of a segmenter in PyTorch with outputs as large as a file's."""
 
-    def __init__(self, graph: DetectionGraph | SegmentationGraph, size: tuple[int, int]):
-        self.input_size = size
-        self._graph = graph
+    outputs: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    input_size: tuple[int, int]
+    lowest_score: float = 0.0
 
-    @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute the outputs, see ``Backend``."""
-        graph = self._graph
-        outputs = graph(torch.from_numpy(as_input(image, "uint8" if graph.pixels.uint8 else "float32")))
-        if isinstance(graph, SegmentationGraph):
-            return (outputs[0].numpy(),)
-        boxes = outputs[0] if graph.decode else decode_boxes(outputs[0], graph.anchors, graph.scales)
-        return boxes_in_pixels(boxes.numpy(), self.input_size), outputs[1].numpy()
+        return self.outputs(image)

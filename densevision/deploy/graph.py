@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import box_convert
@@ -70,6 +70,8 @@ class DetectionGraph(nn.Module):
     Attributes:
         anchors: [A, 4] float32 (y, x, height, width) of the anchors, in fractions of the image.
         scales: the encodings' (y, x, height, width) scales.
+    Raises:
+        UserError: the model's head is not built as ``SSDLiteHead``.
     """
 
     def __init__(self, model: SSDLite, input_type: InputType = "uint8", *, decode: bool = False):
@@ -77,15 +79,27 @@ class DetectionGraph(nn.Module):
         self.pixels = Pixels(model.data_preprocessor, input_type)
         self.model = frozen(model)
         self.decode = decode
-        _shift_first(self.model)
-        self.scores = self.model.loss_cls.scores
-        if isinstance(self.model.loss_cls, FocalLoss):
-            _drop_background(self.model)
-            self.scores = torch.sigmoid
+        try:
+            _shift_first(self.model)
+            self.scores = self.model.loss_cls.scores
+            if type(self.model.loss_cls) is FocalLoss:
+                _drop_background(self.model)
+                self.scores = torch.sigmoid
+        except (AttributeError, TypeError, IndexError, RuntimeError) as error:
+            raise UserError(f"{type(model.head).__name__} can't be exported: it is not built like SSDLiteHead ({error})"
+                            ) from error
         height, width = model.input_size
-        anchors = box_convert(model.anchors, "xyxy", "cxcywh")[:, _YXHW]
-        self.register_buffer("anchors", anchors / anchors.new_tensor([height, width, height, width]))
-        self.scales = tuple(model.coder.weights[i] for i in _YXHW)
+        corners = model.anchors[:, _YXHW] / model.anchors.new_tensor([height, width] * 2)
+        self.register_buffer("corners", corners)  # (ymin, xmin, ymax, xmax); the coder treats both axes alike
+        self.coder = replace(model.coder, weights=[model.coder.weights[i] for i in _YXHW])
+
+    @property
+    def anchors(self) -> Tensor:
+        return box_convert(self.corners, "xyxy", "cxcywh")
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        return self.coder.weights
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Compute boxes and scores.
@@ -97,20 +111,13 @@ class DetectionGraph(nn.Module):
             image, not clipped; and [1, A, K] scores in 0..1.
         """
         logits, encodings = self.model.raw(self.pixels(image))
-        boxes = decode_boxes(encodings, self.anchors, self.scales) if self.decode else encodings
+        boxes = self.coder.decode(encodings, self.corners) if self.decode else encodings
         return boxes, self.scores(logits)
 
 
-def decode_boxes(encodings: Tensor, anchors: Tensor, scales: tuple[float, float, float, float]) -> Tensor:
-    """[..., A, 4] encodings (y, x, h, w), [A, 4] anchors likewise -> [..., A, 4] (ymin, xmin, ymax, xmax).
-
-    Source: TFLite's detection_postprocess.cc. The op has no limit on the size ratio, so there is none here.
-    """
-    y_scale, x_scale, h_scale, w_scale = scales
-    shift = encodings[..., :2] * (anchors[:, 2:] / anchors.new_tensor([y_scale, x_scale]))
-    centre = shift + anchors[:, :2]
-    half = (encodings[..., 2:] * (1 / anchors.new_tensor([h_scale, w_scale]))).exp() * (anchors[:, 2:] / 2)
-    return torch.cat([centre - half, centre + half], dim=-1)
+def swap_xy(boxes: Tensor) -> Tensor:
+    """[..., 4] encodings (y, x, height, width) or boxes (ymin, xmin, ymax, xmax) -> x first, and back."""
+    return boxes[..., _YXHW]
 
 
 def _shift_first(model: SSDLite) -> None:
@@ -135,7 +142,7 @@ def _keep_rows(conv: nn.Conv2d, rows: Tensor) -> None:
 
 
 class SegmentationGraph(nn.Module):
-    """A segmenter up to a label map or to logits.
+    """A segmenter up to a label map or to logits, by the methods of ``Segmentor``.
 
     Args:
         model: is copied, not changed.
@@ -153,9 +160,10 @@ class SegmentationGraph(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
         """[1, H, W, 3] pixels -> labels [1, h, w] uint8, or logits [1, h, w, K] float32."""
-        logits = self.model.head(self.model.backbone(self.pixels(image)))
-        size = image.shape[1:3] if self.upsample is None else [self.upsample * side for side in logits.shape[-2:]]
-        if tuple(size) != tuple(logits.shape[-2:]):
-            logits = F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
+        logits = self.model.coarse_logits(self.pixels(image))
+        if self.upsample is None:
+            logits = self.model.enlarge(logits, tuple(image.shape[1:3]))
+        else:
+            logits = self.model.upsample(logits, self.upsample)
         logits = logits.permute(0, 2, 3, 1)
         return (logits.argmax(-1).to(torch.uint8) if self.labels == "argmax" else logits,)

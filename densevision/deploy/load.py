@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 
 from densevision.deploy.backends import TorchBackend
-from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
+from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.registry import MODELS
 from densevision.segmentation.model import Segmentor
+from densevision.structures import Nms
 from densevision.training.config import load_config
 from densevision.training.runner import check_weights, config_errors, read_checkpoint
 
@@ -20,12 +22,15 @@ Predictor = DetectionPredictor | SegmentationPredictor
 
 
 def load_predictor(
-    config_path: str | Path, checkpoint_path: str | Path, score_threshold: float = 0.3
+    config_path: str | Path, checkpoint_path: str | Path, score_threshold: float | None = None, *,
+    nms: Nms | None = None,
 ) -> Predictor:
     """Build the model of a config with the weights of a checkpoint.
 
     Args:
-        score_threshold: lowest score of a detection, in 0..1; segmenters have no use for it.
+        score_threshold: lowest score of a detection, in 0..1; None takes the config's. Segmenters have no use for it.
+        nms: how overlapping boxes are suppressed, for drawing, as in an exported file; None takes the config's
+            ``postprocess``, for evaluation.
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
@@ -33,11 +38,13 @@ def load_predictor(
     model, info = load_model(config, checkpoint_path)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model, SSDLite):
+        if nms is not None:
+            model.postprocess = replace(model.postprocess, nms=nms, clip_first=False)
+        if score_threshold is not None:
+            model.postprocess = replace(model.postprocess, score_threshold=score_threshold)
         backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
-        rules = model.rules
-        thresholds = Thresholds(score_threshold, rules.iou_threshold, rules.max_detections, rules.candidates)
         float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
-        return DetectionPredictor(backend, info["classes"], thresholds, float_resize=float_resize)
+        return DetectionPredictor(backend, info["classes"], model.postprocess, float_resize=float_resize)
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), model.data_preprocessor, None)
     return SegmentationPredictor(backend, info["classes"], info["palette"])
 
@@ -58,6 +65,21 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[SSDLite | S
     check_weights(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval(), info
+
+
+def model_type(config: Config) -> type[SSDLite] | type[Segmentor]:
+    """Return the class of a config's model.
+
+    Raises:
+        UserError: the config has no model, or one of another kind.
+    """
+    if not config.get("model"):
+        raise UserError(f"{config.filename} has no model")
+    named = config.model.get("type")
+    found = MODELS.get(named) if isinstance(named, str) else named
+    if isinstance(found, type) and issubclass(found, SSDLite | Segmentor):
+        return found
+    raise UserError(f"{config.filename}: the model is {getattr(found, '__name__', named)}, not SSDLite or Segmentor")
 
 
 def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:

@@ -30,8 +30,13 @@ class About:
         input_type: of the pixels; float32 runs from -1 to 1.
         quantize: of weights and activations.
         palette: RGB of each class; empty for detectors.
-        thresholds: score and IoU threshold and the most detections, as trained; empty for segmenters.
+        postprocess: a detector's ``PostProcess``: with "detections" what the file itself does, with "boxes" what the
+            model was trained for; ``nms`` says whether overlaps are suppressed per class or across classes.
         origin: config text, versions, hash of the weights.
+        padded_size: (height, width) that a segmenter pads its input to, at the bottom and on the right, where its
+            labels or logits are to be enlarged to that size with the centers of the corners in place
+            (align_corners), then cut to the input; None: they are to be enlarged to the input's size, every cell
+            covering an equal share (half-pixel centers).
     """
 
     outputs: Literal["detections", "boxes", "labels", "logits"]
@@ -40,8 +45,9 @@ class About:
     input_type: Literal["uint8", "float32"]
     quantize: Literal["none", "float16", "int8"]
     palette: tuple[tuple[int, int, int], ...] = ()
-    thresholds: dict[str, float] = field(default_factory=dict)
+    postprocess: dict[str, float | bool | str] = field(default_factory=dict)
     origin: dict[str, object] = field(default_factory=dict)
+    padded_size: tuple[int, int] | None = None
 
     @property
     def task(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from densevision.deploy.flatbuffer import (
+    op_name,
     read_graph,
     split_hard_swish,
     take_argmax_in_int8,
@@ -22,6 +23,8 @@ from densevision.errors import UserError
 
 # Parts that may stay in float, and what the names of their operators begin with (flatbuffer.name_ops).
 FLOAT_PARTS = {"se": r"block\d+\.se/", "stem": "stem/", "predictors": "predictors/", "head": "head/"}
+# A segmenter's padding, its upsampling and the cut that follows it.
+_PAD, _ENLARGE = ("PAD",), ("RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE")
 _SIGNATURE = "serving_default"
 _WILDEST = 1e6  # an activation past this comes from a broken network, and would abort TFLite
 
@@ -58,7 +61,9 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
     split = read_graph(content)
     split_hard_swish(split)
     is_float = split.subgraphs[0].tensors[split.subgraphs[0].inputs[0]].type == schema.TensorType.FLOAT32
-    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only)
+    enlarges = any(op_name(split, operator) == "RESIZE_BILINEAR" and _name(split, operator).startswith("io/")
+                   for operator in split.subgraphs[0].operators)
+    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, enlarges=enlarges)
     input_type = "float32" if is_float else "uint8"
     samples = [{"image": as_input(image[None], input_type)} for image in images]
     quantized = read_graph(_run(write_graph(split), recipe, samples))
@@ -71,12 +76,16 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
 def parts_of(content: bytes) -> list[str]:
     """List the network's parts in their own order: stem, block00, ..., a gate counting with its block."""
     model = read_graph(content)
-    names = [model.subgraphs[0].tensors[op.outputs[0]].name.decode() for op in model.subgraphs[0].operators]
+    names = [_name(model, operator) for operator in model.subgraphs[0].operators]
     parts = dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names)
     return [part for part in parts if part != "io"]
 
 
-def _int8_recipe(float_patterns: Sequence[str], only: str | None):
+def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
+    return model.subgraphs[0].tensors[operator.outputs[0]].name.decode()
+
+
+def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: bool):
     from ai_edge_quantizer import qtyping, recipe_manager
 
     kinds, none = qtyping.TFLOperationName, "no_quantize"
@@ -86,11 +95,12 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None):
         activation_num_bits=8, weight_num_bits=8,
     )
     # What follows the network is cheap and stays in float: each map of a detector so keeps a scale of its own, and
-    # boxes are not rounded to 1/256 of the widest. Only a segmenter's enlarging and ARG_MAX are worth int8.
+    # boxes are not rounded to 1/256 of the widest. Only a segmenter's _PAD, _ENLARGE and ARG_MAX are worth int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
     if not only:
-        recipe.add_static_config(regex="^io/RESIZE", operation_name=kinds.RESIZE_BILINEAR,
-                                 activation_num_bits=8, weight_num_bits=8)
+        for kind in _PAD + (_ENLARGE if enlarges else ()):
+            recipe.add_static_config(regex=f"^io/{kind}", operation_name=getattr(kinds, kind),
+                                     activation_num_bits=8, weight_num_bits=8)
     for end in (kinds.INPUT, kinds.OUTPUT):
         recipe.add_quantization_config(".*", end, algorithm_key=none)
     for pattern in float_patterns:

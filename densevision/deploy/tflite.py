@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from densevision.deploy.metadata import About, read_about
-from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor, Thresholds
+from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
 from densevision.errors import UserError
+from densevision.structures import Nms, PostProcess
 
 
 class TFLiteBackend:
@@ -22,6 +23,7 @@ class TFLiteBackend:
         threads: None takes one for each core, at most four.
     Attributes:
         about: what the file says about itself.
+        lowest_score: see ``Backend``.
     Raises:
         UserError: the file is none of ours or damaged, or ai-edge-litert is missing.
     """
@@ -29,6 +31,8 @@ class TFLiteBackend:
     def __init__(self, path: str | Path, threads: int | None = None):
         self.about: About = read_about(path)
         self.input_size = self.about.size
+        inside = self.about.outputs == "detections"
+        self.lowest_score = float(self.about.postprocess["score_threshold"]) if inside else 0.0
         self._interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
@@ -77,10 +81,9 @@ def as_input(image: np.ndarray, input_type: str) -> np.ndarray:
 
 
 def boxes_in_pixels(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """[..., 4] (ymin, xmin, ymax, xmax) in fractions -> [..., 4] xyxy in pixels, clipped to the image."""
+    """[..., 4] (ymin, xmin, ymax, xmax) in fractions -> [..., 4] xyxy in pixels, not clipped."""
     height, width = size
-    xyxy = boxes[..., [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
-    return xyxy.clip(0, np.array([width, height, width, height], np.float32))
+    return boxes[..., [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
 
 
 def spread_detections(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray, count: np.ndarray, *,
@@ -98,24 +101,36 @@ def spread_detections(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray
     return boxes_in_pixels(boxes[:, :found], size), spread
 
 
-def load_tflite(path: str | Path, score_threshold: float | None = None,
-                threads: int | None = None) -> DetectionPredictor | SegmentationPredictor:
+def load_tflite(path: str | Path, score_threshold: float | None = None, threads: int | None = None, *,
+                nms: Nms | None = None) -> DetectionPredictor | SegmentationPredictor:
     """Load a file, ready to predict.
 
     Args:
-        score_threshold: lowest score of a detection, in 0..1; None takes the trained one. A file with the
+        score_threshold: lowest score of a detection, in 0..1; None takes the file's own. A file with the
             detection op inside reports nothing below its own threshold.
         threads: see ``TFLiteBackend``.
+        nms: how overlapping boxes are suppressed, for drawing; None as for evaluation: as the model was trained, or
+            as the detection op inside does.
     Raises:
-        UserError: see ``TFLiteBackend``.
+        UserError: see ``TFLiteBackend``; or the file has suppressed across classes already, and ``nms`` is
+            "per-class".
     """
     backend = TFLiteBackend(path, threads)
     about = backend.about
-    if about.thresholds:
-        thresholds = Thresholds(**about.thresholds)
-        if about.outputs == "detections":
-            thresholds = replace(thresholds, iou=1.0)  # the file has suppressed overlaps already
-        if score_threshold is not None:
-            thresholds = replace(thresholds, score=score_threshold)
-        return DetectionPredictor(backend, about.classes, thresholds)
-    return SegmentationPredictor(backend, about.classes, about.palette)
+    if about.task == "segmentation":
+        return SegmentationPredictor(backend, about.classes, about.palette, padded_size=about.padded_size)
+    postprocess = _reported(about, nms, path)
+    if score_threshold is not None:
+        postprocess = replace(postprocess, score_threshold=score_threshold)
+    return DetectionPredictor(backend, about.classes, postprocess)
+
+
+def _reported(about: About, nms: Nms | None, path: str | Path) -> PostProcess:
+    own = PostProcess(**about.postprocess)
+    if about.outputs == "boxes":
+        return own if nms is None else replace(own, nms=nms, clip_first=False)
+    if nms == "per-class" and own.nms == "across-classes":
+        raise UserError(f"{path} suppresses across classes inside; export it with --nms per-class, or leave --nms out")
+    if nms in (None, own.nms):
+        return replace(own, iou_threshold=1.0)  # the file has suppressed overlaps already
+    return replace(own, nms=nms)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torchvision.ops import box_convert
+
+from densevision.errors import UserError
+from densevision.structures import check_range
 
 _MAX_LOG = math.log(1000 / 16)  # a wild prediction may widen its anchor 62.5 times, not overflow
 
@@ -19,10 +23,21 @@ class BoxCoder:
     A delta is (dx, dy, dw, dh): the shift of the centre in anchor widths and heights, and the logarithm of the
     size ratio, each times its weight.
 
+    Args:
+        weights: of dx, dy, dw and dh, over 0.
+    Raises:
+        UserError: they are not four positive numbers.
     Source: Ren et al. 2015; weights of the authors' SSDLite configuration.
     """
 
     weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weights, str) or not isinstance(self.weights, Sequence) or len(self.weights) != 4:
+            raise UserError(f"coder.weights is {self.weights!r}; give four numbers, for dx, dy, dw and dh")
+        for weight in self.weights:
+            check_range("a number in coder.weights", weight, low=0, with_low=False)
+        object.__setattr__(self, "weights", tuple(map(float, self.weights)))
 
     def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
         """[..., 4] xyxy boxes of positive size, [..., 4] xyxy anchors -> [..., 4] deltas."""

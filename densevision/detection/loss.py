@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densevision.structures import check_range
+
 
 def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
     """Sum smooth L1 (delta 1) over the matched anchors: [N, A, 4], [N, A, 4], [N, A] -> scalar."""
@@ -22,13 +24,24 @@ def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
 class FocalLoss:
     """Sigmoid focal loss over all anchors; the authors' choice.
 
+    Args:
+        alpha: weight of an object's column, in 0..1; the others weigh 1 - alpha.
+        gamma: 0 is plain cross-entropy; the higher, the less an easy anchor counts.
+        box_weight: of the box loss beside this one: the authors average it over the four numbers of the box code.
+    Raises:
+        UserError: a value is out of its range.
     Source: Lin et al. 2017; alpha and gamma of the authors' SSDLite configuration.
     """
 
     alpha: float = 0.75
     gamma: float = 2.0
+    box_weight: float = 0.25
     prior_logit = 4.6  # sigmoid(-4.6) = 0.01: at the start every anchor is taken for background
-    box_weight = 0.25  # of the box loss: the authors average it over the four numbers of the box code
+
+    def __post_init__(self) -> None:
+        check_range("loss.alpha", self.alpha, low=0, high=1)
+        check_range("loss.gamma", self.gamma, low=0)
+        check_range("loss.box_weight", self.box_weight, low=0, with_low=False)
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
@@ -49,14 +62,22 @@ class SoftmaxLoss:
 
     Args:
         negatives_per_positive: how many negatives an image contributes for each matched anchor.
-        min_negatives: how many an image contributes at least, so that one without objects teaches background.
+        min_negatives: how many an image contributes at least, so that one without objects counts as background.
+        box_weight: of the box loss beside this one: SSD sums over the four numbers.
+    Raises:
+        UserError: a value is out of its range.
     Source: Liu et al. 2016 (SSD), section 2.2.
     """
 
     negatives_per_positive: int = 3
     min_negatives: int = 10
+    box_weight: float = 1.0
     prior_logit = 0.0
-    box_weight = 1.0  # SSD sums over the four numbers
+
+    def __post_init__(self) -> None:
+        check_range("loss.negatives_per_positive", self.negatives_per_positive, low=0)
+        check_range("loss.min_negatives", self.min_negatives, low=0)
+        check_range("loss.box_weight", self.box_weight, low=0, with_low=False)
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""

@@ -22,7 +22,7 @@ from densevision.detection.postprocess import PostProcess, select_detections
 from densevision.preprocess import Normalize
 from densevision.registry import MODELS
 from densevision.samples import DetSample
-from densevision.structures import Detections
+from densevision.structures import Detections, check_range
 
 _INIT_STD = 0.03
 
@@ -40,6 +40,8 @@ class SSDLite(BaseModel):
         input_size: (height, width) in pixels; every image is resized to it.
         anchors: arguments of ``anchor_shapes``.
         loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
+        coder: arguments of ``BoxCoder``.
+        match_threshold: an anchor takes a box from this IoU on, over 0 to 1.
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
         data_preprocessor: default ``Normalize``.
@@ -47,13 +49,17 @@ class SSDLite(BaseModel):
     """
 
     def __init__(self, backbone: dict, num_classes: int, input_size: tuple[int, int] = (320, 320),
-                 anchors: dict | None = None, loss: dict | None = None, postprocess: dict | None = None,
+                 anchors: dict | None = None, loss: dict | None = None, coder: dict | None = None,
+                 match_threshold: float = 0.5, postprocess: dict | None = None,
                  bn_momentum: float = 0.03, data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = tuple(input_size)
-        self.coder = BoxCoder()
+        self.num_classes = num_classes
+        self.coder = BoxCoder(**(coder or {}))
+        check_range("model.match_threshold", match_threshold, low=0, high=1, with_low=False)
+        self.match_threshold = match_threshold
         self.loss_cls = MODELS.build(loss or dict(type=FocalLoss))
-        self.rules = PostProcess(**(postprocess or {}))
+        self.postprocess = PostProcess(**(postprocess or {}))
         shapes = anchor_shapes(**(anchors or {}))
         self.backbone = build_backbone(**backbone)
         c4, c5 = self.backbone.taps["c4"], self.backbone.taps["c5"]
@@ -108,7 +114,7 @@ class SSDLite(BaseModel):
         """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
         logits, deltas = self.raw(images)
         boxes, labels = [sample.gt.boxes for sample in samples], [sample.gt.labels for sample in samples]
-        columns, target_deltas = assign_targets(self.anchors, boxes, labels, self.coder)
+        columns, target_deltas = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
         matched = (columns > 0).sum().float()
         all_reduce(matched, op="mean")
         matched = matched.clamp(min=1)
@@ -124,15 +130,21 @@ class SSDLite(BaseModel):
         Boxes are clipped to the image, unless ``PostProcess.clip_first`` is False.
         """
         logits, deltas = self.raw(images)
+        return self.decode(deltas), self.loss_cls.scores(logits.float())
+
+    def decode(self, deltas: Tensor) -> Tensor:
+        """[N, A, 4] deltas -> boxes as ``dense`` gives them."""
         boxes = self.coder.decode(deltas.float(), self.anchors)
-        if self.rules.clip_first:
-            boxes = clip_boxes_to_image(boxes, self.input_size)
-        return boxes, self.loss_cls.scores(logits.float())
+        return clip_boxes_to_image(boxes, self.input_size) if self.postprocess.clip_first else boxes
 
     def detect(self, images: Tensor) -> list[Detections]:
-        """[N, 3, *input_size] normalised -> one ``Detections`` an image, boxes in input pixels, clipped."""
-        found = [select_detections(b, s, self.rules) for b, s in zip(*self.dense(images), strict=True)]
-        return [replace(one, boxes=clip_boxes_to_image(one.boxes, self.input_size)) for one in found]
+        """[N, 3, *input_size] normalised -> one ``Detections`` per image, boxes in input pixels, clipped."""
+        return [self.select(boxes, scores) for boxes, scores in zip(*self.dense(images), strict=True)]
+
+    def select(self, boxes: Tensor, scores: Tensor) -> Detections:
+        """[A, 4] boxes and [A, K] scores of one image -> its detections, boxes clipped to the image."""
+        found = select_detections(boxes, scores, self.postprocess)
+        return replace(found, boxes=clip_boxes_to_image(found.boxes, self.input_size))
 
     def predict(self, images: Tensor, samples: Sequence[DetSample]) -> Sequence[DetSample]:
         """Fill ``pred`` of each sample, boxes in pixels of the original image."""

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
-from densevision.structures import Detections
+from densevision.structures import Detections, PostProcess
 
-
-@dataclass(frozen=True)
-class PostProcess:
-    """What counts as a detection.
-
-    Attributes:
-        score_threshold: lowest score, in 0..1.
-        iou_threshold: of two boxes of one class that overlap more, the weaker one goes.
-        max_detections: per image.
-        candidates: per class, before non-maximum suppression.
-        clip_first: clip boxes to the image before that, as torchvision does; False clips what it leaves, as the
-            authors' releases do.
-    """
-
-    score_threshold: float = 0.01
-    iou_threshold: float = 0.6
-    max_detections: int = 100
-    candidates: int = 400
-    clip_first: bool = True
+__all__ = ["PostProcess", "select_detections"]
 
 
-def select_detections(boxes: Tensor, scores: Tensor, rules: PostProcess) -> Detections:
-    """Keep the best boxes of one image, by non-maximum suppression within each class.
+def select_detections(boxes: Tensor, scores: Tensor, postprocess: PostProcess) -> Detections:
+    """Keep the best boxes of one image, by non-maximum suppression within each class or across all.
 
     Args:
         boxes: [A, 4] xyxy.
@@ -40,9 +20,19 @@ def select_detections(boxes: Tensor, scores: Tensor, rules: PostProcess) -> Dete
     Returns:
         At most ``max_detections``, by falling score.
     """
-    top, anchors = scores.topk(min(rules.candidates, len(scores)), dim=0)  # [C, K]
-    keep = top > rules.score_threshold
+    if postprocess.nms == "across-classes":
+        return _select_across(boxes, scores, postprocess)
+    top, anchors = scores.topk(min(postprocess.candidates, len(scores)), dim=0)  # [C, K]
+    keep = top > postprocess.score_threshold
     labels = torch.arange(scores.shape[1], device=scores.device).expand_as(top)[keep]
     candidates, candidate_scores = boxes[anchors[keep]], top[keep]
-    kept = batched_nms(candidates, candidate_scores, labels, rules.iou_threshold)[: rules.max_detections]
+    kept = batched_nms(candidates, candidate_scores, labels, postprocess.iou_threshold)
+    kept = kept[: postprocess.max_detections]
     return Detections(candidates[kept], candidate_scores[kept], labels[kept])
+
+
+def _select_across(boxes: Tensor, scores: Tensor, postprocess: PostProcess) -> Detections:
+    best, labels = scores.max(dim=1)  # [A]
+    anchors = (best > postprocess.score_threshold).nonzero()[:, 0]
+    kept = anchors[nms(boxes[anchors], best[anchors], postprocess.iou_threshold)[: postprocess.max_detections]]
+    return Detections(boxes[kept], best[kept], labels[kept])

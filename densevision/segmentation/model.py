@@ -44,8 +44,11 @@ class Segmentor(BaseModel):
         data_preprocessor: dict | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
+        self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
         self.head = MODELS.build(dict(head, taps=self.backbone.taps, num_classes=num_classes))
+        # The centers of the corner cells of the logits are then those of the corner pixels of the padded input.
+        self.align_corners = bool(getattr(self.head, "align_corners", False))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -64,7 +67,7 @@ class Segmentor(BaseModel):
             mode: "tensor" gives logits [N, K, H, W]; "loss" a dict; "predict" the samples with ``pred``.
         """
         if mode == "tensor":
-            return _resize(self._logits(inputs), inputs.shape[-2:])
+            return self.enlarge(self.coarse_logits(inputs), inputs.shape[-2:])
         if mode == "loss":
             return self.loss(inputs, data_samples)
         if mode == "predict":
@@ -78,26 +81,44 @@ class Segmentor(BaseModel):
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> list[SegSample]:
         """Fill ``pred.labels`` [1, H, W] uint8 of each sample, at the size of its original image."""
-        logits = self._logits(inputs)  # [N, K, h, w]
+        logits, size = self.coarse_logits(inputs), inputs.shape[-2:]  # [N, K, h, w]
+        if self.align_corners:
+            logits = self.enlarge(logits, size)  # [N, K, H, W]
         for one, sample in zip(logits, data_samples, strict=True):
             labels = _resize(one[None], sample.ori_size).argmax(1)  # [1, H, W]
             sample.pred = PixelData(labels=labels.to(torch.uint8))
         return list(data_samples)
 
-    def _logits(self, inputs: Tensor) -> Tensor:
-        if not self.head.align_corners:
-            return self.head(self.backbone(inputs))
-        (height, width), stride = inputs.shape[-2:], self.backbone.taps["c5"].stride
-        padded = F.pad(inputs, (0, (1 - width) % stride, 0, (1 - height) % stride))
-        logits = self.head(self.backbone(padded))
-        logits = F.interpolate(logits, size=padded.shape[-2:], mode="bilinear", align_corners=True)
-        return logits[..., :height, :width]
+    def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) that an input of ``size`` is padded to, at the bottom and on the right."""
+        if not self.align_corners:
+            return tuple(size)
+        stride = self.backbone.taps["c5"].stride
+        return tuple(side + (1 - side) % stride for side in size)
+
+    def coarse_logits(self, inputs: Tensor) -> Tensor:
+        """[N, 3, H, W] normalised -> logits [N, K, h, w] of the padded input, at the head's own resolution."""
+        (height, width), (padded_height, padded_width) = inputs.shape[-2:], self.padded_size(inputs.shape[-2:])
+        if (padded_height, padded_width) != (height, width):
+            inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
+        return self.head(self.backbone(inputs))
+
+    def upsample(self, logits: Tensor, factor: int) -> Tensor:
+        """Enlarge ``coarse_logits`` by a factor; the corner cells stay where they are."""
+        if self.align_corners:
+            return _resize(logits, [factor * (side - 1) + 1 for side in logits.shape[-2:]], align_corners=True)
+        return _resize(logits, [factor * side for side in logits.shape[-2:]])
+
+    def enlarge(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Enlarge ``coarse_logits`` of an input of ``size`` to that size: [N, K, h, w] -> [N, K, H, W]."""
+        logits = _resize(logits, self.padded_size(size), align_corners=self.align_corners)
+        return logits[..., : size[0], : size[1]] if logits.shape[-2:] != tuple(size) else logits
 
 
-def _resize(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(logits: Tensor, size: Sequence[int], *, align_corners: bool = False) -> Tensor:
     if logits.shape[-2:] == tuple(size):
         return logits
-    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
+    return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
 def _init_convolutions(model: nn.Module) -> None:

@@ -61,11 +61,13 @@ class Film:
     Attributes:
         latest: the picture drawn last.
         record: what was found, a dict for each frame.
+        detections: number of boxes in all frames.
     """
 
     def __init__(self, predictor: DetectionPredictor | SegmentationPredictor, sink: Sink | None, rate: float):
         self.latest: np.ndarray | None = None
         self.record: list[dict] = []
+        self.detections = 0
         self._predictor, self._sink, self._rate = predictor, sink, rate
 
     def draw(self, image: np.ndarray, result: Detections | np.ndarray) -> np.ndarray:
@@ -80,6 +82,8 @@ class Film:
         self.latest = picture
         if self._sink is not None:
             self._sink.write(frame, picture)
+        if isinstance(result, Detections):
+            self.detections += len(result)
         place = dict(frame=frame.number, time=round(frame.number / self._rate, 4))
         if frame.name:
             place = dict(frame=frame.number, file=frame.name)
@@ -129,6 +133,8 @@ def film(
         head = dict(input=where, size=[height, width], rate=source.rate, classes=list(predictor.classes))
         _write_json(json_path, head | dict(frames=made.record))
     _tell(report, source, [*place, *([str(json_path)] if json_path else [])])
+    if isinstance(predictor, DetectionPredictor) and report.frames and not made.detections:
+        print(predictor.nothing_found(report.frames))
     return report
 
 

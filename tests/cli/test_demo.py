@@ -103,6 +103,9 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
         (["--input", "in.mp4", "--output", "out.gif"], "can't write .gif"),
         (["--input", "in.mp4"], "give --output, --json or --show"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "--score-threshold 2.0"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "0"], "--score-threshold 0.0"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "--score-threshold -0.1"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "--score-threshold nan"),
         (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't write"),
         (["--input", "in.mp4", "--show"], "there is no display"),
     ],
@@ -150,3 +153,38 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130 and "stopped by Ctrl-C" in said
     assert 0 < len(list(open_source(str(out)).frames)) < 3000
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--score-threshold", "0.3"], "--score-threshold has no meaning for a segmenter"),  # also the default
+    (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
+])
+def test_options_of_a_detector_are_refused_for_a_segmenter(tmp_path, capsys, words, message):
+    write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
+    command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png"), "--json"]
+    assert main([*command, str(tmp_path / "j"), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not (tmp_path / "j").exists()
+
+
+def test_an_input_without_a_box_ends_with_the_best_score(tmp_path, capsys):
+    command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
+    assert main([*command, "--output", str(tmp_path / "o.mp4"), "--score-threshold", "0.99"]) == 0
+    said, last = capsys.readouterr().out.splitlines()[-2:]
+    assert said.startswith("3 frames in ")
+    start = "no detection above 0.99 in 3 frames; the best score was 0."
+    assert last.startswith(start)
+    best = float(last.removeprefix("no detection above 0.99 in 3 frames; the best score was "))
+    assert main([*command, "--json", str(tmp_path / "j"), "--score-threshold", str(0.9 * best)]) == 0
+    assert "no detection" not in capsys.readouterr().out
+    assert any(frame["detections"] for frame in json.loads((tmp_path / "j").read_text())["frames"])
+
+
+def test_scores_that_are_not_numbers_are_named(tmp_path, capsys):
+    config, checkpoint = save_model(tmp_path, DETECTOR)
+    content = torch.load(checkpoint, weights_only=True)
+    content["state_dict"]["backbone.stem.0.weight"].fill_(torch.nan)
+    torch.save(content, checkpoint)
+    write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
+    assert main(["demo", config, checkpoint, "--input", str(tmp_path / "in.png"), "--json", str(tmp_path / "j")]) == 0
+    assert "in 1 frame; the scores are NaN" in capsys.readouterr().out

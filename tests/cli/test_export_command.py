@@ -1,6 +1,7 @@
 """``densevision export``, then ``test`` and ``demo`` on the file."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 
 from densevision.cli.main import main
-from densevision.images import read_image
+from densevision.images import read_image, write_image
 from tests.deploy.conftest import converted_once  # noqa: F401
-from tests.deploy.toy import pictures
+from tests.deploy.toy import SIZE, pictures
 from tests.deploy.toy_data import write_detector, write_segmenter
 
 
@@ -26,7 +27,9 @@ def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
     assert f"wrote {tmp_path / 'm.tflite'}: " in out and "sha256" in out
     assert "1 TFLite_Detection_PostProcess" in out and "outside XNNPACK: 4 (" in out
     assert "against PyTorch on 6 images: largest error of boxes " in out
-    assert "coco/AP: " in out and "by PyTorch with the same outputs" in out
+    assert "100.00% of 600 detections agree" in out
+    drop = re.search(r"coco/AP: (.*) in the file, (.*) by PyTorch: the file loses (.*)\n", out)
+    across = re.search(r"coco/AP: (.*) by PyTorch with suppression across classes, which costs (.*) of that", out)
 
     def metrics(*words):
         assert main(["test", *map(str, words), "--work-dir", str(tmp_path / "w"), "--json", str(tmp_path / "j")]) == 0
@@ -35,6 +38,12 @@ def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
     whole, file = metrics(config, checkpoint), metrics(tmp_path / "m.tflite", "--config", config)
     # The classes of random weights lie on each other, and the file's detection op lets only one of them live.
     assert whole["coco/AP"] > 0.5 and abs(whole["coco/AP"] - file["coco/AP"]) < 0.15
+    # What is printed is what ``densevision test`` measures.
+    file_points, whole_points, lost = map(float, drop.groups())
+    assert (file_points, whole_points) == (round(100 * file["coco/AP"], 2), round(100 * whole["coco/AP"], 2))
+    assert lost == pytest.approx(whole_points - file_points, abs=0.011)
+    assert float(across[1]) == pytest.approx(file_points, abs=0.3)  # the float file is that model
+    assert float(across[2]) == pytest.approx(whole_points - float(across[1]), abs=0.011)
     assert json.loads((tmp_path / "w/predictions/detections.json").read_text())
     found = tmp_path / "found.json"
     assert main(["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--json", str(found)]) == 0
@@ -48,6 +57,12 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
     words = ("--quantize", "int8", "--calibration", 6, "--max-drop", 25, "--sensitivity")
     assert export(tmp_path, files, *words) == 0
     lines = capsys.readouterr().out.splitlines()
+    figures = [float(re.search(rf"(\S+) {text}", "\n".join(lines))[1]) for text in
+               ("in the file", "by PyTorch at the file's resolution", "by PyTorch at full resolution")]
+    # The labels are the model's own at full resolution. The coarser output costs far more than int8 does, and is not
+    # counted as a loss of the file: all the file's loss is the first difference.
+    assert figures[2] == 100 and figures[1] < 90 and abs(figures[1] - figures[0]) < 25
+    assert f"an output of this size from 64x96 costs {figures[2] - figures[1]:.2f}" in "\n".join(lines)
     start = next(number for number, line in enumerate(lines) if line.startswith("int8 alone"))
     parts = [line.split()[0] for line in lines[start + 1 :]]
     assert parts == ["float", "all", "stem", "block00", "block01", "block02", "block03", "last", "head",
@@ -59,7 +74,7 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
     assert read_image(tmp_path / "film/0_leftImg8bit.png").shape == (64, 96, 3)
     # as int8 quantises, it loses something; a stricter bound leaves no file
     (tmp_path / "m.tflite").unlink()
-    assert export(tmp_path, files, "--quantize", "int8", "--max-drop", -50) == 2
+    assert export(tmp_path, files, "--quantize", "int8", "--max-drop", 0) == 2
     error = capsys.readouterr().err
     assert "not written, seg/mIoU falls from" in error and error.count("\n") == 1
     assert not list(tmp_path.glob("*m.tflite*"))
@@ -106,7 +121,15 @@ def test_the_light_install_runs_a_file(tmp_path):
     (["--quantize", "int8", "--calibration", "7"], "--calibration 7: there are 6 training images"),
     (["--quantize", "int8", "--calibration", "0"], "--calibration 0"),
     (["--calibration", "3"], "need --quantize int8"),
+    (["--calibration", "0"], "--calibration would need --quantize int8"),
     (["--float-parts", "se"], "need --quantize int8"),
+    (["--sensitivity", "--quantize", "float16"], "--sensitivity would need --quantize int8"),
+    (["--postprocess", "nms"], "--postprocess has no meaning for a segmenter"),
+    (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
+    (["--max-drop", "nan"], "--max-drop nan: give a number of points from 0 to 100"),
+    (["--max-drop", "-1"], "--max-drop -1"),
+    (["--size", "20000", "20000"], "--size 20000 20000: give at least 32 pixels a side and at most 4096"),
+    (["--size", "0", "-5"], "--size 0 -5"),
     (["--size", "8", "96"], "--size 8 96: give at least 32 pixels"),
     (["--out", "m.bin"], "the name must end in .tflite"),
 ])
@@ -123,8 +146,6 @@ def test_faults_of_the_user_are_one_line_and_leave_no_file(tmp_path, capsys, mon
 
 def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
-    from densevision.images import write_image
-
     files = write_segmenter(tmp_path)
     write_image(tmp_path / "leftImg8bit/train/a/0_leftImg8bit.png", pictures(1, (32, 48))[0])
     write_image(tmp_path / "gtFine/train/a/0_gtFine_labelIds.png", np.zeros((32, 48), np.uint8))
@@ -145,3 +166,110 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--labels", "argmax"], "--labels has no meaning for a detector"),  # also where it is the default
+    (["--upsample", "1"], "--upsample has no meaning for a detector"),
+    (["--full-size"], "--full-size has no meaning for a detector"),
+    (["--postprocess", "none", "--nms", "across-classes"], "--nms has no meaning with --postprocess none"),
+    (["--calibration", "100"], "--calibration would need --quantize int8"),
+    (["--size", "31", "31"], "--size 31 31"),
+    (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
+    (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
+    (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
+    (["--cfg-options", "model.postprocess=dict(nms='all')"], "postprocess.nms is 'all'; give across-classes or "),
+])
+def test_a_detector_s_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):
+    pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
+    files = write_detector(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert export(tmp_path, files, *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_a_detector_of_another_size(tmp_path, capsys):
+    """Row 1 of the everyday inputs: the size asked for, in input, anchors and metadata; parity and demo with it."""
+    from densevision.deploy.metadata import read_about
+    from densevision.deploy.tflite import open_interpreter
+
+    files = write_detector(tmp_path)
+    assert "input_size=(64, 96)" in files[0].read_text()
+    files[0].write_text(files[0].read_text().replace(", input_size=(64, 96)\n", "\n"))  # most configs leave it out
+    assert export(tmp_path, files, "--size", 96, 50, "--max-drop", 100) == 0
+    assert "of the image's side" in capsys.readouterr().out
+    path = tmp_path / "m.tflite"
+    assert read_about(path).size == (96, 50)
+    assert open_interpreter(path).get_input_details()[0]["shape"].tolist() == [1, 96, 50, 3]
+    # the toy's c4 and c5 both have stride 16: 6x4 cells, then 3x2, 2x1, 1x1, 1x1
+    assert read_about(path).postprocess["candidates"] == 3 * 24 + 6 * (24 + 6 + 2 + 1 + 1)
+    found = tmp_path / "found.json"
+    assert main(["demo", str(path), "--input", str(tmp_path / "images"), "--score-threshold", "0.02",
+                 "--json", str(found)]) == 0
+    boxes = [d["box"] for frame in json.loads(found.read_text())["frames"] for d in frame["detections"]]
+    assert boxes and all(0 <= x0 <= x1 <= 96 and 0 <= y0 <= y1 <= 64 for x0, y0, x1, y1 in boxes)
+
+
+def demo(tmp_path, *words):
+    found = tmp_path / "found.json"
+    words = [*map(str, words), "--score-threshold", "0.97"]  # under 100 boxes an image, where the op ends
+    assert main(["demo", *words, "--input", str(tmp_path / "images"), "--json", str(found)]) == 0
+    return [[(d["class"], *d["box"], d["score"]) for d in frame["detections"]]
+            for frame in json.loads(found.read_text())["frames"]]
+
+
+def same(found, wanted):
+    return [len(frame) for frame in found] == [len(frame) for frame in wanted] and all(
+        one[0] == other[0] and np.allclose(one[1:], other[1:], atol=0.02)
+        for frame, wanted_frame in zip(found, wanted, strict=True)
+        for one, other in zip(frame, wanted_frame, strict=True))
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_demo_gives_the_same_boxes_before_and_after_the_export(tmp_path, capsys):
+    files = write_detector(tmp_path)
+    across, per_class = demo(tmp_path, *files), demo(tmp_path, *files, "--nms", "per-class")
+    assert sum(map(len, across)) > 50 and max(map(len, per_class)) < 100 and not same(across, per_class)
+    assert export(tmp_path, files) == 0
+    file = tmp_path / "m.tflite"
+    assert same(demo(tmp_path, file), across)
+    capsys.readouterr()
+    assert main(["demo", str(file), "--input", str(tmp_path / "images"), "--json", str(tmp_path / "j"),
+                 "--nms", "per-class"]) == 2
+    assert "suppresses across classes inside; export it with --nms per-class" in capsys.readouterr().err
+    assert export(tmp_path, files, "--nms", "per-class") == 0
+    assert same(demo(tmp_path, file), across)  # the default of demo
+    assert same(demo(tmp_path, file, "--nms", "per-class"), per_class)
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_a_worthless_model_is_called_so(tmp_path, capsys):
+    files = write_detector(tmp_path)
+    table = json.loads((tmp_path / "truth.json").read_text())
+    for row in table["annotations"]:
+        row["bbox"] = [0, 0, 2, 2]  # where nothing is found
+    (tmp_path / "truth.json").write_text(json.dumps(table))
+    assert export(tmp_path, files, "--max-drop", 1) == 0
+    out = capsys.readouterr().out
+    assert "warning: this model is worthless: coco/AP is 0.00 of 100" in out
+
+
+@pytest.mark.usefixtures("converted_once")
+def test_demo_of_a_file_that_finds_nothing_says_how_close_it_came(tmp_path, capsys):
+    files = write_detector(tmp_path)
+    assert export(tmp_path, files) == 0
+    write_image(tmp_path / "plain/a.png", np.full((*SIZE, 3), 64, np.uint8))  # scores end at 0.9994
+    words = ["--input", str(tmp_path / "plain"), "--json", str(tmp_path / "j")]
+    assert main(["demo", str(tmp_path / "m.tflite"), *words, "--score-threshold", "0.9999"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "no detection above 0.9999 in 1 frame; the best score was 0.999"
+    files[0].write_text(files[0].read_text().replace("input_size=(64, 96)", "input_size=(64, 96), "
+                                                     "postprocess=dict(score_threshold=0.9999)", 1))
+    assert export(tmp_path, files) == 0
+    assert main(["demo", str(tmp_path / "m.tflite"), *words]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "no detection above 0.3 in 1 frame; the file itself reports none below its own threshold of 0.9999, and "
+        "there was none above")

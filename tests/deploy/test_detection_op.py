@@ -112,7 +112,7 @@ def test_the_op_agrees_with_torchvision_s_nms(tmp_path):
     import torch
     from torchvision.ops import nms
 
-    from densevision.deploy.graph import DetectionGraph, decode_boxes
+    from densevision.deploy.graph import DetectionGraph
     from tests.deploy.toy import detector, pictures
 
     model = detector()
@@ -122,7 +122,7 @@ def test_the_op_agrees_with_torchvision_s_nms(tmp_path):
     for picture in pictures(5):
         with torch.inference_mode():
             encodings, scores = (output[0] for output in graph(torch.from_numpy(picture)[None]))
-        boxes = decode_boxes(encodings, graph.anchors, graph.scales)
+        boxes = graph.coder.decode(encodings, graph.corners)
         best = scores.amax(1)
         kept = [index for index in nms(boxes, best, 0.6).tolist() if best[index] >= 0.05][:50]
         found = run(interpreter, encodings.numpy(), scores.numpy())

@@ -9,7 +9,9 @@ import torch
 
 from densevision.deploy import export, verify
 from densevision.deploy.export import ExportOptions, Pictures, export_tflite
+from densevision.deploy.metadata import read_about
 from densevision.deploy.tflite import load_tflite, open_interpreter
+from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from tests.deploy.toy import SIZE, detector, pictures, segmenter
 
@@ -20,11 +22,10 @@ INT8 = dataclasses.replace(LABELS, quantize="int8", input_type="uint8")
 
 def torch_predictor(model, classes):
     from densevision.deploy.backends import TorchBackend
-    from densevision.deploy.predictor import DetectionPredictor, Thresholds
+    from densevision.deploy.predictor import DetectionPredictor
 
     backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
-    rules = model.rules
-    return DetectionPredictor(backend, classes, Thresholds(0.3, rules.iou_threshold, rules.max_detections))
+    return DetectionPredictor(backend, classes, dataclasses.replace(model.postprocess, score_threshold=0.3))
 
 
 def test_a_detector_with_the_detection_op(tmp_path):
@@ -195,7 +196,61 @@ def test_a_file_that_strays_from_pytorch_is_not_written(tmp_path, monkeypatch):
 def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
     real = export.DetectionOp
     monkeypatch.setattr(export, "DetectionOp", lambda anchors, scales, *rest: real(anchors, (10, 10, 5, 4), *rest))
-    fails(tmp_path, "strays from PyTorch: boxes differ by", detector(), pictures=Pictures(pictures(2)))
+    fails(tmp_path, "only .* of the detections agree", detector(), pictures=Pictures(pictures(2)))
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(score_threshold=2.0), "only 0.00% of the detections agree"),  # no rows at all
+    (dict(score_threshold=0.9), "of the detections agree"),
+    (dict(max_detections=1), "of the detections agree"),
+    (dict(iou_threshold=0.2), "of the detections agree"),
+    (dict(nms="per-class"), "of the detections agree"),
+])
+def test_an_op_that_finds_less_or_something_else_than_the_model_is_noticed(tmp_path, monkeypatch, change, message):
+    real = export.DetectionOp
+    monkeypatch.setattr(export, "DetectionOp", lambda *settings: dataclasses.replace(real(*settings), **change))
+    fails(tmp_path, message, detector(postprocess=dict(max_detections=40)), pictures=Pictures(pictures(2)))
+
+
+@pytest.mark.parametrize("nms", ["across-classes", "per-class"])
+@pytest.mark.parametrize("weights", [(10, 10, 5, 5), (8, 9, 4, 6)], ids=str)
+def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
+    from densevision.deploy.reference import ReferenceDetector, with_op_rules
+
+    model = detector(coder=dict(weights=weights), postprocess=dict(score_threshold=0.2))
+    report = export_tflite(model, tmp_path / "m.tflite", ExportOptions(nms=nms), Pictures(pictures(4)))
+    assert report.parity.rows == 1 and report.parity.detections > 100
+    assert read_about(report.path).postprocess == dict(
+        score_threshold=0.2, iou_threshold=0.6, max_detections=100, candidates=len(model.anchors), clip_first=False,
+        nms=nms)
+    predict, reference = load_tflite(report.path), ReferenceDetector(with_op_rules(model, nms), ())
+    for picture in pictures(4, (80, 120)):
+        found, wanted = predict(picture), reference(picture)
+        assert verify.matched_rows(found, wanted, (80, 120)) >= 0.98 * max(len(found), len(wanted)) > 20
+    assert report.ops["TFLite_Detection_PostProcess"] == 1
+
+
+@pytest.mark.slow
+def test_boxes_of_other_coder_weights(tmp_path):
+    model = detector(coder=dict(weights=[8, 9, 4, 6]))
+    options = ExportOptions(postprocess="none")
+    report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(pictures(4)))
+    assert report.parity.boxes < 1e-5 and report.parity.scores < 1e-4
+    assert read_about(report.path).postprocess["nms"] == "per-class"  # which its reader does
+
+
+def test_a_file_with_another_layout_than_asked_for_is_not_written(tmp_path, monkeypatch):
+    content = export.convert(export.build_graph(detector(), ExportOptions())[0], SIZE)
+    monkeypatch.setattr(export, "convert", lambda graph, size: content)
+    turned = SSDLite(dict(name="toy"), 2, (96, 64))
+    fails(tmp_path, r"its input should be \[1, 96, 64, 3, 'uint8'\] and is \[1, 64, 96, 3, 'uint8'\]", turned)
+    fails(tmp_path, "its anchors should be", detector(anchors=dict(lowest=None)))
+
+
+@pytest.mark.slow
+def test_a_file_with_other_classes_than_the_model_is_not_written(tmp_path):
+    logits = ExportOptions(SIZE, labels="logits")
+    fails(tmp_path, "its classes should be 2 and is 3", segmenter(), logits, about=dict(classes=["a", "b"]))
 
 
 def test_a_forbidden_operator_is_named(tmp_path, monkeypatch):

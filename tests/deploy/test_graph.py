@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from densevision.deploy.graph import DetectionGraph, Pixels, SegmentationGraph, decode_boxes
+from densevision.deploy.graph import DetectionGraph, Pixels, SegmentationGraph
 from densevision.detection.loss import SoftmaxLoss
 from densevision.errors import UserError
 from densevision.preprocess import Normalize
@@ -34,13 +34,12 @@ def test_float_pixels_fit_only_a_model_that_takes_minus_1_to_1(mean, std):
         Pixels(Normalize(mean, std), "float32")
 
 
-def test_decoding_by_hand():
-    # An anchor at y 0.5, x 0.25, 0.2 high and 0.1 wide. Shifts of 5/10 of its height and -10/10 of its width:
-    # centre y 0.6, x 0.15. Twice as high, exp(5 ln 2 / 5), and as wide: half height 0.2, half width 0.05.
-    anchors = torch.tensor([[0.5, 0.25, 0.2, 0.1]])
-    encodings = torch.tensor([[5.0, -10.0, 5 * 0.6931472, 0.0]])
-    wanted = [0.4, 0.1, 0.8, 0.2]  # ymin, xmin, ymax, xmax
-    assert decode_boxes(encodings, anchors, (10, 10, 5, 5))[0].tolist() == pytest.approx(wanted, abs=1e-6)
+def test_anchors_and_scales_as_the_detection_op_takes_them():
+    model = detector(coder=dict(weights=(8, 9, 4, 6)))  # x, y, width, height
+    model.anchors[0] = torch.tensor([0.0, 16.0, 48.0, 32.0])  # center x 24, y 24, 48 wide and 16 high, of 96 x 64
+    graph = DetectionGraph(model)
+    assert graph.anchors[0].tolist() == pytest.approx([24 / 64, 24 / 96, 16 / 64, 48 / 96])
+    assert graph.scales == (9, 8, 6, 4)
 
 
 @pytest.mark.parametrize("loss", [None, dict(type=SoftmaxLoss)])
@@ -62,7 +61,7 @@ def test_encodings_decode_to_the_same_boxes():
         graph = DetectionGraph(model)
         encodings = graph(batch())[0]
         boxes = DetectionGraph(model, decode=True)(batch())[0]
-    assert torch.equal(decode_boxes(encodings, graph.anchors, graph.scales), boxes)
+    assert torch.equal(graph.coder.decode(encodings, graph.corners), boxes)
 
 
 def test_the_model_stays_as_it_was():

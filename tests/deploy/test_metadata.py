@@ -10,7 +10,7 @@ from densevision.errors import UserError
 
 pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
 
-ABOUT = About("detections", ("car", "bus"), (64, 96), "uint8", "int8", (), dict(score=0.01, iou=0.6, max_detections=9),
+ABOUT = About("detections", ("car", "bus"), (64, 96), "uint8", "int8", (), dict(score_threshold=0.01, nms="per-class"),
               dict(versions=dict(torch="1")))
 
 

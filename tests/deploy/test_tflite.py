@@ -5,8 +5,8 @@ from densevision.deploy.tflite import as_input, boxes_in_pixels, spread_detectio
 
 
 def test_boxes_turn_from_y_first_fractions_to_x_first_pixels():
-    boxes = np.array([[0.25, 0.5, 0.5, 1.25]], np.float32)  # ymin, xmin, ymax, xmax; the last overhangs
-    assert boxes_in_pixels(boxes, (40, 200)).tolist() == [[100.0, 10.0, 200.0, 20.0]]
+    boxes = np.array([[0.25, 0.5, 0.5, 1.25]], np.float32)  # ymin, xmin, ymax, xmax; the predictor clips
+    assert boxes_in_pixels(boxes, (40, 200)).tolist() == [[100.0, 10.0, 250.0, 20.0]]
 
 
 def test_stale_rows_are_cut_at_the_count():

@@ -86,6 +86,7 @@ def convert_once(graph, size) -> bytes:
     for name, tensor in graph.state_dict().items():
         digest.update(name.encode() + tensor.numpy().tobytes())
     options = [getattr(graph, name, None) for name in ("decode", "labels", "upsample")]
+    options += [graph.coder] if options[0] else []
     key = (type(graph), graph.pixels.uint8, *options, tuple(size), digest.hexdigest())
     if key not in _converted:
         _converted[key] = _real_convert(graph, size)

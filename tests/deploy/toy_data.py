@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from densevision.deploy.backends import TorchBackend
-from densevision.deploy.predictor import DetectionPredictor, Thresholds
+from densevision.deploy.predictor import DetectionPredictor
 from densevision.images import write_image
+from densevision.structures import PostProcess
 from tests.deploy.toy import DETECTOR, SEGMENTER, SIZE, detector, pictures, segmenter
 
 CLASSES = ("car", "person", "bicycle")
@@ -42,7 +43,7 @@ def write_detector(folder: Path, images: int = 6) -> tuple[Path, Path]:
     model, table = detector(), dict(images=[], annotations=[])
     table["categories"] = [dict(id=number, name=name) for number, name in enumerate(CLASSES[:2], start=1)]
     backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
-    find = DetectionPredictor(backend, CLASSES[:2], Thresholds(0.3, 0.6, 5))
+    find = DetectionPredictor(backend, CLASSES[:2], PostProcess(0.3, 0.6, 5))
     for number, picture in enumerate(pictures(images)):
         write_image(folder / f"images/{number}.png", picture)
         table["images"].append(dict(id=number, file_name=f"{number}.png", height=SIZE[0], width=SIZE[1]))

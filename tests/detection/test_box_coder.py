@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from densevision.detection.box_coder import BoxCoder
+from densevision.errors import UserError
 
 ANCHOR = torch.tensor([[10.0, 20.0, 30.0, 60.0]])  # centre 20, 40; 20 wide, 40 high
 
@@ -48,3 +49,27 @@ def test_equals_torchvisions():
     deltas = BoxCoder().encode(boxes, anchors)
     assert torch.allclose(deltas, theirs.encode_single(boxes, anchors), atol=1e-4)
     assert torch.allclose(BoxCoder().decode(deltas, anchors), theirs.decode_single(deltas, anchors), atol=1e-3)
+
+
+def test_other_weights_by_hand():
+    # a box twice as wide and as high as its anchor, shifted by half the anchor's width
+    anchor, box = torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([[0.0, -5, 20, 15]])
+    coder = BoxCoder([2, 3, 4, 6])
+    log2 = 0.6931472
+    assert coder.encode(box, anchor)[0].tolist() == pytest.approx([2 * 0.5, 0, 4 * log2, 6 * log2])
+    assert coder.decode(coder.encode(box, anchor), anchor)[0].tolist() == pytest.approx([0, -5, 20, 15], abs=1e-5)
+
+
+@pytest.mark.parametrize("weights, message", [
+    ((10, 10, 5), "four numbers, for dx, dy, dw and dh"),
+    (10.0, "coder.weights is 10.0"),
+    (None, "coder.weights is None"),
+    ("aaaa", "coder.weights is 'aaaa'"),
+    ((10, 10, 5, 0), "in coder.weights is 0"),
+    ((10, 10, 5, -5), "in coder.weights is -5"),
+    ((10, 10, 5, float("nan")), "in coder.weights is nan"),
+    ((10, 10, 5, "5"), "in coder.weights is '5'"),
+])
+def test_weights_out_of_range_are_named(weights, message):
+    with pytest.raises(UserError, match=message):
+        BoxCoder(weights)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
+from densevision.errors import UserError
 
 
 def test_focal_loss_of_one_anchor():
@@ -64,3 +65,19 @@ def test_box_loss_without_a_match_is_zero_with_a_gradient():
     loss = box_loss(deltas, torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.int64))
     loss.backward()
     assert loss.item() == 0 and not deltas.grad.any()
+
+
+@pytest.mark.parametrize("kind, settings, message", [
+    (FocalLoss, dict(box_weight=0), "loss.box_weight is 0; give a number over 0"),
+    (FocalLoss, dict(box_weight=-1.0), "loss.box_weight is -1.0"),
+    (FocalLoss, dict(box_weight=float("nan")), "loss.box_weight is nan"),
+    (FocalLoss, dict(box_weight="1"), "loss.box_weight is '1'"),
+    (SoftmaxLoss, dict(box_weight=float("inf")), "loss.box_weight is inf"),
+    (SoftmaxLoss, dict(box_weight=None), "loss.box_weight is None"),
+    (FocalLoss, dict(alpha=75), "loss.alpha is 75; give a number from 0 to 1"),
+    (FocalLoss, dict(gamma=-2), "loss.gamma is -2"),
+    (SoftmaxLoss, dict(min_negatives=-1), "loss.min_negatives is -1"),
+])
+def test_settings_out_of_range_are_named(kind, settings, message):
+    with pytest.raises(UserError, match=message):
+        kind(**settings)

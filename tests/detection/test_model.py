@@ -4,9 +4,10 @@ from mmengine.structures import InstanceData
 from torch import nn
 from torchvision.ops import box_iou
 
-from densevision.detection.loss import SoftmaxLoss
-from densevision.detection.matcher import match_anchors
+from densevision.detection.loss import FocalLoss, SoftmaxLoss
+from densevision.detection.matcher import assign_targets, match_anchors
 from densevision.detection.model import SSDLite, feature_sizes
+from densevision.errors import UserError
 from densevision.samples import DetSample
 
 
@@ -101,6 +102,39 @@ def test_the_authors_box_loss_is_averaged_over_the_four_numbers():
         torch.manual_seed(1)
         losses.append(small_model(loss=loss)(images, samples, mode="loss")["loss_box"].item())
     assert losses[1] == pytest.approx(4 * losses[0])
+
+
+def test_box_weight_match_threshold_and_coder_weights_change_the_loss_as_they_should():
+    images, samples = torch.randn(2, 3, 64, 64), [sample([4.0, 4, 30, 30], [0])] * 2
+
+    def box_loss_of(**options):
+        torch.manual_seed(1)
+        return small_model(**options)(images, samples, mode="loss")["loss_box"].item()
+
+    usual = box_loss_of()
+    stated = dict(loss=dict(type=FocalLoss, alpha=0.75, gamma=2.0, box_weight=0.25), match_threshold=0.5,
+                  coder=dict(weights=(10.0, 10.0, 5.0, 5.0)))
+    assert box_loss_of(**stated) == usual  # bit for bit
+    assert box_loss_of(loss=dict(type=FocalLoss, box_weight=1.0)) == pytest.approx(4 * usual)
+    assert box_loss_of(loss=dict(type=SoftmaxLoss, box_weight=0.5)) == pytest.approx(2 * usual)
+    assert box_loss_of(coder=dict(weights=[1, 1, 1, 1])) != usual
+
+
+def test_a_lower_match_threshold_matches_more_anchors():
+    boxes, labels = [torch.tensor([[4.0, 4, 30, 30]])], [torch.tensor([0])]
+
+    def matched(threshold):
+        model = small_model(match_threshold=threshold)
+        columns, _ = assign_targets(model.anchors, boxes, labels, model.coder, model.match_threshold)
+        return int((columns > 0).sum())
+
+    assert matched(0.2) > matched(0.5) >= matched(1.0) == 1  # a box always keeps its best anchor
+
+
+@pytest.mark.parametrize("threshold", [0, -0.5, 1.5, float("nan"), "0.5", None, True])
+def test_a_match_threshold_out_of_range_is_named(threshold):
+    with pytest.raises(UserError, match="model.match_threshold is .*; give a number over 0 to 1"):
+        small_model(match_threshold=threshold)
 
 
 def test_predictions_come_back_in_original_pixels():

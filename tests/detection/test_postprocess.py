@@ -45,3 +45,15 @@ def test_candidates_are_counted_per_class_before_the_suppression():
     found = select_detections(BOXES, scores, PostProcess(iou_threshold=0.5, candidates=2))
     # class 0: 0.9 and 0.8 are candidates, 0.8 overlaps and goes; 0.6 was none. class 1: 0.7 and 0.5.
     assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.5])
+
+
+def test_across_classes_the_weaker_of_two_overlapping_boxes_goes_whatever_its_class():
+    scores = torch.tensor([[0.9, 0.0], [0.8, 0.85], [0.6, 0.7]])
+    found = select_detections(BOXES, scores, PostProcess(0.1, 0.5, nms="across-classes"))
+    # the second box, of class 1, lies in the first, and every anchor stands for its best class only
+    assert found.scores.tolist() == pytest.approx([0.9, 0.7]) and found.labels.tolist() == [0, 1]
+    assert found.boxes.tolist() == BOXES[[0, 2]].tolist()
+    few = select_detections(BOXES, scores, PostProcess(0.1, 0.5, max_detections=1, nms="across-classes"))
+    assert few.scores.tolist() == pytest.approx([0.9])
+    none = select_detections(BOXES, torch.zeros(3, 2), PostProcess(nms="across-classes"))
+    assert none.boxes.shape == (0, 4) and len(none) == 0

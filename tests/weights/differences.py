@@ -38,7 +38,7 @@ def ssdlite() -> None:
                                 strict=True):
         print(f"SSDLite {name}: {largest_difference(one, other):.1e}")
     theirs, ours = theirs.double(), ours.double()
-    ours.anchors, ours.rules = ours.anchors.float(), PostProcess(**RULES)
+    ours.anchors, ours.postprocess = ours.anchors.float(), PostProcess(**RULES)
     image = pictures(1, 320, 320).double()
     found, wanted = ours.detect(2 * image - 1)[0], theirs(list(image))[0]
     same = (found.labels + 1).tolist() == wanted["labels"].tolist()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from densevision.deploy.backends import TorchBackend
-from densevision.deploy.predictor import DetectionPredictor, Thresholds
+from densevision.deploy.predictor import DetectionPredictor
 from densevision.detection.postprocess import PostProcess
 from densevision.weights.source import find_source
 from tests.weights.peers import (
@@ -62,7 +62,7 @@ def ssdlite():
     torch.manual_seed(0)
     theirs = settled_ssdlite()
     ours = converted(SSDLITE, theirs)
-    ours.rules = PostProcess(**RULES)
+    ours.postprocess = PostProcess(**RULES)
     return ours, theirs
 
 
@@ -81,7 +81,7 @@ def test_ssdlite_raw_outputs(ssdlite):
 def test_ssdlite_gives_the_same_list_of_detections():
     theirs = settled_ssdlite().double()  # in float32 rounding would swap neighbours of 1e-6 in score
     ours = converted(SSDLITE, theirs).double()
-    ours.anchors, ours.rules = ours.anchors.float(), PostProcess(**RULES)
+    ours.anchors, ours.postprocess = ours.anchors.float(), PostProcess(**RULES)
     image = pictures(1, 320, 320).double()
     found, = ours.detect(2 * image - 1)
     wanted, = theirs(list(image))
@@ -97,7 +97,7 @@ def test_ssdlite_predicts_the_same_from_a_picture_s_bytes(ssdlite, size):
     ours, theirs = ssdlite
     pixels = (pictures(1, *size)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     backend = TorchBackend(ours.dense, ours.data_preprocessor, ours.input_size)
-    found = DetectionPredictor(backend, ["x"] * 90, Thresholds(0.001, 0.55, 300, 300), float_resize=True)(pixels)
+    found = DetectionPredictor(backend, ["x"] * 90, PostProcess(**RULES), float_resize=True)(pixels)
     wanted, = theirs([torch.from_numpy(pixels).permute(2, 0, 1) / 255])
     rows = np.column_stack([found.labels + 1, 100 * found.scores, found.boxes / 10])
     wanted = np.column_stack([wanted["labels"], 100 * wanted["scores"], wanted["boxes"] / 10])

@@ -18,13 +18,15 @@ import torch
 from mmengine.config import Config
 from torch import nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.ops import box_convert
 
 from densevision.deploy.export import convert
 from densevision.deploy.flatbuffer import op_name, read_graph, write_graph
-from densevision.deploy.graph import DetectionGraph, InputType, Pixels, SegmentationGraph, decode_boxes
+from densevision.deploy.graph import DetectionGraph, InputType, Pixels, SegmentationGraph
 from densevision.deploy.load import build_model
 from densevision.deploy.quantize import to_int8
 from densevision.deploy.tflite import open_interpreter
+from densevision.detection.box_coder import BoxCoder
 from densevision.images import read_image, resize_image
 from densevision.preprocess import Normalize
 from densevision.training.config import load_config
@@ -43,14 +45,15 @@ class TorchvisionGraph(nn.Module):
         self.model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91).eval()
         grid = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
         anchors = self.model.anchor_generator._grid_default_boxes(grid, [320, 320])[:, [1, 0, 3, 2]]
-        self.register_buffer("anchors", anchors)
+        self.register_buffer("corners", box_convert(anchors, "cxcywh", "xyxy"))
+        self.coder = BoxCoder()
 
     def forward(self, image):
         features = list(self.model.backbone(self.pixels(image)).values())
         head = self.model.head
         deltas = self._flat(head.regression_head.module_list, features, 4)
         logits = self._flat(head.classification_head.module_list, features, 91)
-        return decode_boxes(deltas, self.anchors, (10, 10, 5, 5)), logits.softmax(-1)
+        return self.coder.decode(deltas, self.corners), logits.softmax(-1)
 
     def _flat(self, layers, features, columns):
         rows = [layer(x).permute(0, 2, 3, 1).reshape(1, -1, columns) for layer, x in zip(layers, features, strict=True)]
