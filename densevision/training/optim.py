@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from densevision.training.checkpoint import advice_on_nan
 
 MAX_BAD = 5  # skipped batches in a row before a training counts as lost
 
@@ -54,8 +55,8 @@ class _Guard:
         iteration = self.message_hub.get_info("iter", 0) + 1
         if self.bad_in_a_row >= MAX_BAD:
             raise UserError(
-                f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row; lower "
-                "optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad, then --resume"
+                f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row; "
+                f"{advice_on_nan(self.message_hub.get_info('checkpoints', []))}"
             )
         print_log(
             f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING

@@ -49,7 +49,13 @@ def test_time_left_counts_iterations_and_evaluations(tmp_path):
 
 def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
     train(tmp_path, "train_cfg.max_iters=30")
-    lines = capsys.readouterr().out.splitlines()
+    start, lines = capsys.readouterr().out.splitlines()[:4], []
+    assert start[:3] == [
+        "model: ToyModel, 246 parameters, 246 trainable",
+        f"device: cpu, {torch.get_num_threads()} threads",
+        "30 iterations of 4 images = 5.45 epochs of 22 images; evaluation every 10 iterations",
+    ]
+    assert start[3] == f"results: {tmp_path}"
     report = r"loss \d\.\d{3}  cls \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
     assert [
         bool(re.fullmatch(rf"iter {n}/30  {report}", line)) for n, line in ((20, lines[1]), (30, lines[3]))
