@@ -30,6 +30,7 @@ from densevision.training.stop import TrainingStopped
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
+_START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
 _HALF_WRITTEN = re.compile(r"\.(iter_\d+\.pth|best\.pth|last_checkpoint|curves\.csv)\.tmp")
 
@@ -87,7 +88,7 @@ class CheckpointHook(Hook):
         iteration = runner.iter + 1
         stop = runner.stop_request.agreed()
         if stop or self._due(runner, iteration):
-            self._save_latest(runner, iteration)
+            self._save_latest(runner, iteration, asked_for=bool(stop))
         if stop:
             raise TrainingStopped(stop, iteration)
 
@@ -121,7 +122,8 @@ class CheckpointHook(Hook):
             iteration = checkpoint["meta"]["iter"]
             earlier = [name for name in self._written if name != f"iter_{iteration}.pth"]
             raise UserError(
-                f"iteration {iteration}: {wrong} is not finite, so no checkpoint is written; {advice_on_nan(earlier)}"
+                f"iteration {iteration}: {wrong} is not finite, so no checkpoint is written; "
+                f"{advice_on_nan(earlier[-1] if earlier else None)}"
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -168,7 +170,25 @@ class CheckpointHook(Hook):
             return best is None
         return best is None or score > best or score == best <= 0
 
-    def _save_latest(self, runner: Runner, iteration: int) -> None:
+    def point_to_proven(self, runner: Runner, first_bad: int) -> str | None:
+        """Let ``--resume`` take a checkpoint with which a batch was finite; the latest one if there is no such.
+
+        Args:
+            first_bad: iteration from which on no batch was finite, with the weights of the iteration before.
+        Returns:
+            The checkpoint's name, None without any.
+        """
+        numbers = {name: int(_NAME.fullmatch(name)[1]) for name in self._written}
+        proven = [name for name, number in numbers.items() if number < first_bad - 1]
+        name = (proven or self._written or [None])[-1]
+        if name is not None and is_main_process():
+            write_atomically(Path(runner.work_dir, "last_checkpoint"), name.encode())
+        return name
+
+    def _save_latest(self, runner: Runner, iteration: int, *, asked_for: bool = False) -> None:
+        # Weights that give no finite batch must not push out those that do.
+        if getattr(runner.optim_wrapper, "bad_in_a_row", 0) and not asked_for and iteration < runner.max_iters:
+            return
         name = f"iter_{iteration}.pth"
         self._written = [other for other in self._written if other != name] + [name]
         removed, self._written = self._written[: -self.keep], self._written[-self.keep :]
@@ -235,13 +255,13 @@ def set_aside(work_dir: Path, timestamp: str, config: Path = Path("config.py")) 
     return target
 
 
-def advice_on_nan(checkpoints: Sequence[str]) -> str:
+def advice_on_nan(checkpoint: str | None) -> str:
     """Say what to do when weights, losses or gradients are not finite: what helps, and how to go on.
 
     Args:
-        checkpoints: names of those that are there to resume from.
+        checkpoint: name of the one that ``--resume`` will take, None without any.
     """
-    go_on = "--resume" if checkpoints else "start again: there is no checkpoint yet"
+    go_on = f"--resume, which goes on from {checkpoint}" if checkpoint else _START_AGAIN
     return f"lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad, then {go_on}"
 
 

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from densevision.errors import UserError
 from densevision.registry import LOOPS
-from densevision.training.checkpoint import CheckpointHook
+from densevision.training.checkpoint import CheckpointHook, advice_on_nan
+from densevision.training.optim import NotFiniteError
 from densevision.training.prepare import whole_number
 from densevision.training.rehearsal import rehearse
 
@@ -103,13 +104,20 @@ class TrainLoop(BaseLoop):
         """Train on one batch."""
         torch.manual_seed(_step_seed(self.runner.seed, self._iter))
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
-        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        try:
+            outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        except NotFiniteError as error:
+            raise UserError(f"{error}; {self._advice(error)}") from error
         if self.runner.distributed:
             average_statistics(self.runner.model)
         self.runner.call_hook(
             "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs
         )
         self._iter += 1
+
+    def _advice(self, error: NotFiniteError) -> str:
+        savers = [hook for hook in self.runner.hooks if isinstance(hook, CheckpointHook)]
+        return advice_on_nan(savers[0].point_to_proven(self.runner, error.first) if savers else None)
 
     def _next(self, batches: Iterator[dict]) -> dict:
         started = time.perf_counter()

@@ -30,8 +30,9 @@ def made_from(runner: Runner) -> dict[str, object]:
     """Describe how this training is made, flat and plain: dotted config key -> value, and a few facts of the run."""
     settings = {}
     for part in _RECORDED:
-        value = runner.cfg
-        for key in part.split("."):
+        first, *rest = part.split(".")
+        value = runner.cfg.get(first)
+        for key in rest:
             value = value.get(key) if isinstance(value, Mapping) else None
         settings |= dict(_flat(value, part))
     settings = {key: value for key, value in settings.items() if not _ignored(key)}

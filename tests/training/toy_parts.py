@@ -19,7 +19,9 @@ class Halves(Dataset):
 
     metainfo = dict(classes=("upper", "lower"), palette=[(255, 0, 0), (0, 0, 255)])
 
-    def __init__(self, size: int = 32, side: int = 8):
+    def __init__(self, size: int = 32, side: int = 8, names: tuple = ()):
+        if names:
+            self.metainfo = dict(Halves.metainfo, classes=tuple(names))
         self.size = size
         self.side = side
 
@@ -38,11 +40,12 @@ class Halves(Dataset):
 class ToyModel(BaseModel):
     """Convolution, batch norm, dropout and a linear layer."""
 
-    def __init__(self, num_classes: int | None = None, nan_at: tuple = ()):
+    def __init__(self, num_classes: int | None = None, nan_at: tuple = (), frozen: bool = False):
         super().__init__()
         convolution = nn.Conv2d(3, 4, 3, 2, 1)
         self.features = nn.Sequential(convolution, nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
         self.classify = nn.Linear(64, num_classes)
+        convolution.requires_grad_(not frozen)
         self.nan_at = nan_at
         self.calls = 0
 
