@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
+from types import FunctionType
 
 from mmengine.config import Config, ConfigDict
 
@@ -42,11 +44,9 @@ def check_numbers(config: Config) -> None:
     """
     for key, least in _LEAST.items():
         *parents, last = key.split(".")
-        mapping = config.get(parents[0]) if parents else config
-        if isinstance(mapping, dict) and last in mapping:
-            value = mapping[last]
-            if value is not None or key not in _MAY_BE_NONE:
-                whole_number(key, value, least)
+        mapping = (config.get(parents[0]) or {}) if parents else config
+        if last in mapping and (mapping[last] is not None or key not in _MAY_BE_NONE):
+            whole_number(key, mapping[last], least)
     optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
     if "lr" in optimizer:
         _positive("optim_wrapper.optimizer.lr", optimizer["lr"], zero=True)
@@ -147,6 +147,22 @@ def _check_average(config: Config, last: int) -> None:
 def _type_name(mapping: ConfigDict) -> str:
     kind = mapping.get("type")
     return getattr(kind, "__name__", str(kind).rpartition(".")[2])
+
+
+def printable(config: Config) -> Config:
+    """Copy a config with names in place of classes that were set in Python, which mmengine can't write to a file."""
+    config = copy.deepcopy(config)
+    _name_classes(config._cfg_dict)
+    return config
+
+
+def _name_classes(value: object) -> None:
+    if isinstance(value, dict | list):
+        for key, item in list(dict.items(value) if isinstance(value, dict) else enumerate(value)):
+            if isinstance(item, type | FunctionType):
+                value[key] = f"{item.__module__}.{item.__qualname__}"
+            else:
+                _name_classes(item)
 
 
 def epochs(iterations: int, images_per_iteration: int, images: int) -> float:

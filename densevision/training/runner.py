@@ -31,7 +31,7 @@ from densevision.training.building import config_errors
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
 from densevision.training.metrics import build_evaluator, set_folders
-from densevision.training.prepare import check_numbers, fill_schedules, limit_workers
+from densevision.training.prepare import check_numbers, fill_schedules, limit_workers, printable
 from densevision.training.process import kept_settings
 from densevision.training.progress import quiet
 from densevision.training.reading import check_weights, read_checkpoint
@@ -59,6 +59,7 @@ class DenseRunner(Splits, Runner):
         self.stop_request = StopRequest()
         self.training, self.notes = False, []
         self._begun, self._prepared = False, False
+        kwargs["cfg"] = printable(kwargs["cfg"])
         self.folder = WorkDir(kwargs["work_dir"])
         try:
             with config_errors(), kept_settings():

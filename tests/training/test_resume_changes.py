@@ -258,8 +258,8 @@ class TestNotFinite:
 
     def test_a_lower_rate_helps(self, tmp_path):
         huge = "optim_wrapper.optimizer.lr=1e30"
-        options = [*FAST, "train_cfg.max_iters=20", "optim_wrapper.clip_grad=None", "default_hooks.checkpoint.interval=1",
-                   "param_scheduler=[]"]
+        options = [*FAST, "train_cfg.max_iters=20", "optim_wrapper.clip_grad=None", "param_scheduler=[]",
+                   "default_hooks.checkpoint.interval=1"]
         with pytest.raises(TrainingStopped):
             train(tmp_path, *options, "custom_hooks.0.at=12")
         # Step 13 makes the weights useless, though finite: the batches from 14 on are not.
