@@ -22,6 +22,7 @@ def _child(parent: root.Registry) -> root.Registry:
 
 DATASETS = _child(root.DATASETS)
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS)
+EVALUATOR = _child(root.EVALUATOR)
 FUNCTIONS = _child(root.FUNCTIONS)
 HOOKS = _child(root.HOOKS)
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS)

@@ -37,6 +37,5 @@ val_dataloader = dict(
     batch_size=4,
     num_workers=1,
 )
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=IoUMetric)
-test_evaluator = val_evaluator

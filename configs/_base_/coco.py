@@ -20,7 +20,6 @@ train_dataloader = dict(
         type=CocoDataset,
         data_root="coco",
         **_train,
-        input_size=(320, 320),
         transforms=[
             dict(type=ColorJitter, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, p=0.5),
             dict(type=Expand, max_ratio=2.0, p=0.3),
@@ -33,11 +32,10 @@ train_dataloader = dict(
     num_workers=8,
 )
 val_dataloader = dict(
-    dataset=dict(type=CocoDataset, data_root="coco", **_val, input_size=(320, 320)),
+    dataset=dict(type=CocoDataset, data_root="coco", **_val),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=16,
     num_workers=4,
 )
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=CocoMetric)
-test_evaluator = val_evaluator

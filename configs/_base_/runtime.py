@@ -11,7 +11,8 @@
     default_hooks.checkpoint.update(save_best="coco/AP")
 
 Iterations are the only unit of time; a schedule without ``end`` lasts until ``max_iters``.
-``init_from = "weights.pth"`` starts from other weights, see docs/weights.md.
+``total_batch = 512`` says for how many images per step (batch size x processes) the rate was chosen: a training
+with another number says so at its start. ``init_from = "weights.pth"`` starts from other weights, see docs/weights.md.
 ``default_hooks.ema=None`` switches the moving average off. Names with a leading underscore are private.
 """
 

@@ -27,6 +27,7 @@ model = dict(
     num_classes=None,
 )
 train_cfg.update(max_iters=400_000, val_interval=10_000)
+total_batch = 512
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.4, momentum=0.9, weight_decay=4e-5))
 param_scheduler = [
     dict(type=LinearLR, start_factor=1 / 3, end=2000),

@@ -28,7 +28,6 @@ with read_base():
 train_dataloader.dataset.update(classes=90, transforms=[dict(type=SSDCrop), dict(type=HorizontalFlip, p=0.5)])
 train_dataloader.update(batch_size=24)
 val_dataloader.dataset.update(classes=90, float_resize=True)
-test_dataloader.dataset.update(classes=90, float_resize=True)
 
 model = dict(
     type=SSDLite,
@@ -39,6 +38,7 @@ model = dict(
     postprocess=dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300, candidates=300),
 )
 train_cfg.update(max_iters=403_000, val_interval=10_000)
+total_batch = 192
 optim_wrapper.update(
     optimizer=dict(type=SGD, lr=0.15, momentum=0.9, weight_decay=4e-5),
     constructor=DefaultOptimWrapperConstructor,

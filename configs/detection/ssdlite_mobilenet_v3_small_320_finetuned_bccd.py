@@ -32,7 +32,6 @@ _transforms = [
 ]
 train_dataloader.dataset.update(_train, transforms=_transforms)
 val_dataloader.dataset.update(_val)
-test_dataloader.dataset.update(_val)
 train_dataloader.update(batch_size=16, num_workers=1)
 val_dataloader.update(num_workers=1)
 

@@ -17,9 +17,8 @@ with read_base():
     from .._base_.coco import *
     from .._base_.runtime import *
 
-_scenes = dict(data_root="scenes", input_size=(256, 448))
-_train = dict(_scenes, ann_file="annotations/instances_train.json", image_dir="leftImg8bit/train")
-_val = dict(_scenes, ann_file="annotations/instances_val.json", image_dir="leftImg8bit/val")
+_train = dict(data_root="scenes", ann_file="annotations/instances_train.json", image_dir="leftImg8bit/train")
+_val = dict(data_root="scenes", ann_file="annotations/instances_val.json", image_dir="leftImg8bit/val")
 _transforms = [
     dict(type=SSDCrop, p=0.5),
     dict(type=HorizontalFlip, p=0.5),
@@ -27,7 +26,6 @@ _transforms = [
 ]
 train_dataloader.dataset.update(_train, transforms=_transforms)
 val_dataloader.dataset.update(_val)
-test_dataloader.dataset.update(_val)
 train_dataloader.update(batch_size=8, num_workers=1)
 val_dataloader.update(num_workers=1)
 

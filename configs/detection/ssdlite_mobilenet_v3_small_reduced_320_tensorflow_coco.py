@@ -24,7 +24,6 @@ with read_base():
 
 train_dataloader.dataset.update(classes=90, transforms=[dict(type=SSDCrop), dict(type=HorizontalFlip, p=0.5)])
 val_dataloader.dataset.update(classes=90, float_resize=True)
-test_dataloader.dataset.update(classes=90, float_resize=True)
 
 model = dict(
     type=SSDLite,
@@ -33,6 +32,7 @@ model = dict(
     postprocess=dict(score_threshold=1e-8, candidates=2034, clip_first=False),
 )
 train_cfg.update(max_iters=800_000, val_interval=10_000)
+total_batch = 512
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.4, momentum=0.9, weight_decay=4e-5))
 param_scheduler = [
     dict(type=LinearLR, start_factor=1 / 3, end=2000),

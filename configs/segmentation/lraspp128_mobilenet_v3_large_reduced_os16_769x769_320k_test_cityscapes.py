@@ -20,7 +20,7 @@ with read_base():
     from .._base_.cityscapes import *
     from .._base_.runtime import *
 
-test_dataloader = dict(val_dataloader, dataset=dict(val_dataloader.dataset, split="test"))
+test_dataloader.dataset.update(split="test")
 
 model = dict(
     type=Segmentor,

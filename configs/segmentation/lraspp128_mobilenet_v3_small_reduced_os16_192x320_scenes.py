@@ -28,9 +28,9 @@ _transforms = [
 ]
 train_dataloader.dataset.update(_scenes, transforms=_transforms)
 val_dataloader.dataset.update(_scenes)
-test_dataloader.dataset.update(_scenes)
 train_dataloader.update(batch_size=8, num_workers=1)
 val_dataloader.update(batch_size=4, num_workers=1)
+total_batch = 8
 
 model = dict(
     type=Segmentor,

@@ -53,6 +53,18 @@ class Conv2d(nn.Conv2d):
         return F.pad(x, pads) if any(pads) else x
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that keeps to its running statistics where a batch has one value per channel.
+
+    That is one image with a map of one pixel: it has no variance, and PyTorch refuses it.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == self.num_features:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, batch norm, and an activation (None: linear)."""
 
@@ -61,7 +73,7 @@ class ConvNormAct(nn.Sequential):
         layers: list[nn.Module] = [
             Conv2d(in_channels, out_channels, kernel, stride=stride, dilation=dilation, groups=groups,
                    padding=padding),
-            nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
+            BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
         ]
         if act is not None:
             # h-swish needs its input for the gradient: in place, PyTorch would copy it first.

@@ -12,7 +12,7 @@ from densevision.cli.files import check_work_dir
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("config", type=Path, help="a config file, see configs/")
-    parser.add_argument("--work-dir", type=Path, help="where results go (default: work_dirs/<config name>)")
+    parser.add_argument("--work-dir", help="where results go (default: work_dirs/<config name>)")
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint of the work dir"
     )
@@ -33,16 +33,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; returns 128 + the signal's number when one ended it."""
     from mmengine.dist import is_main_process
 
+    from densevision.training.process import tune_process
     from densevision.training.runner import build_runner, load_config, use_amp
     from densevision.training.stop import TrainingStopped
 
     config = load_config(arguments.config, arguments.cfg_options)
-    config.work_dir = str(arguments.work_dir or Path("work_dirs", arguments.config.stem))
+    default = str(Path("work_dirs", arguments.config.stem))
+    config.work_dir = default if arguments.work_dir is None else str(arguments.work_dir)
     check_work_dir(Path(config.work_dir), arguments.config)
     config.resume = arguments.resume
     config.launcher = arguments.launcher
     if arguments.amp:
         use_amp(config)
+    tune_process()
     try:
         build_runner(config).train()
     except TrainingStopped as stopped:

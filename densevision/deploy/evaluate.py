@@ -2,54 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData, PixelData
 from torch.utils.data import Dataset
 
+from densevision.data.check import check_counts, count_lines
 from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
 from densevision.errors import UserError
 from densevision.images import read_image, resize_image
-from densevision.registry import DATASETS, METRICS
+from densevision.registry import DATASETS
+from densevision.training.building import config_errors
+from densevision.training.metrics import build_evaluator, headline, set_folders, tables, write_reports
 from densevision.training.progress import quiet
-from densevision.training.runner import config_errors
+from densevision.training.splits import align
+
+__all__ = ["build_dataset", "evaluate_predictor", "headline", "read_images"]
 
 
 def evaluate_predictor(
     predictor: DetectionPredictor | SegmentationPredictor,
     dataset: Dataset,
-    evaluator: ConfigDict,
+    evaluator: Mapping | Sequence,
     folder: Path | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> tuple[dict[str, float], str, dict[str, str]]:
-    """Evaluate on a data set.
+    """Evaluate on a data set, whose classes become the predictor's, matched by name.
 
     Args:
         dataset: from ``build_dataset``.
-        evaluator: the config's ``test_evaluator``.
+        evaluator: the config's ``test_evaluator``: a metric, or several.
         folder: where result files go; None writes none.
+        say: takes the lines about what the data set holds; None does not count it.
     Returns:
-        The metrics by key, the official table to print, and the result files' paths by kind.
+        The metrics by key, the tables to print, and the result files' paths by kind.
     Raises:
-        UserError: an image can't be read, or the data's classes are not the predictor's.
+        UserError: an image can't be read, or the data lack what is needed or have classes that the predictor lacks.
     """
-    classes = tuple(dataset.metainfo["classes"])
-    if classes != tuple(predictor.classes):
-        raise UserError(f"the model knows the classes {', '.join(predictor.classes)}, the config's test data has "
-                        f"{', '.join(classes)}; they must be the same in the same order")
     with config_errors():
-        metric = METRICS.build(evaluator.to_dict())
-    metric.dataset_meta = dataset.metainfo
-    metric.out_dir = folder / "predictions" if folder else None
+        evaluator = build_evaluator(evaluator)
+    align(dataset, predictor.classes, "test")
+    if say is not None and hasattr(dataset, "count"):
+        counts = dataset.count("test")
+        for line in count_lines("test", counts):
+            say(line)
+        check_counts("test", counts)
+    evaluator.dataset_meta = dataset.metainfo
+    if folder is not None:
+        set_folders(evaluator.metrics, folder)
     for index in range(len(dataset)):
         sample = dataset[index]["data_samples"]
-        sample.pred = _predict(predictor, sample.img_path)
-        metric.process({}, [sample.to_dict()])
-    metrics = metric.evaluate(len(dataset))
-    return metrics, metric.table, metric.write_report(folder) if folder else {}
+        sample.pred = _predict(predictor, _read(dataset, index))
+        evaluator.process([sample])
+    figures = evaluator.evaluate(len(dataset))
+    files = write_reports(evaluator.metrics, folder) if folder else {}
+    return figures, tables(evaluator.metrics, figures), files
 
 
 def build_dataset(config: Config, loader: str) -> Dataset:
@@ -77,7 +89,7 @@ def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = Non
         UserError: one can't be read, or they differ in size and ``size`` is None.
     """
     indices = [index * len(dataset) // count for index in range(count)]
-    images = [_read(dataset[index]["data_samples"].img_path) for index in indices]
+    images = [_read(dataset, index) for index in indices]
     sizes = {image.shape[:2] for image in images}
     if size is None and len(sizes) > 1:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
@@ -85,22 +97,16 @@ def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = Non
     return images if size is None else [resize_image(image, size) for image in images]
 
 
-def _read(path: str) -> np.ndarray:
+def _read(dataset: Dataset, index: int) -> np.ndarray:
     try:
-        return read_image(path)
+        return dataset.read(index) if hasattr(dataset, "read") else read_image(dataset[index]["data_samples"].img_path)
     except OSError as error:
-        raise UserError(f"{error}; mend or remove the file and its annotation") from error
+        raise UserError(f"{error}; fix or delete the file and its annotation") from error
 
 
-def _predict(predictor, path: str) -> InstanceData | PixelData:
-    found = predictor(_read(path))
+def _predict(predictor, image: np.ndarray) -> InstanceData | PixelData:
+    found = predictor(image)
     if isinstance(predictor, DetectionPredictor):
         boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
         return InstanceData(boxes=boxes, scores=scores, labels=labels)
     return PixelData(labels=torch.from_numpy(found)[None])
-
-
-def headline(metrics: dict[str, float]) -> tuple[str, float]:
-    """Return name and value of the one figure that counts: ``coco/AP`` or ``seg/mIoU``."""
-    name = "coco/AP" if "coco/AP" in metrics else "seg/mIoU"
-    return name, metrics[name]

@@ -95,6 +95,7 @@ class RASPPHead(nn.Module):
     """
 
     align_corners = False
+    smallest_batch = 2  # per process, checked before a training
 
     def __init__(
         self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1

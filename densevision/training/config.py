@@ -14,25 +14,28 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from densevision.errors import UserError
+from densevision.training.derive import LOADERS, fill_sizes, fill_test, forget_copies
 from densevision.weights.initialise import InitFrom
 
-_READ_BY_RUNNER = {"init_from", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"}
+_READ_BY_RUNNER = {
+    *("init_from", "total_batch", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"),
+}
 _TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
 _LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
-_LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a config file, apply ``key.sub=value`` overrides, and check every key.
 
-    Names that start with an underscore are the file's own and are dropped.
+    Names that start with an underscore are the file's own and are dropped. What another key says is filled in, see
+    ``derive``: the data sets' input size is the model's, and the test data are the val ones.
 
     Args:
         path: a pure-Python mmengine config.
         overrides: values are Python literals, ``dict(...)`` calls, or else plain text.
     Raises:
-        UserError: no such file, an error in it, or a key that nothing would read.
+        UserError: no such file, an error in it, a key that nothing would read, or two that disagree.
     """
     path = Path(path)
     if not path.is_file():
@@ -42,8 +45,16 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     if path.suffix != ".py":
         raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
     content = _read(path)
+    val = forget_copies(content)
+    overrides = list(overrides)
     for override in overrides:
-        _apply(content, override)
+        if not override.startswith("test_"):
+            _apply(content, override)
+    fill_test(content, val)
+    for override in overrides:
+        if override.startswith("test_"):
+            _apply(content, override)
+    fill_sizes(content)
     for name in content:
         if name not in _TOP_LEVEL:
             raise UserError(f"{path}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
@@ -134,7 +145,7 @@ def accepted_keys(place: str, mapping: dict) -> set[str]:
     """Return what may stand in a config dict at ``place``; "*" stands for anything."""
     if place == "":
         return _TOP_LEVEL
-    if place in _LOADERS:
+    if place in LOADERS:
         return _LOADER | {"dataset"}
     if place == "init_from":
         return {field.name for field in fields(InitFrom)}
@@ -149,7 +160,7 @@ def accepted_keys(place: str, mapping: dict) -> set[str]:
 
 
 def _check_arguments(place: str, mapping: dict) -> None:
-    if not callable(mapping.get("type")) and place not in _LOADERS:
+    if not callable(mapping.get("type")) and place not in LOADERS:
         return
     known = accepted_keys(place, mapping)
     for name in mapping:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -16,7 +18,9 @@ from mmengine.runner import Runner
 
 from densevision.registry import HOOKS
 from densevision.training.checkpoint import write_atomically
-from densevision.training.progress import headline, window_means
+from densevision.training.metrics import numbers_of
+from densevision.training.prepare import whole_number
+from densevision.training.progress import class_names, headline, ranking_metric, window_means
 
 
 @HOOKS.register_module()
@@ -30,7 +34,7 @@ class CurvesHook(Hook):
     priority = "LOW"  # before the checkpoint
 
     def __init__(self, interval: int = 20):
-        self.interval = interval
+        self.interval = whole_number("default_hooks.curves.interval", interval)
         self.rows: list[dict[str, float]] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -47,12 +51,13 @@ class CurvesHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Add the metrics and draw."""
-        if runner.iter == 0:
+        if not runner.training:
             return
-        self._add(runner.iter, {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)})
+        self._add(runner.iter, numbers_of(metrics))
         if is_main_process():
             self._write(runner)
-            draw_curves(self.rows, Path(runner.work_dir, "curves.png"))
+            shown = headline(numbers_of(metrics), class_names(runner), ranking_metric(runner.cfg))
+            draw_curves(self.rows, Path(runner.work_dir, "curves.png"), shown)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """A checkpoint never runs ahead of the table."""
@@ -84,12 +89,18 @@ def read_table(path: Path) -> list[dict[str, float]]:
     return [{**row, "iteration": int(row["iteration"])} for row in rows]
 
 
-def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Draw losses, metrics and learning rate over the iterations."""
+def draw_curves(rows: list[dict[str, float]], path: Path, metrics: Sequence[str] | None = None) -> None:
+    """Draw losses, metrics and learning rate over the iterations.
+
+    Args:
+        metrics: names of the metrics to draw; None takes the first three with a slash.
+    """
     names = list(dict.fromkeys(key for row in rows for key in row))
+    if metrics is None:
+        metrics = headline(name for name in names if "/" in name)
     panels = {
-        "loss": sorted(name for name in names if "loss" in name),
-        "evaluation": headline(name for name in names if "/" in name),
+        "loss": sorted(name for name in names if "loss" in name and name not in metrics and "/" not in name),
+        "evaluation": list(metrics),
         "learning rate": ["lr"],
     }
     figure = Figure(figsize=(9, 8))
@@ -101,7 +112,7 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         for column in columns:
-            _draw_column(axes, column, [row for row in rows if column in row])
+            _draw_column(axes, column, [row for row in rows if column in row], marked=title == "evaluation")
         if columns and title != "learning rate":
             axes.legend(frameon=False, fontsize=9)
     if any(row.get("loss", 0) > 0 for row in rows):
@@ -109,16 +120,18 @@ def draw_curves(rows: list[dict[str, float]], path: Path) -> None:
         grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         grid[0].yaxis.set_major_formatter("{x:g}")
         grid[0].minorticks_off()
-    grid[1].set_ylim(bottom=0)
+    if not any(row.get(name, 0) < 0 for row in rows for name in metrics):
+        grid[1].set_ylim(bottom=0)
     grid[2].set_xlabel("iteration")
     figure.savefig(path, dpi=110)
 
 
-def _draw_column(axes: Axes, column: str, rows: list[dict[str, float]]) -> None:
+def _draw_column(axes: Axes, column: str, rows: list[dict[str, float]], *, marked: bool) -> None:
     iterations, values = [row["iteration"] for row in rows], [row[column] for row in rows]
-    if "/" not in column:
+    if not marked:
         axes.plot(iterations, values, label=column, linewidth=2 if column == "loss" else 1.2)
         return
-    best = max(rows, key=lambda row: row[column])
-    label = f"{column}, best {best[column]:.3f} at {best['iteration']}"
+    finite = [row for row in rows if math.isfinite(row[column])]
+    best = max(finite, key=lambda row: row[column], default=None)
+    label = f"{column}, best {best[column]:.3f} at {best['iteration']}" if best else f"{column}, not defined"
     axes.plot(iterations, values, label=label, marker="o", markersize=3.5)

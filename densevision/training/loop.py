@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -12,7 +13,12 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from densevision.errors import UserError
 from densevision.registry import LOOPS
+from densevision.training.checkpoint import CheckpointHook, advice_on_nan
+from densevision.training.optim import NotFiniteError
+from densevision.training.prepare import whole_number
+from densevision.training.rehearsal import rehearse
 
 
 @LOOPS.register_module()
@@ -33,13 +39,17 @@ class TrainLoop(BaseLoop):
         self, runner: Runner, dataloader: DataLoader | dict, max_iters: int, val_interval: int = 1000
     ):
         super().__init__(runner, dataloader)
-        self.max_iters = int(max_iters)
-        self.val_interval = int(val_interval)
+        self.max_iters = whole_number("train_cfg.max_iters", max_iters)
+        self.val_interval = whole_number("train_cfg.val_interval", val_interval)
         self.max_epochs = 1  # mmengine's hooks ask for it
         self._epoch = 0
         self._iter = 0
+        self._drawn, self._drawn_at = 0, 0  # samples used up to an iteration
         self.stop_training = False  # mmengine's early stopping sets it
         self.waited = 0.0  # seconds until the last batch was there
+        if not hasattr(self.dataloader.sampler, "start"):
+            kind = type(self.dataloader.sampler).__name__
+            raise UserError(f"config, train_dataloader.sampler is {kind}; a training needs dict(type=DrawSampler)")
         runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
 
     @property
@@ -62,14 +72,25 @@ class TrainLoop(BaseLoop):
         due = iteration % self.val_interval == 0 or iteration == self.max_iters
         return due and self.runner.val_loop is not None
 
+    def draws_at(self, iteration: int) -> int:
+        """Samples that the first ``iteration`` iterations use, over all processes."""
+        return self._drawn + (iteration - self._drawn_at) * self.dataloader.batch_size * get_world_size()
+
+    def continue_from(self, draws: int | None) -> None:
+        """Go on after ``draws`` samples at this iteration, also where batches had another size; None: as if not."""
+        if draws is not None:
+            self._drawn, self._drawn_at = draws, self._iter
+
     def run(self) -> nn.Module:
         """Train, from wherever the runner's checkpoint left off."""
         self.runner.call_hook("before_train")
-        self.runner.call_hook("before_train_epoch")
         self._rehearse_evaluation()
+        batches = self._batches()
+        if self._iter < self.max_iters:  # data that can't be read show before anything is written
+            batches = itertools.chain([next(batches)], batches)
+        self.runner.begin()
         if self._evaluation_was_cut_off():
             self.runner.val_loop.run()
-        batches = self._batches()
         while self._iter < self.max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(self._next(batches))
@@ -83,13 +104,20 @@ class TrainLoop(BaseLoop):
         """Train on one batch."""
         torch.manual_seed(_step_seed(self.runner.seed, self._iter))
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
-        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        try:
+            outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        except NotFiniteError as error:
+            raise UserError(f"{error}; {self._advice(error)}") from error
         if self.runner.distributed:
             average_statistics(self.runner.model)
         self.runner.call_hook(
             "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs
         )
         self._iter += 1
+
+    def _advice(self, error: NotFiniteError) -> str:
+        savers = [hook for hook in self.runner.hooks if isinstance(hook, CheckpointHook)]
+        return advice_on_nan(savers[0].point_to_proven(self.runner, error.first) if savers else None)
 
     def _next(self, batches: Iterator[dict]) -> dict:
         started = time.perf_counter()
@@ -99,20 +127,17 @@ class TrainLoop(BaseLoop):
 
     def _batches(self) -> Iterator[dict]:
         # The loader reads ahead as soon as it is iterated, so the sampler must know the start before.
-        self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
+        self.dataloader.sampler.start = self.draws_at(self._iter)
         return iter(self.dataloader)
 
     def _rehearse_evaluation(self) -> None:
-        """Let one batch through the evaluation now, so that a fault in it does not cost the first hours."""
         if self.runner.val_loop is None:
             return
-        loop = self.runner.val_loop
-        self.runner.model.eval()
-        batch = next(iter(loop.dataloader))
-        with torch.no_grad():
-            loop.evaluator.process(self.runner.model.val_step(batch), batch)
-        for metric in loop.evaluator.metrics:
-            metric.results.clear()
+        figures = rehearse(self.runner)
+        classes = getattr(self.runner.val_dataloader.dataset, "metainfo", {}).get("classes", ())
+        for hook in self.runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                hook.check_figures(figures, classes)
 
     def _evaluation_was_cut_off(self) -> bool:
         evaluated = self.runner.message_hub.runtime_info.get("evaluated_at", 0)

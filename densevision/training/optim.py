@@ -18,6 +18,18 @@ from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPT
 MAX_BAD = 5  # skipped batches in a row before a training counts as lost
 
 
+class NotFiniteError(UserError):
+    """Several batches in a row were not finite.
+
+    Attributes:
+        first: iteration of the first of them, counted from 1.
+    """
+
+    def __init__(self, message: str, first: int):
+        super().__init__(message)
+        self.first = first
+
+
 class _Guard:
     """Skip a batch whose loss is not finite in any process, weights and norm statistics untouched."""
 
@@ -36,7 +48,7 @@ class _Guard:
         """Back-propagate and step, or skip.
 
         Raises:
-            UserError: several batches in a row were not finite.
+            NotFiniteError: several batches in a row were not finite.
         """
         bad = torch.logical_not(torch.isfinite(loss.detach())).int()
         all_reduce(bad, op="max")
@@ -53,10 +65,8 @@ class _Guard:
         self.bad_in_a_row += 1
         iteration = self.message_hub.get_info("iter", 0) + 1
         if self.bad_in_a_row >= MAX_BAD:
-            raise UserError(
-                f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row; lower "
-                "optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad, then --resume"
-            )
+            message = f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row"
+            raise NotFiniteError(message, iteration - MAX_BAD + 1)
         print_log(
             f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING
         )

@@ -1,4 +1,4 @@
-"""How a training process treats memory and tiny numbers: both cost a CPU much of a training step."""
+"""Settings of a whole process: what a training command changes for speed, and what a library call must put back."""
 
 from __future__ import annotations
 
@@ -6,17 +6,80 @@ import ctypes
 import functools
 import os
 import platform
+import random
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import cv2
+import numpy as np
 import torch
+import torch.multiprocessing
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # parameters of mallopt(3)
 _MADV_HUGEPAGE = 14
 _HUGE_PAGE = 2**21
 
 
+@contextmanager
+def kept_settings() -> Iterator[None]:
+    """Put back what mmengine's Runner sets for the whole process: threads, flags, limits and random states."""
+    restore = [
+        _environment("OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+        _setter(cv2.setNumThreads, cv2.getNumThreads()),
+        _setter(_set_start_method, torch.multiprocessing.get_start_method(allow_none=True)),
+        _setter(_set_cudnn, (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)),
+        _setter(_set_deterministic, (
+            torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        )),
+        _setter(_set_open_files, resource.getrlimit(resource.RLIMIT_NOFILE)),
+        _setter(random.setstate, random.getstate()),
+        _setter(np.random.set_state, np.random.get_state()),
+        _setter(torch.set_rng_state, torch.get_rng_state()),
+    ]
+    try:
+        yield
+    finally:
+        for put_back in restore:
+            put_back()
+
+
+def _setter(function: Callable[[object], object], value: object) -> Callable[[], object]:
+    return functools.partial(function, value)
+
+
+def _environment(*names: str) -> Callable[[], None]:
+    before = {name: os.environ.get(name) for name in names}
+
+    def put_back() -> None:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    return put_back
+
+
+def _set_start_method(method: str | None) -> None:
+    torch.multiprocessing.set_start_method(method, force=True)
+
+
+def _set_cudnn(flags: tuple[bool, bool]) -> None:
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = flags
+
+
+def _set_deterministic(flags: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
+
+
+def _set_open_files(limits: tuple[int, int]) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 @functools.cache
 def tune_process() -> None:
-    """Prepare this process for training; call it before torch starts its threads.
+    """Prepare this process for training; for commands only, and before torch starts its threads.
 
     Denormal numbers count as zero: gradients of a fresh network hold many, each as slow as dozens of others.
     With glibc, freed memory stays with the process, else every step asks the kernel for the same gigabytes anew,

@@ -7,8 +7,9 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -17,6 +18,8 @@ from rich.console import Console
 from densevision.display import Display
 from densevision.registry import HOOKS
 from densevision.training.checkpoint import HISTORY
+from densevision.training.metrics import about_classes, numbers_of
+from densevision.training.prepare import whole_number
 
 
 @HOOKS.register_module()
@@ -30,7 +33,7 @@ class ProgressHook(Hook):
     priority = "BELOW_NORMAL"  # after mmengine has noted the losses, before the schedules change the rate
 
     def __init__(self, interval: int = 20):
-        self.interval = interval
+        self.interval = whole_number("default_hooks.progress.interval", interval)
         self.clock = Clock()
         self.display: Display | None = None
         self.evaluation = ""
@@ -63,7 +66,7 @@ class ProgressHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Show a bar for the evaluation."""
-        if self.display is None:
+        if not runner.training:
             self.display = self._open(runner)
         self.clock.evaluation_began()
         self.display.start("evaluate", len(runner.val_dataloader))
@@ -75,12 +78,17 @@ class ProgressHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Report the metrics."""
         self.clock.evaluation_ended()
+        figures = numbers_of(metrics)
+        summary = format_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
+        summary += format_notes(runner.val_evaluator.metrics)
+        if not runner.training:
+            self._say(runner, f"evaluation: {summary}")
+            return
         self.display.start("train", runner.max_iters, runner.iter)
-        figures = format_metrics(metrics) + format_notes(runner.val_evaluator.metrics)
-        self.evaluation = f"at {runner.iter}: {figures}"
+        self.evaluation = f"at {runner.iter}: {summary}"
         self.display.advance(runner.iter, None, self.evaluation)
-        self._say(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {figures}")
-        runner.visualizer.add_scalars({k: v for k, v in metrics.items() if _is_number(v)}, step=runner.iter)
+        self._say(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
+        runner.visualizer.add_scalars(figures, step=runner.iter)
 
     def before_test(self, runner: Runner) -> None:
         """Show a bar for the test."""
@@ -196,9 +204,14 @@ def format_scalars(scalars: dict[str, float]) -> str:
     return "  ".join([*losses, f"lr {scalars['lr']:.2g}", *rest])
 
 
-def format_metrics(metrics: dict) -> str:
-    """The numbers that sum up an evaluation; values by class stay out."""
-    return "  ".join(f"{name} {metrics[name]:.3f}" for name in headline(metrics)) or "no metric"
+def format_metrics(metrics: dict[str, float], classes: Sequence[str] = (), first: str | None = None) -> str:
+    """The numbers that sum up an evaluation; values of single classes stay out.
+
+    Args:
+        first: the metric that models are ranked by; it comes first.
+    """
+    names = headline(metrics, classes, first)
+    return "  ".join(f"{name} {metrics[name]:.3f}" for name in names) or "no metric"
 
 
 def format_notes(metrics: Iterable[object]) -> str:
@@ -207,13 +220,23 @@ def format_notes(metrics: Iterable[object]) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def headline(metrics: Iterable[str]) -> list[str]:
-    """Names of the first three metrics that are not about a single class (``seg/IoU_road``)."""
-    return [name for name in metrics if "_" not in name.rpartition("/")[2]][:3]
+def headline(metrics: Iterable[str], classes: Sequence[str] = (), first: str | None = None) -> list[str]:
+    """Names of three metrics that are not about a single class, such as ``seg/IoU_road``; ``first`` is always there."""
+    names = list(metrics)
+    about_one = about_classes(names, classes) if classes else {n for n in names if "_" in n.rpartition("/")[2]}
+    ranked = [name for name in names if name == first]
+    return (ranked + [name for name in names if name not in about_one and name != first])[:3]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+def class_names(runner: Runner) -> Sequence[str]:
+    """Names of the val data's classes, as far as they have some."""
+    loader = runner.val_dataloader
+    return () if loader is None else (getattr(loader.dataset, "metainfo", None) or {}).get("classes") or ()
+
+
+def ranking_metric(config: Config) -> str | None:
+    """Name of the metric that a config ranks models by."""
+    return ((config.get("default_hooks") or {}).get("checkpoint") or {}).get("save_best")
 
 
 def _duration(seconds: float) -> str:

@@ -6,10 +6,10 @@ import atexit
 import copy
 import importlib.util
 import itertools
+import logging
 import os
 import platform
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,56 +18,162 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
-from mmengine.registry import build_from_cfg
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
+from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 import densevision
-from densevision.data.check import check_counts, count_lines
 from densevision.errors import UserError
+from densevision.training.building import config_errors
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
-from densevision.training.process import tune_process
+from densevision.training.metrics import build_evaluator, set_folders
+from densevision.training.prepare import check_numbers, fill_schedules, limit_workers, printable
+from densevision.training.process import kept_settings
 from densevision.training.progress import quiet
+from densevision.training.reading import check_weights, read_checkpoint
+from densevision.training.resume import Resumed, choose_checkpoint, hyperparameters, rebuild_schedules
+from densevision.training.splits import Splits
+from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
-from densevision.weights.files import describe, first_line
+from densevision.training.workdir import WorkDir
 from densevision.weights.initialise import InitFrom, initialise
-from densevision.weights.settings import check_settings
 
-__all__ = ["DenseRunner", "build_runner", "load_config", "use_amp"]
+__all__ = [
+    "DenseRunner", "build_runner", "check_weights", "config_errors", "load_config", "read_checkpoint", "use_amp",
+]
 
 
-class DenseRunner(Runner):
-    """What ``densevision train`` and ``test`` run on; make one with ``build_runner``."""
+class DenseRunner(Splits, Runner):
+    """What ``densevision train`` and ``test`` run on; make one with ``build_runner``.
 
-    def __init__(self, *args: object, **kwargs: object):
+    Attributes:
+        training: a training is going on, not an evaluation alone.
+        notes: what the start has to say about the config, one line each.
+    """
+
+    def __init__(self, **kwargs: object):
         self.stop_request = StopRequest()
-        super().__init__(*args, **kwargs)
+        self.training, self.notes = False, []
+        self._begun, self._prepared = False, False
+        kwargs["cfg"] = printable(kwargs["cfg"])
+        self.folder = WorkDir(kwargs["work_dir"])
+        try:
+            with config_errors(), kept_settings():
+                super().__init__(**kwargs)
+        except UserError:
+            self._undo_start()
+            raise
 
     def train(self) -> nn.Module:
         """Train; Ctrl-C and SIGTERM end it after an iteration.
 
         Raises:
             TrainingStopped: a signal came, and the checkpoint is written.
-            UserError: config, data or checkpoint are at fault.
+            UserError: config, data or checkpoint are at fault; before the first iteration it leaves nothing behind.
         """
-        with self.stop_request, config_errors(), ExitStack() as self.on_exit:
+        with self.stop_request, self._running():
+            self._find_resumed()
             self._check_data("train", "val")
-            return super().train()
+            self._say(training_lines(self))
+            self.training = True
+            try:
+                return super().train()
+            finally:
+                self.training = False
 
-    def test(self) -> dict:
-        """Evaluate on the test data; returns the metrics."""
-        with config_errors(), ExitStack() as self.on_exit:
+    def val(self) -> dict:
+        """Evaluate on the val data; returns the metrics."""
+        with self._running():
+            self._check_data("val")
+            return super().val()
+
+    def test(self, results: Path | None = None) -> dict:
+        """Evaluate on the test data; returns the metrics.
+
+        Args:
+            results: folder that the metrics write their files to.
+        """
+        with self._running():
+            if self._test_loop is None:
+                raise UserError(f"{self.cfg.filename} has no test_dataloader, nor a val_dataloader to take its place")
             self._check_data("test")
-            return super().test()
+            self._say(machine_lines(self))
+            if results is not None:
+                for folder in set_folders(self.test_evaluator.metrics, results):
+                    self.folder.claim(folder)
+            metrics = super().test()
+            self._dump()
+            self._begun = True
+            return metrics
+
+    def begin(self) -> None:
+        """The start is over and nothing was wrong: earlier results are set aside, and files are written."""
+        self._begun = True
+        self.call_hook("before_train_epoch")
+        self._dump()
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Apply the config's settings of the process, and undo a start that fails."""
+        with ExitStack() as self.on_exit, kept_settings():
+            environment = self.cfg.get("env_cfg") or {}
+            if environment.get("cudnn_benchmark") and not self.deterministic:
+                torch.backends.cudnn.benchmark = True
+            set_multi_processing(**environment.get("mp_cfg", {}), distributed=self.distributed)
+            set_random_seed(self.seed, deterministic=self.deterministic)
+            try:
+                with config_errors():
+                    yield
+            except UserError:
+                if not self._begun:
+                    self._undo_start()
+                raise
+
+    def _undo_start(self) -> None:
+        """Remove what this start made in the work dir, and nothing else."""
+        if hasattr(self, "_visualizer_built"):
+            self.visualizer.close()
+        for handler in [*getattr(self, "logger", logging.Logger("")).handlers]:
+            if isinstance(handler, logging.FileHandler):
+                self.logger.handlers.remove(handler)
+                handler.close()
+        if is_main_process():
+            self.folder.clear()
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set mmengine's environment up; its timestamp names the folder of this run's log."""
+        super().setup_env(env_cfg)
+        self.folder.claim(Path(self.work_dir, self.timestamp))
+
+    def call_hook(self, fn_name: str, **kwargs: object) -> None:
+        """Call the hooks; ``before_run`` only once, which else would start the moving average anew."""
+        if fn_name == "before_run" and self._prepared:
+            return
+        self._prepared = self._prepared or fn_name == "before_run"
+        super().call_hook(fn_name, **kwargs)
+
+    def dump_config(self) -> None:
+        """mmengine dumps when it is built; here that waits until the start is over."""
+
+    def _dump(self) -> None:
+        target, source = Path(self.work_dir, Path(self.cfg.filename or "config.py").name), self.cfg.filename
+        if not (target.exists() and source and Path(source).exists() and target.samefile(source)):
+            super().dump_config()
+
+    def build_visualizer(self, visualizer: object = None) -> object:
+        """Build mmengine's visualizer."""
+        built = super().build_visualizer(visualizer)
+        self._visualizer_built = True
+        return built
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Build the model, with as many classes as the training data has where the config leaves it open."""
+        """Build the model, with as many classes as the data or the checkpoint have where the config leaves it open."""
         if isinstance(model, dict) and "num_classes" in model and model["num_classes"] is None:
-            model["num_classes"] = len(self._data_classes())
+            model["num_classes"] = len(self._model_classes() or self._data_classes())
             self.cfg.model.num_classes = model["num_classes"]
         built = super().build_model(model)
         if "init_from" in self.cfg and not self._resume:
@@ -76,42 +182,6 @@ class DenseRunner(Runner):
             if is_main_process():
                 print(report)
         return built
-
-    def _data_classes(self) -> Sequence[str]:
-        split = "train" if self._train_dataloader is not None else "test"
-        return self._dataset(split).metainfo["classes"]
-
-    def _dataset(self, split: str) -> Dataset | None:
-        """Build a split's loader where that is still to be done; None if the config has no such loader."""
-        name = f"_{split}_dataloader"
-        if isinstance(getattr(self, name), dict):
-            setattr(self, name, self.build_dataloader(getattr(self, name), seed=self.seed))
-        loader = getattr(self, name)
-        return None if loader is None else loader.dataset
-
-    def _check_data(self, *splits: str) -> None:
-        """Bring the splits to the model's classes, count what they hold, print it, and stop where that can't work."""
-        classes = self._model_classes()
-        for split in splits:
-            dataset = self._dataset(split)
-            if dataset is None:
-                continue
-            if classes and hasattr(dataset, "align_classes"):
-                dataset.align_classes(classes)
-            if hasattr(dataset, "count"):
-                counts = dataset.count(split)
-                self._say(count_lines(split, counts))
-                check_counts(split, counts)
-            if split != "train" and hasattr(dataset, "check_batch"):
-                dataset.check_batch(getattr(self, f"_{split}_dataloader").batch_size)
-
-    def _model_classes(self) -> Sequence[str]:
-        """Names of the model's classes: those of the training data, or of the checkpoint that is evaluated."""
-        if self._train_dataloader is not None:
-            return self._data_classes()
-        if not self._load_from:
-            return ()
-        return (read_checkpoint(self._load_from).get("meta", {}).get("dataset_meta") or {}).get("classes") or ()
 
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -131,7 +201,7 @@ class DenseRunner(Runner):
 
     def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:
         """Build the metrics; processes exchange results in memory instead of through files."""
-        built = super().build_evaluator(evaluator)
+        built = build_evaluator(evaluator)
         for metric in built.metrics:
             metric.collect_device = "gpu" if self.distributed else "cpu"
         return built
@@ -144,24 +214,39 @@ class DenseRunner(Runner):
         quiet(logger.handlers)
         return logger
 
-    def load_or_resume(self) -> None:
-        """Load the model, or all of the training's state.
+    def _find_resumed(self) -> None:
+        """Choose the checkpoint to resume from.
 
         Raises:
-            UserError: nothing to resume from, or a checkpoint that does not fit.
+            UserError: there is none, or it does not fit.
         """
-        if self._resume and not self._has_loaded and self._load_from is None:
-            latest = find_last_checkpoint(Path(self.work_dir))
-            if latest is None:
-                raise UserError(
-                    f"--resume: no checkpoint in {self.work_dir}; leave --resume out to start anew"
-                )
-            self._load_from = str(latest)
+        if not self._resume or self._has_loaded:
+            return
+        path = Path(self._load_from) if self._load_from else find_last_checkpoint(Path(self.work_dir))
+        if path is None:
+            raise UserError(_nothing_to_resume(self.work_dir))
+        path, lines = choose_checkpoint(self, path)
+        self._load_from = str(path)
+        self._say(lines)
+
+    def resume(self, filename: str, *args: object, **kwargs: object) -> None:
+        """Take a training up as mmengine does, then let the config's changes take effect.
+
+        Raises:
+            UserError: a change that can't take effect.
+        """
         try:
-            super().load_or_resume()
+            super().resume(filename, *args, **kwargs)
         except (ValueError, KeyError, TypeError) as error:
-            message = f"{self._load_from} does not fit this config's optimizer and schedules: {error}"
+            message = f"{filename} does not fit this config's optimizer and schedules: {error}"
             raise UserError(" ".join(message.split())) from error
+        if self._resumed.rebuilds:
+            rebuild_schedules(self, self._config_groups)
+        self.train_loop.continue_from(self._resumed.meta.get("draws"))
+        if self._resumed.other_evaluation:
+            for key in ("best_score", "best_iteration"):
+                self.message_hub.runtime_info.pop(key, None)
+        self._say(self._resumed.lines())
 
     def load_checkpoint(
         self, filename: str, map_location="cpu", strict: bool = True, revise_keys: object = None
@@ -174,6 +259,11 @@ class DenseRunner(Runner):
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         check_weights(model, checkpoint, filename)
+        if self._resume:
+            self._resumed = Resumed(self, checkpoint, filename)
+            self._resumed.refuse()
+            self._config_groups = hyperparameters(self)
+            self._resumed.adapt(checkpoint)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True
@@ -196,23 +286,24 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         UserError: something in the config or the data is wrong.
     """
     config = copy.deepcopy(config)
-    _check_counts(config)
-    if training:
-        tune_process()
-        _fill_schedules(config)
-    else:
+    check_numbers(config)
+    notes = fill_schedules(config) if training else []
+    if not training:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
             config.pop(key, None)
-    _limit_workers(config)
+    limit_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
     # mmengine keys message hub and logger by this name and the second: two short runs would share them.
     config.setdefault("experiment_name", f"{Path(config.filename or 'run').stem}_{next(_RUN_NUMBERS)}")
+    if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
+        raise UserError(_nothing_to_resume(config.work_dir))
     if config.get("launcher", "none") != "none":
         _start_processes(config)
-    with config_errors():
-        return DenseRunner.from_cfg(config)
+    runner = DenseRunner.from_cfg(config)
+    runner.notes = notes
+    return runner
 
 
 _RUN_NUMBERS = itertools.count()
@@ -231,83 +322,16 @@ def use_amp(config: Config) -> None:
     config.optim_wrapper.loss_scale = "dynamic"
 
 
-def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict:
-    """Read a checkpoint file as plain data.
-
-    Raises:
-        UserError: no such file, or one that is no checkpoint.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"no checkpoint {path}")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or no checkpoint: {first_line(error)}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
-    return checkpoint
+def _nothing_to_resume(work_dir: str) -> str:
+    return f"--resume: no checkpoint in {work_dir}; leave --resume out to start anew"
 
 
-@contextmanager
-def config_errors() -> Iterator[None]:
-    """Turn what goes wrong while a registry builds from the config into one line; the log keeps the rest."""
-    try:
-        yield
-    except (TypeError, ValueError, KeyError, AttributeError, ImportError, AssertionError, OSError) as error:
-        built = _being_built(error)
-        if built is None:
-            raise
-        print_log(traceback.format_exc(), "current")
-        text = error.args[0] if isinstance(error, KeyError) else str(error)
-        raise UserError(f"config, {built}: {' '.join(str(text).split())}") from error
-
-
-def _being_built(error: BaseException) -> str | None:
-    """Name of the class that mmengine was building from the config when ``error`` was raised."""
-    name = None
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is build_from_cfg.__code__:
-            name = getattr(frame.f_locals.get("obj_cls"), "__name__", str(frame.f_locals["cfg"].get("type")))
-    return name
-
-
-def _check_counts(config: Config) -> None:
-    for part in ("train_cfg", "train_dataloader", "val_dataloader", "test_dataloader"):
-        for key in ("max_iters", "val_interval", "batch_size"):
-            count = (config.get(part) or {}).get(key, 1)
-            if not isinstance(count, int) or count < 1:
-                raise UserError(f"config, {part}.{key} is {count!r}; it must be a whole number from 1")
-
-
-def _limit_workers(config: Config) -> None:
-    """No more loader workers than cores: they would only take turns, and what they give does not depend on them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        if config.get(name):
-            config[name].num_workers = min(config[name].get("num_workers", 0), cores)
-
-
-def _fill_schedules(config: Config) -> None:
-    """A schedule counts iterations, and one without an end lasts as long as the training.
-
-    One that would begin after the end is left out: a trial run needs nothing but a small ``max_iters``.
-    """
-    last = config.train_cfg.max_iters
-    config.param_scheduler = [s for s in config.get("param_scheduler") or [] if s.get("begin", 0) < last]
-    for schedule in config.param_scheduler:
-        schedule.setdefault("by_epoch", False)
-        schedule.setdefault("end", last)
-
-
-def _tensorboard() -> dict:
+def _tensorboard() -> Mapping[str, object]:
     backends = [dict(type="TensorboardVisBackend")] if importlib.util.find_spec("tensorboard") else []
     return dict(type="Visualizer", vis_backends=backends)
 
 
 def _start_processes(config: Config) -> None:
-    atexit.register(_leave_processes)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # what mmengine would set, with a warning
     config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
     if not torch.cuda.is_available():
         config.model_wrapper_cfg.device_ids = None
@@ -315,30 +339,12 @@ def _start_processes(config: Config) -> None:
             raise UserError("--launcher: without a GPU only torchrun with --launcher pytorch works")
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group("gloo")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # what mmengine would set, with a warning
+    atexit.register(_leave_processes)
 
 
 def _leave_processes() -> None:
     """End gloo's threads; a process that ends before them may abort, and torchrun calls its work failed."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
-    """Check that a checkpoint fits a model exactly.
-
-    Raises:
-        UserError: it belongs to another model; names the first three tensors that do not fit, or the settings that
-            differ.
-    """
-    wanted, weights = model.state_dict(), checkpoint["state_dict"]
-    misfits = [
-        f"{name} ({describe(weights[name])} there and {describe(tensor)} here)"
-        for name, tensor in wanted.items()
-        if name in weights and weights[name].shape != tensor.shape
-    ]
-    misfits += [f"{name} (missing there)" for name in wanted if name not in weights]
-    misfits += [f"{name} (unknown here)" for name in weights if name not in wanted]
-    if misfits:
-        names = ", ".join(misfits[:3])
-        raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
-    check_settings(model, checkpoint.get("meta", {}).get("settings", {}), ("backbone", "extra", "head"), origin)

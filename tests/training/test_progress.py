@@ -1,6 +1,7 @@
 import io
 import re
 
+import torch
 from rich.console import Console
 
 from densevision.display import Display
@@ -49,11 +50,16 @@ def test_time_left_counts_iterations_and_evaluations(tmp_path):
 
 def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
     train(tmp_path, "train_cfg.max_iters=30")
-    lines = capsys.readouterr().out.splitlines()
-    report = r"loss \d\.\d{3}  cls \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
-    assert [
-        bool(re.fullmatch(rf"iter {n}/30  {report}", line)) for n, line in ((20, lines[1]), (30, lines[3]))
+    printed = capsys.readouterr().out.splitlines()
+    lines = printed[4:]
+    assert printed[:4] == [
+        "model: ToyModel, 250 parameters, 250 trainable",  # 4x3x3x3 + 4, 2x4, 2x64 + 2
+        f"device: cpu, {torch.get_num_threads()} threads",
+        "30 iterations of 4 images = 5.45 epochs of 22 images; evaluation every 10 iterations",
+        f"results: {tmp_path}",
     ]
+    report = r"loss \d\.\d{3}  cls \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
+    assert all(re.fullmatch(rf"iter {n}/30  {report}", line) for n, line in ((20, lines[1]), (30, lines[3])))
     assert [line for line in lines if "evaluation" in line] == [
         f"iter {n}/30  evaluation: toy/accuracy 1.000" for n in (10, 20, 30)
     ]

@@ -1,6 +1,7 @@
 """The smallest real training: a two-layer network learns which half of an image is brighter."""
 
 import os
+import threading
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import Dataset
 
+from densevision.errors import UserError
 from densevision.sampler import Draw
 
 
@@ -19,7 +21,9 @@ class Halves(Dataset):
 
     metainfo = dict(classes=("upper", "lower"), palette=[(255, 0, 0), (0, 0, 255)])
 
-    def __init__(self, size: int = 32, side: int = 8):
+    def __init__(self, size: int = 32, side: int = 8, names: tuple = ()):
+        if names:
+            self.metainfo = dict(Halves.metainfo, classes=tuple(names))
         self.size = size
         self.side = side
 
@@ -38,11 +42,12 @@ class Halves(Dataset):
 class ToyModel(BaseModel):
     """Convolution, batch norm, dropout and a linear layer."""
 
-    def __init__(self, num_classes: int | None = None, nan_at: tuple = ()):
+    def __init__(self, num_classes: int | None = None, nan_at: tuple = (), frozen: bool = False):
         super().__init__()
         convolution = nn.Conv2d(3, 4, 3, 2, 1)
         self.features = nn.Sequential(convolution, nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
         self.classify = nn.Linear(64, num_classes)
+        convolution.requires_grad_(not frozen)
         self.nan_at = nan_at
         self.calls = 0
 
@@ -72,6 +77,70 @@ class Accuracy(BaseMetric):
 
     def compute_metrics(self, results):
         return dict(accuracy=float(np.mean(results)))
+
+
+class Refusing(Accuracy):
+    """Finds in compute_metrics that the data are at fault."""
+
+    def compute_metrics(self, results):
+        raise UserError("truth.json: annotation 3 has no area")
+
+
+class Counting(BaseMetric):
+    """Returns what it is told to, has no table and writes nothing."""
+
+    def __init__(self, figures=None, prefix: str | None = "own"):
+        super().__init__(prefix=prefix)
+        self.figures = figures
+        self.lock = threading.Lock()  # can't be copied deeply
+        self.computed = 0
+
+    def process(self, data_batch, data_samples):
+        self.results += [1] * len(data_samples)
+
+    def compute_metrics(self, results):
+        self.computed += 1
+        return self.figures
+
+
+class Writing(Accuracy):
+    """Has all that a metric may have."""
+
+    def __init__(self, out_dir=None):
+        super().__init__()
+        self.out_dir, self.table = out_dir, ""
+
+    def process(self, data_batch, data_samples):
+        super().process(data_batch, data_samples)
+        if self.out_dir is not None:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+            (self.out_dir / "seen.txt").write_text(str(len(self.results)))
+
+    def compute_metrics(self, results):
+        self.table = f"table of {len(results)}"
+        return super().compute_metrics(results)
+
+    def write_report(self, folder):
+        (folder / "report.txt").write_text(self.table)
+        return {"report": folder / "report.txt"}
+
+
+class Scripted(BaseMetric):
+    """Gives the score that stands in ``scores``, the first in the rehearsal; None leaves the metric out."""
+
+    calls = 0
+
+    def __init__(self, scores=(), prefix="toy"):
+        super().__init__(prefix=prefix)
+        self.scores = scores
+
+    def process(self, data_batch, data_samples):
+        self.results += [1] * len(data_samples)
+
+    def compute_metrics(self, results):
+        score = self.scores[Scripted.calls]
+        Scripted.calls += 1
+        return dict(other=1.0) | ({} if score is None else dict(score=score))
 
 
 class SignalSelf(Hook):

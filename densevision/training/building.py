@@ -1,0 +1,35 @@
+"""What goes wrong while a registry builds from a config, as one line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.logging import print_log
+from mmengine.registry import build_from_cfg
+
+from densevision.errors import UserError
+
+
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn what goes wrong while a registry builds from the config into one line; the log keeps the rest."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, AttributeError, ImportError, AssertionError, OSError) as error:
+        built = _being_built(error)
+        if built is None:
+            raise
+        print_log(traceback.format_exc(), "current")
+        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        raise UserError(f"config, {built}: {' '.join(str(text).split())}") from error
+
+
+def _being_built(error: BaseException) -> str | None:
+    """Name of the class that mmengine was building from the config when ``error`` was raised."""
+    name = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is build_from_cfg.__code__:
+            name = getattr(frame.f_locals.get("obj_cls"), "__name__", str(frame.f_locals["cfg"].get("type")))
+    return name

@@ -1,0 +1,145 @@
+"""One source for one number: what a config need not state because another of its keys does.
+
+``model.input_size`` is the input size of the data sets too. ``test_dataloader`` and ``test_evaluator`` are the val
+ones where the config does not state them; a ``test_dataloader`` whose data set has no ``type`` states only what
+differs from ``val_dataloader``.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+
+from mmengine.config import ConfigDict
+from mmengine.registry import Registry
+
+from densevision.errors import UserError
+from densevision.registry import DATASETS, MODELS
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+_SIZE = "input_size"
+
+
+def forget_copies(content: ConfigDict) -> dict[str, ConfigDict | None]:
+    """Drop from a config what only repeats its source, so that a change of the source reaches it.
+
+    Returns:
+        The val loader and evaluator as the file has them, for ``fill_test``.
+    """
+    size = _model_size(content)
+    for _, mapping in _sized_datasets(content):
+        if size is not None and _SIZE in mapping and _same_size(mapping[_SIZE], size):
+            del mapping[_SIZE]
+    val = {part: copy.deepcopy(content.get(f"val_{part}")) for part in ("dataloader", "evaluator")}
+    for part, value in val.items():
+        if value is not None and _plain(content.get(f"test_{part}")) == _plain(value):
+            del content[f"test_{part}"]
+    return val
+
+
+def fill_test(content: ConfigDict, val: dict[str, ConfigDict | None]) -> None:
+    """Complete the test loader and evaluator with the val ones; where a key is None there is no test.
+
+    Args:
+        val: from ``forget_copies``; it counts where an override has switched the validation off.
+    """
+    keys = ("test_dataloader", "test_evaluator", "test_cfg")
+    loader = content.get("val_dataloader") or val["dataloader"]
+    if not isinstance(loader, dict) or any(key in content and content[key] is None for key in keys):
+        return
+    content.test_dataloader = _overlay(loader, content.get("test_dataloader") or {})
+    evaluator = content.get("val_evaluator") or val["evaluator"]
+    if evaluator is not None:
+        content.setdefault("test_evaluator", copy.deepcopy(evaluator))
+    content.setdefault("test_cfg", ConfigDict(type="TestLoop"))
+
+
+def fill_sizes(content: ConfigDict) -> None:
+    """Give the data sets the model's input size.
+
+    Raises:
+        UserError: a data set names another size, or the model's is no (height, width).
+    """
+    size = _model_size(content)
+    if size is None:
+        return
+    if not _is_size(size):
+        raise UserError(f"config, model.{_SIZE} is {size!r}; it must be (height, width) in pixels")
+    for place, mapping in _sized_datasets(content):
+        stated = mapping.get(_SIZE)
+        if stated is not None and not _same_size(stated, size):
+            raise UserError(
+                f"config, {place}.{_SIZE} is {stated!r} and model.{_SIZE} is {size!r}; "
+                f"set model.{_SIZE} only, the data sets follow it"
+            )
+        mapping[_SIZE] = tuple(size)
+
+
+def _overlay(loader: ConfigDict, own: ConfigDict) -> ConfigDict:
+    dataset = own.get("dataset") or {}
+    complete = "type" in dataset
+    if complete and ("sampler" in own or "batch_sampler" in own):
+        return own
+    merged = copy.deepcopy(loader)
+    merged.update(own)
+    if not complete:
+        merged["dataset"] = copy.deepcopy(loader["dataset"])
+        merged["dataset"].update(dataset)
+    return merged
+
+
+def _model_size(content: ConfigDict) -> object:
+    """Return what the model's input size is or would be; None for a model without one."""
+    model = content.get("model")
+    if not isinstance(model, dict):
+        return None
+    return model.get(_SIZE, _default_size(model))
+
+
+def _default_size(model: ConfigDict) -> object:
+    parameter = _parameters(model, MODELS).get(_SIZE)
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
+def _sized_datasets(content: ConfigDict) -> Iterator[tuple[str, ConfigDict]]:
+    """Yield every data set of the loaders that takes an input size, also inside of wrappers, with its place."""
+    for name in LOADERS:
+        loader = content.get(name)
+        if isinstance(loader, dict):
+            yield from _walk(loader.get("dataset"), f"{name}.dataset")
+
+
+def _walk(value: object, place: str) -> Iterator[tuple[str, ConfigDict]]:
+    if isinstance(value, dict):
+        if _SIZE in _parameters(value, DATASETS):
+            yield place, value
+        for key, item in value.items():
+            yield from _walk(item, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _walk(item, f"{place}.{position}")
+
+
+def _parameters(mapping: ConfigDict, registry: Registry) -> dict[str, inspect.Parameter]:
+    kind = mapping.get("type")
+    if isinstance(kind, str):
+        try:
+            kind = registry.get(kind)
+        except (ImportError, AttributeError):  # said when it is built
+            kind = None
+    return dict(inspect.signature(kind).parameters) if callable(kind) else {}
+
+
+def _is_size(size: object) -> bool:
+    if not isinstance(size, list | tuple) or len(size) != 2:
+        return False
+    return all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size)
+
+
+def _same_size(one: object, other: object) -> bool:
+    return _is_size(one) and _is_size(other) and tuple(one) == tuple(other)
+
+
+def _plain(value: object) -> object:
+    return value.to_dict() if isinstance(value, ConfigDict) else value

@@ -1,0 +1,166 @@
+"""What is done with metrics, ours and a user's own: build, evaluate, print, write.
+
+A metric of one's own needs no more than mmengine's ``BaseMetric``: ``process`` and ``compute_metrics``. Three more
+attributes are used where they exist:
+
+- ``out_dir``: a folder, or None, that the metric writes files to while it evaluates (predictions);
+- ``table``: text that ``densevision test`` prints after an evaluation; without it, the metric's figures are listed;
+- ``write_report(folder)``: writes further files and returns their paths by kind.
+
+A figure may be any number (NumPy's and tensors of one element too); anything else is printed and written, but
+neither plotted nor compared.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
+
+from densevision.errors import UserError
+from densevision.registry import EVALUATOR
+
+MAIN = ("coco/AP", "seg/mIoU")  # the figure that counts where a config does not say so by save_best
+WORTHLESS = 0.01  # of 1: a model below this has learned nothing of use
+
+
+def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
+    """Build a config's ``val_evaluator`` or ``test_evaluator``: a metric, a list of them, or ``dict(metrics=...)``."""
+    if isinstance(config, Evaluator):
+        built = config
+    elif isinstance(config, Mapping) and "metrics" in config:
+        built = EVALUATOR.build({"type": "Evaluator", **config})
+    else:
+        built = Evaluator(config)
+    for metric in built.metrics:
+        metric.compute_metrics = _NoneIsEmpty(metric)
+    return built
+
+
+class _NoneIsEmpty:
+    """A metric's ``compute_metrics`` that may return nothing; a deep copy calls the copied metric."""
+
+    def __init__(self, metric: BaseMetric):
+        self.metric = metric
+
+    def __call__(self, results: list) -> dict:
+        return type(self.metric).compute_metrics(self.metric, results) or {}
+
+
+def silent_copy(evaluator: Evaluator) -> Evaluator:
+    """Return an evaluator that computes the same, writes no files, and shares no results with the original."""
+    meta = evaluator.dataset_meta
+    try:
+        silent = copy.deepcopy(evaluator, {id(meta): meta})
+    except Exception:  # a metric may hold what can't be copied: locks, open files
+        silent = copy.copy(evaluator)
+        silent.metrics = [_shallow_copy(metric) for metric in evaluator.metrics]
+    silent.metrics = [metric for metric in silent.metrics if not isinstance(metric, DumpResults)]
+    for metric in silent.metrics:
+        metric.results = []
+        if hasattr(metric, "out_dir"):
+            metric.out_dir = None
+    return silent
+
+
+def _shallow_copy(metric: BaseMetric) -> BaseMetric:
+    made = copy.copy(metric)
+    made.compute_metrics = _NoneIsEmpty(made)
+    return made
+
+
+def set_folders(metrics: Iterable[BaseMetric], folder: Path) -> list[Path]:
+    """Let the metrics write to ``folder``, where they can and the config names no other place; returns where."""
+    folders = []
+    for metric in metrics:
+        if hasattr(metric, "out_dir") and metric.out_dir is None:
+            metric.out_dir = folder / (f"predictions_{len(folders) + 1}" if folders else "predictions")
+            folders.append(metric.out_dir)
+    return folders
+
+
+def tables(metrics: Sequence[BaseMetric], figures: Mapping[str, object]) -> str:
+    """Lay out an evaluation: the metrics' own tables, then the figures of those without one."""
+    parts, with_table = [], []
+    for metric in metrics:
+        if getattr(metric, "table", None):
+            parts.append(str(metric.table))
+            with_table.append(f"{metric.prefix}/")
+    rest = {name: value for name, value in figures.items() if not name.startswith(tuple(with_table))}
+    parts += ["\n".join(f"{name} {_text(value)}" for name, value in rest.items())] if rest else []
+    return "\n\n".join(parts) or "no metric"
+
+
+def write_reports(metrics: Iterable[BaseMetric], folder: Path) -> dict[str, str]:
+    """Let the metrics write their files; returns the paths by kind."""
+    files: dict[str, str] = {}
+    for metric in metrics:
+        if hasattr(metric, "write_report"):
+            for kind, path in (metric.write_report(folder) or {}).items():
+                files[f"{metric.prefix}/{kind}" if kind in files else kind] = str(path)
+    return files
+
+
+def as_number(value: object) -> float | None:
+    """Return a figure as a float, None if it is no number."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        value = value.item() if value.nbytes == value.itemsize else None  # one element
+    return float(value) if isinstance(value, numbers.Real | np.bool_) else None
+
+
+def numbers_of(figures: Mapping[str, object]) -> dict[str, float]:
+    """Return the figures that are numbers."""
+    found = {name: as_number(value) for name, value in figures.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def score_of(figures: Mapping[str, object], name: str) -> float | None:
+    """Return a figure that models can be ranked by; None where it is missing, not finite, or COCO's -1, undefined."""
+    value = as_number(figures.get(name))
+    return None if value is None or not math.isfinite(value) or value == -1 else value
+
+
+def headline(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
+    """Return name and value of the one figure that counts: ``preferred``, ours, or else the first number.
+
+    Args:
+        preferred: the config's ``default_hooks.checkpoint.save_best``.
+    Raises:
+        UserError: there is no figure.
+    """
+    found = numbers_of(figures)
+    for name in (preferred, *MAIN, *found):
+        if name in found:
+            return name, found[name]
+    raise UserError("the metrics gave no figure: the test data have no ground truth, or compute_metrics returns none")
+
+
+def worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
+    """Say so where a model's AP or mIoU is under a point; None where all is well, or for other metrics."""
+    found = numbers_of(figures)
+    for name in (preferred, *MAIN):
+        if name in found and name.startswith(("coco/", "seg/")):
+            value = found[name]
+            if value == -1 or math.isnan(value):
+                return f"{name} is not defined on these data: there is nothing to find in them"
+            if value < WORTHLESS:
+                return f"{name} is {100 * value:.2f} points, under 1: this model has learned nothing of use"
+            return None
+    return None
+
+
+def about_classes(names: Iterable[str], classes: Sequence[str]) -> set[str]:
+    """Return the figures about a single class, such as ``coco/AP/<class>``; a class's name may be anything."""
+    endings = tuple(f"{mark}{name}" for name in classes for mark in "/_")
+    return {name for name in names for ending in endings if name.endswith(ending) and "/" in name.removesuffix(ending)}
+
+
+def _text(value: object) -> str:
+    number = as_number(value)
+    return str(value) if number is None else f"{number:.4g}"

@@ -1,0 +1,176 @@
+"""Bring a config into the form that the Runner takes, and refuse numbers that make no sense."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from types import FunctionType
+
+from mmengine.config import Config, ConfigDict
+
+from densevision.errors import UserError
+from densevision.training.derive import LOADERS
+
+_LEAST = {  # smallest value of every whole number; None in place of those in _MAY_BE_NONE
+    "total_batch": 1,
+    "train_cfg.max_iters": 1,
+    "train_cfg.val_interval": 1,
+    "optim_wrapper.accumulative_counts": 1,
+    "randomness.seed": 0,
+    **{f"{loader}.batch_size": 1 for loader in LOADERS},
+    **{f"{loader}.num_workers": 0 for loader in LOADERS},
+    **{f"{loader}.prefetch_factor": 1 for loader in LOADERS},
+}
+_MAY_BE_NONE = {"total_batch", "randomness.seed", *(f"{loader}.prefetch_factor" for loader in LOADERS)}
+
+
+def whole_number(key: str, value: object, least: int = 1) -> int:
+    """Return ``value``, which must be a whole number from ``least``.
+
+    Raises:
+        UserError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"config, {key} is {value!r}; it must be a whole number from {least}")
+    return value
+
+
+def check_numbers(config: Config) -> None:
+    """Check counts, intervals, sizes of batches, rates and bounds.
+
+    Raises:
+        UserError: one makes no sense.
+    """
+    for key, least in _LEAST.items():
+        *parents, last = key.split(".")
+        mapping = (config.get(parents[0]) or {}) if parents else config
+        if last in mapping and (mapping[last] is not None or key not in _MAY_BE_NONE):
+            whole_number(key, mapping[last], least)
+    optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
+    if "lr" in optimizer:
+        _positive("optim_wrapper.optimizer.lr", optimizer["lr"], zero=True)
+    clip = (config.get("optim_wrapper") or {}).get("clip_grad") or {}
+    for key in ("max_norm", "clip_value"):
+        if key in clip:
+            _positive(f"optim_wrapper.clip_grad.{key}", clip[key])
+
+
+def _positive(key: str, value: object, *, zero: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"config, {key} is {value!r}; it must be a number")
+    if not (value > 0 or zero and value == 0):  # also NaN
+        raise UserError(f"config, {key} is {value!r}; it must be {'0 or more' if zero else 'greater than 0'}")
+
+
+def limit_workers(config: Config) -> None:
+    """No more loader workers than cores: they would only take turns, and what they give does not depend on them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in LOADERS:
+        if config.get(name):
+            config[name].num_workers = min(config[name].get("num_workers", 0), cores)
+
+
+def fill_schedules(config: Config) -> list[str]:
+    """Count schedules in iterations; one without an end lasts as long as the training.
+
+    One that would begin after the end is left out: a trial run needs nothing but a small ``max_iters``.
+
+    Returns:
+        What of the schedules never takes effect, one line each.
+    Raises:
+        UserError: a schedule counts epochs, or its begin or end is no iteration.
+    """
+    last = config.train_cfg.max_iters
+    schedules = config.get("param_scheduler") or []
+    kept, notes = [], []
+    for number, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
+        name = f"param_scheduler.{number} ({_type_name(schedule)})"
+        _check_schedule(name, schedule)
+        if schedule.get("begin", 0) >= last:
+            notes.append(f"{name} begins at iteration {schedule.begin}, the training ends at {last}: it is left out")
+            continue
+        schedule.by_epoch = False
+        schedule.setdefault("end", last)
+        notes += [f"{name} {note}" for note in _without_effect(schedule, last)]
+        kept.append(schedule)
+    config.param_scheduler = kept
+    _check_average(config, last)
+    return notes
+
+
+def _check_schedule(name: str, schedule: ConfigDict) -> None:
+    if schedule.get("by_epoch") or schedule.get("convert_to_iter_based"):
+        raise UserError(
+            f"config, {name} counts epochs, and this training counts iterations: leave by_epoch and "
+            "convert_to_iter_based out and give begin, end and the like in iterations"
+        )
+    if _type_name(schedule).startswith("ReduceOnPlateau"):
+        raise UserError(f"config, {name} works with epochs only, and this training counts iterations; take another one")
+    for key, least in (("begin", 0), ("end", 1), ("T_max", 1)):
+        if schedule.get(key) is not None:
+            whole_number(f"{name}.{key}", schedule[key], least)
+    if "end" in schedule and schedule.end is None:
+        del schedule["end"]
+
+
+def _without_effect(schedule: ConfigDict, last: int) -> list[str]:
+    begin, end, notes = schedule.get("begin", 0), schedule.end, []
+    length = end - begin
+    if end > last:
+        share = (last - begin) / length
+        notes.append(f"lasts until iteration {end}, the training ends at {last}: it stops at {share:.0%} of its course")
+    period = schedule.get("T_max")
+    if period and period < length:
+        notes.append(f"has T_max={period} and lasts {length} iterations: the value rises again after {period}")
+    if period and period > length:
+        notes.append(f"has T_max={period} and lasts {length} iterations: it never reaches eta_min")
+    late = [step for step in schedule.get("milestones", ()) if begin + step >= last]
+    if late:
+        notes.append(f"has milestones {', '.join(map(str, late))} after the end of the training, iteration {last}")
+    if schedule.get("step_size", 0) >= last - begin:
+        notes.append(f"has step_size={schedule.step_size}, which the training does not reach: it never steps")
+    return notes
+
+
+def _check_average(config: Config, last: int) -> None:
+    average = (config.get("default_hooks") or {}).get("ema") or {}
+    if average.get("begin_epoch"):
+        raise UserError("config, default_hooks.ema.begin_epoch counts epochs; give begin_iter, in iterations")
+    if average.get("begin_iter", 0) > last:
+        raise UserError(
+            f"config, default_hooks.ema.begin_iter is {average.begin_iter}, after the end of the training, "
+            f"iteration {last}; lower it, or switch the average off with default_hooks.ema=None"
+        )
+
+
+def _type_name(mapping: ConfigDict) -> str:
+    kind = mapping.get("type")
+    return getattr(kind, "__name__", str(kind).rpartition(".")[2])
+
+
+def printable(config: Config) -> Config:
+    """Copy a config with names in place of classes that were set in Python, which mmengine can't write to a file."""
+    config = copy.deepcopy(config)
+    _name_classes(config._cfg_dict)
+    return config
+
+
+def _name_classes(value: object) -> None:
+    if isinstance(value, dict | list):
+        for key, item in list(dict.items(value) if isinstance(value, dict) else enumerate(value)):
+            if isinstance(item, type | FunctionType):
+                value[key] = f"{item.__module__}.{item.__qualname__}"
+            else:
+                _name_classes(item)
+
+
+def epochs(iterations: int, images_per_iteration: int, images: int) -> float:
+    """Passes over ``images`` that the iterations make."""
+    return iterations * images_per_iteration / images
+
+
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """Join the first names, and say how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -1,0 +1,61 @@
+"""The folder that results go to: checked before the work, and rid of what a failed start made in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from densevision.errors import UserError
+
+
+class WorkDir:
+    """A folder of results, made with its parents.
+
+    Args:
+        path: it may exist, and hold files of others.
+    Raises:
+        UserError: the folder can't be made or written to.
+    """
+
+    def __init__(self, path: str | Path):
+        if not str(path).strip():
+            raise UserError("work_dir is empty; name the folder that results go to")
+        self.path = Path(os.path.abspath(path))
+        self._made: list[Path] = []  # deepest last
+        self._mine: list[Path] = []
+        try:
+            self._make()
+        except (OSError, ValueError) as error:  # ValueError: a null byte
+            self.clear()
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"can't write to the work dir {path}: {reason}; choose another one (--work-dir)") from error
+
+    def _make(self) -> None:
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            self._made.append(folder)
+        probe = self.path / f".probe_{os.getpid()}"
+        probe.write_bytes(bytes(4096))
+        probe.unlink()
+
+    def claim(self, path: str | Path) -> Path:
+        """Note a file or folder that is about to be made, for ``clear``; one that exists is left alone then."""
+        path = Path(path)
+        if not path.exists():
+            self._mine.append(path)
+        return path
+
+    def clear(self) -> None:
+        """Remove what was claimed, and the folders that were made where nothing else is in them."""
+        for path in self._mine:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        for folder in reversed(self._made):
+            try:
+                folder.rmdir()
+            except OSError:  # somebody else's files, or gone
+                break

@@ -1,0 +1,50 @@
+"""Which checkpoint is best.pth: cases.md row 13 and its relatives."""
+
+import pytest
+import torch
+
+from densevision.training.runner import build_runner, load_config
+from tests.training.toy_parts import Scripted
+from tests.training.toy_runs import CONFIG, train
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ((0.1, 0.3, 0.2), 4),
+        ((-1.0, -1.0, -1.0), 6),  # val without boxes: the latest
+        ((NAN, NAN, NAN), 6),
+        ((None, None, None), 6),
+        ((float("inf"), 0.1, NAN), 4),  # infinity is no score
+        ((-1.0, 0.2, -1.0), 4),
+        ((0.2, NAN, None), 2),
+        ((NAN, 0.0, -1.0), 4),
+        ((0.0, 0.0, 0.0), 6),  # nothing learned yet: the latest
+        ((0.4, 0.4, 0.4), 2),  # of equal scores the first
+        ((-0.3, -0.2, -0.5), 4),
+        ((1, 2, "text"), 4),
+    ],
+)
+def test_the_best_checkpoint(tmp_path, capsys, scores, best):
+    Scripted.calls = 0
+    config = load_config(CONFIG, [
+        "train_cfg.max_iters=6", "train_cfg.val_interval=2", "default_hooks.curves=None",
+        "default_hooks.checkpoint.save_best=toy/score",
+    ])
+    config.val_evaluator = dict(type=Scripted, scores=(0.5, *scores))
+    config.work_dir = str(tmp_path)
+    build_runner(config).train()
+    assert torch.load(tmp_path / "best.pth")["meta"]["iter"] == best
+    undefined = sum(score in (None, "text", -1.0, float("inf")) or score != score for score in scores)
+    printed = capsys.readouterr().out
+    assert printed.count("toy/score is not defined; best.pth is ") == undefined
+
+
+def test_a_score_of_another_metric_is_not_compared_with(tmp_path):
+    options = ["default_hooks.curves=None", "train_cfg.val_interval=2", "param_scheduler=[]"]
+    other = "val_evaluator=dict(type='tests.training.toy_parts.Counting', figures=dict(count=50.0))"
+    train(tmp_path, *options, "train_cfg.max_iters=2", other, "default_hooks.checkpoint.save_best=own/count")
+    train(tmp_path, *options, "train_cfg.max_iters=4", resume=True)  # accuracy is at most 1
+    assert torch.load(tmp_path / "best.pth")["meta"]["iter"] == 4

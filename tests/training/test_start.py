@@ -1,0 +1,260 @@
+"""What a start says, refuses and leaves behind (B10, B11, B16, cases.md rows 14, 15 and 27)."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from densevision.cli.main import main
+from densevision.errors import UserError
+from densevision.training.prepare import check_numbers, fill_schedules
+from densevision.training.runner import load_config
+from tests.training.toy_runs import CONFIG, ROOT, make_runner, train
+
+FAST = ("default_hooks.curves=None", "train_cfg.max_iters=2")
+
+
+def listing(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def prepared(*overrides: str) -> list[str]:
+    config = load_config(CONFIG, overrides)
+    check_numbers(config)
+    return fill_schedules(config)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "True", "many", "[1]", "None", "nan"])
+@pytest.mark.parametrize(
+    "key",
+    ["train_cfg.max_iters", "train_cfg.val_interval", "train_dataloader.batch_size", "val_dataloader.batch_size",
+     "test_dataloader.batch_size", "optim_wrapper.accumulative_counts"],
+)
+def test_counts_are_whole_numbers_from_1(key, value):
+    with pytest.raises(UserError, match=f"config, {key} is .*; it must be a whole number from 1"):
+        prepared(f"{key}={value}")
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["train_dataloader.num_workers=-1", "val_dataloader.num_workers=0.5", "test_dataloader.num_workers=None",
+     "total_batch=0", "train_dataloader.prefetch_factor=0", "randomness.seed=-3", "randomness.seed=text",
+     "optim_wrapper.optimizer.lr=-0.1", "optim_wrapper.optimizer.lr=nan", "optim_wrapper.optimizer.lr=fast",
+     "optim_wrapper.clip_grad.max_norm=0", "optim_wrapper.clip_grad.max_norm=-1"],
+)
+def test_other_numbers_that_make_no_sense_are_refused(override):
+    with pytest.raises(UserError, match=f"config, {override.partition('=')[0]} is "):
+        prepared(override)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["default_hooks.checkpoint.keep=0", "default_hooks.checkpoint.keep=-1", "default_hooks.checkpoint.keep=None",
+     "default_hooks.checkpoint.keep=2.5", "default_hooks.checkpoint.interval=0", "default_hooks.checkpoint.interval=-5",
+     "default_hooks.progress.interval=0", "default_hooks.progress.interval=0.5", "default_hooks.curves.interval=0"],
+)
+def test_hooks_refuse_them_too_and_nothing_stays_behind(tmp_path, override):
+    key = override.partition("=")[0]
+    with pytest.raises(UserError, match=f"config, {key} is .*; it must be a whole number from 1"):
+        make_runner(tmp_path / "run", override)
+    assert listing(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("param_scheduler.1.by_epoch=True", "param_scheduler.1 .CosineAnnealingLR. counts epochs, .* in iterations"),
+        ("param_scheduler.0.convert_to_iter_based=True", "param_scheduler.0 .LinearLR. counts epochs"),
+        ("param_scheduler=dict(type='CosineAnnealingLR', by_epoch=True)", "param_scheduler.0 .* counts epochs"),
+        ("param_scheduler=[dict(type='ReduceOnPlateauLR', monitor='toy/accuracy')]", "works with epochs only"),
+        ("param_scheduler.0.begin=-1", "param_scheduler.0 .LinearLR..begin is -1"),
+        ("param_scheduler.0.end=2.5", "param_scheduler.0 .LinearLR..end is 2.5"),
+        ("param_scheduler.0.end=soon", "param_scheduler.0 .LinearLR..end is 'soon'"),
+        ("param_scheduler.1.T_max=0", "T_max is 0"),
+        ("default_hooks.ema.begin_epoch=2", "default_hooks.ema.begin_epoch counts epochs; give begin_iter"),
+        ("default_hooks.ema.begin_iter=50", "default_hooks.ema.begin_iter is 50, after the end of the training"),
+    ],
+)
+def test_schedules_that_count_epochs_or_nothing_are_refused(override, message):
+    with pytest.raises(UserError, match=message):
+        prepared(override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "notes"),
+    [
+        ((), []),
+        (("param_scheduler.1.by_epoch=False", "param_scheduler.1.end=None"), []),
+        (("train_cfg.max_iters=4",), [
+            "param_scheduler.0 (LinearLR) lasts until iteration 5, the training ends at 4: it stops at 80% of its "
+            "course",
+            "param_scheduler.1 (CosineAnnealingLR) begins at iteration 5, the training ends at 4: it is left out"]),
+        (("param_scheduler.1.T_max=10",), [
+            "param_scheduler.1 (CosineAnnealingLR) has T_max=10 and lasts 35 iterations: the value rises again after "
+            "10"]),
+        (("param_scheduler.1.T_max=100",), [
+            "param_scheduler.1 (CosineAnnealingLR) has T_max=100 and lasts 35 iterations: it never reaches eta_min"]),
+        (("param_scheduler=[dict(type='MultiStepLR', milestones=[20, 40, 60])]",), [
+            "param_scheduler.0 (MultiStepLR) has milestones 40, 60 after the end of the training, iteration 40"]),
+        (("param_scheduler=[dict(type='StepLR', step_size=50)]",), [
+            "param_scheduler.0 (StepLR) has step_size=50, which the training does not reach: it never steps"]),
+    ],
+)
+def test_what_never_takes_effect_is_said(overrides, notes):
+    assert prepared(*overrides) == notes
+
+
+def test_shipped_configs_give_no_note():
+    for path in [*(ROOT / "configs").glob("detection/*.py"), *(ROOT / "configs").glob("segmentation/*.py")]:
+        config = load_config(path)
+        check_numbers(config)
+        assert fill_schedules(config) == [], path
+
+
+def test_a_start_says_what_is_trained(tmp_path, capsys):
+    changes = ("total_batch=512", "train_dataloader.batch_size=1", "model.frozen=True", "param_scheduler.1.T_max=9")
+    train(tmp_path, "default_hooks.curves=None", "train_cfg.max_iters=6", "train_cfg.val_interval=50", *changes)
+    assert capsys.readouterr().out.splitlines()[:7] == [
+        "model: ToyModel, 250 parameters, 138 trainable, 112 frozen",
+        f"device: cpu, {torch.get_num_threads()} threads",
+        "6 iterations of 1 images = 0.273 epochs of 22 images; evaluation at the end",
+        f"results: {tmp_path}",
+        "warning: param_scheduler.1 (CosineAnnealingLR) has T_max=9 and lasts 1 iterations: it never reaches eta_min",
+        "warning: train_dataloader.batch_size is 1: batch norms see a single image, and keep their running statistics "
+        "on maps of one pixel",
+        "warning: 1 images per step (1 process of 1), but the config's rate was chosen for 512 (total_batch): run 512 "
+        "processes or scale optim_wrapper.optimizer.lr from 0.2 to 0.000391 or set total_batch=1 if that is meant",
+    ]
+
+
+def test_the_grid_is_made_for_eight_processes():
+    paths = list((ROOT / "configs/detection").glob("*_coco.py"))
+    assert len(paths) >= 17
+    for path in paths:
+        config = load_config(path)
+        assert config.total_batch == 8 * config.train_dataloader.batch_size, path
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (("total_batch=8", "optim_wrapper.accumulative_counts=2"), None),
+        (("total_batch=4",), None),
+        ((), None),
+        (("total_batch=6", "optim_wrapper.accumulative_counts=2"),
+         "8 images per step (1 process of 4, 2 batches accumulated), but the config's rate was chosen for 6 "
+         "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or set total_batch=8 if that is meant"),
+    ],
+)
+def test_the_batch_is_that_of_all_processes_and_accumulated_steps(tmp_path, capsys, changes, line):
+    train(tmp_path, *FAST, "param_scheduler=[]", *changes)
+    warnings = [text for text in capsys.readouterr().out.splitlines() if text.startswith("warning")]
+    assert warnings == ([f"warning: {line}"] if line else [])
+
+
+def test_a_model_without_a_trainable_parameter_is_refused(tmp_path):
+    runner = make_runner(tmp_path / "run", *FAST)
+    runner.model.requires_grad_(False)
+    with pytest.raises(UserError, match="no parameter of the model is trainable"):
+        runner.train()
+    assert listing(tmp_path) == set()
+
+
+def test_a_rate_of_0_is_said(tmp_path, capsys):
+    train(tmp_path, *FAST, "param_scheduler=[]", "optim_wrapper.optimizer.lr=0")
+    assert "warning: optim_wrapper.optimizer.lr is 0: no weight will change" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)",
+        "train_dataloader.dataset.size=0",
+        "train_dataloader.sampler=dict(type='DefaultSampler')",
+        "val_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)",
+        "model.type=NoSuchModel",
+        "model.num_classes=5",
+        "default_hooks.checkpoint.save_best=toy/AP",
+        "default_hooks.checkpoint.save_best=coco/AP",
+        "optim_wrapper.optimizer.type=NoSuchOptimizer",
+        "val_dataloader.dataset.names=['lower', 'upper']",
+        "val_evaluator.type=tests.training.toy_parts.Refusing",
+        "init_from=nowhere.pth",
+    ],
+)
+def test_a_start_that_fails_leaves_nothing_behind(tmp_path, override):
+    with pytest.raises(UserError) as raised:
+        train(tmp_path / "a" / "run", *FAST, override)
+    assert "\n" not in str(raised.value)
+    assert listing(tmp_path) == set()
+
+
+def test_a_start_that_fails_leaves_what_was_there(tmp_path):
+    folder = tmp_path / "run"
+    train(folder, *FAST)
+    (folder / "notes.txt").write_text("mine")
+    (folder / ".draft.tmp").write_text("mine too")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    refusing = "val_evaluator.type=tests.training.toy_parts.Refusing"
+    for override in ("default_hooks.checkpoint.save_best=toy/AP", refusing):
+        with pytest.raises(UserError):
+            train(folder, *FAST, override)
+    with pytest.raises(UserError):
+        train(folder, *FAST, "train_cfg.max_iters=1", resume=True)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    train(folder, *FAST)
+    assert (folder / ".draft.tmp").read_text() == "mine too"
+
+
+def test_a_config_in_its_own_work_dir_is_not_overwritten(tmp_path, monkeypatch):
+    text = CONFIG.read_text().replace("from ...configs._base_.runtime", "from ._base_.runtime")
+    (tmp_path / "_base_").mkdir()
+    (tmp_path / "_base_" / "runtime.py").write_bytes((ROOT / "configs/_base_/runtime.py").read_bytes())
+    (tmp_path / "mine.py").write_text(text)
+    options = ["--cfg-options", *FAST]
+    assert main(["train", str(tmp_path / "mine.py"), "--work-dir", str(tmp_path), *options]) == 0
+    assert main(["train", str(tmp_path / "mine.py"), "--work-dir", str(tmp_path), *options]) == 0
+    assert (tmp_path / "mine.py").read_text() == text
+
+
+def test_an_earlier_training_s_config_is_set_aside_with_it(tmp_path):
+    train(tmp_path, *FAST, "randomness.seed=1")
+    first = (tmp_path / "toy_config.py").read_text()
+    train(tmp_path, *FAST, "randomness.seed=2")
+    (aside,) = tmp_path.glob("before_*")
+    assert (aside / "toy_config.py").read_text() == first
+    assert "seed=2" in (tmp_path / "toy_config.py").read_text()
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+@pytest.mark.parametrize("kind", ["file", "below a file", "empty", "blank", "long", "null", "read only"])
+def test_a_work_dir_that_can_t_be_is_one_line(tmp_path, capsys, monkeypatch, finished, command, kind):
+    (tmp_path / "file").write_text("mine")
+    place = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "run", "empty": "", "blank": "  ",
+             "long": tmp_path / ("a" * 300), "null": f"{tmp_path}/a\0b", "read only": "/proc/here"}[kind]
+    monkeypatch.chdir(tmp_path)
+    words = [str(CONFIG)] if command == "train" else [str(CONFIG), str(finished / "best.pth")]
+    assert main([command, *words, "--work-dir", str(place)]) == 2
+    error = capsys.readouterr().err
+    assert re.match("densevision: error: (can't write to the work dir .*|work_dir is empty)", error)
+    assert error.count("\n") == 1
+    assert listing(tmp_path) == {"file"}
+
+
+def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
+    def full(*arguments, **keywords):
+        raise OSError(28, "No space left on device")
+
+    runner = make_runner(tmp_path, *FAST)
+    monkeypatch.setattr(runner, "save_checkpoint", full)
+    with pytest.raises(UserError, match="iter_2.pth can't be written: No space left on device; make room, "):
+        runner.train()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_one_line(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="can't write to the work dir .*: Permission denied"):
+        make_runner(tmp_path / "run")
