@@ -96,14 +96,22 @@ def check_output(
         raise UserError(f"{option} {path}: {fault}; give another name")
 
 
-def check_work_dir(work_dir: Path, config: Path) -> None:
+def check_work_dir(work_dir: str | Path, config: Path) -> None:
     """Check, before the work, that a run's dump of its config overwrites no config that a person wrote.
 
+    The config itself may be in the work directory: then there is no dump.
+
     Raises:
-        UserError: the work directory holds a file of the config's name that is no such dump, for example the config.
+        UserError: the work directory holds another file of the config's name that is no such dump.
     """
-    dump = work_dir / config.name
-    if dump.is_symlink() or dump.exists() and not _is_dump(dump):
+    dump = Path(work_dir, config.name)
+    try:
+        if config.exists() and dump.exists() and dump.samefile(config):
+            return
+        foreign = dump.is_symlink() or dump.exists() and not _is_dump(dump)
+    except (OSError, ValueError):  # a name that can't be: said when the folder is made
+        return
+    if foreign:
         raise UserError(f"--work-dir {work_dir}: the run would overwrite {dump} with its own settings; "
                         "give another folder")
 

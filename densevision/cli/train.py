@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.cfg_options)
     default = str(Path("work_dirs", arguments.config.stem))
     config.work_dir = default if arguments.work_dir is None else str(arguments.work_dir)
-    check_work_dir(Path(config.work_dir), arguments.config)
+    check_work_dir(config.work_dir, arguments.config)
     config.resume = arguments.resume
     config.launcher = arguments.launcher
     if arguments.amp:

@@ -157,8 +157,6 @@ def test_annotated_images_may_go_beside_other_files(tmp_path, monkeypatch, sourc
     ["paper", "--ours", "ours.json", "--plot", "a.png", "--json", "ours.json"],
     ["benchmark", "m.tflite", "--json", "m.tflite"], ["benchmark", "m.tflite", "--log", "l.json", "--json", "l.json"],
     ["test", "config.py", "trained.pth", "--json", "config.py"],
-    ["test", "config.py", "trained.pth", "--work-dir", "."],
-    ["train", "config.py", "--work-dir", "."], ["train", "config.py", "--work-dir", "link", "--resume"],
     ["test", "config.py", "trained.pth", "--json", "trained.pth"],
     ["test", "config.py", "trained.pth", "--json", "instances.json"],
     ["demo", "config.py", "trained.pth", "--input", "image.png", "--json", "image.png"],
