@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
     for line in lines(report):
         print(line)
+    if arguments.nms == "per-class":
+        print("warning: run this file on one thread: per class, TFLite's op loses class number N on N threads")
     if job.drop:
         for line in drop_lines(job.drop, job.options):
             print(line)
