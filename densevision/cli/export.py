@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
     for line in lines(report):
         print(line)
+    if arguments.nms == "per-class":
+        print("warning: run this file on one thread: per class, TFLite's op loses class number N on N threads")
     if job.drop:
         for line in drop_lines(job.drop, job.options):
             print(line)
@@ -134,17 +136,20 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
     def points(value: float) -> str:
         return f"{100 * value:.2f}"
 
-    lost = f"the file loses {points(drop.model - drop.file)}"
+    def change(loss: float) -> str:
+        return f"loses {points(loss)}" if loss >= 0 else f"gains {points(-loss)}"
+
+    lost = f"the file {change(drop.model - drop.file)}"
     said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch: {lost}"]
-    if drop.other is not None and drop.name.startswith("seg/"):
+    if drop.other is not None and drop.is_segmenter:
         height, width = options.size
-        said = [f"{said[0].partition(':')[0]}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the "
-                f"file's resolution: {lost}",
+        said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the file's "
+                f"resolution: {lost}",
                 f"{drop.name}: {points(drop.other)} by PyTorch at full resolution: an output of this size from "
-                f"{height}x{width} costs {points(drop.other - drop.model)}"]
+                f"{height}x{width} {change(drop.other - drop.model)}"]
     elif drop.other is not None:
-        said.append(f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which costs "
-                    f"{points(drop.model - drop.other)} of that; --nms per-class keeps it")
+        said.append(f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which "
+                    f"{change(drop.model - drop.other)} of that; --nms per-class suppresses as the model does")
     warning = worthless(drop.name, drop.model)
     return [*said, *([warning] if warning else [])]
 

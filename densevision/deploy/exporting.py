@@ -58,6 +58,7 @@ class Drop:
     file: float
     model: float
     other: float | None
+    is_segmenter: bool
 
 
 def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None) -> Config:
@@ -137,7 +138,7 @@ class Export:
             raise UserError(f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
                             "--max-drop has nothing to compare; leave it out, or test on data with labels")
         after = self._metric(load_tflite(path))[1]
-        self.drop = Drop(name, after, before, self.other)
+        self.drop = Drop(name, after, before, self.other, not isinstance(self.model, SSDLite))
         if not 100 * (before - after) <= max_drop:
             raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
                             f"--max-drop allows {max_drop:g} points; docs/export.md says what helps")

@@ -20,7 +20,8 @@ class TFLiteBackend:
 
     Args:
         path: of the file.
-        threads: None takes one for each core, at most four.
+        threads: None takes one for each core, at most four. A detection op that suppresses per class gets one:
+            on N threads TFLite's op loses class N (tensorflow#56058; tests/deploy/test_detection_op.py).
     Attributes:
         about: what the file says about itself.
         lowest_score: see ``Backend``.
@@ -33,6 +34,8 @@ class TFLiteBackend:
         self.input_size = self.about.size
         inside = self.about.outputs == "detections"
         self.lowest_score = float(self.about.postprocess["score_threshold"]) if inside else 0.0
+        if inside and self.about.postprocess["nms"] == "per-class":
+            threads = 1
         self._interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]

@@ -29,7 +29,7 @@ def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
     assert "against PyTorch on 6 images: largest error of boxes " in out
     assert "100.00% of 600 detections agree" in out
     drop = re.search(r"coco/AP: (.*) in the file, (.*) by PyTorch: the file loses (.*)\n", out)
-    across = re.search(r"coco/AP: (.*) by PyTorch with suppression across classes, which costs (.*) of that", out)
+    across = re.search(r"coco/AP: (.*) by PyTorch with suppression across classes, which loses (.*) of that", out)
 
     def metrics(*words):
         assert main(["test", *map(str, words), "--work-dir", str(tmp_path / "w"), "--json", str(tmp_path / "j")]) == 0
@@ -62,7 +62,7 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
     # The labels are the model's own at full resolution. The coarser output costs far more than int8 does, and is not
     # counted as a loss of the file: all the file's loss is the first difference.
     assert figures[2] == 100 and figures[1] < 90 and abs(figures[1] - figures[0]) < 25
-    assert f"an output of this size from 64x96 costs {figures[2] - figures[1]:.2f}" in "\n".join(lines)
+    assert f"an output of this size from 64x96 loses {figures[2] - figures[1]:.2f}" in "\n".join(lines)
     start = next(number for number, line in enumerate(lines) if line.startswith("int8 alone"))
     parts = [line.split()[0] for line in lines[start + 1 :]]
     assert parts == ["float", "all", "stem", "block00", "block01", "block02", "block03", "last", "head",

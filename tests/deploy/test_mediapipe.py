@@ -73,6 +73,24 @@ def test_the_object_detector_finds_the_same_with_the_right_labels(tmp_path, medi
         rows.pop(next(index for index, row in enumerate(rows) if _is_same(seen, row)))
 
 
+def test_the_object_detector_loads_a_shipped_config_of_another_size(tmp_path, mediapipe):
+    from densevision.deploy.tflite import load_tflite
+    from tests.deploy.shipped import DETECTORS, real_images, shipped_model
+
+    path = next(path for path in DETECTORS if path.stem == "ssdlite_mobilenet_v3_small_reduced_320_bccd")
+    images = real_images((224, 160), "bccd")
+    model = shipped_model(path, images, ("model.input_size=(224, 160)",))
+    about = dict(classes=["a", "b", "c", *map(str, range(3, model.num_classes))])
+    file = export_tflite(model, tmp_path / "m.tflite", pictures=Pictures(images), about=about).path
+    write_image(tmp_path / "in.png", images[0])
+    predictor = load_tflite(file, 0.3)
+    wanted, found = predictor(images[0]), mediapipe(DETECT, file, tmp_path / "in.png")
+    assert len(found) == len(wanted) > 2
+    rows = list(zip([predictor.classes[label] for label in wanted.labels], wanted.scores, wanted.boxes, strict=True))
+    for seen in found:
+        rows.pop(next(index for index, row in enumerate(rows) if _is_same(seen, row)))
+
+
 def _is_same(seen, row):
     """MediaPipe does not clip, and cuts corner and size down to whole pixels."""
     (name, score, left, top, width, height), (expected_name, expected_score, box) = seen, row
