@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from densevision.deploy.predictor import DetectionPredictor, SegmentationPredictor
 from densevision.errors import UserError
-from densevision.images import read_image, resize_image
+from densevision.images import resize_image
 from densevision.registry import DATASETS, METRICS
 from densevision.training.progress import quiet
 from densevision.training.runner import config_errors
@@ -36,6 +36,8 @@ def evaluate_predictor(
     Raises:
         UserError: an image can't be read, or the data's classes are not the predictor's.
     """
+    if hasattr(dataset, "align_classes"):
+        dataset.align_classes(predictor.classes)
     classes = tuple(dataset.metainfo["classes"])
     if classes != tuple(predictor.classes):
         raise UserError(f"the model knows the classes {', '.join(predictor.classes)}, the config's test data has "
@@ -46,7 +48,7 @@ def evaluate_predictor(
     metric.out_dir = folder / "predictions" if folder else None
     for index in range(len(dataset)):
         sample = dataset[index]["data_samples"]
-        sample.pred = _predict(predictor, sample.img_path)
+        sample.pred = _predict(predictor, _read(dataset, index))
         metric.process({}, [sample.to_dict()])
     metrics = metric.evaluate(len(dataset))
     return metrics, metric.table, metric.write_report(folder) if folder else {}
@@ -77,7 +79,7 @@ def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = Non
         UserError: one can't be read, or they differ in size and ``size`` is None.
     """
     indices = [index * len(dataset) // count for index in range(count)]
-    images = [_read(dataset[index]["data_samples"].img_path) for index in indices]
+    images = [_read(dataset, index) for index in indices]
     sizes = {image.shape[:2] for image in images}
     if size is None and len(sizes) > 1:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
@@ -85,15 +87,15 @@ def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = Non
     return images if size is None else [resize_image(image, size) for image in images]
 
 
-def _read(path: str) -> np.ndarray:
+def _read(dataset: Dataset, index: int) -> np.ndarray:
     try:
-        return read_image(path)
+        return dataset.read(index)
     except OSError as error:
-        raise UserError(f"{error}; mend or remove the file and its annotation") from error
+        raise UserError(f"{error}; fix or delete the image and its annotation") from error
 
 
-def _predict(predictor, path: str) -> InstanceData | PixelData:
-    found = predictor(_read(path))
+def _predict(predictor, image: np.ndarray) -> InstanceData | PixelData:
+    found = predictor(image)
     if isinstance(predictor, DetectionPredictor):
         boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
         return InstanceData(boxes=boxes, scores=scores, labels=labels)

@@ -110,7 +110,7 @@ class CheckpointHook(Hook):
         if self.save_best is None or runner.val_loop is None:
             return
         prefixes = [metric.prefix for metric in runner.val_loop.evaluator.metrics]
-        if self.save_best.rpartition("/")[0] not in prefixes:
+        if self.save_best.partition("/")[0] not in prefixes:
             known = " or ".join(f"{prefix}/..." for prefix in prefixes)
             raise UserError(f"default_hooks.checkpoint.save_best: {self.save_best!r} should be {known}")
 

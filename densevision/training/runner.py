@@ -65,9 +65,9 @@ class DenseRunner(Runner):
             return super().test()
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Build the model, with as many classes as the training data has where the config leaves it open."""
+        """Build the model; where the config leaves their number open, with the classes of ``_model_classes``."""
         if isinstance(model, dict) and "num_classes" in model and model["num_classes"] is None:
-            model["num_classes"] = len(self._data_classes())
+            model["num_classes"] = len(self._model_classes() or self._data_classes())
             self.cfg.model.num_classes = model["num_classes"]
         built = super().build_model(model)
         if "init_from" in self.cfg and not self._resume:
