@@ -21,7 +21,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import build_from_cfg
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -82,7 +82,10 @@ class DenseRunner(Runner):
         return self._dataset(split).metainfo["classes"]
 
     def _dataset(self, split: str) -> Dataset | None:
-        """Build a split's loader where that is still to be done; None if the config has no such loader."""
+        """Return a split's data set, built where that is still to be done; None if the config has none."""
+        loop = getattr(self, f"_{split}_loop")
+        if isinstance(loop, BaseLoop):  # it may have built a loader of its own
+            return loop.dataloader.dataset
         name = f"_{split}_dataloader"
         if isinstance(getattr(self, name), dict):
             setattr(self, name, self.build_dataloader(getattr(self, name), seed=self.seed))
