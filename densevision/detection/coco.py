@@ -116,7 +116,7 @@ class CocoDataset(DrawDataset):
         if self._crowd_classes:
             notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
                          "data set of the config reads crowds as objects")
-        if not any(self._objects.values()):
+        if split != "train" and not len(self.labels):
             notes.append(f"no AP can be computed: {self._no_box()}")
         return SplitCounts(
             self.metainfo["ann_file"], len(self), "boxes", per_class, self._dropped, self._untrained,

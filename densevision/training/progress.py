@@ -201,8 +201,8 @@ def format_metrics(metrics: dict) -> str:
 
 
 def headline(metrics: Iterable[str]) -> list[str]:
-    """Names of the first three metrics that are not about a single class (``seg/IoU_road``)."""
-    return [name for name in metrics if "_" not in name.rpartition("/")[2]][:3]
+    """Names of the first three metrics that are not about a single class (``seg/IoU_road``, ``coco/AP/dog``)."""
+    return [name for name in metrics if name.count("/") < 2 and "_" not in name.rpartition("/")[2]][:3]
 
 
 def _is_number(value: object) -> bool:
