@@ -10,7 +10,7 @@ from densevision.errors import UserError
 from densevision.images import ImageHeader, read_header
 
 EXIF = ("apply", "ignore")
-SAMPLE = 200  # training images whose headers are read before training
+SAMPLE = 1000  # training images whose headers are read before training
 
 
 @dataclass(frozen=True)

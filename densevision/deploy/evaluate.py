@@ -101,7 +101,7 @@ def _read(dataset: Dataset, index: int) -> np.ndarray:
     try:
         return dataset.read(index) if hasattr(dataset, "read") else read_image(dataset[index]["data_samples"].img_path)
     except OSError as error:
-        raise UserError(f"{error}; fix or delete the file and its annotation") from error
+        raise UserError(f"{error}; fix or delete the image and its annotation") from error
 
 
 def _predict(predictor, image: np.ndarray) -> InstanceData | PixelData:

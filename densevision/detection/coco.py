@@ -95,6 +95,8 @@ class CocoDataset(DrawDataset):
         boxes, limits = table.boxes[order], sizes[order][:, ::-1]
         limits = np.where(limits > 0, limits, np.inf)
         self._past = int((overhang(boxes, limits[:, ::-1]) > 0.5).sum())
+        reach = np.max((boxes[:, :2] + boxes[:, 2:]) / limits, axis=0, initial=0) if len(boxes) >= 20 else np.ones(2)
+        self._reach = tuple(reach.tolist()) if 0 < reach.max() < 0.6 else None
         corners = [boxes[:, :2].clip(min=0), np.minimum(boxes[:, :2] + boxes[:, 2:], limits)]
         self.labels, self.boxes = labels[order], np.concatenate(corners, axis=1).astype(np.float32)
 
@@ -108,10 +110,13 @@ class CocoDataset(DrawDataset):
         notes = [f"images without boxes: {empty:,}"] if empty and len(self.labels) else []
         if self._past:
             notes.append(f"boxes that reach past their image, clipped in training: {self._past:,}")
+        if self._reach:
+            notes.append("all boxes lie in the upper left {:.0%} x {:.0%} of their images: are they in percent, or of "
+                         "images of another size?".format(*self._reach))
         if self._crowd_classes:
             notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
                          "data set of the config reads crowds as objects")
-        if not any(self._objects.values()):
+        if split != "train" and not len(self.labels):
             notes.append(f"no AP can be computed: {self._no_box()}")
         return SplitCounts(
             self.metainfo["ann_file"], len(self), "boxes", per_class, self._dropped, self._untrained,

@@ -17,6 +17,7 @@ import numpy as np
 from densevision.detection.coco_fields import (
     image_sizes,
     is_gap,
+    is_plain_box,
     named,
     number,
     numbers,
@@ -29,7 +30,8 @@ from densevision.detection.coco_polygons import polygon_box
 from densevision.errors import UserError
 
 # Three quarters of COCO's own json are polygons: parsing it without them takes a third of time and memory.
-_POLYGONS = re.compile(rb'"segmentation":\s*\[[\[\]\d.,\seE+-]*\]')
+_POLYGONS = re.compile(rb'"segmentation":\s*\[[\s[]*[\d-][\[\]\d.,\seE+-]*\]')
+_LEFT_OUT = [0]  # in their place
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class _Reading:
     def _parse(self, *, polygons: bool) -> dict:
         try:
             data = self.path.read_bytes()
-            rows = json.loads(data if polygons else _POLYGONS.sub(b'"segmentation": []', data))
+            rows = json.loads(data if polygons else _POLYGONS.sub(b'"segmentation": [0]', data))
         except FileNotFoundError:
             raise UserError(f"annotation file {self.path} does not exist; set ann_file in the config") from None
         except (ValueError, OSError, RecursionError) as error:
@@ -177,14 +179,16 @@ class _Reading:
         boxes = plain_boxes([annotation.get("bbox") for annotation in annotations])
         if boxes is not None:
             return boxes, np.zeros(len(boxes), bool)
-        found = [self._box(annotation) for annotation in annotations]
-        absent = np.array([box is None for box in found], bool)
-        if absent.any():
+        found = [box if is_plain_box(box := annotation.get("bbox")) else self._box(annotation)
+                 for annotation in annotations]
+        absent = [row for row, box in enumerate(found) if box is None]
+        if any(annotations[row].get("segmentation") == _LEFT_OUT for row in absent):
             self.rows = self._parse(polygons=True)
-            for row in np.flatnonzero(absent):
-                found[row] = polygon_box(self.rows["annotations"][row].get("segmentation"))
-        boxes = np.array([box or [math.nan] * 4 for box in found], np.float64).reshape(-1, 4)
-        return boxes, absent & ~np.isnan(boxes).all(axis=1)
+        outlined = np.zeros(len(found), bool)
+        for row in absent:
+            box = polygon_box(self.rows["annotations"][row].get("segmentation"))
+            found[row], outlined[row] = box or [math.nan] * 4, box is not None
+        return np.array(found, np.float64).reshape(-1, 4), outlined
 
     def _check_annotations(self, annotations: Sequence[Any]) -> None:
         for place, annotation in enumerate(annotations):

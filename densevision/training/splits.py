@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmengine.runner import BaseLoop
 from torch.utils.data import Dataset
 
 from densevision.data.check import check_counts, count_lines
@@ -24,7 +25,10 @@ class Splits:
         return _classes_of(dataset)
 
     def _dataset(self, split: str) -> Dataset | None:
-        """Build a split's loader where that is still to be done; None if the config has no such loader."""
+        """Return a split's data set, built where that is still to be done; None if the config has none."""
+        loop = getattr(self, f"_{split}_loop")
+        if isinstance(loop, BaseLoop):  # it may have built a loader of its own
+            return loop.dataloader.dataset
         name = f"_{split}_dataloader"
         if isinstance(getattr(self, name), dict):
             setattr(self, name, self.build_dataloader(getattr(self, name), seed=self.seed))

@@ -32,13 +32,25 @@ def test_the_lines_of_a_small_data_set(coco_root):
 def test_many_classes_take_one_line(coco_root):
     def change(table):
         table["categories"] = [dict(id=number, name=f"class {number}") for number in range(80)]
-        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[1, 1, 9, 9])
+        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9])
                                 for number in range(70)]
 
     write(coco_root, change)
     lines = count_lines("train", dataset(coco_root).count("train"))
     assert len(lines) == 3 and all(len(line) < 160 for line in lines)
     assert lines[0].endswith("32 more") and lines[1].startswith("  without boxes: class 40, ")
+
+
+def test_boxes_in_percent_are_asked_about(coco_root):
+    def change(table):
+        table["images"][0].update(width=1000, height=500)
+        table["annotations"] = [dict(id=n, image_id=4, category_id=2, bbox=[n, n, 20, 50]) for n in range(50)]
+
+    write(coco_root, change)
+    write_image(coco_root / "images" / "a.png", np.zeros((500, 1000, 3), np.uint8))
+    # the last box ends at 49 + 20 of 1000 and 49 + 50 of 500
+    notes = dataset(coco_root).count().notes
+    assert any("upper left 7% x 20% of their images: are they in percent" in note for note in notes)
 
 
 def test_boxes_of_classes_that_the_config_leaves_out_are_counted(coco_root):
@@ -195,12 +207,12 @@ def test_a_damaged_image_is_found_before_an_evaluation_and_skipped_in_training(c
 
 
 def test_the_headers_of_training_images_are_sampled(tmp_path):
-    images = [dict(id=number, file_name=f"{number}.png", height=8, width=8) for number in range(500)]
+    images = [dict(id=number, file_name=f"{number}.png", height=8, width=8) for number in range(2000)]
     for image in images:
         write_image(tmp_path / "images" / image["file_name"], np.zeros((8, 8, 3), np.uint8))
-    annotations = [dict(id=number, image_id=number, category_id=2, bbox=[1, 1, 5, 5]) for number in range(500)]
+    annotations = [dict(id=number, image_id=number, category_id=2, bbox=[1, 1, 5, 5]) for number in range(2000)]
     (tmp_path / "truth.json").write_text(json.dumps(TABLE | dict(images=images, annotations=annotations)))
-    (tmp_path / "images" / "3.png").write_bytes(b"")  # 0, 2, 5, 7, ... are looked at
+    (tmp_path / "images" / "3.png").write_bytes(b"")  # 0, 2, 4, ... are looked at
     data = dataset(tmp_path)
     assert data.count("train").notes == ()
     with pytest.raises(UserError, match="3.png"):

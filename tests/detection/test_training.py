@@ -21,7 +21,9 @@ with read_base():
 _data = dict(data_root={root!r}, ann_file="truth.json", image_dir="images", input_size=(64, 64), transforms=[])
 train_dataloader.dataset.update(_data)
 val_dataloader.dataset.update(_data, ann_file="val.json")
+test_dataloader.dataset.update(_data, ann_file="val.json")
 train_dataloader.update(batch_size=2, num_workers=0)
+test_dataloader.update(num_workers=0)
 val_dataloader.update(batch_size=2, num_workers=0)
 model = dict(type=SSDLite, backbone=dict(name="mobilenet_v3_small", width=0.25), input_size=(64, 64), num_classes=None)
 train_cfg.update(max_iters=2, val_interval=2)
@@ -98,6 +100,24 @@ def test_a_val_set_in_another_order(train, coco_root):
     (coco_root / "truth.json").write_text(json.dumps(TABLE))
     status, out, errors = train("val", None)
     assert status == 0 and errors == "" and out.count("cat 2, dog 1") == 2
+
+
+def test_a_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, tmp_path_factory, capfd):
+    assert train("train", None)[0] == 0
+    work = next(path for path in tmp_path_factory.getbasetemp().glob("run*/work") if (path / "iter_2.pth").is_file())
+    config = work.parent / "configs" / "detection" / "mine.py"
+
+    def change(table):  # the json lists cat alone, with another id
+        table["categories"] = [dict(id=7, name="cat")]
+        table["annotations"] = [a | dict(category_id=7) for a in table["annotations"] if a["category_id"] == 2]
+
+    write(coco_root, change).rename(coco_root / "val.json")
+    assert main(["test", str(config), str(work / "iter_2.pth"), "--json", str(work / "ap.json"),
+                 "--work-dir", str(work / "test")]) == 0
+    out, errors = capfd.readouterr()
+    assert errors == "" and "test: 3 images, 2 boxes: cat 2" in out
+    metrics = json.loads((work / "ap.json").read_text())
+    assert metrics["coco/AP/dog"] == -1 and metrics["coco/AP/cat"] >= 0
 
 
 def test_a_turned_photo_stops_with_the_choice(train, coco_root):

@@ -25,6 +25,8 @@ def test_metrics_of_single_classes_are_left_out():
     assert headline(metrics) == ["seg/mIoU", "seg/aAcc"]
     assert format_metrics(metrics) == "seg/mIoU 0.500  seg/aAcc 0.800"
     assert format_metrics({}) == "no metric"
+    names = ["coco/AP", "coco/AP/50", "coco/AP/N/A 1", "coco/AP50", "coco/AP_small"]
+    assert headline(names) == ["coco/AP", "coco/AP50"]
 
 
 def test_the_clock_divides_images_by_waiting_and_training(monkeypatch):

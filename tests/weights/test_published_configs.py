@@ -56,8 +56,8 @@ def test_the_detector_is_evaluated_by_category_id(files, coco_root, tmp_path):
     assert main(["test", str(SSDLITE), str(files[SSDLITE]), "--work-dir", str(tmp_path), "--json",
                  str(tmp_path / "ap.json"), "--cfg-options", *place, "test_dataloader.num_workers=0"]) == 0
     metrics = json.loads((tmp_path / "ap.json").read_text())
-    assert metrics["coco/AP_cat"] >= 0 and metrics["coco/AP_dog"] >= 0  # ids 2 and 30
-    assert metrics["coco/AP_N/A 1"] == -1
+    assert metrics["coco/AP/cat"] >= 0 and metrics["coco/AP/dog"] >= 0  # ids 2 and 30
+    assert metrics["coco/AP/N/A 1"] == -1
     found = json.loads((tmp_path / "predictions" / "detections.json").read_text())
     assert {row["category_id"] for row in found} <= set(range(1, 91))
 
