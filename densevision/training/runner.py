@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
@@ -39,7 +39,7 @@ from densevision.training.resume import Resumed, choose_checkpoint, hyperparamet
 from densevision.training.splits import Splits
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
-from densevision.training.workdir import WorkDir
+from densevision.training.workdir import WorkDir, protect_others
 from densevision.weights.initialise import InitFrom, initialise
 
 __all__ = [
@@ -103,12 +103,20 @@ class DenseRunner(Splits, Runner):
             self._check_data("test")
             self._say(machine_lines(self))
             if results is not None:
-                for folder in set_folders(self.test_evaluator.metrics, results):
-                    self.folder.claim(folder)
+                self._open_results(results)
             metrics = super().test()
             self._dump()
             self._begun = True
             return metrics
+
+    def _open_results(self, folder: Path) -> None:
+        if is_main_process():
+            config = Path(self.cfg.filename or "config.py")
+            if moved := protect_others(folder, config, self.timestamp):
+                self._say([f"{folder} held other files of these names; they are now in {moved}"])
+        barrier()  # no process writes before they are moved
+        for path in set_folders(self.test_evaluator.metrics, folder):
+            self.folder.claim(path)
 
     def begin(self) -> None:
         """The start is over and nothing was wrong: earlier results are set aside, and files are written."""
