@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import time
 from pathlib import Path
 
 from densevision.cli.files import add_files, check_output, check_work_dir, split_files, write_json
@@ -76,6 +77,7 @@ def evaluate(config, checkpoint: Path, folder: str | Path) -> tuple[dict[str, fl
 
     from densevision.training.metrics import tables, write_reports
     from densevision.training.runner import build_runner, read_checkpoint
+    from densevision.training.workdir import record_results
 
     if checkpoint.suffix == ".tflite":
         return _evaluate_tflite(config, checkpoint, folder)
@@ -86,22 +88,28 @@ def evaluate(config, checkpoint: Path, folder: str | Path) -> tuple[dict[str, fl
     if not is_main_process():
         return figures, "", {}
     metrics = runner.test_evaluator.metrics
-    return figures, tables(metrics, figures), write_reports(metrics, Path(folder))
+    files = write_reports(metrics, Path(folder))
+    record_results(Path(folder), Path(config.filename))
+    return figures, tables(metrics, figures), files
 
 
 def _evaluate_tflite(config, path: Path, folder: str | Path) -> tuple[dict[str, float], str, dict[str, str]]:
     from densevision.deploy.evaluate import build_dataset, evaluate_predictor
     from densevision.deploy.tflite import load_tflite
-    from densevision.training.workdir import WorkDir
+    from densevision.training.workdir import WorkDir, protect_others, record_results
 
     if config.get("launcher", "none") != "none":
         raise UserError("--launcher: a .tflite is evaluated in one process; leave --launcher out")
     predictor = load_tflite(path)
-    made = WorkDir(folder)
-    made.claim(made.path / "predictions")
+    made, config_file = WorkDir(folder), Path(config.filename)
     try:
         data = build_dataset(config, "test_dataloader")
-        return evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), say=print)
+        if moved := protect_others(made.path, config_file, time.strftime("%Y%m%d_%H%M%S")):
+            print(f"{folder} held other files of these names; they are now in {moved}")
+        made.claim(made.path / "predictions")
+        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), say=print)
     except UserError:
         made.clear()
         raise
+    record_results(made.path, config_file)
+    return result

@@ -95,7 +95,6 @@ class RASPPHead(nn.Module):
     """
 
     align_corners = False
-    smallest_batch = 2  # per process, checked before a training
 
     def __init__(
         self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1
@@ -108,10 +107,15 @@ class RASPPHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Conv2d(filters, num_classes, 1)
 
+    @property
+    def smallest_batch(self) -> int:
+        """Images per process that a training needs; a norm over all processes needs no second one here."""
+        return 2 if isinstance(self.image_branch[1], nn.BatchNorm2d) else 1
+
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Map the tapped features to logits [N, K, h, w] at the stride of ``c5``."""
         feature = features["c5"]
-        if self.training and len(feature) == 1 and isinstance(self.image_branch[1], nn.BatchNorm2d):
+        if self.training and len(feature) < self.smallest_batch:
             raise UserError("R-ASPP trains on 2 images a batch or more; raise train_dataloader.batch_size")
         # Enlarging one cell repeats it, and phones have that operation; they refuse TFLite's BROADCAST_TO.
         image = self.image_branch(F.adaptive_avg_pool2d(feature, 1))

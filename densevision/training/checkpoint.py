@@ -27,6 +27,7 @@ from densevision.training.prepare import whole_number
 from densevision.training.reading import first_not_finite
 from densevision.training.resume import made_from
 from densevision.training.stop import TrainingStopped
+from densevision.training.workdir import set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
@@ -80,7 +81,7 @@ class CheckpointHook(Hook):
                 if _HALF_WRITTEN.fullmatch(leftover.name):
                     leftover.unlink()
             dump = Path(runner.cfg.filename or "config.py")
-            if runner.iter == 0 and (moved := set_aside(folder, runner.timestamp, dump)):
+            if runner.iter == 0 and (moved := set_aside_training(folder, runner.timestamp, dump)):
                 runner.logger.warning(f"{folder} held an earlier training; its files are now in {moved}")
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -233,7 +234,7 @@ def find_last_checkpoint(work_dir: Path) -> Path | None:
     return numbered[max(numbered)] if numbered else None
 
 
-def set_aside(work_dir: Path, timestamp: str, config: Path = Path("config.py")) -> Path | None:
+def set_aside_training(work_dir: Path, timestamp: str, config: Path = Path("config.py")) -> Path | None:
     """Move the files of an earlier training into a folder of their own; None without any.
 
     Args:
@@ -244,15 +245,7 @@ def set_aside(work_dir: Path, timestamp: str, config: Path = Path("config.py")) 
     dump = work_dir / config.name
     if dump.is_file() and not (config.exists() and dump.samefile(config)):
         files.append(dump)
-    if not files:
-        return None
-    target, number = work_dir / f"before_{timestamp}", 1
-    while target.exists():
-        target, number = work_dir / f"before_{timestamp}_{number}", number + 1
-    target.mkdir()
-    for path in files:
-        path.rename(target / path.name)
-    return target
+    return set_aside(files, work_dir, timestamp) if files else None
 
 
 def advice_on_nan(checkpoint: str | None) -> str:

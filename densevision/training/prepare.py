@@ -165,11 +165,6 @@ def _name_classes(value: object) -> None:
                 _name_classes(item)
 
 
-def epochs(iterations: int, images_per_iteration: int, images: int) -> float:
-    """Passes over ``images`` that the iterations make."""
-    return iterations * images_per_iteration / images
-
-
 def listed(names: Sequence[str], shown: int = 5) -> str:
     """Join the first names, and say how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

@@ -16,10 +16,9 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, set_random_seed
 from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
@@ -35,11 +34,11 @@ from densevision.training.prepare import check_numbers, fill_schedules, limit_wo
 from densevision.training.process import kept_settings
 from densevision.training.progress import quiet
 from densevision.training.reading import check_weights, read_checkpoint
-from densevision.training.resume import Resumed, choose_checkpoint, hyperparameters, rebuild_schedules
+from densevision.training.resuming import Resuming, nothing_to_resume
 from densevision.training.splits import Splits
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
-from densevision.training.workdir import WorkDir
+from densevision.training.workdir import WorkDir, protect_others
 from densevision.weights.initialise import InitFrom, initialise
 
 __all__ = [
@@ -47,7 +46,7 @@ __all__ = [
 ]
 
 
-class DenseRunner(Splits, Runner):
+class DenseRunner(Splits, Resuming, Runner):
     """What ``densevision train`` and ``test`` run on; make one with ``build_runner``.
 
     Attributes:
@@ -103,12 +102,20 @@ class DenseRunner(Splits, Runner):
             self._check_data("test")
             self._say(machine_lines(self))
             if results is not None:
-                for folder in set_folders(self.test_evaluator.metrics, results):
-                    self.folder.claim(folder)
+                self._open_results(results)
             metrics = super().test()
             self._dump()
             self._begun = True
             return metrics
+
+    def _open_results(self, folder: Path) -> None:
+        if is_main_process():
+            config = Path(self.cfg.filename or "config.py")
+            if moved := protect_others(folder, config, self.timestamp):
+                self._say([f"{folder} held other files of these names; they are now in {moved}"])
+        barrier()  # no process writes before they are moved
+        for path in set_folders(self.test_evaluator.metrics, folder):
+            self.folder.claim(path)
 
     def begin(self) -> None:
         """The start is over and nothing was wrong: earlier results are set aside, and files are written."""
@@ -214,61 +221,6 @@ class DenseRunner(Splits, Runner):
         quiet(logger.handlers)
         return logger
 
-    def _find_resumed(self) -> None:
-        """Choose the checkpoint to resume from.
-
-        Raises:
-            UserError: there is none, or it does not fit.
-        """
-        if not self._resume or self._has_loaded:
-            return
-        path = Path(self._load_from) if self._load_from else find_last_checkpoint(Path(self.work_dir))
-        if path is None:
-            raise UserError(_nothing_to_resume(self.work_dir))
-        path, lines = choose_checkpoint(self, path)
-        self._load_from = str(path)
-        self._say(lines)
-
-    def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Take a training up as mmengine does, then let the config's changes take effect.
-
-        Raises:
-            UserError: a change that can't take effect.
-        """
-        try:
-            super().resume(filename, *args, **kwargs)
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{filename} does not fit this config's optimizer and schedules: {error}"
-            raise UserError(" ".join(message.split())) from error
-        if self._resumed.rebuilds:
-            rebuild_schedules(self, self._config_groups)
-        self.train_loop.continue_from(self._resumed.meta.get("draws"))
-        if self._resumed.other_evaluation:
-            for key in ("best_score", "best_iteration"):
-                self.message_hub.runtime_info.pop(key, None)
-        self._say(self._resumed.lines())
-
-    def load_checkpoint(
-        self, filename: str, map_location="cpu", strict: bool = True, revise_keys: object = None
-    ) -> dict:
-        """Load the weights of a checkpoint of this very model and return its content.
-
-        Raises:
-            UserError: no such file, a damaged one, or another model's.
-        """
-        checkpoint = read_checkpoint(filename, map_location)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        check_weights(model, checkpoint, filename)
-        if self._resume:
-            self._resumed = Resumed(self, checkpoint, filename)
-            self._resumed.refuse()
-            self._config_groups = hyperparameters(self)
-            self._resumed.adapt(checkpoint)
-        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        model.load_state_dict(checkpoint["state_dict"])
-        self._has_loaded = True
-        return checkpoint
-
     def _log_env(self, env_cfg: dict) -> None:
         versions = f"densevision {densevision.__version__}, torch {torch.__version__}"
         machine = f"Python {platform.python_version()}, {torch.get_num_threads()} threads, {get_device()}"
@@ -298,7 +250,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     # mmengine keys message hub and logger by this name and the second: two short runs would share them.
     config.setdefault("experiment_name", f"{Path(config.filename or 'run').stem}_{next(_RUN_NUMBERS)}")
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
-        raise UserError(_nothing_to_resume(config.work_dir))
+        raise UserError(nothing_to_resume(config.work_dir))
     if config.get("launcher", "none") != "none":
         _start_processes(config)
     runner = DenseRunner.from_cfg(config)
@@ -320,10 +272,6 @@ def use_amp(config: Config) -> None:
         raise UserError("--amp: mixed precision needs a CUDA GPU, and torch sees none; leave --amp out")
     config.optim_wrapper.type = "densevision.GuardedAmpOptimWrapper"
     config.optim_wrapper.loss_scale = "dynamic"
-
-
-def _nothing_to_resume(work_dir: str) -> str:
-    return f"--resume: no checkpoint in {work_dir}; leave --resume out to start anew"
 
 
 def _tensorboard() -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from densevision.errors import UserError
-from densevision.training.prepare import epochs, listed
+from densevision.training.prepare import listed
 
 
 def machine_lines(runner: Runner) -> list[str]:
@@ -56,7 +56,7 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 def _length(runner: Runner) -> str:
     iterations, images = runner.cfg.train_cfg.max_iters, len(runner.train_dataloader.dataset)
     batch = runner.train_dataloader.batch_size * runner.world_size
-    passes = epochs(iterations, batch, images)
+    passes = iterations * batch / images
     return f"{iterations:,} iterations of {batch:,} images = {passes:,.3g} epochs of {images:,} images"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from densevision.errors import UserError
@@ -59,3 +60,37 @@ class WorkDir:
                 folder.rmdir()
             except OSError:  # somebody else's files, or gone
                 break
+
+
+RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png")  # what our metrics write
+_RECORD = ".densevision_results"  # names of what an evaluation wrote: the next one may overwrite it
+
+
+def protect_others(folder: Path, config: Path, timestamp: str) -> Path | None:
+    """Move files that an evaluation would overwrite, and did not write, out of the way; returns where to.
+
+    Args:
+        config: the file that is evaluated; a copy of it is written too.
+    """
+    record = folder / _RECORD
+    ours = record.read_text().splitlines() if record.is_file() else []
+    others = [folder / name for name in (*RESULTS, config.name) if name not in ours and (folder / name).exists()]
+    others = [path for path in others if not (config.exists() and path.samefile(config))]
+    return set_aside(others, folder, timestamp) if others else None
+
+
+def record_results(folder: Path, config: Path) -> None:
+    """Note what an evaluation has written."""
+    names = [name for name in (*RESULTS, config.name) if (folder / name).exists()]
+    (folder / _RECORD).write_text("".join(f"{name}\n" for name in names))
+
+
+def set_aside(files: Sequence[Path], folder: Path, timestamp: str) -> Path:
+    """Move files into a new folder ``before_<timestamp>`` below ``folder``, and return it."""
+    target, number = folder / f"before_{timestamp}", 1
+    while target.exists():
+        target, number = folder / f"before_{timestamp}_{number}", number + 1
+    target.mkdir()
+    for path in files:
+        path.rename(target / path.name)
+    return target

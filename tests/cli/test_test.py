@@ -92,3 +92,51 @@ def test_bad_input_is_one_line_and_status_2(scenes, checkpoints, tmp_path, monke
     assert run("detection", checkpoints["segmentation"], "--work-dir", tmp_path) == 2
     errors = capsys.readouterr().err
     assert "segmentation.pth" in errors and errors.count("\n") == 1
+
+
+def test_a_worthless_model_is_named_and_others_files_are_kept(scenes, checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
+    (tmp_path / "ap.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine")
+    for _ in range(2):
+        assert run("detection", checkpoints["detection"], "--work-dir", tmp_path) == 0
+        printed = capsys.readouterr().out
+        assert "warning: coco/AP50 is 0." in printed and "under 1: this model has learned nothing of use" in printed
+        assert printed.startswith("test: 3 images, ") and "model: SSDLite, " in printed
+    (aside,) = tmp_path.glob("before_*")  # the second evaluation overwrites the first one's files only
+    assert (aside / "ap.txt").read_text() == (tmp_path / "notes.txt").read_text() == "mine"
+    assert "class" in (tmp_path / "ap.txt").read_text()
+
+
+def test_a_test_that_fails_leaves_nothing_behind(scenes, checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
+    work = ("--work-dir", tmp_path / "a" / "run")
+    for words in (
+        (checkpoints["segmentation"], *work),
+        (checkpoints["detection"], *work, "--cfg-options", "test_dataloader.dataset.image_dir=nowhere"),
+        (checkpoints["detection"], *work, "--cfg-options", "test_evaluator=dict(type='NoSuchMetric')"),
+        (checkpoints["detection"], *work, "--cfg-options", "model.num_classes=7"),
+    ):
+        assert run("detection", *words) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_and_a_file_have_folders_of_their_own():
+    from pathlib import Path
+
+    from densevision.cli.test import default_folder
+
+    config = Path("configs/detection/mine.py")
+    assert default_folder(config, Path("work_dirs/mine/best.pth")) == Path("work_dirs/mine/test")
+    assert default_folder(config, Path("out/mine_int8.tflite")) == Path("work_dirs/mine/test_mine_int8")
+
+
+def test_a_metric_of_one_s_own(scenes, checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
+    own = "test_evaluator=[dict(type='tests.training.toy_parts.Counting', figures=dict(count=3, word='x'))]"
+    out = tmp_path / "metrics.json"
+    words = ("--work-dir", tmp_path / "run", "--json", out, "--cfg-options", own)
+    assert run("detection", checkpoints["detection"], *words) == 0
+    assert "\nown/count 3\nown/word x\n" in capsys.readouterr().out
+    assert json.loads(out.read_text()) == {"own/count": 3, "own/word": "x", "files": {}}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from densevision.cli.main import main
+from densevision.errors import UserError
 from densevision.segmentation.balance import class_weights
 from densevision.training.runner import build_runner, load_config
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
@@ -16,25 +17,21 @@ CONFIG = (
 )
 
 
-def test_training_balances_classes_evaluates_and_reports(tmp_path):
+def tiny_runner(config, tmp_path, *changes):
+    """A training of two iterations on one image, evaluated on another."""
     ids = IDS.repeat(8, 0).repeat(8, 1)
     for name, split in zip(FRAMES, ("train", "val"), strict=True):
         write_frame(tmp_path, name, ids, split)
-    root = f"data_root='{tmp_path}'"
-    options = [
-        f"{loader}.dataset.{root}" for loader in ("train_dataloader", "val_dataloader", "test_dataloader")
-    ]
-    options += [
-        f"{loader}.num_workers=0" for loader in ("train_dataloader", "val_dataloader", "test_dataloader")
-    ]
-    options += ["train_dataloader.batch_size=2", "train_cfg.max_iters=2", "param_scheduler=[]"]
-    options += [
-        "train_dataloader.dataset.transforms=[]",
-        "custom_hooks=[dict(type='densevision.BalanceClasses')]",
-    ]
-    config = load_config(CONFIG, options)
+    options = [f"{loader}.dataset.data_root='{tmp_path}'" for loader in ("train_dataloader", "val_dataloader")]
+    options += [f"{loader}.num_workers=0" for loader in ("train_dataloader", "val_dataloader")]
+    options += ["train_dataloader.dataset.transforms=[]", "train_dataloader.batch_size=2", "train_cfg.max_iters=2"]
+    config = load_config(config, [*options, "param_scheduler=[]", *changes])
     config.work_dir = str(tmp_path / "run")
-    runner = build_runner(config)
+    return build_runner(config)
+
+
+def test_training_balances_classes_evaluates_and_reports(tmp_path):
+    runner = tiny_runner(CONFIG, tmp_path, "custom_hooks=[dict(type='densevision.BalanceClasses')]")
     model = runner.train()
     frequency = np.zeros(19)
     frequency[[0, 10, 13]] = np.array([30, 32, 1]) / 63  # road, sky, car
@@ -104,3 +101,11 @@ def test_validation_images_of_two_sizes_stop_before_the_training_where_batches_m
     assert "images of 2 sizes (48x32, 64x64)" in output.err and "batch_size=1" in output.err
     assert "iter " not in output.out
     assert run("train", tmp_path, options) == 0
+
+
+def test_r_aspp_needs_two_images_and_says_so_before_the_training(tmp_path):
+    path = CONFIG.with_name("raspp256_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py")
+    runner = tiny_runner(path, tmp_path, "train_dataloader.batch_size=1")
+    with pytest.raises(UserError, match="train_dataloader.batch_size is 1; RASPPHead trains on 2 images a batch"):
+        runner.train()
+    assert not (tmp_path / "run").exists()

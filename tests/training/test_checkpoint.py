@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from densevision.errors import UserError
-from densevision.training.checkpoint import HISTORY, find_last_checkpoint, plain, set_aside, write_atomically
+from densevision.training.checkpoint import HISTORY, find_last_checkpoint, plain, set_aside_training, write_atomically
 from tests.training.toy_runs import make_runner, train
 
 
@@ -106,7 +106,7 @@ def test_a_fresh_training_sets_an_earlier_one_aside(tmp_path):
     (aside,) = tmp_path.glob("before_*")
     assert names(aside) == {"iter_7.pth", "best.pth", "last_checkpoint", "curves.csv"}
     assert names(tmp_path) >= {"iter_1.pth", "notes.txt"}
-    assert set_aside(tmp_path / "nowhere", "x") is None
+    assert set_aside_training(tmp_path / "nowhere", "x") is None
 
 
 def test_more_checkpoints_between_evaluations(tmp_path):

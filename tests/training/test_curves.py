@@ -23,6 +23,22 @@ def test_a_picture_of_rows_without_losses_or_metrics(tmp_path):
         assert Image.open(tmp_path / f"{name}.png").size == (990, 880)
 
 
+def test_figures_that_are_not_defined_or_negative_are_drawn(tmp_path):
+    nan = float("nan")
+    rows = [{"iteration": 10, "loss": 1.0, "coco/AP": nan, "score": -2.0}]
+    rows.append({"iteration": 20, "coco/AP": 0.5, "score": 1.0})
+    draw_curves(rows, tmp_path / "some.png", ["coco/AP", "score"])
+    draw_curves(rows[:1], tmp_path / "none.png", ["coco/AP", "missing"])
+    (tmp_path / "curves.csv").write_text(format_table(rows))
+    assert read_table(tmp_path / "curves.csv")[1] == rows[1]
+
+
+def test_a_class_s_name_may_hold_commas_and_quotes(tmp_path):
+    rows = [{"iteration": 1, 'coco/AP/a, "b"/c': 0.5}]
+    (tmp_path / "curves.csv").write_text(format_table(rows))
+    assert read_table(tmp_path / "curves.csv") == rows
+
+
 def test_rows_of_a_training(finished):
     rows = read_table(finished / "curves.csv")
     assert [row["iteration"] for row in rows] == [10, 20, 30, 40]

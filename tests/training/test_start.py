@@ -10,7 +10,7 @@ import torch
 from densevision.cli.main import main
 from densevision.errors import UserError
 from densevision.training.prepare import check_numbers, fill_schedules
-from densevision.training.runner import load_config
+from densevision.training.runner import build_runner, load_config
 from tests.training.toy_runs import CONFIG, ROOT, make_runner, train
 
 FAST = ("default_hooks.curves=None", "train_cfg.max_iters=2")
@@ -258,3 +258,37 @@ def test_a_folder_without_permission_is_one_line(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="can't write to the work dir .*: Permission denied"):
         make_runner(tmp_path / "run")
+
+
+def evaluator_of(checkpoint: Path, folder: Path, *overrides: str):
+    config = load_config(CONFIG, overrides)
+    config.work_dir, config.load_from = str(folder), str(checkpoint)
+    return build_runner(config, training=False)
+
+
+def test_an_evaluation_has_the_checkpoint_s_number_of_classes(finished, tmp_path):
+    runner = evaluator_of(finished / "best.pth", tmp_path / "run", "test_dataloader.dataset.names=['a', 'b', 'c']")
+    assert runner.model.classify.out_features == 2
+    with pytest.raises(UserError, match="test: the model's classes are upper, lower, the data's a, b, c"):
+        runner.test()
+    assert listing(tmp_path) == set()
+
+
+def test_classes_in_another_order_follow_the_checkpoint_where_the_data_can(finished, tmp_path):
+    data = "test_dataloader.dataset=dict(type='tests.training.toy_parts.Aligning', size=13, names=['lower', 'upper'])"
+    runner = evaluator_of(finished / "best.pth", tmp_path, data)
+    assert runner.test() == {"toy/accuracy": 1.0}
+    assert runner.test_dataloader.dataset.metainfo["classes"] == ("upper", "lower")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.num_classes=5", r"model.num_classes is 5, and the train data have 2 classes \(upper, lower\); leave"),
+        ("val_dataloader.dataset.names=['lower', 'upper']", "val: the model's classes are .*, the data's lower, upper"),
+        ("val_dataloader.dataset.names=['upper']", "val: the model's classes are upper, lower, the data's upper; they"),
+    ],
+)
+def test_classes_are_compared_before_the_training(tmp_path, override, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, *FAST, override)

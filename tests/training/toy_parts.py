@@ -39,6 +39,13 @@ class Halves(Dataset):
         return dict(inputs=torch.from_numpy(image.astype(np.uint8)), data_samples=sample)
 
 
+class Aligning(Halves):
+    """Takes the model's classes by name; here the labels are theirs already."""
+
+    def align_classes(self, classes):
+        self.metainfo = dict(self.metainfo, classes=tuple(classes))
+
+
 class ToyModel(BaseModel):
     """Convolution, batch norm, dropout and a linear layer."""
 
