@@ -6,8 +6,9 @@ import pytest
 
 from densevision.deploy.backends import TorchBackend
 from densevision.deploy.evaluate import build_dataset, evaluate_predictor
-from densevision.deploy.predictor import DetectionPredictor, Thresholds
+from densevision.deploy.predictor import DetectionPredictor
 from densevision.errors import UserError
+from densevision.structures import PostProcess
 from densevision.training.config import load_config
 from tests.deploy.toy import detector
 from tests.deploy.toy_data import CLASSES, write_detector
@@ -18,7 +19,7 @@ def evaluate(tmp_path):
     config, _ = write_detector(tmp_path, images=2)
     model = detector()
     backend = TorchBackend(model.dense, model.data_preprocessor, model.input_size)
-    predictor = DetectionPredictor(backend, CLASSES[:2], Thresholds(0.3, 0.6, 5))
+    predictor = DetectionPredictor(backend, CLASSES[:2], PostProcess(0.3, 0.6, 5))
 
     def run(change, **options):
         table = json.loads((tmp_path / "truth.json").read_text())
