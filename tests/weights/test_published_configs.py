@@ -57,9 +57,10 @@ def test_the_detector_is_evaluated_by_category_id(files, coco_root, tmp_path):
                  str(tmp_path / "ap.json"), "--cfg-options", *place, "test_dataloader.num_workers=0"]) == 0
     metrics = json.loads((tmp_path / "ap.json").read_text())
     assert metrics["coco/AP/cat"] >= 0 and metrics["coco/AP/dog"] >= 0  # ids 2 and 30
-    assert metrics["coco/AP/N/A 1"] == -1
+    assert metrics["coco/AP/person"] == -1  # a class of the checkpoint that the json lacks
     found = json.loads((tmp_path / "predictions" / "detections.json").read_text())
-    assert {row["category_id"] for row in found} <= set(range(1, 91))
+    # The json's own ids for its classes, and free ones past them for those of the checkpoint that it lacks.
+    assert {row["category_id"] for row in found} <= set(range(1, 91 + 90))
 
 
 def test_the_segmenter_reads_voc_s_palette_pictures(files, tmp_path, monkeypatch):
