@@ -63,7 +63,8 @@ class CocoDataset(DrawDataset):
         found, self._notes = find_files(self.image_dir, table.file_names, table.path)
         self.file_names, self.image_ids = np.array(found), _pack_ids(table.image_ids)
         self._chosen = choose_categories(table, classes)
-        self._spare = int(max((id_ for id_ in table.category_ids if not isinstance(id_, str)), default=0)) + 1
+        taken = [id_ for id_ in (*table.category_ids, *self._chosen.values()) if not isinstance(id_, str)]
+        self._spare = int(max(taken, default=0)) + 1
         self.metainfo = dict(classes=tuple(self._chosen), category_ids=tuple(self._chosen.values()),
                              ann_file=str(table.path), reader=dataclasses.asdict(reader))
         self.input_size, self.float_resize = tuple(input_size), float_resize

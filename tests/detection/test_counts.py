@@ -65,6 +65,7 @@ def test_crowds_alone_stop_a_training_and_name_the_option(coco_root):
     with pytest.raises(UserError, match="(?s)train: .*all annotations are crowds.*CVAT.*crowds='objects'") as caught:
         check_counts("train", counts)
     assert "\n" not in str(caught.value)
+    counts = dataset(coco_root).count("val")
     check_counts("val", counts)
     assert "no AP can be computed: all annotations are crowds" in " ".join(count_lines("val", counts))
 
@@ -298,6 +299,13 @@ def test_numbered_classes_are_aligned_with_themselves(coco_root):
     ids = data.metainfo["category_ids"]
     data.align_classes(data.metainfo["classes"])
     assert data.metainfo["category_ids"] == ids == tuple(range(1, 32))
+
+
+def test_ids_stay_distinct_where_numbered_classes_meet_names(coco_root):
+    data = dataset(coco_root, classes=31)
+    data.align_classes(["person", "N/A 1", "dog", "cat", *(f"N/A {number}" for number in range(3, 20)), "cow"])
+    ids = data.metainfo["category_ids"]
+    assert len(set(ids)) == len(ids) and ids[1:4] == (1, 30, 2) and min(ids[0], ids[-1]) > 31
 
 
 def test_a_class_chosen_twice_is_refused(coco_root):
