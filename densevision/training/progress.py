@@ -223,7 +223,9 @@ def format_notes(metrics: Iterable[object]) -> str:
 def headline(metrics: Iterable[str], classes: Sequence[str] = (), first: str | None = None) -> list[str]:
     """Names of three metrics that are not about a single class, such as ``seg/IoU_road``; ``first`` is always there."""
     names = list(metrics)
-    about_one = about_classes(names, classes) if classes else {n for n in names if "_" in n.rpartition("/")[2]}
+    about_one = about_classes(names, classes)
+    if not classes:
+        about_one = {name for name in names if name.count("/") > 1 or "_" in name.rpartition("/")[2]}
     ranked = [name for name in names if name == first]
     return (ranked + [name for name in names if name not in about_one and name != first])[:3]
 
