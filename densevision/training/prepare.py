@@ -153,7 +153,22 @@ def printable(config: Config) -> Config:
     """Copy a config with names in place of classes that were set in Python, which mmengine can't write to a file."""
     config = copy.deepcopy(config)
     _name_classes(config._cfg_dict)
+    object.__setattr__(config, "__class__", PrintedConfig)
     return config
+
+
+class PrintedConfig(Config):
+    """A config whose text is laid out again only after a change: mmengine asks for it at every checkpoint."""
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as a Python file."""
+        content = repr(self._to_lazy_dict())
+        known, text = self.__dict__.get("_printed", (None, ""))
+        if content != known:
+            text = super().pretty_text
+            object.__setattr__(self, "_printed", (content, text))
+        return text
 
 
 def _name_classes(value: object) -> None:

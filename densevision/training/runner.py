@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner, set_random_seed
@@ -38,7 +38,7 @@ from densevision.training.resuming import Resuming, nothing_to_resume
 from densevision.training.splits import Splits
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
-from densevision.training.workdir import WorkDir, protect_others
+from densevision.training.workdir import WorkDir, free_name, protect_others
 from densevision.weights.initialise import InitFrom, initialise
 
 __all__ = [
@@ -154,6 +154,9 @@ class DenseRunner(Splits, Resuming, Runner):
     def setup_env(self, env_cfg: dict) -> None:
         """Set mmengine's environment up; its timestamp names the folder of this run's log."""
         super().setup_env(env_cfg)
+        stamps = [free_name(Path(self.work_dir, self.timestamp)).name]  # two starts may share a second
+        broadcast_object_list(stamps)
+        self._timestamp = stamps[0]
         self.folder.claim(Path(self.work_dir, self.timestamp))
 
     def call_hook(self, fn_name: str, **kwargs: object) -> None:
@@ -213,9 +216,7 @@ class DenseRunner(Splits, Resuming, Runner):
             metric.collect_device = "gpu" if self.distributed else "cpu"
         return built
 
-    def build_logger(
-        self, log_level: str = "INFO", log_file: str | None = None, **kwargs: object
-    ) -> MMLogger:
+    def build_logger(self, log_level: str = "INFO", log_file: str | None = None, **kwargs: object) -> MMLogger:
         """Everything goes to the log file, only warnings and errors to the terminal."""
         logger = super().build_logger(log_level, log_file, **kwargs)
         quiet(logger.handlers)

@@ -57,7 +57,8 @@ def _length(runner: Runner) -> str:
     iterations, images = runner.cfg.train_cfg.max_iters, len(runner.train_dataloader.dataset)
     batch = runner.train_dataloader.batch_size * runner.world_size
     passes = iterations * batch / images
-    return f"{iterations:,} iterations of {batch:,} images = {passes:,.3g} epochs of {images:,} images"
+    made = f"{_counted(iterations, 'iteration', 's')} of {_counted(batch, 'image', 's')}"
+    return f"{made} = {passes:,.3g} epochs of {_counted(images, 'image', 's')}"
 
 
 def _evaluations(runner: Runner) -> str:
@@ -98,18 +99,23 @@ def _batch_notes(runner: Runner, model: nn.Module) -> list[str]:
 def _step(runner: Runner) -> str:
     batch, processes = runner.train_dataloader.batch_size, runner.world_size
     accumulated = runner.cfg.optim_wrapper.get("accumulative_counts", 1)
-    factors = [f"{processes} process{'es' if processes > 1 else ''} of {batch}"]
+    factors = [f"{_counted(processes, 'process', 'es')} of {batch}"]
     factors += [f"{accumulated} batches accumulated"] if accumulated > 1 else []
-    return f"{batch * processes * accumulated:,} images per step ({listed(factors)})"
+    images = _counted(batch * processes * accumulated, "image", "s")
+    return f"{images} per step ({listed(factors)})"
 
 
 def _advice(runner: Runner, per_step: int) -> str:
     made_for, batch = runner.cfg.total_batch, runner.train_dataloader.batch_size
     rate = runner.cfg.optim_wrapper.get("optimizer", {}).get("lr")
-    ways = [f"run {made_for // batch} processes"] if made_for % batch == 0 else []
+    ways = [f"run {_counted(made_for // batch, 'process', 'es')}"] if made_for % batch == 0 else []
     if rate:
         ways.append(f"scale optim_wrapper.optimizer.lr from {rate:g} to {rate * per_step / made_for:.3g}")
     return " or ".join([*ways, f"set total_batch={per_step} if that is meant"])
+
+
+def _counted(number: int, noun: str, plural: str) -> str:
+    return f"{number:,} {noun}{plural if number != 1 else ''}"
 
 
 def _zero_rate(config) -> str | None:

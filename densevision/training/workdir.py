@@ -87,10 +87,16 @@ def record_results(folder: Path, config: Path) -> None:
 
 def set_aside(files: Sequence[Path], folder: Path, timestamp: str) -> Path:
     """Move files into a new folder ``before_<timestamp>`` below ``folder``, and return it."""
-    target, number = folder / f"before_{timestamp}", 1
-    while target.exists():
-        target, number = folder / f"before_{timestamp}_{number}", number + 1
+    target = free_name(folder / f"before_{timestamp}")
     target.mkdir()
     for path in files:
         path.rename(target / path.name)
     return target
+
+
+def free_name(path: Path) -> Path:
+    """Return the path, or where it exists the first free one of ``path_1``, ``path_2``, ..."""
+    free, number = path, 1
+    while free.exists():
+        free, number = path.with_name(f"{path.name}_{number}"), number + 1
+    return free

@@ -77,9 +77,7 @@ def edit(path: Path, change) -> None:
     ("override", "line"),
     [
         ("optim_wrapper.optimizer.lr=0.05", "optim_wrapper.optimizer.lr: 0.2 -> 0.05, from here on"),
-        ("param_scheduler.0.start_factor=0.5", "param_scheduler.0.start_factor: 0.1 -> 0.5, from here on"),
         ("param_scheduler.1.eta_min=0.01", "param_scheduler.1.eta_min: not set -> 0.01, from here on"),
-        ("param_scheduler=[dict(type='PolyLR', power=2)]", "param_scheduler.0.power: not set -> 2, from here on"),
         ("param_scheduler=[dict(type='MultiStepLR', milestones=[15, 25], gamma=0.5)]", "param_scheduler.0.gamma"),
         ("param_scheduler=[]", "param_scheduler.0.type: LinearLR -> not set, from here on"),
         ("train_cfg.max_iters=60", "train_cfg.max_iters: 40 -> 60, from here on"),

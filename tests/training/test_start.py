@@ -119,12 +119,12 @@ def test_a_start_says_what_is_trained(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[:7] == [
         "model: ToyModel, 250 parameters, 138 trainable, 112 frozen",
         f"device: cpu, {torch.get_num_threads()} threads",
-        "6 iterations of 1 images = 0.273 epochs of 22 images; evaluation at the end",
+        "6 iterations of 1 image = 0.273 epochs of 22 images; evaluation at the end",
         f"results: {tmp_path}",
         "warning: param_scheduler.1 (CosineAnnealingLR) has T_max=9 and lasts 1 iterations: it never reaches eta_min",
         "warning: train_dataloader.batch_size is 1: batch norms see a single image, and keep their running statistics "
         "on maps of one pixel",
-        "warning: 1 images per step (1 process of 1), but the config's rate was chosen for 512 (total_batch): run 512 "
+        "warning: 1 image per step (1 process of 1), but the config's rate was chosen for 512 (total_batch): run 512 "
         "processes or scale optim_wrapper.optimizer.lr from 0.2 to 0.000391 or set total_batch=1 if that is meant",
     ]
 
