@@ -14,7 +14,7 @@ from densevision.structures import Detections
 from tests.deploy.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTERS, real_images, shipped_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
-SIZES = {(224, 224): ("none", "nms"), (300, 300): ("nms",), (321, 481): ("none",), (480, 256): ("nms",)}
+SIZES = {(224, 224): ("none",), (300, 300): ("nms",), (321, 481): ("none",), (480, 256): ("nms",)}
 
 
 def _name(path):
