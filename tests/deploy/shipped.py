@@ -61,7 +61,7 @@ def _center_logits(model: Segmentor, inputs: torch.Tensor) -> None:
 
 
 def _spread_scores(model: SSDLite, inputs: torch.Tensor) -> None:
-    """Class logits with a spread of 0.5 about -2.5, of 2 about 0 for soft-max; deltas with one of 0.3, on the first map.
+    """Class logits with a spread of 0.5 about -2.5, of 2 about 0 for soft-max; deltas with one of 0.3 (first map).
 
     Random networks enlarge rounding; logits with a wider spread would differ by 1e-4 between two ways of adding.
     """
