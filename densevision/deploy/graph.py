@@ -31,11 +31,13 @@ class Pixels(nn.Module):
     """[1, H, W, 3] RGB, uint8 or float32 in -1..1, -> [1, 3, H, W] float32 as the network wants it.
 
     Raises:
-        UserError: float32 pixels, and a model that wants another range than -1..1.
+        UserError: float32 pixels, and a model that wants another range than -1..1; or another preprocessor.
     """
 
     def __init__(self, normalize: Normalize, input_type: InputType):
         super().__init__()
+        if not isinstance(normalize, Normalize):
+            raise UserError(f"{type(normalize).__name__} can't be exported: only Normalize goes into the file")
         if input_type == "float32" and not is_plain(normalize):
             raise UserError("float32 pixels run from -1 to 1, which this model does not take; use --input uint8")
         self.uint8 = input_type == "uint8"

@@ -47,8 +47,6 @@ class Segmentor(BaseModel):
         self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
         self.head = MODELS.build(dict(head, taps=self.backbone.taps, num_classes=num_classes))
-        # The centers of the corner cells of the logits are then those of the corner pixels of the padded input.
-        self.align_corners = bool(getattr(self.head, "align_corners", False))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -88,6 +86,11 @@ class Segmentor(BaseModel):
             labels = _resize(one[None], sample.ori_size).argmax(1)  # [1, H, W]
             sample.pred = PixelData(labels=labels.to(torch.uint8))
         return list(data_samples)
+
+    @property
+    def align_corners(self) -> bool:
+        """Whether the centers of the logits' corner cells are those of the padded input's corner pixels."""
+        return bool(getattr(self.head, "align_corners", False))
 
     def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) that an input of ``size`` is padded to, at the bottom and on the right."""

@@ -61,15 +61,16 @@ def _center_logits(model: Segmentor, inputs: torch.Tensor) -> None:
 
 
 def _spread_scores(model: SSDLite, inputs: torch.Tensor) -> None:
-    """Class logits with a spread of 1 about -3, of 2 about 0 for soft-max; deltas with one of 0.5.
+    """Class logits with a spread of 0.5 about -2.5, of 2 about 0 for soft-max; deltas with one of 0.3 (first map).
 
     Random networks enlarge rounding; logits with a wider spread would differ by 1e-4 between two ways of adding.
     """
-    mean, spread = (0.0, 2.0) if isinstance(model.loss_cls, SoftmaxLoss) else (-3.0, 1.0)
+    mean, spread = (0.0, 2.0) if isinstance(model.loss_cls, SoftmaxLoss) else (-2.5, 0.5)
     features = model.backbone(inputs)
     maps = [features["c4"], features["c5"], *model.extra(features["c5"])]
-    for layers, center, width in ((model.head.classify, mean, spread), (model.head.regress, 0.0, 0.5)):
+    for layers, center, width in ((model.head.classify, mean, spread), (model.head.regress, 0.0, 0.3)):
+        factor = width / float((layers[0](maps[0]) - layers[0](maps[0]).mean((0, 2, 3), keepdim=True)).std())
         for layer, x in zip(layers, maps, strict=True):
+            layer[-1].weight *= min(5.0, factor)
             layer[-1].bias.zero_()
-            layer[-1].weight *= min(5.0, width / float(layer(x).std()))
             layer[-1].bias += center - layer(x).mean((0, 2, 3))

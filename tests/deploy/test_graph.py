@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from densevision.deploy.graph import DetectionGraph, Pixels, SegmentationGraph
+from densevision.deploy.verify import check_graph
 from densevision.detection.loss import SoftmaxLoss
 from densevision.errors import UserError
 from densevision.preprocess import Normalize
@@ -32,6 +33,23 @@ def test_a_normalisation_by_channel():
 def test_float_pixels_fit_only_a_model_that_takes_minus_1_to_1(mean, std):
     with pytest.raises(UserError, match="use --input uint8"):
         Pixels(Normalize(mean, std), "float32")
+
+
+def test_another_preprocessor_is_refused():
+    with pytest.raises(UserError, match="Identity can't be exported: only Normalize goes into the file"):
+        Pixels(torch.nn.Identity(), "uint8")
+
+
+class Brighter(Normalize):
+    def normalize(self, images):
+        return super().normalize(images) + 0.1
+
+
+def test_a_preprocessor_that_computes_otherwise_is_noticed():
+    model = segmenter()
+    model.data_preprocessor = Brighter()
+    with pytest.raises(UserError, match="can't be exported, its parts compute something else"):
+        check_graph(SegmentationGraph(model), model, pictures(1)[0])
 
 
 def test_anchors_and_scales_as_the_detection_op_takes_them():

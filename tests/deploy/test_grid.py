@@ -14,7 +14,7 @@ from densevision.structures import Detections
 from tests.deploy.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTERS, real_images, shipped_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
-SIZES = {(224, 224): ("none", "nms"), (300, 300): ("nms",), (321, 481): ("none",), (480, 256): ("nms",)}
+SIZES = {(224, 224): ("none",), (300, 300): ("nms",), (321, 481): ("none",), (480, 256): ("nms",)}
 
 
 def _name(path):
@@ -49,8 +49,9 @@ def test_a_segmenter_s_files_give_the_model_s_labels(tmp_path, path):
 def test_a_detector_s_files_give_the_model_s_detections(tmp_path, path):
     pytest.importorskip("litert_torch")
     for size, endings in SIZES.items():
-        images = real_images(size, "coco128")
+        images = real_images(size, "coco128", 8)  # the last maps have one cell
         model = shipped_model(path, images, (f"model.input_size={size}",))
+        images = images[:4]
         for ending in endings:
             options = ExportOptions(postprocess=ending)
             report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(images))
