@@ -162,7 +162,7 @@ class CityscapesDataset(DrawDataset):
         arrays = {"image": self.read(index)}
         ori_size = arrays["image"].shape[:2]
         if len(self.labels):
-            arrays["mask"] = self.read_labels(index)
+            arrays["mask"] = self._read_mask(index, training=seed is not None)
             if arrays["mask"].shape != ori_size:
                 raise UserError(
                     f"{self.labels[index]} is {describe_size(arrays['mask'].shape)}, its image {self.images[index]} "
@@ -178,6 +178,15 @@ class CityscapesDataset(DrawDataset):
         if "mask" in arrays:
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
         return dict(inputs=inputs, data_samples=sample)
+
+    def _read_mask(self, index: int, *, training: bool) -> np.ndarray:
+        """Read one label file; one that the sample at the start did not meet does not end a training: it is skipped."""
+        try:
+            return self.read_labels(index)
+        except UserError as error:
+            if training:
+                raise OSError(str(error)) from error
+            raise
 
     def read(self, index: int) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB, turned or not as the option ``exif`` says.
