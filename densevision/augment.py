@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no network call on import
 import albumentations as A  # noqa: E402
 import numpy as np  # noqa: E402
 from albumentations import Resize  # noqa: E402
+from albumentations.augmentations.crops.transforms import CropSizeError  # noqa: E402
 
 from densevision.errors import UserError  # noqa: E402
 from densevision.registry import TRANSFORMS  # noqa: E402
 
 __all__ = ["Augment", "Resize"]
+
+_TRIALS = 4  # random scales to try before training
 
 
 class Augment:
@@ -47,12 +51,32 @@ class Augment:
         # Compose's own seed gives every transform the same stream; shared generators keep them independent.
         self.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         if "boxes" not in sample:
-            return self.compose(**sample)
+            return self._compose(**sample)
         boxes, labels = sample.pop("boxes"), sample.pop("labels")
-        out = self.compose(**sample, bboxes=boxes.astype(np.float64), labels=labels)
+        out = self._compose(**sample, bboxes=boxes.astype(np.float64), labels=labels)
         out["boxes"] = np.asarray(out.pop("bboxes"), np.float32).reshape(-1, 4)
         out["labels"] = np.asarray(out["labels"], np.int64).reshape(-1)
         return out
+
+    def _compose(self, **sample: np.ndarray) -> dict[str, np.ndarray]:
+        try:
+            return self.compose(**sample)
+        except CropSizeError as error:
+            height, width = sample["image"].shape[:2]
+            raise UserError(
+                f"a transform in the config crops more than an image of {width}x{height} has ({error}); put "
+                "dict(type=PadIfNeeded, ...) before the crop, or make the crop smaller"
+            ) from error
+
+    def check(self, sizes: Collection[tuple[int, int]]) -> None:
+        """Try the transforms on the lowest and the narrowest of images of these (height, width).
+
+        Raises:
+            UserError: a crop is larger than the image.
+        """
+        extremes = {min(sizes), min(sizes, key=lambda size: size[::-1])} if sizes else ()
+        for size, seed in itertools.product(extremes, range(_TRIALS)):
+            self(seed, image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8))
 
 
 def _build(transform: dict | A.BasicTransform) -> A.BasicTransform:

@@ -18,7 +18,7 @@ from densevision.image_header import (  # noqa: E402
     parse_header,
 )
 
-__all__ = ["ImageHeader", "read_header", "read_image", "resize_image", "write_image"]
+__all__ = ["ImageHeader", "explain_unreadable", "read_header", "read_image", "resize_image", "write_image"]
 
 _HEAD = 65536  # bytes that hold size and orientation, but for files with a large thumbnail or color profile
 _OTHER_KINDS = {
@@ -53,7 +53,7 @@ def read_image(path: str | Path, *, apply_exif: bool = True) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
-        raise OSError(f"{path}: {_explain(data.tobytes())}")
+        raise OSError(f"{path}: {explain_unreadable(data.tobytes())}")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -89,7 +89,8 @@ def _whole_jpeg(path: str | Path, data: bytes) -> np.ndarray:
     return np.frombuffer(data[:end], np.uint8)
 
 
-def _explain(data: bytes) -> str:
+def explain_unreadable(data: bytes) -> str:
+    """Say what a file is that no decoder takes for an image, given its content."""
     if not data:
         return "the file is empty"
     if data[4:8] == b"ftyp":

@@ -38,13 +38,13 @@ def size_fault(image: Annotated, header: ImageHeader, exif: str) -> str | None:
     read, other = size_as_read(header, exif), size_as_read(header, EXIF[exif == "apply"])
     if image.size in ((0, 0), read):
         return None
-    said = f"{image.path} is annotated as {_text(image.size)} (width x height)"
+    said = f"{image.path} is annotated as {describe_size(image.size)} (width x height)"
     if image.size == other:
         how = "its EXIF tag turns it to" if exif == "apply" else "its pixels, unturned, are"
-        return (f"{said}, but {how} {_text(read)}: set exif={EXIF[exif == 'apply']!r} in the data set of the config, "
-                "or write the images upright")
+        return (f"{said}, but {how} {describe_size(read)}: set exif={EXIF[exif == 'apply']!r} in the data set of the "
+                "config, or write the images upright")
     cause = "width and height are swapped" if image.size == read[::-1] else "it was resized after it was annotated"
-    return f"{said}, but it is {_text(read)}: maybe {cause}; correct the annotation file or the image"
+    return f"{said}, but it is {describe_size(read)}: maybe {cause}; correct the annotation file or the image"
 
 
 def check_headers(images: Sequence[Annotated], exif: str, *, skip_damaged: bool) -> list[str]:
@@ -92,5 +92,6 @@ def even_sample(count: int, most: int = SAMPLE) -> list[int]:
     return [index * count // taken for index in range(taken)]
 
 
-def _text(size: tuple[int, int]) -> str:
+def describe_size(size: Sequence[int]) -> str:
+    """Write (height, width) as "WIDTHxHEIGHT"."""
     return f"{size[1]}x{size[0]}"

@@ -13,7 +13,7 @@ from mmengine.structures import PixelData
 
 from densevision.augment import Augment
 from densevision.data.check import SplitCounts
-from densevision.data.sizes import EXIF, SAMPLE, even_sample
+from densevision.data.sizes import EXIF, SAMPLE, describe_size, even_sample
 from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image
@@ -21,9 +21,10 @@ from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
 from densevision.samples import SegSample
 from densevision.segmentation.classes import UNEXPECTED, align, class_info, id_lookup
-from densevision.segmentation.count import Headers, IdCounts, describe_size, read_headers
 from densevision.segmentation.faults import evaluation_fault, training_fault, unexpected_ids
 from densevision.segmentation.files import find_images, find_labels
+from densevision.segmentation.headers import Headers, read_headers
+from densevision.segmentation.id_counts import IdCounts
 from densevision.segmentation.label_files import read_label_ids
 from densevision.segmentation.pixels import Pixels, Rules
 
@@ -45,7 +46,7 @@ class CityscapesDataset(DrawDataset):
         label_suffix: what stands in its place in label names, in either case.
         transforms: albumentations transforms for training, applied to image and label map.
         max_unnamed: largest share of the pixels, 0..1, of one id that no class names; more is taken for a mistake.
-        may_lack: classes with ids of one's own that may be without pixels in training.
+        may_lack: classes with ids of one's own that may be without pixels, or "all".
         exif: "apply" or "ignore" the turn that an image's EXIF tag asks for; label files are never turned.
     Attributes:
         metainfo: ``classes``, ``palette`` (RGB) and ``label_ids``, all in class order.
@@ -68,7 +69,7 @@ class CityscapesDataset(DrawDataset):
         transforms: Sequence[dict[str, Any]] = (),
         *,
         max_unnamed: float = 0.2,
-        may_lack: Sequence[str] = (),
+        may_lack: Sequence[str] | str = (),
         exif: str = "apply",
     ):
         root = resolve_data_root(data_root)
@@ -98,6 +99,8 @@ class CityscapesDataset(DrawDataset):
         """
         headers = read_headers(self.images, self.labels, self.exif)
         self._sizes = headers.sizes
+        if split == "train":
+            self._augment.check(headers.sizes)
         counted = SplitCounts(str(self._image_folder), len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
@@ -107,22 +110,24 @@ class CityscapesDataset(DrawDataset):
                 evaluation_fault=headers.damage_fault(),
             )
         pixels = self._read_pixels(headers, exact=split == "train")
-        misfit, may_be_unlabelled = headers.size_fault(), self._image_folder.name == "test"
+        misfit, damage = headers.size_fault(), headers.damage_fault()
+        nothing_left = damage if not pixels.total or len(headers.damaged) == len(self) else None
+        may_be_unlabelled = self._image_folder.name == "test"
         return replace(
             counted,
             source=str(self._label_folder),
             per_class=dict(zip(counted.per_class, pixels.per_class(len(counted.per_class)), strict=True)),
             notes=(*self._notes, *headers.notes(), *self.id_counts.notes(), *pixels.notes()),
-            training_fault=misfit or training_fault(pixels),
-            evaluation_fault=headers.damage_fault() or misfit or evaluation_fault(pixels, may_be_unlabelled),
+            training_fault=nothing_left or misfit or training_fault(pixels),
+            evaluation_fault=damage or misfit or evaluation_fault(pixels, may_be_unlabelled),
         )
 
     def _read_pixels(self, headers: Headers, *, exact: bool) -> Pixels:
-        """Read a sample, and more where it lacks a class with an id of one's own and that must be ``exact``."""
+        """Read a sample, and where ``exact`` further files until each class that must occur has been seen."""
         indices = {*even_sample(len(self), SAMPLE), *headers.kinds.values()}
         pixels = Pixels(self.id_counts.read(sorted(indices)), self.lookup, self._rules)
-        if exact and self._rules.own_ids and pixels.missing:
-            by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.missing)
+        if exact and pixels.needed:
+            by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.needed)
             pixels = Pixels(by_file, self.lookup, self._rules)
         headers.damaged.update(self.id_counts.damaged)
         if pixels.unexpected:
@@ -157,7 +162,7 @@ class CityscapesDataset(DrawDataset):
         arrays = {"image": self.read(index)}
         ori_size = arrays["image"].shape[:2]
         if len(self.labels):
-            arrays["mask"] = self.read_labels(index)
+            arrays["mask"] = self._read_mask(index, training=seed is not None)
             if arrays["mask"].shape != ori_size:
                 raise UserError(
                     f"{self.labels[index]} is {describe_size(arrays['mask'].shape)}, its image {self.images[index]} "
@@ -174,13 +179,22 @@ class CityscapesDataset(DrawDataset):
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
         return dict(inputs=inputs, data_samples=sample)
 
+    def _read_mask(self, index: int, *, training: bool) -> np.ndarray:
+        """Read one label file; one that the sample at the start did not meet does not end a training: it is skipped."""
+        try:
+            return self.read_labels(index)
+        except UserError as error:
+            if training:
+                raise OSError(str(error)) from error
+            raise
+
     def read(self, index: int) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB, turned or not as the option ``exif`` says.
 
         Raises:
             OSError: it can't be read.
         """
-        return read_image(self.images[index], apply_exif=self.exif == "apply")
+        return read_image(str(self.images[index]), apply_exif=self.exif == "apply")
 
     def read_labels(self, index: int) -> np.ndarray:
         """Read one label file as class indices [H, W] uint8, 255 where ignored.
@@ -189,10 +203,11 @@ class CityscapesDataset(DrawDataset):
             OSError: the file is damaged.
             UserError: it is not a map of known ids.
         """
-        ids = read_label_ids(self.labels[index])
+        path = str(self.labels[index])
+        ids = read_label_ids(path)
         labels = self.lookup[ids]
         if (labels == UNEXPECTED).any():
-            raise UserError(unexpected_ids(self.labels[index], np.unique(ids[labels == UNEXPECTED]).tolist()))
+            raise UserError(unexpected_ids(path, np.unique(ids[labels == UNEXPECTED]).tolist()))
         return labels
 
 

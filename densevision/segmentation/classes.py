@@ -28,13 +28,15 @@ def class_info(classes: Sequence[str] | Mapping[str, int] | None) -> dict[str, A
     """
     if isinstance(classes, str):
         raise UserError(f"classes must be a list of names, not the text {classes!r}")
+    if not isinstance(classes, Sequence | Mapping | None):
+        raise UserError(f"classes must be a list of names or dict(name=id), not {classes!r}")
     names = tuple(TRAIN_CLASSES if classes is None else classes)
     if not names or len(set(names)) < len(names):
         raise UserError(f"classes must be different names, at least one, not {list(names)}")
     if len(names) > UNEXPECTED:
         raise UserError(f"classes: {len(names)} names; a label file tells at most {UNEXPECTED} classes apart")
     for name in names:
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.strip():
             raise UserError(f"classes: {name!r} is not a name; give names, or your own ids as classes=dict(name=id)")
     if not isinstance(classes, Mapping):
         classes = {name: _table_id(name) for name in names}
@@ -102,7 +104,8 @@ def align(
     if unknown:
         raise UserError(
             f"the label files in {source} hold {_listed(unknown)}, which the model lacks"
-            f"{near_name(unknown[0], classes)}; the model's classes are {_listed(classes)}; use its names in classes"
+            f"{near_name(unknown[0], classes)}; the model's classes are {_listed(classes)}; use its names in classes, "
+            "or leave the others out"
         )
     aligned = np.full(256, IGNORE_LABEL, np.uint8)
     aligned[UNEXPECTED] = UNEXPECTED

@@ -30,12 +30,12 @@ def evaluation_fault(pixels: Pixels, may_be_unlabelled: bool) -> str | None:
     """
     if may_be_unlabelled and not pixels.present:
         return None
-    lone = pixels.rules.own_ids and pixels.unnamed and len(pixels.present) < 2 and not pixels.rules.may_lack
+    other_encoding = _shifted(pixels) or (pixels.unnamed and len(pixels.present) < 2)
     return (
         _too_few_named(pixels)
         or _nothing_labelled(pixels)
         or _train_ids(pixels)
-        or (_missing_class(pixels) if lone or _shifted(pixels) else None)
+        or (_missing_class(pixels, least=1) if other_encoding else None)
         or _too_much_unnamed(pixels)
     )
 
@@ -56,8 +56,6 @@ def _too_few_named(pixels: Pixels) -> str | None:
 
 
 def _nothing_labelled(pixels: Pixels) -> str | None:
-    if not pixels.total:
-        return "none of the label files can be read; check the files"
     if pixels.present:
         return None
     return (
@@ -66,15 +64,16 @@ def _nothing_labelled(pixels: Pixels) -> str | None:
     )
 
 
-def _missing_class(pixels: Pixels) -> str | None:
-    """With ids of one's own every class must occur."""
-    missing = [name for name in pixels.missing if name not in pixels.rules.may_lack]
-    if not pixels.rules.own_ids or not missing:
+def _missing_class(pixels: Pixels, *, least: int = 2) -> str | None:
+    """A class that must occur does not; that can be allowed where at least ``least`` classes do."""
+    needed = pixels.needed
+    if not needed:
         return None
-    held = f"; {_held(pixels, list(pixels.unnamed))}, no class names that" if pixels.unnamed else ""
+    held = f"; {_held(pixels, list(pixels.unnamed))}, which no class names" if pixels.unnamed else ""
+    allowed = f", or allow it with may_lack={needed if len(needed) <= LISTED else 'all'!r}"
     return (
-        f"no pixel of {_wanted(pixels, missing)} in {len(pixels.by_file):,} label files{held}{_guess(pixels)}; "
-        f"correct the ids in classes, or allow it with may_lack={missing}"
+        f"no pixel of {_wanted(pixels, needed)} in {len(pixels.by_file):,} label files{held}{_guess(pixels)}; "
+        f"correct the ids in classes{allowed if len(pixels.present) >= least else ''}"
     )
 
 
@@ -121,6 +120,8 @@ def _train_ids(pixels: Pixels) -> str | None:
 def _guess(pixels: Pixels) -> str:
     """Guess which ids were meant: all shifted by one, or what is left over for what is missing."""
     missing, unnamed = pixels.missing, list(pixels.unnamed)
+    if len(pixels.present) > 1 and IGNORE_LABEL in unnamed:
+        unnamed.remove(IGNORE_LABEL)  # here it probably is what it mostly is: borders
     if not missing:
         return ""
     if not pixels.rules.own_ids:
@@ -150,7 +151,7 @@ def _did_you_mean(id_of: dict[str, int]) -> str:
 
 def _held(pixels: Pixels, ids: list[int]) -> str:
     files = int((pixels.by_file[:, ids] > 0).any(1).sum())
-    return f"the masks hold {_listed(ids)} in {files:,} of {len(pixels.by_file):,} files"
+    return f"{files:,} of {len(pixels.by_file):,} files hold {_listed(ids)}"
 
 
 def _listed(ids: list[int]) -> str:

@@ -7,7 +7,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +14,9 @@ import numpy as np
 from PIL import Image
 
 from densevision.errors import UserError
-from densevision.segmentation.label_files import DAMAGED
 
 _LAYOUT = "images go to leftImg8bit/SPLIT/ANY/, label files to gtFine/SPLIT/ANY/ (docs/weights.md shows it for VOC)"
-_SYSTEM_FILES = ("Thumbs.db", "desktop.ini")
+_SYSTEM = ("Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")  # files and folders of Windows, Synology and macOS
 _THREADS = 4  # decoding and disks; Python itself takes turns
 T = TypeVar("T")
 
@@ -53,10 +51,12 @@ def find_labels(images: np.ndarray, folder: Path, image_suffix: str, label_suffi
     Returns:
         Their paths, and a line about label files without image, if any.
     Raises:
-        UserError: an image without label file, or with two.
+        UserError: no such folder, or an image without label file, or with two.
     """
+    if not folder.is_dir():
+        raise UserError(_missing_folder(folder))
     found: dict[tuple[str, str], str] = {}
-    for city, name in _list_files(folder) if folder.is_dir() else ():
+    for city, name in _list_files(folder):
         if not name.lower().endswith(label_suffix.lower()):
             continue
         path = str(folder / city / name)
@@ -84,15 +84,15 @@ def _kind(city: str, name: str, folder: Path) -> str:
 
 
 def _list_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the (subfolder, name) of each file in a folder ("") and its subfolders, without hidden and system files."""
+    """Yield (subfolder, name) of each file in a folder ("") and its subfolders, hidden and system files excepted."""
     for entry in os.scandir(folder):
-        if entry.name.startswith(".") or entry.name in _SYSTEM_FILES:
+        if entry.name.startswith(".") or entry.name in _SYSTEM:
             continue
         if not entry.is_dir():
             yield "", entry.name
             continue
         for file in os.scandir(entry.path):
-            if not file.name.startswith(".") and file.name not in _SYSTEM_FILES:
+            if not file.name.startswith(".") and file.name not in _SYSTEM:
                 yield entry.name, f"{file.name}/" if file.is_dir() else file.name
 
 
@@ -119,9 +119,8 @@ def _no_image(folder: Path, suffix: str, others: Counter) -> str:
 
 def _seen(folder: Path) -> str:
     """Name a file of a label folder, to compare suffixes with."""
-    files = _list_files(folder) if folder.is_dir() else ()
-    first = min((str(Path(city, name)) for city, name in files), default="")
-    return f" (found {first})" if first else f" ({folder} is empty or missing)"
+    first = min((str(Path(city, name)) for city, name in _list_files(folder)), default="")
+    return f" (found {first})" if first else f" ({folder} is empty)"
 
 
 def _check_unique(images: Iterable[str], suffix: str) -> None:
@@ -132,22 +131,8 @@ def _check_unique(images: Iterable[str], suffix: str) -> None:
             raise UserError(f"{twin} and {path} would share label file and prediction; rename or remove one")
 
 
-def label_size(path: str | Path) -> tuple[tuple[int, int], str]:
-    """Return (height, width) and pixel format of a label file from its header.
-
-    Raises:
-        OSError: the file is missing or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            return (image.height, image.width), f"{image.format} {image.mode}"
-    except DAMAGED as error:
-        raise OSError(f"{path}: not a readable label image ({error})") from error
-
-
-@contextmanager
-def many_files() -> Iterator[Callable[[Callable[[int], T], Iterable[int]], Iterator[T]]]:
-    """Give a ``map`` that works on several files at a time, and does not warn of large images."""
+def read_files(read: Callable[[int], T], indices: Iterable[int]) -> list[T]:
+    """Call ``read`` on each index, several at a time, without warnings about large images."""
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield threads.map
+        return list(threads.map(read, indices))

@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from densevision.errors import UserError
+from densevision.images import explain_unreadable
 
 # What Pillow raises for damaged content; it documents no list.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error,
-           Image.DecompressionBombError)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error,
+            Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class LabelHeader:
+    """What a label file says before its pixels are decoded.
+
+    Attributes:
+        size: (height, width).
+        kind: file and pixel format, "PNG L".
+        palette: colors of a palette image, 3 bytes per id; else empty.
+    """
+
+    size: tuple[int, int]
+    kind: str
+    palette: bytes = b""
+
+
+def read_label_header(path: str | Path) -> LabelHeader:
+    """Read size and pixel format of a label file.
+
+    Raises:
+        OSError: the file is missing or no image.
+    """
+    with _open(path) as image:
+        palette = image.palette.palette if image.mode == "P" else b""
+        return LabelHeader((image.height, image.width), f"{image.format} {image.mode}", bytes(palette))
 
 
 def read_label_ids(path: str | Path) -> np.ndarray:
@@ -25,17 +55,27 @@ def read_label_ids(path: str | Path) -> np.ndarray:
         OSError: the file is missing or damaged.
         UserError: it is a color image or a JPEG, or holds something else than ids 0..255.
     """
-    try:
-        with Image.open(path) as image:  # OpenCV would turn palette indices into brightness
-            kind, mode, deep = image.format, image.mode, ";16" in str(image.tile)
-            ids = np.asarray(image)
-    except DAMAGED as error:
-        raise OSError(f"{path}: not a readable label image ({error})") from error
+    with _open(path) as image:  # OpenCV would turn palette indices into brightness
+        kind, mode, deep = image.format, image.mode, ";16" in str(image.tile)
+        ids = np.asarray(image)
     if kind in ("JPEG", "MPO"):
         raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
     if ids.ndim == 3:
         ids = _equal_channels(path, ids, mode, deep=deep)
     return ids if ids.dtype == np.uint8 else _to_bytes(path, ids)
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise OSError(f"{path}: {explain_unreadable(Path(path).read_bytes())}") from error
+    except FileNotFoundError as error:
+        raise OSError(f"{path}: no such file") from error
+    except _DAMAGED as error:
+        raise OSError(f"{path}: not a readable label image ({error})") from error
 
 
 def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: bool) -> np.ndarray:

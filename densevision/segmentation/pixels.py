@@ -24,7 +24,7 @@ class Rules:
         id_of: class name -> label id, for the classes that the data set names.
         own_ids: the ids are the user's; otherwise the Cityscapes table's, whose void ids are meant to be ignored.
         max_unnamed: largest share of the pixels, 0..1, of one id that no class names.
-        may_lack: classes that need not occur in training.
+        may_lack: classes that need not occur, or "all".
     Raises:
         UserError: no share, or an unknown class.
     """
@@ -32,17 +32,28 @@ class Rules:
     id_of: dict[str, int]
     own_ids: bool
     max_unnamed: float = 0.2
-    may_lack: Sequence[str] = ()
+    may_lack: Sequence[str] | str = ()
 
     def __post_init__(self):
         number = isinstance(self.max_unnamed, int | float) and not isinstance(self.max_unnamed, bool)
         if not number or not 0 <= self.max_unnamed <= 1:
             raise UserError(f"max_unnamed is {self.max_unnamed!r}; it is a share of the pixels, 0 to 1")
+        if self.may_lack == "all":
+            return
         if not isinstance(self.may_lack, list | tuple):
-            raise UserError(f"may_lack is {self.may_lack!r}; it is a list of class names")
+            raise UserError(f"may_lack is {self.may_lack!r}; it is a list of class names, or 'all'")
         for name in self.may_lack:
             if name not in self.id_of:
                 raise UserError(f"may_lack: {name!r} is none of the classes{near_name(str(name), self.id_of)}")
+
+    def must_occur(self, name: str) -> bool:
+        """Tell whether a class must have pixels: ids of one's own that never occur are probably wrong."""
+        return self.own_ids and self.may_lack != "all" and name not in self.may_lack
+
+    @property
+    def void_ids(self) -> Sequence[int]:
+        """Ids that are meant to be ignored."""
+        return () if self.own_ids else VOID_IDS
 
 
 @dataclass(frozen=True)
@@ -72,9 +83,14 @@ class Pixels:
 
     @cached_property
     def missing(self) -> list[str]:
-        """Classes that occur nowhere, by rising id."""
+        """Classes without pixels, by rising id."""
         id_of = self.rules.id_of
         return sorted((name for name in id_of if id_of[name] not in self.by_id), key=id_of.__getitem__)
+
+    @property
+    def needed(self) -> list[str]:
+        """Classes without pixels that must have some, by rising id."""
+        return [name for name in self.missing if self.rules.must_occur(name)]
 
     @cached_property
     def present(self) -> list[str]:
@@ -84,15 +100,13 @@ class Pixels:
     @cached_property
     def unnamed(self) -> dict[int, int]:
         """Id -> pixels of what is ignored, without the table's void ids; most pixels first."""
-        expected = () if self.rules.own_ids else VOID_IDS
-        ids = [i for i in self.by_id if self.lookup[i] == IGNORE_LABEL and i not in expected]
+        ids = [i for i in self.by_id if self.lookup[i] == IGNORE_LABEL and i not in self.rules.void_ids]
         return {i: self.by_id[i] for i in sorted(ids, key=self.by_id.__getitem__, reverse=True)}
 
     @cached_property
     def void(self) -> int:
         """Pixels of the table's void ids."""
-        expected = () if self.rules.own_ids else VOID_IDS
-        return sum(self.by_id.get(i, 0) for i in expected if self.lookup[i] == IGNORE_LABEL)
+        return sum(self.by_id.get(i, 0) for i in self.rules.void_ids if self.lookup[i] == IGNORE_LABEL)
 
     @cached_property
     def unexpected(self) -> list[int]:
@@ -119,11 +133,12 @@ class Pixels:
         return notes + (["ids that no class names: " + ", ".join(named)] if named else []) + self._two_encodings()
 
     def _two_encodings(self) -> list[str]:
-        """Say that a class seems to have two ids: some files hold the one, all others the other."""
+        """Say that a class seems to have two ids: of the files with several ids, each holds the one or the other."""
         holds = self.by_file > 0
+        holds = holds[holds.sum(1) > 1]
         for id_ in self.unnamed:
             for name, own in self.rules.id_of.items():
                 this, that = int(holds[:, own].sum()), int(holds[:, id_].sum())
                 if min(this, that) > 1 and (holds[:, own] ^ holds[:, id_]).all():
-                    return [f"{this:,} files hold {name}={own} and all {that:,} others {id_}: is that {name}, too?"]
+                    return [f"{this:,} files hold {name}={own} and {that:,} others {id_}: is that {name}, too?"]
         return []

@@ -1,4 +1,4 @@
-"""Result files of an evaluation: label pictures, a table, the confusion matrix."""
+"""Result files of an evaluation: label images, a table, the confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from densevision.images import write_image
 
 
 def write_label_ids(labels: np.ndarray, img_path: str, label_ids: Sequence[int], out_dir: Path) -> Path:
-    """Write one prediction as a picture of label ids.
+    """Write one prediction as an image of label ids.
 
     Args:
         labels: [H, W] class indices 0..K-1.

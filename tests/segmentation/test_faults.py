@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from densevision.errors import UserError
+from densevision.sampler import Draw
 from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped
 
 
@@ -13,8 +14,8 @@ def test_masks_of_0_and_255_with_classes_0_and_1_stop_and_the_right_id_is_guesse
     assert "255: 12 % of the pixels" in lines(data)
     said = stopped(data)
     assert "no pixel of road=1 in 3 label files" in said
-    assert "the masks hold 255 in 3 of 3 files, no class names that (did you mean road=255?)" in said
-    assert "may_lack=['road']" in said
+    assert "3 of 3 files hold 255, which no class names (did you mean road=255?)" in said
+    assert "may_lack" not in said  # with it only one class would be left
 
 
 def test_0_and_255_work_when_they_are_named(tmp_path):
@@ -37,6 +38,13 @@ def test_shifted_and_stretched_ids_are_guessed(tmp_path, classes, ids, guess):
     assert f"(did you mean {guess}?)" in stopped(make_dataset(tmp_path, masks, classes))
 
 
+def test_ignored_borders_are_not_guessed_to_be_a_class_that_is_absent(tmp_path):
+    masks = [mask((0, 32), (1, 24), (255, 8))]
+    assert "did you mean" not in stopped(make_dataset(tmp_path, masks, ROAD | {"car": 2}))
+    masks = [mask((0, 32), (1, 20), (7, 2), (255, 10))]
+    assert "(did you mean car=7?)" in stopped(make_dataset(tmp_path, masks, ROAD | {"car": 2}))
+
+
 def test_a_class_that_may_lack_pixels_is_left_alone(tmp_path):
     masks = [mask((0, 32), (1, 32))]
     classes = {"background": 0, "road": 1, "car": 2}
@@ -44,6 +52,26 @@ def test_a_class_that_may_lack_pixels_is_left_alone(tmp_path):
     data = make_dataset(tmp_path, masks, classes, may_lack=["car"])
     passes(data)
     assert "without pixels: car" in lines(data)
+
+
+def test_many_classes_may_lack_pixels_by_one_word(tmp_path):
+    classes = {f"class {id_}": id_ for id_ in range(9)}
+    masks = [mask((0, 32), (1, 32))]
+    said = stopped(make_dataset(tmp_path, masks, classes))
+    assert "class 2=2, class 3=3, class 4=4, class 5=5, class 6=6 and 2 more" in said and "may_lack='all'" in said
+    passes(make_dataset(tmp_path, masks, classes, may_lack="all"))
+
+
+def test_files_are_not_searched_for_classes_that_may_lack_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLE", 1)
+    data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD | {"car": 2}, may_lack=["car"])
+    assert "pixels are those of 1 of the 3 label files" in lines(data)
+
+
+def test_a_class_that_may_lack_pixels_does_not_hide_another_encoding_in_an_evaluation(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 56), (255, 8))], ROAD | {"car": 2}, "val", may_lack=["car"])
+    assert "no pixel of road=1 in 1 label files; 1 of 1 files hold 255" in stopped(data, "val")
+    passes(make_dataset(tmp_path, [mask((0, 56), (255, 8))], ROAD, "val", may_lack=["road"]), "val")
 
 
 @pytest.mark.parametrize("names", ["car", ["caar"], [2], None])
@@ -92,7 +120,7 @@ def test_a_class_of_the_table_that_is_left_out_counts_as_unnamed(tmp_path):
 def test_all_pixels_ignored_stops_training_and_evaluation(tmp_path, classes, id_):
     for split in ("train", "val"):
         said = stopped(make_dataset(tmp_path, [mask((id_, 64))] * 2, classes, split), split)
-        assert f"no pixel belongs to a class: the masks hold {id_} in 2 of 2 files" in said
+        assert f"no pixel belongs to a class: 2 of 2 files hold {id_}" in said
 
 
 def test_a_test_split_that_is_all_ignored_is_predicted_without_figures(tmp_path):
@@ -125,7 +153,9 @@ def test_validation_ids_that_are_all_shifted_stop(tmp_path):
 
 def test_masks_of_two_encodings_are_said(tmp_path):
     masks = [mask((0, 56), (1, 8))] * 2 + [mask((0, 56), (255, 8))] * 2
-    assert "2 files hold road=1 and all 2 others 255: is that road, too?" in lines(make_dataset(tmp_path, masks, ROAD))
+    assert "2 files hold road=1 and 2 others 255: is that road, too?" in lines(make_dataset(tmp_path, masks, ROAD))
+    masks += [mask((0, 64))] * 2
+    assert "2 files hold road=1 and 2 others 255" in lines(make_dataset(tmp_path / "more", masks, ROAD))
     assert "others" not in lines(make_dataset(tmp_path, [mask((0, 48), (1, 8), (255, 8))] * 4, ROAD))
 
 
@@ -140,6 +170,21 @@ def test_several_pixel_formats_are_said_and_each_is_tried(tmp_path, monkeypatch)
         data.count("train")
 
 
+def test_palettes_in_which_an_id_has_several_colors_are_said(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD)
+    colors = [(0, 0, 0), (128, 0, 0)], [(0, 0, 0), (128, 0, 0), (0, 128, 0)], [(128, 0, 0), (0, 0, 0)]
+
+    def save(count):
+        for path, palette in zip(data.labels, colors[:count], strict=False):
+            image = Image.fromarray(mask((0, 32), (1, 32))).convert("P")
+            image.putpalette(sum(palette, ()))
+            image.save(path)
+        return lines(data)
+
+    assert "palette" not in save(2)  # the first is cut after its last id
+    assert "palettes that differ" in save(3) and str(data.labels[2]) in save(3)
+
+
 def test_train_ids_in_place_of_label_ids_are_recognized(tmp_path):
     data = make_dataset(tmp_path, [mask((0, 24), (1, 10), (2, 10), (7, 2), (8, 10), (11, 4), (13, 4))])
     assert "as in *_labelTrainIds files" in stopped(data)
@@ -149,3 +194,11 @@ def test_an_id_outside_of_the_table_is_found_in_a_later_file(tmp_path):
     data = make_dataset(tmp_path, [mask((7, 32), (8, 32)), mask((7, 32), (40, 32))])
     with pytest.raises(UserError, match=r"000001.*\[40\].*classes=dict"):
         data.count("train")
+
+
+def test_a_rare_file_with_an_id_outside_of_the_table_is_skipped_in_training_and_stops_an_evaluation(tmp_path):
+    data = make_dataset(tmp_path, [mask((7, 32), (8, 32)), mask((7, 32), (40, 32))])
+    labels = data[Draw(1, seed=0)]["data_samples"].gt.labels
+    assert set(labels.unique().tolist()) == {0, 1}  # of the other file
+    with pytest.raises(UserError, match=r"000001.*\[40\]"):
+        data[1]

@@ -53,6 +53,7 @@ def test_files_that_are_not_taken_are_counted_by_kind(tmp_path):
     write(tmp_path, *(f"leftImg8bit/train/x/{name}" for name in ("n.txt", "m.txt", "b.jpeg", "README", "deep/c.jpg")))
     write(tmp_path, "leftImg8bit/train/d.jpg", "gtFine/train/x/lonely.png", "gtFine/train/x/notes.txt")
     write(tmp_path, "leftImg8bit/train/x/.DS_Store", "leftImg8bit/train/x/._a.jpg", "leftImg8bit/train/x/Thumbs.db")
+    write(tmp_path, "leftImg8bit/train/@eaDir/a.jpg", "leftImg8bit/train/__MACOSX/a.jpg")
     notes = read(tmp_path).count("train").notes
     taken = next(note for note in notes if "not taken" in note)
     assert taken.startswith("6 files in ")
@@ -81,7 +82,7 @@ def test_an_image_without_label_names_what_is_there(tmp_path):
     message = refused(tmp_path)
     assert "1 of 1 images have no label file" in message and "a.png" in message and "found x/a_mask.png" in message
     shutil.rmtree(tmp_path / "gtFine")
-    assert "empty or missing" in refused(tmp_path)
+    assert "gtFine/train does not exist" in refused(tmp_path)
 
 
 def test_special_characters_and_linked_folders_work(tmp_path):
@@ -110,3 +111,11 @@ def test_special_characters_and_linked_folders_work(tmp_path):
 def test_other_layouts_are_one_line_that_names_what_was_found(tmp_path, names, said):
     write(tmp_path, *names)
     assert said in refused(tmp_path)
+
+
+def test_a_missing_label_folder_is_named_with_what_is_there(tmp_path):
+    pair(tmp_path, "a")
+    (tmp_path / "gtFine").rename(tmp_path / "gtCoarse")
+    message = refused(tmp_path)
+    assert "gtFine/train does not exist" in message and "holds gtCoarse, leftImg8bit" in message
+    assert "label files to gtFine/SPLIT/ANY/" in message

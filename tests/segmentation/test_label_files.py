@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from densevision.errors import UserError
-from densevision.segmentation.label_files import read_label_ids
+from densevision.segmentation.label_files import read_label_header, read_label_ids
 
 IDS = np.array([[0, 1], [7, 255]], np.uint8)
 
@@ -92,3 +92,22 @@ def test_damage_anywhere_is_an_os_error(tmp_path):
         path.write_bytes(content)
         with pytest.raises(OSError, match="a.png"):
             read_label_ids(path)
+
+
+@pytest.mark.parametrize("read", [read_label_ids, read_label_header])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"", "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer; run git lfs pull"),
+        (b"\x93NUMPY", "not a readable image"),
+        (None, "no such file"),
+    ],
+)
+def test_what_is_no_image_is_said_to_be_what_it_is(tmp_path, read, content, said):
+    path = tmp_path / "a.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OSError) as caught:
+        read(np.array([str(path)])[0])  # paths of a data set are numpy's strings
+    assert str(caught.value).startswith(f"{path}: ") and said in str(caught.value)

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from albumentations import PadIfNeeded, RandomCrop
 from PIL import Image
 
 from densevision.errors import UserError
@@ -50,11 +51,33 @@ def test_photos_that_exif_turns_are_named_and_fit_masks_of_the_turned_image(tmp_
 
 def test_masks_of_the_unturned_photo_are_refused_with_the_choice_and_read_with_it(tmp_path):
     said = stopped(photos(tmp_path, [6, 6], (6, 10)), "val")
-    assert "2 label files differ in size" in said and "exif='ignore'" in said
+    assert "2 label files differ in size" in said and "fits without the turn" in said and "exif='ignore'" in said
     data = photos(tmp_path, [6, 6], (6, 10), exif="ignore")
     passes(data, "val")
     assert "not turned as their EXIF tag says" in lines(data, "val")
     assert data[0]["inputs"].shape == (3, 6, 10)
+
+
+@pytest.mark.parametrize("exif", ["apply", "ignore"])
+def test_where_no_option_fits_all_turned_images_none_is_proposed(tmp_path, exif):
+    data = photos(tmp_path, [6, 6], (10, 6), exif=exif)
+    Image.fromarray(np.zeros((6, 10), np.uint8)).save(data.labels[0])
+    said = stopped(data, "val")
+    assert "save the images upright" in said and "exif=" not in said
+
+
+@pytest.mark.parametrize(
+    "sizes, seen", [([(8, 8)], "8x8"), ([(12, 12), (9, 99)], "99x9"), ([(12, 12), (99, 9)], "9x99")]
+)
+def test_a_crop_larger_than_an_image_is_found_before_the_training(tmp_path, sizes, seen):
+    crop = [dict(type=RandomCrop, height=10, width=10)]
+    for number, size in enumerate(sizes):
+        write_frame(tmp_path, f"a{number}", np.arange(size[0] * size[1]).reshape(size).astype(np.uint8) % 2)
+    with pytest.raises(UserError, match=f"image of {seen}.*PadIfNeeded") as caught:
+        CityscapesDataset(str(tmp_path), "val", ROAD, transforms=crop).count("train")
+    assert "\n" not in str(caught.value)
+    padded = [dict(type=PadIfNeeded, min_height=10, min_width=10), *crop]
+    CityscapesDataset(str(tmp_path), "val", ROAD, transforms=padded).count("train")
 
 
 def test_a_turn_that_keeps_the_size_can_not_be_checked_and_is_said(tmp_path):
@@ -78,7 +101,14 @@ def test_damaged_files_are_counted_in_training_and_stop_an_evaluation(tmp_path):
     assert str(data.labels[0]) in stopped(data, "val")
     for path in data.labels:
         os.truncate(path, 10)
-    assert "none of the label files can be read" in stopped(dataset_again(data, tmp_path))
+    assert "3 more can't be read" in stopped(dataset_again(data, tmp_path))
+
+
+def test_images_that_all_are_damaged_stop_the_training(tmp_path):
+    data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD)
+    for path in data.images:
+        os.truncate(path, 30)
+    assert "2 more can't be read" in stopped(data)
 
 
 def dataset_again(data, root):

@@ -2,7 +2,7 @@
 
 
 from densevision.segmentation.cityscapes import CityscapesDataset
-from densevision.segmentation.count import IdCounts
+from densevision.segmentation.id_counts import IdCounts
 from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped, write_frame
 
 
