@@ -1,7 +1,7 @@
 """SSDLite on V3-Small, 320x320: COCO128's 128 images by heart, 80 classes, from scratch, no augmentation.
 
 It shows that the pipeline can learn COCO's classes: trained and evaluated on the same images.
-Published: none. Ours: AP 0.874 on COCO128 (its training images) (docs/results.md).
+Published: none. Ours: AP 0.867 on COCO128 (its training images) (docs/results.md).
 
     DENSEVISION_DATA=/folder/with/coco128 densevision train \
         configs/detection/ssdlite_mobilenet_v3_small_320_coco128.py

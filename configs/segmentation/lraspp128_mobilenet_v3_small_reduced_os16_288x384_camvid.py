@@ -1,6 +1,6 @@
 """LR-ASPP 128 on V3-Small RF2, output stride 16: CamVid, 11 classes, from scratch, 288x384 crops.
 
-Published: none for this model. Ours: mIoU 0.596 on CamVid val (11 classes) (docs/results.md).
+Published: none for this model. Ours: mIoU 0.588 on CamVid val (11 classes) (docs/results.md).
 
     DENSEVISION_DATA=/folder/with/camvid densevision train \
         configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_288x384_camvid.py
