@@ -13,7 +13,7 @@ from mmengine.structures import PixelData
 
 from densevision.augment import Augment
 from densevision.data.check import SplitCounts
-from densevision.data.sizes import EXIF, SAMPLE, describe_size, even_sample
+from densevision.data.sizes import EXIF, describe_size, even_sample
 from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image
@@ -27,6 +27,8 @@ from densevision.segmentation.headers import Headers, read_headers
 from densevision.segmentation.id_counts import IdCounts
 from densevision.segmentation.label_files import read_label_ids
 from densevision.segmentation.pixels import Pixels, Rules
+
+SAMPLED = 200  # label files whose pixels are counted, evenly over the split
 
 __all__ = ["CityscapesDataset", "class_info", "read_label_ids"]
 
@@ -124,7 +126,7 @@ class CityscapesDataset(DrawDataset):
 
     def _read_pixels(self, headers: Headers, *, exact: bool) -> Pixels:
         """Read a sample, and where ``exact`` further files until each class that must occur has been seen."""
-        indices = {*even_sample(len(self), SAMPLE), *headers.kinds.values()}
+        indices = {*even_sample(len(self), SAMPLED), *headers.kinds.values()}
         pixels = Pixels(self.id_counts.read(sorted(indices)), self.lookup, self._rules)
         if exact and pixels.needed:
             by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.needed)

@@ -119,7 +119,7 @@ def _without_effect(schedule: ConfigDict, last: int) -> list[str]:
     length = end - begin
     if end > last:
         share = (last - begin) / length
-        notes.append(f"lasts until iteration {end}, the training ends at {last}: it stops at {share:.0%} of its course")
+        notes.append(f"lasts until iteration {end}, the training ends at {last}: {100 * share:.0f} % of it takes effect")
     period = schedule.get("T_max")
     if period and period < length:
         notes.append(f"has T_max={period} and lasts {length} iterations: the value rises again after {period}")

@@ -16,13 +16,13 @@ def machine_lines(runner: Runner) -> list[str]:
     """Describe model and device."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     total, trainable = count_parameters(model)
-    frozen = f", {total - trainable:,} frozen" if trainable < total else ""
+    split = f", {trainable:,} trainable, {total - trainable:,} frozen" if trainable < total else ""
     device = get_device()
     if device == "cuda":
         device = f"cuda ({torch.cuda.get_device_name()})"
     processes = f", {runner.world_size} processes" if runner.world_size > 1 else ""
     return [
-        f"model: {type(model).__name__}, {total:,} parameters, {trainable:,} trainable{frozen}",
+        f"model: {type(model).__name__}, {total:,} parameters{split}",
         f"device: {device}, {torch.get_num_threads()} threads{processes}",
     ]
 

@@ -30,7 +30,7 @@ def test_many_unnamed_ids_are_summed_up(tmp_path):
 
 
 def test_a_sample_is_even_and_said_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLE", 2)
+    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLED", 2)
     data = make_dataset(tmp_path, [mask((7, 32), (8, 32))] * 6)
     counts = data.count()
     assert counts.images == 6 and sum(counts.per_class.values()) == 2 * 64
@@ -38,7 +38,7 @@ def test_a_sample_is_even_and_said_as_such(tmp_path, monkeypatch):
 
 
 def test_a_class_that_the_sample_lacks_is_searched_for_in_all_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLE", 2)
+    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLED", 2)
     masks = [mask((0, 64))] * 5 + [mask((1, 64))]
     data = make_dataset(tmp_path, masks, ROAD)
     assert passes(data).per_class["road"] == 64

@@ -65,7 +65,7 @@ def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     lines = printed[4:]
     assert printed[:4] == [
-        "model: ToyModel, 250 parameters, 250 trainable",  # 4x3x3x3 + 4, 2x4, 2x64 + 2
+        "model: ToyModel, 250 parameters",  # 4x3x3x3 + 4, 2x4, 2x64 + 2
         f"device: cpu, {torch.get_num_threads()} threads",
         "30 iterations of 4 images = 5.45 epochs of 22 images; evaluation every 10 iterations",
         f"results: {tmp_path}",

@@ -88,8 +88,8 @@ def test_schedules_that_count_epochs_or_nothing_are_refused(override, message):
         ((), []),
         (("param_scheduler.1.by_epoch=False", "param_scheduler.1.end=None"), []),
         (("train_cfg.max_iters=4",), [
-            "param_scheduler.0 (LinearLR) lasts until iteration 5, the training ends at 4: it stops at 80% of its "
-            "course",
+            "param_scheduler.0 (LinearLR) lasts until iteration 5, the training ends at 4: 80 % of it takes "
+            "effect",
             "param_scheduler.1 (CosineAnnealingLR) begins at iteration 5, the training ends at 4: it is left out"]),
         (("param_scheduler.1.T_max=10",), [
             "param_scheduler.1 (CosineAnnealingLR) has T_max=10 and lasts 35 iterations: the value rises again after "
