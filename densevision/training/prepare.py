@@ -118,8 +118,8 @@ def _without_effect(schedule: ConfigDict, last: int) -> list[str]:
     begin, end, notes = schedule.get("begin", 0), schedule.end, []
     length = end - begin
     if end > last:
-        share = (last - begin) / length
-        notes.append(f"lasts until iteration {end}, the training ends at {last}: {100 * share:.0f} % of it takes effect")
+        share = 100 * (last - begin) / length
+        notes.append(f"lasts until iteration {end}, the training ends at {last}: {share:.0f} % of it takes effect")
     period = schedule.get("T_max")
     if period and period < length:
         notes.append(f"has T_max={period} and lasts {length} iterations: the value rises again after {period}")
