@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -101,7 +102,7 @@ class _Reading:
         for place, name in enumerate(names):
             if not isinstance(name, str) or not name.strip():
                 self._refuse(f"images[{place}] has file_name {shorten(name)}; it must be the name of a file")
-        self._refuse_double(names, "images have the file_name")
+        self._refuse_double([os.path.normpath(name) for name in names], "images have the file_name")
         sizes = image_sizes(images)
         annotated = self.rows.get("annotations") is not None
         categories = self._categories(needed=bool(self.rows.get("annotations")))
@@ -110,7 +111,7 @@ class _Reading:
         absent, kept = np.isnan(boxes).all(axis=1), np.isfinite(boxes).all(axis=1)
         if not kept.all():
             annotations = [annotation for annotation, keep in zip(annotations, kept, strict=True) if keep]
-        skipped = {"without a box": absent.sum(), "not finite": (~kept & ~absent).sum()}
+        skipped = {"without a box": absent.sum(), "with infinite or missing numbers": (~kept & ~absent).sum()}
         category_ids = list(categories)
         areas = numbers([annotation.get("area") for annotation in annotations])
         return CocoTable(

@@ -53,6 +53,25 @@ def test_boxes_in_percent_are_asked_about(coco_root):
     assert any("upper left 7% x 20% of their images: are they in percent" in note for note in notes)
 
 
+def test_boxes_that_are_there_twice_are_counted(coco_root):
+    write(coco_root, lambda t: t["annotations"].append(t["annotations"][0] | dict(id=70)))
+    assert any(note.startswith("boxes that repeat another one exactly") and note.endswith(": 1")
+               for note in dataset(coco_root).count().notes)
+
+
+def test_most_boxes_outside_of_their_images_stop_a_training(coco_root):
+    def change(table):
+        for annotation in table["annotations"]:
+            annotation["iscrowd"], annotation["bbox"] = 0, [90, 50, 9, 9] if annotation["id"] else [1, 1, 9, 9]
+
+    write(coco_root, change)
+    with pytest.raises(UserError, match=r"train: 4 of 5 boxes in .*truth.json lie outside of their images: .*box_format"):
+        check_counts("train", dataset(coco_root).count("train"))
+    counts = dataset(coco_root).count("val")
+    check_counts("val", counts)
+    assert any("4 of 5 boxes" in note for note in counts.notes)
+
+
 def test_boxes_of_classes_that_the_config_leaves_out_are_counted(coco_root):
     counts = dataset(coco_root, classes=["dog"]).count("train")
     assert counts.per_class == {"dog": 1} and counts.dropped == {"of classes that the config leaves out": 3}
@@ -271,8 +290,9 @@ def test_an_id_for_a_missing_class_is_no_other_class_s(coco_root):
     [
         (["cat"], r"the model has no class 'dog' \(2 boxes\); it has cat\. .*classes=\[...\]"),
         (["cat", "dogs"], r"no class 'dog' \(2 boxes\); near names are 'dogs'"),
-        (["cat", "Dog"], r"class 'dog' \(2 boxes\) differs from the model's 'Dog' only in case or spaces"),
-        (["cat", " dog"], "differs from the model's ' dog' only in case or spaces"),
+        (["cat", "Dog"], r"class 'dog' \(2 boxes\) differs from the model's 'Dog' only in case"),
+        (["cat", "\uff44og"], "differs from the model's '\uff44og' only in case, spaces or Unicode form"),
+        (["cat", " dog"], "differs from the model's ' dog' only in case, spaces or Unicode form"),
     ],
 )
 def test_boxes_of_a_class_that_the_model_lacks_are_refused(coco_root, classes, words):
