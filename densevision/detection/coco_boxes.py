@@ -38,9 +38,9 @@ def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | No
     """Tell from all boxes together whether they are written in another way than COCO's.
 
     Fractions of the image are boxes that lie within its first pixel. Percent are suspected where many boxes together
-    reach 100 in both directions, and not further, in images that are much larger. Corners or centers are suspected where boxes
-    reach far past their image as x, y, width, height, and the other layout explains it: ten times fewer boxes
-    contradict it. A few overhanging boxes of honest data contradict the other layouts as most boxes do.
+    reach 100 in both directions, and not further, in images that are much larger. Corners or centers are suspected
+    where boxes reach far past their image as x, y, width, height, and the other layout explains it: ten times fewer
+    boxes contradict it. A few overhanging boxes of honest data contradict the other layouts as most boxes do.
 
     Args:
         boxes: [M, 4] as the json has them.

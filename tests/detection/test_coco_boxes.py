@@ -135,7 +135,7 @@ def test_boxes_that_do_not_fill_the_first_hundred_pixels_of_large_images_are_no_
 
 
 def test_a_box_format_that_makes_most_sizes_negative_is_refused(coco_root):
-    with pytest.raises(UserError, match="truth.json: 4 of 5 boxes have a negative size .*box_format='xyxy'.*take it out"):
+    with pytest.raises(UserError, match="json: 4 of 5 boxes have a negative size .*box_format='xyxy'.*take it out"):
         table = json.loads((coco_root / "truth.json").read_text())
         for annotation in table["annotations"]:
             annotation["bbox"] = [30, 10, 10, 20] if annotation["id"] else [10, 5, 40, 20]

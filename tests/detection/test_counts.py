@@ -32,7 +32,7 @@ def test_the_lines_of_a_small_data_set(coco_root):
 def test_many_classes_take_one_line(coco_root):
     def change(table):
         table["categories"] = [dict(id=number, name=f"class {number}") for number in range(80)]
-        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9])
+        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9 - number / 99])
                                 for number in range(70)]
 
     write(coco_root, change)
@@ -65,7 +65,7 @@ def test_most_boxes_outside_of_their_images_stop_a_training(coco_root):
             annotation["iscrowd"], annotation["bbox"] = 0, [90, 50, 9, 9] if annotation["id"] else [1, 1, 9, 9]
 
     write(coco_root, change)
-    with pytest.raises(UserError, match=r"train: 4 of 5 boxes in .*truth.json lie outside of their images: .*box_format"):
+    with pytest.raises(UserError, match="train: 4 of 5 boxes in .*truth.json lie outside of .*box_format"):
         check_counts("train", dataset(coco_root).count("train"))
     counts = dataset(coco_root).count("val")
     check_counts("val", counts)
