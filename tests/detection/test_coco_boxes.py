@@ -134,6 +134,23 @@ def test_boxes_that_do_not_fill_the_first_hundred_pixels_of_large_images_are_no_
     assert suspect_format(boxes, np.array([size]).repeat(300, 0)) is None
 
 
+def test_a_mask_of_another_size_than_its_image_is_refused(coco_root):
+    table = json.loads((coco_root / "truth.json").read_text())
+    table["annotations"][0].update(bbox=None, segmentation=dict(size=[20, 40], counts=[100, 50, 650]))
+    (coco_root / "truth.json").write_text(json.dumps(table))
+    with pytest.raises(UserError, match=r"annotation 0 has a mask of .* \[20, 40\], and its image is \[40, 80\]"):
+        read_coco(coco_root / "truth.json")
+
+
+def test_a_malformed_outline_is_counted_as_such(coco_root):
+    table = json.loads((coco_root / "truth.json").read_text())
+    table["annotations"][0].update(bbox=[], segmentation=[[1, 2, 3, 4, 5]])
+    table["annotations"][1].update(bbox=[], segmentation=[])
+    (coco_root / "truth.json").write_text(json.dumps(table))
+    skipped = read_coco(coco_root / "truth.json").skipped
+    assert skipped == {"without a box": 1, "whose outline is empty or malformed": 1}
+
+
 def test_a_box_format_that_makes_most_sizes_negative_is_refused(coco_root):
     with pytest.raises(UserError, match="json: 4 of 5 boxes have a negative size .*box_format='xyxy'.*take it out"):
         table = json.loads((coco_root / "truth.json").read_text())
