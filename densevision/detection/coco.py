@@ -122,7 +122,8 @@ class CocoDataset(DrawDataset):
             notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
                          "data set of the config reads crowds as objects")
         if split != "train" and not len(self.labels):
-            notes.append(f"no AP can be computed: {self._no_box()}")
+            effect = "AP stays near 0" if any(self._objects.values()) else "no AP can be computed"
+            notes.append(f"{effect}: {self._no_box()}")
         fault = self._astray()
         if fault and split != "train":
             notes.append(fault)

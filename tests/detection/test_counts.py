@@ -59,6 +59,11 @@ def test_boxes_that_are_there_twice_are_counted(coco_root):
                for note in dataset(coco_root).count().notes)
 
 
+def test_boxes_that_cannot_be_found_still_count_in_the_evaluation(coco_root):
+    write(coco_root, lambda t: every(t, iscrowd=0, bbox=[90, 50, 9, 9]))
+    assert "AP stays near 0: no box is left (5 outside of the image)" in dataset(coco_root).count("val").notes
+
+
 def test_most_boxes_outside_of_their_images_stop_a_training(coco_root):
     def change(table):
         for annotation in table["annotations"]:
