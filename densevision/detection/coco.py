@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ class CocoDataset(DrawDataset):
         boxes, limits = table.boxes[order], sizes[order][:, ::-1]
         limits = np.where(limits > 0, limits, np.inf)
         self._past = int((overhang(boxes, limits[:, ::-1]) > 0.5).sum())
+        self._repeated, self._drawn = count_repeated(table), int(chosen.sum())
         reach = np.max((boxes[:, :2] + boxes[:, 2:]) / limits, axis=0, initial=0) if len(boxes) >= 20 else np.ones(2)
         self._reach = tuple(reach.tolist()) if 0 < reach.max() < 0.6 else None
         corners = [boxes[:, :2].clip(min=0), np.minimum(boxes[:, :2] + boxes[:, 2:], limits)]
@@ -111,6 +113,8 @@ class CocoDataset(DrawDataset):
         notes = [f"images without boxes: {empty:,}"] if empty and len(self.labels) else []
         if self._past:
             notes.append(f"boxes that reach past their image, clipped in training: {self._past:,}")
+        if self._repeated:
+            notes.append(f"boxes that repeat another one exactly (same image, class and corners): {self._repeated:,}")
         if self._reach:
             notes.append("all boxes lie in the upper left {:.0%} x {:.0%} of their images: are they in percent, or of "
                          "images of another size?".format(*self._reach))
@@ -118,12 +122,26 @@ class CocoDataset(DrawDataset):
             notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
                          "data set of the config reads crowds as objects")
         if split != "train" and not len(self.labels):
-            notes.append(f"no AP can be computed: {self._no_box()}")
+            effect = "AP stays near 0" if any(self._objects.values()) else "no AP can be computed"
+            notes.append(f"{effect}: {self._no_box()}")
+        fault = self._astray()
+        if fault and split != "train":
+            notes.append(fault)
+        if not len(self.labels):
+            fault = f"nothing to learn in {self.metainfo['ann_file']}: {self._no_box()}"
         return SplitCounts(
             self.metainfo["ann_file"], len(self), "boxes", per_class, self._dropped, self._untrained,
-            (*notes, *self._notes, *exif_notes),
-            None if len(self.labels) else f"nothing to learn in {self.metainfo['ann_file']}: {self._no_box()}",
+            (*notes, *self._notes, *exif_notes), fault,
         )
+
+    def _astray(self) -> str | None:
+        """Describe the fault where most boxes lie where nothing is."""
+        outside = self._untrained.get("outside of the image", 0)
+        if 2 * outside <= self._drawn:
+            return None
+        return (f"{outside:,} of {self._drawn:,} boxes in {self.metainfo['ann_file']} lie outside of their images: are "
+                "they of images of another size, or in another order? Correct them, or box_format in the data set of "
+                "the config")
 
     def _no_box(self) -> str:
         """Name the likely cause of no box."""
@@ -206,6 +224,13 @@ def untrained_reasons(table: CocoTable, sizes: np.ndarray) -> dict[str, np.ndarr
     return reasons
 
 
+def count_repeated(table: CocoTable) -> int:
+    """Count the boxes that another annotation has too: same image, category and numbers."""
+    rows = np.column_stack([table.image_rows, table.category_rows, table.crowds, table.boxes])
+    rows = rows[np.lexsort(rows.T)]
+    return int((rows[1:] == rows[:-1]).all(axis=1).sum())
+
+
 def resize_sample(sample: dict[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
     """Resize ``image`` to (height, width) and move ``boxes`` [G, 4] along."""
     height, width = sample["image"].shape[:2]
@@ -249,12 +274,16 @@ def _pack_ids(ids: list) -> np.ndarray:
     return packed if packed.tolist() == ids else np.array(ids, object)
 
 
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+
+
 def _unknown_class(name: str, count: int, classes: Sequence[str], path: str) -> str:
-    plain = {"".join(known.split()).casefold(): known for known in classes}
-    twin = plain.get("".join(name.split()).casefold())
+    twin = {_plain(known): known for known in classes}.get(_plain(name))
     what = f"{name!r} ({count:,} boxes)"
     if twin is not None:
-        return f"{path}: the class {what} differs from the model's {twin!r} only in case or spaces; rename it there"
+        return (f"{path}: the class {what} differs from the model's {twin!r} only in case, spaces or "
+                "Unicode form; rename it there")
     near = difflib.get_close_matches(name, classes, 3)
     listed = f"near names are {', '.join(map(repr, near))}" if near else f"it has {', '.join(classes[:12])}"
     return (f"{path}: the model has no class {what}; {listed}. Correct the name, or leave the class out with "

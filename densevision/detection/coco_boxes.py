@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 LAYOUTS = {"xywh": "x, y, width, height", "xyxy": "x1, y1, x2, y2", "cxcywh": "center x, center y, width, height"}
-BOX_FORMATS = (*LAYOUTS, *(f"relative_{layout}" for layout in LAYOUTS))
+_UNITS = {"relative": 1, "percent": 100}  # what the image's width and height are written as
+BOX_FORMATS = (*LAYOUTS, *(f"{unit}_{layout}" for unit in _UNITS for layout in LAYOUTS))
 # Part of the boxes that reach far past their image when such a layout is read as xywh, at least: corners do in two of
 # three boxes, centers in as many as lie at the edge.
 _FAR = {"xyxy": 0.2, "cxcywh": 0.005}
@@ -17,9 +18,9 @@ def to_xywh(boxes: np.ndarray, box_format: str, sizes: np.ndarray) -> np.ndarray
     Args:
         sizes: [M, 2] (height, width) of each box's image.
     """
-    relative, layout = box_format.startswith("relative_"), box_format.removeprefix("relative_")
-    if relative:
-        boxes = boxes * sizes[:, [1, 0, 1, 0]]
+    unit, _, layout = box_format.rpartition("_")
+    if unit:
+        boxes = boxes * (sizes[:, [1, 0, 1, 0]] / _UNITS[unit])
     if layout == "xyxy":
         return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     if layout == "cxcywh":
@@ -36,9 +37,10 @@ def overhang(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | None:
     """Tell from all boxes together whether they are written in another way than COCO's.
 
-    Fractions of the image are boxes that lie within its first pixel. Corners or centers are suspected where boxes
-    reach far past their image as x, y, width, height, and the other layout explains it: ten times fewer boxes
-    contradict it. A few overhanging boxes of honest data contradict the other layouts as most boxes do.
+    Fractions of the image are boxes that lie within its first pixel. Percent are suspected where many boxes together
+    reach 100 in both directions, and not further, in images that are much larger. Corners or centers are suspected
+    where boxes reach far past their image as x, y, width, height, and the other layout explains it: ten times fewer
+    boxes contradict it. A few overhanging boxes of honest data contradict the other layouts as most boxes do.
 
     Args:
         boxes: [M, 4] as the json has them.
@@ -55,10 +57,21 @@ def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | No
         boxes, sizes = boxes[unit], sizes[unit]
         layout, _ = _suspect_layout(boxes * sizes[:, [1, 0, 1, 0]], sizes)
         return f"relative_{layout}", f"{len(boxes)} of {len(usable)} boxes are fractions of the image"
+    if _is_percent(boxes, sizes):
+        layout, _ = _suspect_layout(boxes * (sizes[:, [1, 0, 1, 0]] / 100), sizes)
+        return f"percent_{layout}", f"all {len(boxes)} boxes reach from 0 to 100, and look like percent of the image"
     layout, count = _suspect_layout(boxes, sizes)
     if layout == "xywh":
         return None
     return layout, f"{count} of {len(usable)} boxes reach far past their image, and fit as {LAYOUTS[layout]}"
+
+
+def _is_percent(boxes: np.ndarray, sizes: np.ndarray) -> bool:
+    """Tell whether boxes fill the first 100 x 100 pixels of images that are more than twice as large."""
+    if len(boxes) < 20 or (sizes <= 200).any() or (boxes < -5).any() or (boxes > 105).any():
+        return False
+    ends = (boxes[:, :2] + boxes[:, 2:]).max(axis=0), boxes[:, :2].max(axis=0), boxes[:, 2:].max(axis=0)
+    return any(((reach > 90) & (reach <= 105)).all() for reach in ends)
 
 
 def _suspect_layout(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, int]:

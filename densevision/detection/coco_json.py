@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -101,21 +102,26 @@ class _Reading:
         for place, name in enumerate(names):
             if not isinstance(name, str) or not name.strip():
                 self._refuse(f"images[{place}] has file_name {shorten(name)}; it must be the name of a file")
-        self._refuse_double(names, "images have the file_name")
+        self._refuse_double([os.path.normpath(name) for name in names], "images have the file_name")
         sizes = image_sizes(images)
         annotated = self.rows.get("annotations") is not None
         categories = self._categories(needed=bool(self.rows.get("annotations")))
         boxes, from_polygons = self._boxes()
         annotations = self.rows["annotations"]
         absent, kept = np.isnan(boxes).all(axis=1), np.isfinite(boxes).all(axis=1)
+        broken = sum(bool(annotations[row].get("segmentation")) for row in np.flatnonzero(absent))
         if not kept.all():
             annotations = [annotation for annotation, keep in zip(annotations, kept, strict=True) if keep]
-        skipped = {"without a box": absent.sum(), "not finite": (~kept & ~absent).sum()}
+        skipped = {"without a box": absent.sum() - broken, "whose outline is empty or malformed": broken,
+                   "with infinite or missing numbers": (~kept & ~absent).sum()}
         category_ids = list(categories)
         areas = numbers([annotation.get("area") for annotation in annotations])
+        image_rows = self._find(annotations, "image_id", image_ids)
+        outlined = np.flatnonzero(from_polygons[kept])
+        self._check_masks([annotations[row] for row in outlined], sizes[image_rows[outlined]])
         return CocoTable(
             self.path, image_ids, names, sizes, (sizes > 0).all(axis=1), category_ids, list(categories.values()),
-            self._find(annotations, "image_id", image_ids), self._find(annotations, "category_id", category_ids),
+            image_rows, self._find(annotations, "category_id", category_ids),
             boxes[kept], np.where((areas > 0) & np.isfinite(areas), areas, np.nan), self._crowds(annotations),
             from_polygons[kept], {reason: int(count) for reason, count in skipped.items() if count}, annotated,
         )
@@ -189,6 +195,14 @@ class _Reading:
             box = polygon_box(self.rows["annotations"][row].get("segmentation"))
             found[row], outlined[row] = box or [math.nan] * 4, box is not None
         return np.array(found, np.float64).reshape(-1, 4), outlined
+
+    def _check_masks(self, annotations: Sequence[dict], sizes: np.ndarray) -> None:
+        """Refuse a run-length mask of another size than its image."""
+        for annotation, size in zip(annotations, sizes.tolist(), strict=True):
+            outline = annotation["segmentation"]
+            if isinstance(outline, dict) and min(size) > 0 and outline["size"] != size:
+                self._refuse(f"{named(annotation)} has a mask of [height, width] {outline['size']}, and its image is "
+                             f"{size}; give it a bbox, or write the mask for its image")
 
     def _check_annotations(self, annotations: Sequence[Any]) -> None:
         for place, annotation in enumerate(annotations):

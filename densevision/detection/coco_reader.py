@@ -60,7 +60,12 @@ class CocoReader:
         areas = np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)
         crowds = table.crowds if self.crowds == "ignore" else np.zeros(len(boxes), bool)
         table = dataclasses.replace(table, sizes=sizes, boxes=boxes, areas=areas, crowds=crowds)
-        return _without(table, (boxes[:, 2:] < 0).any(axis=1), "of negative size")
+        negative = (boxes[:, 2:] < 0).any(axis=1)
+        if self.box_format is not None and 2 * negative.sum() > len(boxes):
+            raise UserError(f"{self.path}: {negative.sum():,} of {len(boxes):,} boxes have a negative size when read "
+                            f"with box_format={self.box_format!r}; take it out of the data set of the config, or "
+                            "correct it")
+        return _without(table, negative, "of negative size")
 
     def _sizes(self, table: CocoTable) -> np.ndarray:
         unsaid = np.flatnonzero(~table.sized)
@@ -81,8 +86,8 @@ class CocoReader:
         if suspect is None:
             return
         box_format, evidence = suspect
-        relative = box_format.startswith("relative_")
-        others = [f"relative_{layout}" for layout in LAYOUTS if relative and f"relative_{layout}" != box_format]
+        unit, _, own_layout = box_format.rpartition("_")
+        others = [f"{unit}_{layout}" for layout in LAYOUTS if unit and layout != own_layout]
         other = f" ({' or '.join(others)} for another order)" if others else ""
         raise UserError(f"{self.path}: {evidence}; COCO's boxes are x, y, width, height in pixels. Set "
                         f"box_format={box_format!r}{other} in the data set of the config, or "

@@ -15,6 +15,7 @@ BOX = {  # one box in all formats
     "xywh": [10, 20, 40, 10], "xyxy": [10, 20, 50, 30], "cxcywh": [30, 25, 40, 10],
     "relative_xywh": [0.125, 0.5, 0.5, 0.25], "relative_xyxy": [0.125, 0.5, 0.625, 0.75],
     "relative_cxcywh": [0.375, 0.625, 0.5, 0.25],
+    "percent_xywh": [12.5, 50, 50, 25], "percent_xyxy": [12.5, 50, 62.5, 75], "percent_cxcywh": [37.5, 62.5, 50, 25],
 }
 
 
@@ -39,11 +40,11 @@ def draw(count, low=0.05, high=0.4, seed=0):
 def written_as(boxes, sizes, box_format):
     scale = sizes[:, [1, 0, 1, 0]]
     corner, extent = boxes[:, :2], boxes[:, 2:]
-    layout = box_format.removeprefix("relative_")
+    unit, _, layout = box_format.rpartition("_")
     first = corner + extent / 2 if layout == "cxcywh" else corner
     second = corner + extent if layout == "xyxy" else extent
     written = np.concatenate([first, second], axis=1)
-    return written / scale if box_format.startswith("relative_") else written
+    return written / scale * dict(relative=1, percent=100)[unit] if unit else written
 
 
 @pytest.mark.parametrize("box_format", BOX_FORMATS[1:])
@@ -104,7 +105,7 @@ def rewrite(root, box_format):
     path.write_text(json.dumps(table))
 
 
-@pytest.mark.parametrize("box_format", ["xyxy", *BOX_FORMATS[3:]])
+@pytest.mark.parametrize("box_format", ["xyxy", *BOX_FORMATS[3:6]])
 @pytest.mark.parametrize("unsized", [False, True])
 def test_the_option_that_is_named_reads_the_boxes(coco_root, box_format, unsized):
     options = ("truth.json", "images", (20, 40))
@@ -125,3 +126,35 @@ def test_the_option_that_is_named_reads_the_boxes(coco_root, box_format, unsized
 def test_an_unknown_format_is_refused(coco_root):
     with pytest.raises(UserError, match="box_format='yxyx' in the config; it must be one of None, xywh"):
         CocoDataset(str(coco_root), "truth.json", "images", (20, 40), box_format="yxyx")
+
+
+@pytest.mark.parametrize(("share", "size"), [(0.6, (480, 640)), (1, (480, 640)), (1, (200, 640))])
+def test_boxes_that_do_not_fill_the_first_hundred_pixels_of_large_images_are_no_percent(share, size):
+    boxes = draw(300)[0] / (640, 480, 640, 480) * 100 * share + (0 if share == 0.6 or size[0] == 200 else (20, 0, 0, 0))
+    assert suspect_format(boxes, np.array([size]).repeat(300, 0)) is None
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(coco_root):
+    table = json.loads((coco_root / "truth.json").read_text())
+    table["annotations"][0].update(bbox=None, segmentation=dict(size=[20, 40], counts=[100, 50, 650]))
+    (coco_root / "truth.json").write_text(json.dumps(table))
+    with pytest.raises(UserError, match=r"annotation 0 has a mask of .* \[20, 40\], and its image is \[40, 80\]"):
+        read_coco(coco_root / "truth.json")
+
+
+def test_a_malformed_outline_is_counted_as_such(coco_root):
+    table = json.loads((coco_root / "truth.json").read_text())
+    table["annotations"][0].update(bbox=[], segmentation=[[1, 2, 3, 4, 5]])
+    table["annotations"][1].update(bbox=[], segmentation=[])
+    (coco_root / "truth.json").write_text(json.dumps(table))
+    skipped = read_coco(coco_root / "truth.json").skipped
+    assert skipped == {"without a box": 1, "whose outline is empty or malformed": 1}
+
+
+def test_a_box_format_that_makes_most_sizes_negative_is_refused(coco_root):
+    with pytest.raises(UserError, match="json: 4 of 5 boxes have a negative size .*box_format='xyxy'.*take it out"):
+        table = json.loads((coco_root / "truth.json").read_text())
+        for annotation in table["annotations"]:
+            annotation["bbox"] = [30, 10, 10, 20] if annotation["id"] else [10, 5, 40, 20]
+        (coco_root / "truth.json").write_text(json.dumps(table))
+        CocoDataset(str(coco_root), "truth.json", "images", (20, 40), box_format="xyxy")

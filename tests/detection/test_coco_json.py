@@ -11,6 +11,7 @@ from densevision.errors import UserError
 from tests.detection.conftest import TABLE
 
 NAN = float("nan")
+NOT_FINITE = "with infinite or missing numbers"
 
 
 def write(root, change):
@@ -55,6 +56,7 @@ def test_a_plain_json_in_arrays(coco_root):
         # row 11: what is there twice
         (lambda t: t["images"][1].update(id=4), "2 images have the id 4"),
         (lambda t: t["images"][1].update(file_name="a.png"), "2 images have the file_name 'a.png'"),
+        (lambda t: t["images"][1].update(file_name="./a.png"), "2 images have the file_name 'a.png'"),
         (lambda t: t["categories"][1].update(id=30), "2 categories have the id 30"),
         (lambda t: t["categories"][1].update(name="dog"), "2 categories have the name 'dog'"),
         (lambda t: t["categories"][1].update(name="dog "), "2 categories have the name 'dog'"),
@@ -162,8 +164,8 @@ def test_marks_of_background_are_counted_and_skipped(coco_root, box):
 @pytest.mark.parametrize(
     ("box", "why"),
     [
-        ([NAN, 1, 2, 3], "not finite"), ([1, 2, float("inf"), 3], "not finite"), ([None, 1, 2, 3], "not finite"),
-        ([1, 2, 10**400, 3], "not finite"), ([1, 2, -3, 4], "of negative size"), ([1, 2, 3, -0.5], "of negative size"),
+        ([NAN, 1, 2, 3], NOT_FINITE), ([1, 2, float("inf"), 3], NOT_FINITE), ([None, 1, 2, 3], NOT_FINITE),
+        ([1, 2, 10**400, 3], NOT_FINITE), ([1, 2, -3, 4], "of negative size"), ([1, 2, 3, -0.5], "of negative size"),
     ],
 )
 def test_boxes_without_sense_are_dropped_and_counted(coco_root, box, why):
@@ -250,9 +252,9 @@ def outline(segmentation, **box):
         ([[10, 5, 50, 5, 50, 25.5, 10, 25]], [10, 5, 40, 20.5]),
         ([10, 5, 50, 5, 50, 25, 10, 25], [10, 5, 40, 20]),
         ([[10, 5, 20, 5, 20, 9], [30, 8, 50, 20, 40, 25]], [10, 5, 40, 20]),
-        # 3 of 4 columns of 2 rows, from the second row of the first column on: 1 off, 4 on, 3 off
-        (dict(size=[2, 4], counts=[1, 4, 3]), [0, 0, 3, 2]),
-        (dict(size=[2, 4], counts="143"), [0, 0, 3, 2]),
+        # 3 of 80 columns of 40 rows, from the second row of the first column on: 1 off, 80 on, 3119 off
+        (dict(size=[40, 80], counts=[1, 80, 3119]), [0, 0, 3, 40]),
+        (dict(size=[40, 80], counts='1`2_Q3'), [0, 0, 3, 40]),
     ],
 )
 def test_boxes_come_from_polygons_and_masks(coco_root, segmentation, expected, box):
@@ -267,7 +269,8 @@ def test_boxes_come_from_polygons_and_masks(coco_root, segmentation, expected, b
     dict(size=[2, 4], counts="~~"), dict(size=[2, 4], counts="o"), dict(size="2x4", counts="143"),
 ])
 def test_segmentations_that_cover_nothing_are_no_box(coco_root, segmentation):
-    assert read_coco(write(coco_root, outline(segmentation))).skipped == {"without a box": 1}
+    why = "whose outline is empty or malformed" if segmentation else "without a box"
+    assert read_coco(write(coco_root, outline(segmentation))).skipped == {why: 1}
 
 
 def test_polygons_do_not_replace_boxes(coco_root):

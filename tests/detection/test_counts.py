@@ -32,7 +32,7 @@ def test_the_lines_of_a_small_data_set(coco_root):
 def test_many_classes_take_one_line(coco_root):
     def change(table):
         table["categories"] = [dict(id=number, name=f"class {number}") for number in range(80)]
-        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9])
+        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9 - number / 99])
                                 for number in range(70)]
 
     write(coco_root, change)
@@ -51,6 +51,30 @@ def test_boxes_in_percent_are_asked_about(coco_root):
     # the last box ends at 49 + 20 of 1000 and 49 + 50 of 500
     notes = dataset(coco_root).count().notes
     assert any("upper left 7% x 20% of their images: are they in percent" in note for note in notes)
+
+
+def test_boxes_that_are_there_twice_are_counted(coco_root):
+    write(coco_root, lambda t: t["annotations"].append(t["annotations"][0] | dict(id=70)))
+    assert any(note.startswith("boxes that repeat another one exactly") and note.endswith(": 1")
+               for note in dataset(coco_root).count().notes)
+
+
+def test_boxes_that_cannot_be_found_still_count_in_the_evaluation(coco_root):
+    write(coco_root, lambda t: every(t, iscrowd=0, bbox=[90, 50, 9, 9]))
+    assert "AP stays near 0: no box is left (5 outside of the image)" in dataset(coco_root).count("val").notes
+
+
+def test_most_boxes_outside_of_their_images_stop_a_training(coco_root):
+    def change(table):
+        for annotation in table["annotations"]:
+            annotation["iscrowd"], annotation["bbox"] = 0, [90, 50, 9, 9] if annotation["id"] else [1, 1, 9, 9]
+
+    write(coco_root, change)
+    with pytest.raises(UserError, match="train: 4 of 5 boxes in .*truth.json lie outside of .*box_format"):
+        check_counts("train", dataset(coco_root).count("train"))
+    counts = dataset(coco_root).count("val")
+    check_counts("val", counts)
+    assert any("4 of 5 boxes" in note for note in counts.notes)
 
 
 def test_boxes_of_classes_that_the_config_leaves_out_are_counted(coco_root):
@@ -271,8 +295,9 @@ def test_an_id_for_a_missing_class_is_no_other_class_s(coco_root):
     [
         (["cat"], r"the model has no class 'dog' \(2 boxes\); it has cat\. .*classes=\[...\]"),
         (["cat", "dogs"], r"no class 'dog' \(2 boxes\); near names are 'dogs'"),
-        (["cat", "Dog"], r"class 'dog' \(2 boxes\) differs from the model's 'Dog' only in case or spaces"),
-        (["cat", " dog"], "differs from the model's ' dog' only in case or spaces"),
+        (["cat", "Dog"], r"class 'dog' \(2 boxes\) differs from the model's 'Dog' only in case"),
+        (["cat", "\uff44og"], "differs from the model's '\uff44og' only in case, spaces or Unicode form"),
+        (["cat", " dog"], "differs from the model's ' dog' only in case, spaces or Unicode form"),
     ],
 )
 def test_boxes_of_a_class_that_the_model_lacks_are_refused(coco_root, classes, words):
