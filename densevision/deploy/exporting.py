@@ -35,6 +35,7 @@ from densevision.deploy.verify import run_graph
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.training.config import Config, load_config
+from densevision.training.prepare import printable
 
 CHECKED = 8  # images of the parity check
 CALIBRATION = 100  # images, or as many as there are
@@ -176,7 +177,7 @@ class Export:
             digest.update(name.encode() + tensor.numpy().tobytes())
         installed = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
         versions = {name: installed[name] for name in _TOOLS if name in installed}
-        origin = dict(config_name=Path(self.config.filename).stem, config=self.config.pretty_text,
+        origin = dict(config_name=Path(self.config.filename).stem, config=printable(self.config).pretty_text,
                       versions=dict(densevision=densevision.__version__, **versions),
                       weights_sha256=digest.hexdigest())
         return dict(classes=self._info["classes"], palette=self._info.get("palette"), origin=origin)

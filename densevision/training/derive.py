@@ -62,7 +62,7 @@ def fill_sizes(content: ConfigDict) -> None:
         UserError: a data set names another size, or the model's is no (height, width).
     """
     size = _model_size(content)
-    if size is None:
+    if size is None and _SIZE not in (content.get("model") or {}):
         return
     if not _is_size(size):
         raise UserError(f"config, model.{_SIZE} is {size!r}; it must be (height, width) in pixels")

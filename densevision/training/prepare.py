@@ -149,6 +149,25 @@ def _type_name(mapping: ConfigDict) -> str:
     return getattr(kind, "__name__", str(kind).rpartition(".")[2])
 
 
+def check_parts(config: Config, *, training: bool) -> None:
+    """Check that the loader, the loop and the metrics of an evaluation are there together, or drop all three.
+
+    Without its loader there is no evaluation; a training needs no complete test.
+
+    Raises:
+        UserError: one of the three is missing.
+    """
+    for split in ("val", "test"):
+        parts = [f"{split}_{part}" for part in ("dataloader", "cfg", "evaluator")]
+        missing = [part for part in parts if config.get(part) is None]
+        if not missing:
+            continue
+        if parts[0] not in missing and not (training and split == "test"):
+            raise UserError(f"config, {missing[0]} is missing, and {parts[0]} needs it; set it, or set {parts[0]}=None")
+        for part in parts:
+            config.pop(part, None)
+
+
 def printable(config: Config) -> Config:
     """Copy a config with names in place of classes that were set in Python, which mmengine can't write to a file."""
     config = copy.deepcopy(config)
@@ -166,9 +185,35 @@ class PrintedConfig(Config):
         content = repr(self._to_lazy_dict())
         known, text = self.__dict__.get("_printed", (None, ""))
         if content != known:
-            text = super().pretty_text
+            text = self._lay_out()
             object.__setattr__(self, "_printed", (content, text))
         return text
+
+    def _lay_out(self) -> str:
+        """mmengine escapes no quote and no newline in a key, and a class name may have them."""
+        copied = copy.deepcopy(self)
+        stand_ins = _replace_keys(copied._cfg_dict, {})
+        text = Config.pretty_text.fget(copied)
+        for stand_in, key in stand_ins.items():
+            text = text.replace(repr(stand_in), repr(key))
+        return text
+
+
+def _replace_keys(value: object, stand_ins: dict[str, str]) -> dict[str, str]:
+    """Replace the keys that Python's text would have to escape; returns them by what stands in their place."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            _replace_keys(item, stand_ins)
+    if isinstance(value, dict):
+        items = list(dict.items(value))
+        dict.clear(value)  # and fill again: the order is that of the classes
+        for key, item in items:
+            _replace_keys(item, stand_ins)
+            if isinstance(key, str) and repr(key) != f"'{key}'":
+                stand_in = f"key {len(stand_ins)} of this config"
+                stand_ins[stand_in], key = key, stand_in
+            dict.__setitem__(value, key, item)
+    return stand_ins
 
 
 def _name_classes(value: object) -> None:

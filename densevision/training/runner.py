@@ -30,7 +30,7 @@ from densevision.training.building import config_errors
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
 from densevision.training.metrics import build_evaluator, set_folders
-from densevision.training.prepare import check_numbers, fill_schedules, limit_workers, printable
+from densevision.training.prepare import check_numbers, check_parts, fill_schedules, limit_workers, printable
 from densevision.training.process import kept_settings
 from densevision.training.progress import quiet
 from densevision.training.reading import check_weights, read_checkpoint
@@ -240,6 +240,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     """
     config = copy.deepcopy(config)
     check_numbers(config)
+    check_parts(config, training=training)
     notes = fill_schedules(config) if training else []
     if not training:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):

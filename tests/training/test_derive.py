@@ -75,7 +75,7 @@ def test_two_sizes_are_one_line_with_both_keys(tmp_path, stated, overrides, plac
         load_config(own_config(tmp_path, **stated), overrides)
 
 
-@pytest.mark.parametrize("size", ["320", "(320,)", "(0, 320)", "(320.5, 320)", "big", "(320, True)"])
+@pytest.mark.parametrize("size", ["320", "(320,)", "(0, 320)", "(320.5, 320)", "big", "(320, True)", "None"])
 def test_a_size_that_is_none_is_refused(size):
     with pytest.raises(UserError, match="model.input_size is .*must be .height, width."):
         load_config(DETECTOR, [f"model.input_size={size}"])

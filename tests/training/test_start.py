@@ -292,3 +292,29 @@ def test_classes_in_another_order_follow_the_checkpoint_where_the_data_can(finis
 def test_classes_are_compared_before_the_training(tmp_path, override, message):
     with pytest.raises(UserError, match=message):
         train(tmp_path, *FAST, override)
+
+
+@pytest.mark.parametrize("overrides", [
+    ["val_dataloader=None"], ["val_dataloader=None", "val_cfg=None", "val_evaluator=None"],
+    ["test_dataloader=None"], ["test_evaluator=None"], ["test_cfg=None"],
+])
+def test_a_training_needs_no_evaluation(tmp_path, overrides):
+    save_best = "default_hooks.checkpoint.save_best=None"
+    assert (Path(train(tmp_path, *FAST, save_best, *overrides).work_dir) / "iter_2.pth").is_file()
+
+
+@pytest.mark.parametrize("missing", ["val_cfg", "val_evaluator"])
+def test_half_an_evaluation_is_refused(tmp_path, missing):
+    with pytest.raises(UserError, match=f"config, {missing} is missing, and val_dataloader needs it"):
+        train(tmp_path / "run", *FAST, f"{missing}=None")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_with_quotes_and_newlines_in_a_key_is_written_and_read_again(tmp_path):
+    config = load_config(CONFIG, FAST)
+    config.work_dir, config.custom_hooks = str(tmp_path), []
+    names = {"driver's seat": 1, "two\nlines": 2}
+    config.env_cfg.names = names
+    build_runner(config).train()
+    written = load_config(tmp_path / CONFIG.name).env_cfg.names
+    assert list(written.items()) == list(names.items())
