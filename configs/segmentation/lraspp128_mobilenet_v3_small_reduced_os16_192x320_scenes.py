@@ -1,6 +1,6 @@
 """LR-ASPP on V3-Small, halved tail (RF2), output stride 16: the rendered driving scenes of the quickstart.
 
-Published: none. Ours: mIoU 0.581 on rendered scenes val (docs/results.md).
+Published: none. Ours: mIoU 0.574 on rendered scenes val (docs/results.md).
 Trained on crops of 192x320, evaluated on whole 360x640 frames.
 
     make demo
