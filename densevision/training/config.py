@@ -22,6 +22,7 @@ _READ_BY_RUNNER = {
 }
 _TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
 _LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
+_OPTIONS = {"work_dir": "--work-dir", "resume": "--resume", "launcher": "--launcher"}  # would overwrite such a key
 _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -79,6 +80,8 @@ def _apply(content: ConfigDict, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise UserError(f"--cfg-options {override!r}: write key.sub=value")
+    if key in _OPTIONS:
+        raise UserError(f"--cfg-options {key}: use the option {_OPTIONS[key]} instead")
     *parents, last = key.split(".")
     target, place, typed = content, "", False
     for part in parents:

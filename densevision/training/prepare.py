@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Sequence
 from types import FunctionType
@@ -22,6 +23,7 @@ _LEAST = {  # smallest value of every whole number; None in place of those in _M
     **{f"{loader}.num_workers": 0 for loader in LOADERS},
     **{f"{loader}.prefetch_factor": 1 for loader in LOADERS},
 }
+_LARGEST_SEED = 2**32 - 1  # NumPy's
 _MAY_BE_NONE = {"total_batch", "randomness.seed", *(f"{loader}.prefetch_factor" for loader in LOADERS)}
 
 
@@ -47,9 +49,13 @@ def check_numbers(config: Config) -> None:
         mapping = (config.get(parents[0]) or {}) if parents else config
         if last in mapping and (mapping[last] is not None or key not in _MAY_BE_NONE):
             whole_number(key, mapping[last], least)
+    if ((config.get("randomness") or {}).get("seed") or 0) > _LARGEST_SEED:
+        raise UserError(f"config, randomness.seed is {config.randomness.seed}; it must be {_LARGEST_SEED} at most")
     optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
     if "lr" in optimizer:
         _positive("optim_wrapper.optimizer.lr", optimizer["lr"], zero=True)
+        if math.isinf(optimizer["lr"]):
+            raise UserError("config, optim_wrapper.optimizer.lr is infinite; it must be a number")
     clip = (config.get("optim_wrapper") or {}).get("clip_grad") or {}
     for key in ("max_norm", "clip_value"):
         if key in clip:
@@ -64,11 +70,17 @@ def _positive(key: str, value: object, *, zero: bool = False) -> None:
 
 
 def limit_workers(config: Config) -> None:
-    """No more loader workers than cores: they would only take turns, and what they give does not depend on them."""
+    """No more loader workers than cores: they would only take turns, and what they give does not depend on them.
+
+    Without any, the settings of workers go: torch refuses them.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name in LOADERS:
         if config.get(name):
             config[name].num_workers = min(config[name].get("num_workers", 0), cores)
+            if config[name].num_workers == 0:
+                for key in ("prefetch_factor", "persistent_workers"):
+                    config[name].pop(key, None)
 
 
 def fill_schedules(config: Config) -> list[str]:
@@ -118,8 +130,8 @@ def _without_effect(schedule: ConfigDict, last: int) -> list[str]:
     begin, end, notes = schedule.get("begin", 0), schedule.end, []
     length = end - begin
     if end > last:
-        share = 100 * (last - begin) / length
-        notes.append(f"lasts until iteration {end}, the training ends at {last}: {share:.0f} % of it takes effect")
+        share = f"{100 * (last - begin) / length:.0f} %"
+        notes.append(f"lasts until iteration {end}, the training ends at {last}: {share} of it takes effect")
     period = schedule.get("T_max")
     if period and period < length:
         notes.append(f"has T_max={period} and lasts {length} iterations: the value rises again after {period}")
@@ -147,25 +159,6 @@ def _check_average(config: Config, last: int) -> None:
 def _type_name(mapping: ConfigDict) -> str:
     kind = mapping.get("type")
     return getattr(kind, "__name__", str(kind).rpartition(".")[2])
-
-
-def check_parts(config: Config, *, training: bool) -> None:
-    """Check that the loader, the loop and the metrics of an evaluation are there together, or drop all three.
-
-    Without its loader there is no evaluation; a training needs no complete test.
-
-    Raises:
-        UserError: one of the three is missing.
-    """
-    for split in ("val", "test"):
-        parts = [f"{split}_{part}" for part in ("dataloader", "cfg", "evaluator")]
-        missing = [part for part in parts if config.get(part) is None]
-        if not missing:
-            continue
-        if parts[0] not in missing and not (training and split == "test"):
-            raise UserError(f"config, {missing[0]} is missing, and {parts[0]} needs it; set it, or set {parts[0]}=None")
-        for part in parts:
-            config.pop(part, None)
 
 
 def printable(config: Config) -> Config:

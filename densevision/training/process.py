@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import os
@@ -15,6 +16,9 @@ import cv2
 import numpy as np
 import torch
 import torch.multiprocessing
+from mmengine.config import Config
+
+from densevision.errors import UserError
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # parameters of mallopt(3)
 _MADV_HUGEPAGE = 14
@@ -112,3 +116,27 @@ def _use_huge_pages(libc: ctypes.CDLL) -> None:
         start = -(-block // _HUGE_PAGE) * _HUGE_PAGE
         libc.madvise(start, block + size - start - _HUGE_PAGE, _MADV_HUGEPAGE)
         libc.free(block)
+
+
+def start_processes(config: Config) -> None:
+    """Prepare for a training in many processes, also without a GPU.
+
+    Raises:
+        UserError: there is neither a GPU nor torchrun.
+    """
+    config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
+    if not torch.cuda.is_available():
+        config.model_wrapper_cfg.device_ids = None
+        if config.launcher != "pytorch" or "RANK" not in os.environ:
+            raise UserError("--launcher: without a GPU only torchrun with --launcher pytorch works")
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("gloo")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # what mmengine would set, with a warning
+    atexit.register(_leave_processes)
+
+
+def _leave_processes() -> None:
+    """End gloo's threads; a process that ends before them may abort, and torchrun calls its work failed."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -162,6 +162,12 @@ class Resumed:
         return any(key.startswith(("val_", "default_hooks.checkpoint.save_best")) for key in self.changes)
 
     @property
+    def _chooses_best(self) -> bool:
+        settings = self.now["settings"]
+        evaluates = any(key.startswith("val_dataloader.dataset") for key in settings if settings[key] is not None)
+        return evaluates and settings.get("default_hooks.checkpoint.save_best") is not None
+
+    @property
     def _other_batch(self) -> bool:
         return "train_dataloader.batch_size" in self.changes or self.then.get("processes") != self.now["processes"]
 
@@ -170,7 +176,7 @@ class Resumed:
         done, last = self.meta.get("iter", 0), self.runner.cfg.train_cfg.max_iters
         lines = [f"resuming from {self.origin}, iteration {done:,} of {last:,}"]
         if done == last:
-            lines.append("  all iterations are done; raise train_cfg.max_iters to train on")
+            return [*lines, "  all iterations are done; raise train_cfg.max_iters to train on"]
         if not self.known:
             lines.append("  it does not say with which settings it was made: rate and schedule are this config's")
         changed = [f"  {key}: {_short(old)} -> {_short(new)}, from here on" for key, (old, new) in self.changes.items()]
@@ -182,7 +188,7 @@ class Resumed:
             lines.append(f"  samples go on after the first {self.meta['draws']:,} of the shuffled order")
         if self.then.get("train_images", self.now["train_images"]) != self.now["train_images"]:
             lines.append("  the training data changed: their order is another one from here on")
-        if self.other_evaluation:
+        if self.other_evaluation and self._chooses_best:
             lines.append("  scores from before are no longer compared with: best.pth is chosen anew")
         return lines
 
@@ -223,7 +229,7 @@ def _flat(value: object, place: str) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flat(item, f"{place}.{key}")
-    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+    elif isinstance(value, list | tuple) and (not value or any(isinstance(item, Mapping) for item in value)):
         for position, item in enumerate(value):
             yield from _flat(item, f"{place}.{position}")
     else:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
 import importlib.util
 import itertools
 import logging
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -30,8 +28,9 @@ from densevision.training.building import config_errors
 from densevision.training.checkpoint import find_last_checkpoint
 from densevision.training.config import load_config
 from densevision.training.metrics import build_evaluator, set_folders
-from densevision.training.prepare import check_numbers, check_parts, fill_schedules, limit_workers, printable
-from densevision.training.process import kept_settings
+from densevision.training.parts import check_parts
+from densevision.training.prepare import check_numbers, fill_schedules, limit_workers, printable
+from densevision.training.process import kept_settings, start_processes
 from densevision.training.progress import quiet
 from densevision.training.reading import check_weights, read_checkpoint
 from densevision.training.resuming import Resuming, nothing_to_resume
@@ -164,7 +163,9 @@ class DenseRunner(Splits, Resuming, Runner):
         if fn_name == "before_run" and self._prepared:
             return
         self._prepared = self._prepared or fn_name == "before_run"
-        super().call_hook(fn_name, **kwargs)
+        for hook in self.hooks:
+            if hasattr(hook, fn_name):  # mmengine would hide where an error comes from
+                getattr(hook, fn_name)(self, **kwargs)
 
     def dump_config(self) -> None:
         """mmengine dumps when it is built; here that waits until the start is over."""
@@ -186,7 +187,7 @@ class DenseRunner(Splits, Resuming, Runner):
             model["num_classes"] = len(self._model_classes() or self._data_classes())
             self.cfg.model.num_classes = model["num_classes"]
         built = super().build_model(model)
-        if "init_from" in self.cfg and not self._resume:
+        if self.cfg.get("init_from") and not self._resume:
             report = initialise(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
             self.logger.info(str(report))
             if is_main_process():
@@ -239,8 +240,8 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         UserError: something in the config or the data is wrong.
     """
     config = copy.deepcopy(config)
-    check_numbers(config)
     check_parts(config, training=training)
+    check_numbers(config)
     notes = fill_schedules(config) if training else []
     if not training:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
@@ -254,7 +255,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
         raise UserError(nothing_to_resume(config.work_dir))
     if config.get("launcher", "none") != "none":
-        _start_processes(config)
+        start_processes(config)
     runner = DenseRunner.from_cfg(config)
     runner.notes = notes
     return runner
@@ -279,22 +280,3 @@ def use_amp(config: Config) -> None:
 def _tensorboard() -> Mapping[str, object]:
     backends = [dict(type="TensorboardVisBackend")] if importlib.util.find_spec("tensorboard") else []
     return dict(type="Visualizer", vis_backends=backends)
-
-
-def _start_processes(config: Config) -> None:
-    config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
-    if not torch.cuda.is_available():
-        config.model_wrapper_cfg.device_ids = None
-        if config.launcher != "pytorch" or "RANK" not in os.environ:
-            raise UserError("--launcher: without a GPU only torchrun with --launcher pytorch works")
-        if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("gloo")
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # what mmengine would set, with a warning
-    atexit.register(_leave_processes)
-
-
-def _leave_processes() -> None:
-    """End gloo's threads; a process that ends before them may abort, and torchrun calls its work failed."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

@@ -46,6 +46,8 @@ class Splits:
             dataset = self._dataset(split)
             if dataset is None:
                 continue
+            if not len(dataset):
+                raise UserError(f"{split}: the data set holds no image")
             if classes:
                 align(dataset, classes, split)
             self._check_number_of_classes(split, _classes_of(dataset))

@@ -45,11 +45,11 @@ def test_a_process_ends_gloo_s_threads_before_itself(tmp_path):
     script = """
 import atexit, os
 from mmengine.config import Config
-from densevision.training.runner import _start_processes
+from densevision.training.process import start_processes
 atexit.register(lambda: print([name for name in names() if "gloo" in name]))  # runs last
 def names():
     return [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
-_start_processes(Config(dict(launcher="pytorch")))
+start_processes(Config(dict(launcher="pytorch")))
 print(sum("gloo" in name for name in names()) > 0)
 """
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]

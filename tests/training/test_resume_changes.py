@@ -310,3 +310,13 @@ class TestNotFinite:
         with pytest.raises(UserError, match="iteration 20: .* is not finite, so no checkpoint is .*--resume"):
             runner.train()
         assert sorted(path.name for path in tmp_path.glob("iter_*")) == ["iter_10.pth"]
+
+
+def test_only_what_takes_effect_is_said(copied, capsys):
+    train(copied, "train_cfg.max_iters=20", "default_hooks.ema.momentum=0.01", resume=True)
+    said = capsys.readouterr().out
+    assert "all iterations are done" in said and "from here on" not in said
+    train(copied, "custom_hooks=[]", "default_hooks.checkpoint.save_best=None", "train_cfg.max_iters=21", resume=True)
+    said = capsys.readouterr().out
+    assert "custom_hooks.0.type: SignalSelf -> not set" in said
+    assert "-> []" not in said and "best.pth is chosen anew" not in said

@@ -1,0 +1,88 @@
+"""The parts of a config: which ones a run needs, and what kind each of them is."""
+
+from __future__ import annotations
+
+from mmengine.config import Config, ConfigDict
+
+from densevision.errors import UserError
+from densevision.registry import LOOPS
+from densevision.training.loop import TrainLoop
+
+_NEEDED = ("model", "train_dataloader", "train_cfg", "optim_wrapper", "optim_wrapper.optimizer")  # by a training
+_DICTS = (
+    *(*_NEEDED, "train_dataloader.dataset", "default_hooks", "default_hooks.runtime_info", "randomness", "env_cfg"),
+    *("env_cfg.mp_cfg", "val_dataloader.dataset", "test_dataloader.dataset"),
+)
+_MAY_BE_NONE = ("default_hooks", "randomness", "env_cfg", "env_cfg.mp_cfg")
+_EVALUATIONS = ("val", "test")
+
+
+def check_parts(config: Config, *, training: bool) -> None:
+    """Check that a config has the parts that a run needs, and leave out those that are None.
+
+    Without a loader, an evaluator or a loop (None), there is no validation, or no test.
+
+    Raises:
+        UserError: a part is missing, or of another kind than it must be.
+    """
+    for key in _NEEDED if training else ("model",):
+        if _lookup(config, key) is None:
+            raise UserError(f"config, {key} is missing or None; {'a training' if training else 'a model'} needs it")
+    for key in _DICTS:
+        value = _lookup(config, key, {})
+        if value is None and key in _MAY_BE_NONE:
+            _remove(config, key)
+        elif not isinstance(value, dict):
+            raise UserError(f"config, {key} is {value!r}; it must be a dict")
+    if training:
+        _check_loop(config.train_cfg)
+    _check_lists(config)
+    for split in _EVALUATIONS:
+        _check_evaluation(config, split)
+
+
+def _check_loop(settings: ConfigDict) -> None:
+    kind = settings.get("type")
+    kind = LOOPS.get(kind) if isinstance(kind, str) else kind
+    if "max_iters" not in settings or not (isinstance(kind, type) and issubclass(kind, TrainLoop)):
+        raise UserError(
+            f"config, train_cfg is {dict(settings)}; this training counts iterations, and needs "
+            "dict(type=TrainLoop, max_iters=..., val_interval=...) with densevision.training.loop.TrainLoop"
+        )
+
+
+def _check_lists(config: Config) -> None:
+    for key in ("param_scheduler", "custom_hooks"):
+        value = config.get(key)
+        if value is None or key == "param_scheduler" and isinstance(value, dict):
+            continue
+        if not isinstance(value, list | tuple) or any(not isinstance(item, dict) for item in value):
+            raise UserError(f"config, {key} is {value!r}; it must be a list of dicts")
+    clip = (config.get("optim_wrapper") or {}).get("clip_grad")
+    if clip is not None and not isinstance(clip, dict):
+        raise UserError(f"config, optim_wrapper.clip_grad is {clip!r}; it must be a dict such as dict(max_norm=10.0)")
+
+
+def _check_evaluation(config: Config, split: str) -> None:
+    keys = [f"{split}_{part}" for part in ("dataloader", "evaluator", "cfg")]
+    if any(key in config and config[key] is None for key in keys) or not any(key in config for key in keys):
+        for key in keys:
+            config[key] = None
+    elif missing := [key for key in keys if key not in config]:
+        raise UserError(f"config, {missing[0]} is missing; add it, or switch this evaluation off with {keys[0]}=None")
+
+
+def _lookup(config: Config, key: str, default: object = None) -> object:
+    """Return what is at a dotted key; ``default`` where it, or a part above it, is not there."""
+    value = config
+    for part in key.split("."):
+        if not isinstance(value, dict | Config) or part not in value:
+            return default
+        value = value[part]
+    return value
+
+
+def _remove(config: Config, key: str) -> None:
+    *parents, last = key.split(".")
+    parent = _lookup(config, ".".join(parents)) if parents else config
+    parent.pop(last)
