@@ -45,13 +45,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path) -> None:
-    """Refuse options of a detector for a segmenter."""
+    """Refuse options of a detector for a segmenter, and a threshold that a file can't go down to."""
+    from densevision.deploy.metadata import read_about
     from densevision.errors import UserError
 
     given = {"--score-threshold": arguments.score_threshold, "--nms": arguments.nms}
-    if any(value is not None for value in given.values()) and _is_segmenter(config, model):
-        option = next(name for name, value in given.items() if value is not None)
-        raise UserError(f"{option} has no meaning for a segmenter; leave it out")
+    options = [name for name, value in given.items() if value is not None]
+    if not options:
+        return
+    if _is_segmenter(config, model):
+        raise UserError(f"{options[0]} has no meaning for a segmenter; leave it out")
+    about = read_about(model) if model.suffix == ".tflite" else None
+    if arguments.score_threshold is not None and about and about.outputs == "detections":
+        lowest = about.postprocess["score_threshold"]
+        if arguments.score_threshold < lowest:
+            raise UserError(f"--score-threshold {arguments.score_threshold:g}: {model} itself reports nothing below "
+                            f"{lowest:g}; give more, or export it with a lower model.postprocess.score_threshold")
 
 
 def _is_segmenter(config: Path | None, model: Path) -> bool:

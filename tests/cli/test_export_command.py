@@ -273,3 +273,5 @@ def test_demo_of_a_file_that_finds_nothing_says_how_close_it_came(tmp_path, caps
     assert capsys.readouterr().out.splitlines()[-1] == (
         "no detection above 0.3 in 1 frame; the file itself reports none below its own threshold of 0.9999, and "
         "there was none above")
+    assert main(["demo", str(tmp_path / "m.tflite"), *words, "--score-threshold", "0.5"]) == 2
+    assert "m.tflite itself reports nothing below 0.9999; give more" in capsys.readouterr().err

@@ -167,3 +167,17 @@ def test_rows_match_once_each_by_class_score_and_box():
     assert matched_rows(rows((box, 0.5, 1), (box, 0.5, 1)), rows((box, 0.5, 1)), size) == 1
     nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     assert matched_rows(nothing, rows((box, 0.5, 1)), size) == matched_rows(rows((box, 0.5, 1)), nothing, size) == 0
+
+
+def test_equal_scores_at_the_end_of_a_full_list_are_not_compared():
+    from densevision.deploy.verify import _above_cut
+
+    def rows(*scores):
+        count = len(scores)
+        return Detections(np.zeros((count, 4), np.float32), np.float32(scores), np.zeros(count, np.int64))
+
+    found, wanted = _above_cut(rows(0.9, 0.5, 0.5), rows(0.9, 0.5, 0.5), 3)
+    assert (len(found), len(wanted)) == (1, 1)
+    assert [len(each) for each in _above_cut(rows(0.9), rows(0.9, 0.5), 3)] == [1, 2]  # the list is not full
+    assert [len(each) for each in _above_cut(rows(), rows(0.5, 0.5, 0.5), 3)] == [0, 3]  # nothing would be left
+    assert [len(each) for each in _above_cut(rows(), rows(0.9, 0.8, 0.5), 3)] == [0, 2]
