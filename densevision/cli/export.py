@@ -60,9 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
     inputs = arguments.config, arguments.checkpoint
     check_output("--out", arguments.out, TFLITE, inputs, makes_folder=True)
-    config = read_config(arguments.config, arguments.cfg_options, tuple(arguments.size) if arguments.size else None)
+    size = tuple(arguments.size) if arguments.size else None
+    config, own = read_config(arguments.config, arguments.cfg_options, size)
     check_options(arguments, "detector" if is_detector(config) else "segmenter")
-    job = Export(config, arguments.checkpoint, read_options(arguments))
+    job = Export(config, arguments.checkpoint, read_options(arguments), own)
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
     for line in lines(report):
         print(line)
@@ -150,6 +151,10 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
     elif drop.other is not None:
         said.append(f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which "
                     f"{change(drop.model - drop.other)} of that; --nms per-class suppresses as the model does")
+    if drop.own_size:
+        sizes = [f"{height}x{width}" for height, width in (drop.own_size, options.size)]
+        said.append(f"{drop.name}: {points(drop.at_own_size)} by PyTorch at the config's own {sizes[0]}: an input of "
+                    f"{sizes[1]} {change(drop.at_own_size - drop.model)}")
     warning = worthless(drop.name, drop.model)
     return [*said, *([warning] if warning else [])]
 

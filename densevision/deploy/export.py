@@ -251,8 +251,9 @@ def _waves(size: tuple[int, int]) -> np.ndarray:
 
 @contextlib.contextmanager
 def _published(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file gets its own name only if all goes well."""
+    """Give a name to write to; the file gets its own name only if all goes well, else no new folder is left either."""
     unfinished = path.with_name(f".{path.name}.part")
+    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()  # a name that can't be written shows before the work
@@ -263,3 +264,6 @@ def _published(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: all went well
+            for folder in missing:
+                folder.rmdir()

@@ -53,6 +53,8 @@ class Drop:
             segmenter with outputs as large as the file's.
         other: of that model with suppression across classes (detector), or as ``densevision test`` runs it
             (segmenter); None where that is the same.
+        own_size: a detector's (height, width) without ``--size``; None where that is the same.
+        at_own_size: of that model at ``own_size``.
     """
 
     name: str
@@ -60,11 +62,16 @@ class Drop:
     model: float
     other: float | None
     is_segmenter: bool
+    own_size: tuple[int, int] | None = None
+    at_own_size: float | None = None
 
 
-def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None) -> Config:
+def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None
+                ) -> tuple[Config, Config | None]:
     """Read a config for an export with an input of ``size``, which becomes a detector's ``model.input_size``.
 
+    Returns:
+        The config to export, and of a detector with ``size`` the one with its own size, else None.
     Raises:
         UserError: see ``load_config``; or the size is out of bounds.
     """
@@ -72,8 +79,8 @@ def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int]
         raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
     config = load_config(path, overrides)
     if size and is_detector(config):
-        config = load_config(path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"])
-    return config
+        return load_config(path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
+    return config, None
 
 
 def is_detector(config: Config) -> bool:
@@ -85,16 +92,17 @@ class Export:
     """A config's model with a checkpoint's weights, ready to export.
 
     Args:
-        config: from ``read_config``, which was given ``options.size``.
+        config: the first of ``read_config``, which was given ``options.size``.
         options: a segmenter's ``size`` may be missing: then it is that of the test images.
+        own: the second config of ``read_config``.
     Attributes:
         drop: what ``run`` measured for ``max_drop``.
     Raises:
         UserError: config, checkpoint or data are at fault.
     """
 
-    def __init__(self, config: Config, checkpoint: Path, options: ExportOptions):
-        self.config = config
+    def __init__(self, config: Config, checkpoint: Path, options: ExportOptions, own: Config | None = None):
+        self.config, self._own, self._checkpoint = config, own, checkpoint
         self.model, self._info = load_model(self.config, checkpoint)
         self.drop: Drop | None = None
         is_detector = isinstance(self.model, SSDLite)
@@ -139,7 +147,7 @@ class Export:
             raise UserError(f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
                             "--max-drop has nothing to compare; leave it out, or test on data with labels")
         after = self._metric(load_tflite(path))[1]
-        self.drop = Drop(name, after, before, self.other, not isinstance(self.model, SSDLite))
+        self.drop = Drop(name, after, before, self.other, not isinstance(self.model, SSDLite), *self._at_own_size())
         if not 100 * (before - after) <= max_drop:
             raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
                             f"--max-drop allows {max_drop:g} points; docs/export.md says what helps")
@@ -163,6 +171,13 @@ class Export:
         if isinstance(self.model, SSDLite) and across:
             return self._metric(self._reference(with_op_rules(self.model, "across-classes")))[1]
         return None
+
+    def _at_own_size(self) -> tuple[tuple[int, int] | None, float | None]:
+        """Return a detector's own input size and the metric at that; twice None where it is the file's."""
+        model = load_model(self._own, self._checkpoint)[0] if self._own else self.model
+        if not isinstance(model, SSDLite) or model.input_size == self.model.input_size:
+            return None, None
+        return model.input_size, self._metric(self._reference(model))[1]
 
     def _reference(self, model) -> DetectionPredictor | SegmentationPredictor:
         if not isinstance(model, SSDLite):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from densevision.errors import UserError
+from densevision.structures import PostProcess
 
+Outputs = Literal["detections", "boxes", "labels", "logits"]
 ABOUT_FILE, LABELS_FILE = "densevision.json", "labels.txt"
 
 
@@ -39,7 +41,7 @@ class About:
             covering an equal share (half-pixel centers).
     """
 
-    outputs: Literal["detections", "boxes", "labels", "logits"]
+    outputs: Outputs
     classes: tuple[str, ...]
     size: tuple[int, int]
     input_type: Literal["uint8", "float32"]
@@ -59,7 +61,8 @@ def read_about(path: str | Path) -> About:
     """Read what a file says about itself; needs no runtime.
 
     Raises:
-        UserError: no such file, no .tflite, a cut one, or one that ``densevision export`` did not write.
+        UserError: no such file, no .tflite, a cut one, or one that this version of ``densevision export`` did not
+            write.
     """
     path = Path(path)
     if not path.is_file():
@@ -69,10 +72,19 @@ def read_about(path: str | Path) -> About:
             raise UserError(f"{path} is no .tflite file; densevision export writes one from a checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
-            fields = json.loads(archive.read(ABOUT_FILE))
-        return About(**{name: _tuples(value) for name, value in fields.items()})
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError):
-        raise UserError(f"{path} is cut short or was not written by densevision export; export it again") from None
+            return _parse(archive.read(ABOUT_FILE))
+    except (zipfile.BadZipFile, AttributeError, KeyError, ValueError, TypeError, OSError, UserError):
+        raise UserError(f"{path} is cut short or was not written by densevision export of this version; export it "
+                        "again") from None
+
+
+def _parse(content: bytes) -> About:
+    about = About(**{name: _tuples(value) for name, value in json.loads(content).items()})
+    if about.outputs not in get_args(Outputs):
+        raise ValueError(about.outputs)
+    if about.task == "detection":
+        PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})
+    return about
 
 
 def _tuples(value: object) -> object:

@@ -14,6 +14,8 @@ from densevision.deploy.predictor import DetectionPredictor, SegmentationPredict
 from densevision.errors import UserError
 from densevision.structures import Nms, PostProcess
 
+_OUTPUTS = {"detections": 4, "boxes": 2}  # number of them, by kind; 1 of the others
+
 
 class TFLiteBackend:
     """A ``Backend`` on TFLite's interpreter.
@@ -37,8 +39,11 @@ class TFLiteBackend:
         if inside and self.about.postprocess["nms"] == "per-class":
             threads = 1
         self._interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+        entry, outputs = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()
+        found = [*entry["shape"].tolist(), np.dtype(entry["dtype"]).name, len(outputs)]
+        if found != [1, *self.about.size, 3, self.about.input_type, _OUTPUTS.get(self.about.outputs, 1)]:
+            raise UserError(f"{path}: what it says about itself does not fit its network; export it again")
+        self._input, self._outputs = entry["index"], [detail["index"] for detail in outputs]
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
         """[1, H, W, 3] uint8 RGB of the right size -> the file's own outputs, in its order."""

@@ -264,6 +264,9 @@ def test_a_judge_s_refusal_leaves_no_file(tmp_path):
         raise UserError("too bad")
 
     fails(tmp_path, "too bad", detector(), judge=refuse)
+    with pytest.raises(UserError, match="too bad"):
+        export_tflite(detector(), tmp_path / "new/folder/m.tflite", judge=refuse)
+    assert not list(tmp_path.iterdir())  # nor a folder
 
 
 def test_an_older_file_stays_when_the_new_one_fails(tmp_path):

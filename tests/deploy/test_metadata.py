@@ -6,11 +6,13 @@ from dataclasses import asdict
 import pytest
 
 from densevision.deploy.metadata import About, read_about
+from densevision.deploy.tflite import load_tflite
 from densevision.errors import UserError
+from densevision.structures import PostProcess
 
 pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
 
-ABOUT = About("detections", ("car", "bus"), (64, 96), "uint8", "int8", (), dict(score_threshold=0.01, nms="per-class"),
+ABOUT = About("detections", ("car", "bus"), (64, 96), "uint8", "int8", (), asdict(PostProcess()),
               dict(versions=dict(torch="1")))
 
 
@@ -100,17 +102,40 @@ def test_other_files_are_refused_in_one_line(tmp_path, content, message):
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_a_file_of_another_project_or_another_version_is_refused(tmp_path):
+def test_a_file_of_another_project_is_refused(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(empty_model())
     with pytest.raises(UserError, match="not written by densevision export"):
         read_about(path)
+
+
+def without_nms() -> dict:
+    return {name: value for name, value in ABOUT.postprocess.items() if name != "nms"}
+
+
+@pytest.mark.parametrize("content", [
+    asdict(ABOUT) | dict(later=1),
+    asdict(ABOUT) | dict(postprocess=without_nms()),
+    asdict(ABOUT) | dict(postprocess=ABOUT.postprocess | dict(nms="soft")),
+    asdict(ABOUT) | dict(postprocess=[]),
+    asdict(ABOUT) | dict(outputs="masks"),
+    [1, 2],
+])
+def test_a_file_of_another_version_is_refused(tmp_path, content):
+    path = tmp_path / "m.tflite"
     whole = io.BytesIO(empty_model())
     with zipfile.ZipFile(whole, "a") as archive:
-        archive.writestr("densevision.json", json.dumps(asdict(ABOUT) | {"later": 1}))
+        archive.writestr("densevision.json", json.dumps(content))
     path.write_bytes(whole.getvalue())
-    with pytest.raises(UserError, match="export it again"):
+    with pytest.raises(UserError, match="m.tflite is .* not written by densevision export of this version; export it"):
         read_about(path)
+
+
+def test_metadata_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(attached())  # its network has one input [1]
+    with pytest.raises(UserError, match="m.tflite: what it says about itself does not fit its network"):
+        load_tflite(path)
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9, 0.999])
