@@ -188,6 +188,10 @@ class CocoDataset(DrawDataset):
         pixels = torch.from_numpy(np.ascontiguousarray(sample["image"]))
         return dict(inputs=pixels.permute(2, 0, 1), data_samples=data_sample)
 
+    def image_paths(self) -> list[str]:
+        """Return the path of each image, by index."""
+        return [f"{self.image_dir}/{name}" for name in self.file_names.tolist()]
+
     def read(self, index: int) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB, at its own size, turned or not as the option ``exif`` says.
 

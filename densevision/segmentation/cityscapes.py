@@ -190,6 +190,10 @@ class CityscapesDataset(DrawDataset):
                 raise OSError(str(error)) from error
             raise
 
+    def image_paths(self) -> list[str]:
+        """Return the path of each image, by index."""
+        return self.images.tolist()
+
     def read(self, index: int) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB, turned or not as the option ``exif`` says.
 

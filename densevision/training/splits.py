@@ -53,7 +53,7 @@ class Splits:
             self._check_number_of_classes(split, _classes_of(dataset))
             if hasattr(dataset, "count"):
                 counts = dataset.count(split)
-                self._say(count_lines(split, counts))
+                self._say([*count_lines(split, counts), *shared_images(split, dataset, self._dataset("train"))])
                 check_counts(split, counts)
             if split != "train" and hasattr(dataset, "check_batch"):
                 dataset.check_batch(getattr(self, f"_{split}_dataloader").batch_size)
@@ -87,6 +87,17 @@ class Splits:
         if not self._load_from or not Path(self._load_from).is_file():  # said when it is loaded
             return ()
         return tuple((read_checkpoint(self._load_from).get("meta", {}).get("dataset_meta") or {}).get("classes") or ())
+
+
+def shared_images(split: str, dataset: Dataset, train: Dataset | None) -> list[str]:
+    """Say how many images of an evaluation's split are training images too, by their paths."""
+    if split == "train" or not hasattr(dataset, "image_paths") or not hasattr(train, "image_paths"):
+        return []
+    paths = dataset.image_paths()
+    shared = len(set(paths) & set(train.image_paths()))
+    if not shared:
+        return []
+    return [f"  {shared:,} of {len(paths):,} images are training images too: the metric is not that of new images"]
 
 
 def align(dataset: Dataset, classes: Sequence[str], split: str) -> None:

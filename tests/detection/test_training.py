@@ -124,3 +124,15 @@ def test_a_turned_photo_stops_with_the_choice(train, coco_root):
     photos(coco_root, (40, 80), (40, 80), 6)
     status, _, errors = train("train", None)
     assert status == 2 and "set exif='ignore' in the data set" in errors and errors.count("\n") == 1
+
+
+def test_training_images_in_the_val_set_are_said():
+    from densevision.training.splits import shared_images
+
+    class Split:
+        def __init__(self, *paths):
+            self.image_paths = lambda: list(paths)
+
+    line = "  1 of 2 images are training images too: the metric is not that of new images"
+    assert shared_images("val", Split("a", "b"), Split("b", "c")) == [line]
+    assert shared_images("val", Split("a"), Split("b")) == shared_images("test", Split("a"), None) == []
