@@ -255,7 +255,7 @@ def advice_on_nan(checkpoint: str | None) -> str:
         checkpoint: name of the one that ``--resume`` will take, None without any.
     """
     go_on = f"--resume, which goes on from {checkpoint}" if checkpoint else _START_AGAIN
-    return f"lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad, then {go_on}"
+    return f"lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad=dict(max_norm=1.0), then {go_on}"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

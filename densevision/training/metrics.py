@@ -39,18 +39,25 @@ def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Eval
     else:
         built = Evaluator(config)
     for metric in built.metrics:
-        metric.compute_metrics = _NoneIsEmpty(metric)
+        metric.compute_metrics = _Checked(metric)
     return built
 
 
-class _NoneIsEmpty:
-    """A metric's ``compute_metrics`` that may return nothing; a deep copy calls the copied metric."""
+class _Checked:
+    """A metric's ``compute_metrics`` that may return None; a deep copy calls the copied metric."""
 
     def __init__(self, metric: BaseMetric):
         self.metric = metric
 
     def __call__(self, results: list) -> dict:
-        return type(self.metric).compute_metrics(self.metric, results) or {}
+        kind = type(self.metric)
+        figures = kind.compute_metrics(self.metric, results)
+        if figures is None:
+            return {}
+        if not isinstance(figures, Mapping) or not all(isinstance(name, str) for name in figures):
+            name = f"{kind.__name__}.compute_metrics"
+            raise UserError(f"{name} returned {figures!r}; it must return a dict of name -> figure")
+        return dict(figures)
 
 
 def silent_copy(evaluator: Evaluator) -> Evaluator:
@@ -71,7 +78,7 @@ def silent_copy(evaluator: Evaluator) -> Evaluator:
 
 def _shallow_copy(metric: BaseMetric) -> BaseMetric:
     made = copy.copy(metric)
-    made.compute_metrics = _NoneIsEmpty(made)
+    made.compute_metrics = _Checked(made)
     return made
 
 

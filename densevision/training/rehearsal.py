@@ -29,4 +29,9 @@ def rehearse(runner: Runner) -> Mapping[str, object]:
     runner.model.eval()
     with torch.no_grad():
         evaluator.process(data_samples=runner.model.val_step(batch), data_batch=batch)
-    return evaluator.evaluate(len(loop.dataloader.dataset))
+    try:
+        return evaluator.evaluate(len(loop.dataloader.dataset))
+    except ValueError as error:
+        if "same metric name" not in str(error):  # mmengine's, for two metrics with one prefix
+            raise
+        raise UserError(f"val_evaluator: {error}") from error

@@ -211,3 +211,18 @@ class TestFromPython:
         with pytest.raises(UserError, match="has no test_dataloader, nor a val_dataloader to take its place"):
             make_runner(tmp_path / "run", *off, "model.num_classes=2", training=False).test()
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("figures", ["5", "'text'", "[1]", "{1: 2}", "0"])
+def test_a_metric_that_returns_no_dict_is_one_line_before_the_training(tmp_path, figures):
+    own = (f"val_evaluator=dict(type='{OWN}', figures={figures})", "default_hooks.checkpoint.save_best=None")
+    with pytest.raises(UserError, match="Counting.compute_metrics returned .*; it must return a dict of name"):
+        train(tmp_path / "run", *FAST, *own)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_metrics_of_one_name_are_one_line_before_the_training(tmp_path):
+    two = f"val_evaluator=[dict(type='{OWN}', figures=dict(a=1)), dict(type='{OWN}', figures=dict(a=2))]"
+    with pytest.raises(UserError, match="val_evaluator: There are multiple .* own/a.* different prefixes"):
+        train(tmp_path / "run", *FAST, two, "default_hooks.checkpoint.save_best=None")
+    assert list(tmp_path.iterdir()) == []
