@@ -69,9 +69,10 @@ def _check_boxes(path, model, images):
         wanted_boxes, wanted_scores = (output.numpy() for output in dense_outputs(model, image))
         if model.postprocess.clip_first:
             boxes = boxes.clip(0, limits)
+        assert np.ptp(wanted_scores) > 0.1  # equal scores would be easy to reproduce
         errors.append([np.abs((boxes - wanted_boxes) / limits).max(), np.abs(scores - wanted_scores).max()])
     worst = np.max(errors, axis=0)
-    assert wanted_scores.max() > 0.3 and (worst <= 1e-4).all(), worst
+    assert (worst <= 1e-4).all(), worst
     return [f"{error:.1e}" for error in worst]
 
 
