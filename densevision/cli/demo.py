@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("nothing to do with the results; give --output, --json or --show")
     threshold = 0.3 if arguments.score_threshold is None else arguments.score_threshold
     if not 0 <= threshold < 1:  # also NaN
-        raise UserError(f"--score-threshold {threshold}: give a number from 0 to 1")
+        raise UserError(f"--score-threshold {threshold}: give a number from 0 to under 1")
     check_frames(arguments.input, arguments.output, arguments.json, arguments.files)
     window = Window() if arguments.show else None
     config, model = split_files(arguments.files)

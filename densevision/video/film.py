@@ -122,7 +122,7 @@ def film(
     """
     source = open_source(where)
     if json_path is not None:
-        _write_json(json_path, {})  # a name that can't be written shows before the work
+        _try_json(json_path)
     sink = open_sink(output, source, where) if output is not None else None
     made = Film(predictor, sink, source.rate)
     with _finished(sink) as place, Display(Console()) as display:
@@ -172,17 +172,30 @@ def _finished(sink: Sink | None) -> Iterator[list[str]]:
         place.append(sink.finish())
 
 
-def _write_json(path: Path, content: dict) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
+@contextlib.contextmanager
+def _writing_json(path: Path) -> Iterator[Path]:
+    """Give the name to write to until the file is whole, in a folder that exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(content, indent=1) + "\n")
-        if content:
-            unfinished.replace(path)
-        else:
-            unfinished.unlink()
+        yield path.with_name(f".{path.name}.part")
     except OSError as error:
         raise UserError(f"--json {path}: can't write there ({error.strerror})") from error
+
+
+def _try_json(path: Path) -> None:
+    """Show before the work that a name can't be written; leaves nothing behind."""
+    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
+    with _writing_json(path) as unfinished:
+        unfinished.touch()
+        unfinished.unlink()
+    for folder in missing:
+        folder.rmdir()
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with _writing_json(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n")
+        unfinished.replace(path)
 
 
 def _tell(report: Report, source: Source, places: list[str]) -> None:

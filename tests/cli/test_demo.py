@@ -101,10 +101,12 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
     [
         (["--input", "absent.mp4", "--output", "out.mp4"], "absent.mp4: no such file"),
         (["--input", "in.mp4", "--output", "out.gif"], "can't write .gif"),
+        (["--input", "in.mp4", "--json", "new/found.json", "--output", "out.png"], "a video needs a video (.mp4)"),
         (["--input", "in.mp4"], "give --output, --json or --show"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "--score-threshold 2.0"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "--score-threshold -0.1"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "--score-threshold nan"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "1"], "give a number from 0 to under 1"),
         (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't write"),
         (["--input", "in.mp4", "--show"], "there is no display"),
     ],
