@@ -132,7 +132,7 @@ def lines(report: ExportReport) -> list[str]:
 
 def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
     """Say what a file loses, and what its kind of output costs, in lines."""
-    from densevision.deploy.worth import worthless
+    from densevision.worth import worthless
 
     def points(value: float) -> str:
         return f"{100 * value:.2f}"
@@ -160,7 +160,7 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
 
 
 def _print_sensitivity(job: Export, calibration: int | None) -> None:
-    from densevision.deploy.worth import worthless
+    from densevision.worth import worthless
 
     name, baseline = job.baseline
     print(f"{'int8 alone':12} {name:>9}    drop")

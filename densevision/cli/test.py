@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mmengine.dist import is_main_process
 
     from densevision.training.checkpoint import plain
-    from densevision.training.metrics import worthless
+    from densevision.training.metrics import warn_if_worthless
     from densevision.training.progress import ranking_metric
     from densevision.training.runner import load_config
 
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     metrics, table, files = evaluate(config, model, folder)
     if is_main_process():
         print(table)
-        if warning := worthless(metrics, ranking_metric(config)):
-            print(f"warning: {warning}")
+        if warning := warn_if_worthless(metrics, ranking_metric(config)):
+            print(warning)
         print(f"result files are in {folder}")
         if arguments.json:
             write_json(arguments.json, {**plain(metrics), "files": files})

@@ -25,9 +25,9 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
+from densevision.worth import worthless
 
 MAIN = ("coco/AP", "seg/mIoU")  # the figure that counts where a config does not say so by save_best
-WORTHLESS = 0.01  # of 1: a model below this has learned nothing of use
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
@@ -148,18 +148,11 @@ def headline(figures: Mapping[str, object], preferred: str | None = None) -> tup
     raise UserError("the metrics gave no figure: the test data have no ground truth, or compute_metrics returns none")
 
 
-def worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
-    """Say so where a model's AP or mIoU is under a point; None where all is well, or for other metrics."""
+def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
+    """Return a line where a model's AP or mIoU is under a point; None where all is well, or for other metrics."""
     found = numbers_of(figures)
-    for name in (preferred, *MAIN):
-        if name in found and name.startswith(("coco/", "seg/")):
-            value = found[name]
-            if value == -1 or math.isnan(value):
-                return f"{name} is not defined on these data: there is nothing to find in them"
-            if value < WORTHLESS:
-                return f"{name} is {100 * value:.2f} points, under 1: this model has learned nothing of use"
-            return None
-    return None
+    name = next((name for name in (preferred, *MAIN) if name in found), None)
+    return None if name is None else worthless(name, found[name])
 
 
 def about_classes(names: Iterable[str], classes: Sequence[str]) -> set[str]:

@@ -16,7 +16,7 @@ from densevision.training.metrics import (
     score_of,
     set_folders,
     tables,
-    worthless,
+    warn_if_worthless,
     write_reports,
 )
 from tests.training.toy_parts import Accuracy, Counting, Writing
@@ -63,14 +63,14 @@ def test_the_figure_that_counts():
 @pytest.mark.parametrize(
     ("figures", "said"),
     [
-        ({"coco/AP": 0.0}, "coco/AP is 0.00 points, under 1"), ({"coco/AP": 0.0099}, "0.99 points"),
-        ({"coco/AP": 0.01}, None), ({"seg/mIoU": 0.005}, "seg/mIoU is 0.50 points"),
-        ({"coco/AP": -1.0}, "coco/AP is not defined on these data"), ({"seg/mIoU": float("nan")}, "not defined"),
+        ({"coco/AP": 0.0}, "coco/AP is 0.00 of 100"), ({"coco/AP": 0.0099}, "0.99 of 100"),
+        ({"coco/AP": 0.01}, None), ({"seg/mIoU": 0.005}, "seg/mIoU is 0.50 of 100"),
+        ({"coco/AP": -1.0}, "coco/AP can't be measured"), ({"seg/mIoU": float("nan")}, "can't be measured"),
         ({"own/error": 0.0}, None), ({}, None),
     ],
 )
 def test_a_worthless_model_is_named(figures, said):
-    found = worthless(figures)
+    found = warn_if_worthless(figures)
     assert said in found if said else found is None
 
 

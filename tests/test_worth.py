@@ -1,6 +1,6 @@
 import pytest
 
-from densevision.deploy.worth import worthless
+from densevision.worth import worthless
 
 
 @pytest.mark.parametrize("name, value, said", [
