@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import re
 import struct
+import threading
 import warnings
 from dataclasses import dataclass
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte, padding, nor a restart
-_SCAN, _APP1 = 0xDA, 0xE1
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _ORIENTATION = 0x0112
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+_QUIET = threading.Lock()  # ``catch_warnings`` changes the whole process, and headers are read in threads
 _FILLER = bytes((89 * i + 91) % 255 for i in range(2048))  # what a decoder that still wants pixels would draw
 
 
@@ -31,18 +32,18 @@ class ImageHeader:
 
 
 def parse_header(data: bytes) -> ImageHeader | None:
-    """Read size and orientation from a file's first bytes; None where they do not reach, or of another format.
+    """Read size and orientation from a file's first bytes; None where they do not reach, or of another format."""
+    from PIL import Image
 
-    JPEG and PNG are parsed here, WebP, BMP, GIF and TIFF by Pillow.
-    """
     try:
-        if data.startswith(JPEG_START):
-            return _parse_jpeg(data)
-        if data.startswith(PNG_START):
-            return _parse_png(data)
-    except (IndexError, struct.error):
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
-    return _parse_by_pillow(data)
+    if image.format == "TIFF":  # turned when it is opened, by Pillow and OpenCV alike
+        return ImageHeader(image.size[::-1])
+    return ImageHeader(image.size[::-1], _parse_exif(image.info.get("exif", b"").removeprefix(b"Exif\0\0")))
 
 
 def jpeg_end(data: bytes) -> int | None:
@@ -72,7 +73,7 @@ def has_all_pixels(data: bytes) -> bool:
         return False
     scan = data.rstrip(b"\xff")
     try:
-        with warnings.catch_warnings():
+        with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large images are fine here
             plain, filled = (
                 Image.open(io.BytesIO(scan + filler + JPEG_END)).tobytes() for filler in (b"", _FILLER)
@@ -82,35 +83,11 @@ def has_all_pixels(data: bytes) -> bool:
     return plain == filled
 
 
-def _parse_jpeg(data: bytes) -> ImageHeader | None:
-    position, orientation = 2, 1
-    while found := _MARKER.search(data, position):
-        marker, position = data[found.end() - 1], found.end()
-        if marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, position + 3)
-            return ImageHeader((height, width), orientation) if height and width else None
-        if marker in (_SCAN, JPEG_END[1]):
-            return None
-        length, = struct.unpack_from(">H", data, position)
-        if marker == _APP1 and data.startswith(b"Exif\0\0", position + 2):
-            orientation = _parse_exif(data[position + 8:position + length])
-        position += length
-    return None
-
-
-def _parse_png(data: bytes) -> ImageHeader:
-    width, height = struct.unpack_from(">II", data, 16)
-    position, orientation = len(PNG_START), 1
-    while (kind := data[position + 4:position + 8]) not in (b"IDAT", b""):
-        length, = struct.unpack_from(">I", data, position)
-        if kind == b"eXIf":
-            orientation = _parse_exif(data[position + 8:position + 8 + length])
-        position += length + 12
-    return ImageHeader((height, width), orientation)
-
-
 def _parse_exif(data: bytes) -> int:
-    """Return the orientation of a TIFF block's first directory; 1 where it has none or is damaged."""
+    """Return the orientation of a TIFF block's first directory; 1 where it has none or is damaged.
+
+    Read as OpenCV reads it, which turns the pixels; Pillow takes some damaged blocks otherwise.
+    """
     order = "<" if data.startswith(b"II") else ">"  # OpenCV too takes whatever is not II for MM
     try:
         mark, start = struct.unpack_from(f"{order}HI", data, 2)
@@ -124,17 +101,3 @@ def _parse_exif(data: bytes) -> int:
     except struct.error:
         pass
     return 1
-
-
-def _parse_by_pillow(data: bytes) -> ImageHeader | None:
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=("WEBP", "BMP", "GIF", "TIFF"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
-    # A TIFF is turned when it is opened, by Pillow and OpenCV alike.
-    orientation = image.getexif().get(_ORIENTATION, 1) if image.format == "WEBP" else 1
-    return ImageHeader(image.size[::-1], orientation if orientation in range(1, 9) else 1)
