@@ -14,7 +14,6 @@ class SplitCounts:
     """What one split of a data set holds.
 
     Attributes:
-        source: the json or folder that the user can look into.
         images: images that are used.
         unit: what ``per_class`` counts, "boxes" or "pixels".
         per_class: class name -> count, in the order of the labels.
@@ -25,7 +24,6 @@ class SplitCounts:
         evaluation_fault: why no metric can be computed on it.
     """
 
-    source: str
     images: int
     unit: str
     per_class: dict[str, int]

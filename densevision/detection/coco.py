@@ -42,7 +42,7 @@ class CocoDataset(DrawDataset):
         transforms: albumentations for training; the resize follows them.
         float_resize: evaluate resized images as float32, not rounded to bytes, as torchvision does.
         box_format, crowds, exif: how json and images are read where they are not as COCO's, see ``CocoReader``.
-    Images without objects are kept. Crowds, outside of the image and boxes under one pixel are ignored in
+    Images without objects are kept. Crowds, and boxes under one pixel or outside of their image, are left out of
     training and kept for evaluation, as COCO's tools do.
     Attributes:
         metainfo: ``classes`` and, in their order, ``category_ids``, with ids of its own for classes that the json
@@ -130,7 +130,7 @@ class CocoDataset(DrawDataset):
         if not len(self.labels):
             fault = f"nothing to learn in {self.metainfo['ann_file']}: {self._no_box()}"
         return SplitCounts(
-            self.metainfo["ann_file"], len(self), "boxes", per_class, self._dropped, self._untrained,
+            len(self), "boxes", per_class, self._dropped, self._untrained,
             (*notes, *self._notes, *exif_notes), fault,
         )
 

@@ -103,7 +103,7 @@ class CityscapesDataset(DrawDataset):
         self._sizes = headers.sizes
         if split == "train":
             self._augment.check(headers.sizes)
-        counted = SplitCounts(str(self._image_folder), len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
+        counted = SplitCounts(len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
                 counted,
@@ -117,7 +117,6 @@ class CityscapesDataset(DrawDataset):
         may_be_unlabelled = self._image_folder.name == "test"
         return replace(
             counted,
-            source=str(self._label_folder),
             per_class=dict(zip(counted.per_class, pixels.per_class(len(counted.per_class)), strict=True)),
             notes=(*self._notes, *headers.notes(), *self.id_counts.notes(), *pixels.notes()),
             training_fault=nothing_left or misfit or training_fault(pixels),

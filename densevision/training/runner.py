@@ -56,7 +56,7 @@ class DenseRunner(Splits, Resuming, Runner):
     def __init__(self, **kwargs: object):
         self.stop_request = StopRequest()
         self.training, self.notes = False, []
-        self._begun, self._prepared = False, False
+        self._begun, self._prepared, self._classes_in = False, False, {}
         kwargs["cfg"] = printable(kwargs["cfg"])
         self.folder = WorkDir(kwargs["work_dir"])
         try:

@@ -17,6 +17,8 @@ from densevision.training.reading import read_checkpoint
 class Splits:
     """The part of ``DenseRunner`` that looks after its data sets."""
 
+    _classes_in: dict[str, Sequence[str]]  # path of a checkpoint -> its classes, once read
+
     def _data_classes(self) -> Sequence[str]:
         split = "train" if self._train_dataloader is not None else "test"
         dataset = self._dataset(split)
@@ -84,9 +86,13 @@ class Splits:
         return theirs or ours
 
     def _checkpoint_classes(self) -> Sequence[str]:
-        if not self._load_from or not Path(self._load_from).is_file():  # said when it is loaded
+        path = self._load_from
+        if not path or not Path(path).is_file():  # said when it is loaded
             return ()
-        return tuple((read_checkpoint(self._load_from).get("meta", {}).get("dataset_meta") or {}).get("classes") or ())
+        if path not in self._classes_in:
+            meta = read_checkpoint(path).get("meta", {})
+            self._classes_in[path] = tuple((meta.get("dataset_meta") or {}).get("classes") or ())
+        return self._classes_in[path]
 
 
 def shared_images(split: str, dataset: Dataset, train: Dataset | None) -> list[str]:
