@@ -1,5 +1,8 @@
 """The one exception that means: the input is wrong, here is the remedy."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A fault in what the user gave: one line that names the file or field and the remedy.
@@ -11,3 +14,9 @@ class UserError(Exception):
         # From a loader's worker the message comes back as a whole traceback; its last line is the message.
         last = super().__str__().strip().rpartition("\n")[2]
         return last.removeprefix(f"{__name__}.UserError: ")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean a or b?" where known names are close to ``name``, else nothing."""
+    near = difflib.get_close_matches(name, [str(other) for other in known])
+    return f"did you mean {' or '.join(near)}?" if near else ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import itertools
 import sys
 from collections.abc import Sequence
 
 import densevision
-from densevision.errors import UserError
+from densevision.errors import UserError, did_you_mean
 
 COMMANDS = {
     "train": "train a detector or a segmenter from a config file",
@@ -67,9 +66,8 @@ def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
         parser.print_help(sys.stderr)
         parser.exit(2)
     if not words[0].startswith("-") and words[0] not in COMMANDS:
-        near = difflib.get_close_matches(words[0], COMMANDS)
-        remedy = f"did you mean {' or '.join(near)}?" if near else "densevision --help lists the commands"
-        parser.error(f"no command {words[0]!r}; {remedy}")
+        near = did_you_mean(words[0], COMMANDS)
+        parser.error(f"no command {words[0]!r}; {near or 'densevision --help lists the commands'}")
     for option in ("--cfg-options", "--float-parts"):
         for place in (number for number, word in enumerate(words) if word == option):
             values = itertools.takewhile(lambda word: not word.startswith("--"), words[place + 1 :])

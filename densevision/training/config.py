@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -13,7 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from densevision.errors import UserError
+from densevision.errors import UserError, did_you_mean
 from densevision.training.derive import LOADERS, fill_sizes, fill_test, forget_copies
 from densevision.weights.initialise import InitFrom
 
@@ -40,9 +39,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """
     path = Path(path)
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.py")], 1)
-        remedy = f"did you mean {near[0]}?" if near else "ready-made ones are in configs/"
-        raise UserError(f"no config file {path}; {remedy}")
+        near = did_you_mean(path.name, (other.name for other in path.parent.glob("*.py")))
+        raise UserError(f"no config file {path}; {near or 'ready-made ones are in configs/'}")
     if path.suffix != ".py":
         raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
     content = _read(path)
@@ -185,5 +183,5 @@ def _mappings(value: object, place: str) -> Iterator[tuple[str, dict]]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, [str(key) for key in known])
-    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+    near = did_you_mean(name, known)
+    return f"; {near}" if near else ""
