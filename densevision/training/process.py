@@ -90,6 +90,8 @@ def tune_process() -> None:
     page by page; and it lies in huge pages where the kernel has them on request. The address space of half the
     memory is set aside for that, not the memory itself.
     """
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)  # from here on it is known; NumPy 2.3 warns where it finds no denormal number
     torch.set_flush_denormal(True)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

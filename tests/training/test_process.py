@@ -90,6 +90,11 @@ def test_denormal_numbers_count_as_zero():
     assert run(TINY, tune=True) == 0
 
 
+def test_numpy_does_not_warn_that_it_finds_no_denormal_number():
+    code = "import numpy, warnings\nwarnings.simplefilter('error')\nprint(float(numpy.finfo('f4').max))"
+    assert run(code, tune=True) > 1e38
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 def test_freed_memory_is_used_again():
     assert run(FAULTS, tune=False) > 4 * 16384
