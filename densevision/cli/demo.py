@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_frames(arguments.input, arguments.output, arguments.json, arguments.files)
     window = Window() if arguments.show else None
     config, model = split_files(arguments.files)
+    if config is not None and model.suffix == ".tflite":
+        raise UserError(f"{model} holds all that it needs; leave {config} out")
     _check_task(arguments, config, model)
     predictor = _load(config, model, threshold, arguments.nms or "across-classes")
     report = film(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)

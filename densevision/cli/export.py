@@ -149,8 +149,9 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
                 f"{drop.name}: {points(drop.other)} by PyTorch at full resolution: an output of this size from "
                 f"{height}x{width} {change(drop.other - drop.model)}"]
     elif drop.other is not None:
+        loss = drop.model - drop.other
         said.append(f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which "
-                    f"{change(drop.model - drop.other)} of that; --nms per-class suppresses as the model does")
+                    f"{change(loss)}{' of that' if loss >= 0 else ''}; --nms per-class suppresses as the model does")
     if drop.own_size:
         sizes = [f"{height}x{width}" for height, width in (drop.own_size, options.size)]
         said.append(f"{drop.name}: {points(drop.at_own_size)} by PyTorch at the config's own {sizes[0]}: an input of "

@@ -73,12 +73,15 @@ def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int]
     Returns:
         The config to export, and of a detector with ``size`` the one with its own size, else None.
     Raises:
-        UserError: see ``load_config``; or the size is out of bounds.
+        UserError: see ``load_config``; or the size is out of bounds, or given twice.
     """
     if size and not all(_SMALLEST <= side <= _LARGEST for side in size):
         raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
+    overrides = list(overrides)
     config = load_config(path, overrides)
     if size and is_detector(config):
+        if any(override.partition("=")[0] == "model.input_size" for override in overrides):
+            raise UserError("--size and --cfg-options model.input_size both set the input size; leave one of them out")
         return load_config(path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
     return config, None
 

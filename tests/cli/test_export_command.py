@@ -117,6 +117,14 @@ def test_the_light_install_runs_a_file(tmp_path):
     assert len(list((tmp_path / "film").iterdir())) == 6
 
 
+def assert_refused(tmp_path, capsys, files, words, message):
+    before = sorted(tmp_path.iterdir())
+    assert export(tmp_path, files, *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("words, message", [
     (["--quantize", "int8", "--calibration", "7"], "--calibration 7: there are 6 training images"),
     (["--quantize", "int8", "--calibration", "0"], "--calibration 0"),
@@ -136,12 +144,7 @@ def test_the_light_install_runs_a_file(tmp_path):
 def test_faults_of_the_user_are_one_line_and_leave_no_file(tmp_path, capsys, monkeypatch, words, message):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
     monkeypatch.chdir(tmp_path)
-    files = write_segmenter(tmp_path)
-    before = sorted(tmp_path.iterdir())
-    assert export(tmp_path, files, *words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
-    assert sorted(tmp_path.iterdir()) == before
+    assert_refused(tmp_path, capsys, write_segmenter(tmp_path), words, message)
 
 
 def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
@@ -157,6 +160,7 @@ def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
     (["test", "m.tflite"], "m.tflite: a .tflite knows no test data; give its config with --config"),
     (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
     (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
+    (["demo", "c.py", "m.tflite", "--input", "x", "--output", "y"], "m.tflite holds all that it needs; leave c.py out"),
     (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
     (["demo", "best.pth", "--input", "x", "--output", "y"], "give CONFIG CHECKPOINT, or one MODEL.tflite"),
 ])
@@ -175,6 +179,8 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
     (["--postprocess", "none", "--nms", "across-classes"], "--nms has no meaning with --postprocess none"),
     (["--calibration", "100"], "--calibration would need --quantize int8"),
     (["--size", "31", "31"], "--size 31 31"),
+    (["--size", "64", "64", "--cfg-options", "model.input_size=(96, 96)"],
+     "--size and --cfg-options model.input_size both set the input size"),
     (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
     (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
     (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
@@ -182,12 +188,7 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
 ])
 def test_a_detector_s_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
-    files = write_detector(tmp_path)
-    before = sorted(tmp_path.iterdir())
-    assert export(tmp_path, files, *words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
-    assert sorted(tmp_path.iterdir()) == before
+    assert_refused(tmp_path, capsys, write_detector(tmp_path), words, message)
 
 
 @pytest.mark.usefixtures("converted_once")
