@@ -9,6 +9,11 @@ from densevision.training.runner import DenseRunner, build_runner, load_config
 
 CONFIG = Path(__file__).with_name("toy_config.py")
 ROOT = CONFIG.parents[2]
+FAST = ("default_hooks.curves=None", "train_cfg.max_iters=2")  # overrides of a run that is about its start or end
+
+
+def listing(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def make_runner(work_dir: Path, *overrides: str, resume: bool = False, training: bool = True) -> DenseRunner:
