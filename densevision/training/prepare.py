@@ -198,14 +198,12 @@ def _replace_keys(value: object, stand_ins: dict[str, str]) -> dict[str, str]:
         for item in value:
             _replace_keys(item, stand_ins)
     if isinstance(value, dict):
-        items = list(dict.items(value))
-        dict.clear(value)  # and fill again: the order is that of the classes
-        for key, item in items:
+        for key, item in list(dict.items(value)):
             _replace_keys(item, stand_ins)
             if isinstance(key, str) and repr(key) != f"'{key}'":
                 stand_in = f"key {len(stand_ins)} of this config"
-                stand_ins[stand_in], key = key, stand_in
-            dict.__setitem__(value, key, item)
+                stand_ins[stand_in] = key
+                dict.__setitem__(value, stand_in, dict.pop(value, key))  # mmengine sorts them in any case
     return stand_ins
 
 
