@@ -1,7 +1,7 @@
 """The one exception that means: the input is wrong, here is the remedy."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -20,3 +20,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean a or b?" where known names are close to ``name``, else nothing."""
     near = difflib.get_close_matches(name, [str(other) for other in known])
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """Join the first names, and say how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

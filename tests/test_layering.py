@@ -14,25 +14,37 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-# Part -> what it may import of the package. "base" are the modules that lie directly in densevision/.
+# Modules that a light install needs; all parts may import them.
+LIGHT = {"errors", "structures", "image_header", "images", "visualize", "console"}
+TASKS = {"detection", "segmentation"}
+# Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
-    "base": {"base", "data"},
-    "data": {"base", "data"},
-    "backbones": {"base", "backbones"},
-    "detection": {"base", "data", "backbones", "detection"},
-    "segmentation": {"base", "data", "backbones", "segmentation"},
-    "scenes": {"base", "scenes", "segmentation"},
-    "weights": {"base", "backbones", "detection", "segmentation", "weights"},
-    "training": {"base", "data", "weights", "training"},
-    "paper": {"base", "backbones", "detection", "segmentation", "deploy", "paper"},  # --latency exports and times
-    "deploy": {"base", "data", "backbones", "detection", "segmentation", "training", "deploy"},
-    "video": {"base", "deploy", "training", "video"},
+    **dict.fromkeys(LIGHT, LIGHT),
+    "registry": set(),
+    "data": LIGHT | {"registry"},
+    "backbones": {"errors"},
+    "detection": LIGHT | {"registry", "data", "backbones"},
+    "segmentation": LIGHT | {"registry", "data", "backbones"},
+    "config": {"errors", "registry"},
+    "checkpoints": {"errors", "registry"},
+    "weights": LIGHT | TASKS | {"backbones", "checkpoints", "config"},
+    "training": LIGHT | {"registry", "data", "config", "checkpoints", "weights"},
+    "inference": LIGHT,
+    "inference.load": LIGHT | TASKS | {"registry", "config", "checkpoints", "inference"},
+    "evaluation": LIGHT | {"registry", "data", "config", "checkpoints", "inference", "training"},
+    "export": LIGHT | TASKS | {"backbones", "data", "config", "checkpoints", "inference", "evaluation"},
+    "benchmark": LIGHT | {"inference"},
+    "complexity": {"errors"},
+    "video": LIGHT | {"inference"},
+    "scenes": LIGHT,
+    "paper": LIGHT | TASKS | {"backbones", "data", "complexity", "config", "inference", "export", "benchmark"},
 }
 # What a phone-side or server-side user needs, and what is mathematics: all of it works without mmengine.
 WITHOUT_MMENGINE = [
-    "densevision.structures", "densevision.errors", "densevision.images", "densevision.counting",
-    "densevision.backbones", "densevision.visualize", "densevision.display",
-    *(f"densevision.deploy.{name}" for name in ("predictor", "metadata", "tflite")), "densevision.video.film",
+    "densevision.structures", "densevision.errors", "densevision.images", "densevision.complexity",
+    "densevision.backbones", "densevision.visualize", "densevision.console",
+    *(f"densevision.inference.{name}" for name in ("predictor", "metadata", "tflite_backend")),
+    "densevision.video.annotate",
     *(f"densevision.detection.{name}" for name in ("anchors", "box_coder", "matcher", "loss", "head", "postprocess")),
     *(f"densevision.segmentation.{name}" for name in ("head", "labels", "loss", "results")),
     *(f"densevision.video.{name}" for name in ("pipeline", "sinks", "sources")),
@@ -40,19 +52,20 @@ WITHOUT_MMENGINE = [
 ]
 # Third-party package -> the parts or modules that own it.
 OWNERS = {
-    "mmengine": {"densevision.registry", "densevision.samples", "densevision.dataset", "densevision.preprocess",
-                 "densevision.sampler",
-                 "densevision.detection.coco", "densevision.detection.metric", "densevision.detection.model",
-                 "densevision.segmentation.balance", "densevision.segmentation.cityscapes",
-                 "densevision.segmentation.metric", "densevision.segmentation.model",
-                 "densevision.training", "densevision.deploy.load", "densevision.deploy.evaluate",
-                 "densevision.cli"},
+    "mmengine": {
+        "densevision.registry", "densevision.config", "densevision.training", "densevision.evaluation",
+        *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
+        *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
+        *(f"densevision.segmentation.{name}" for name in ("balance", "cityscapes", "metric", "model")),
+        "densevision.inference.load", "densevision.cli",
+    },
     "pycocotools": {"densevision.detection"},
     "cityscapesscripts": {"densevision.segmentation.official"},
-    "albumentations": {"densevision.augment", "densevision.detection.transforms"},
-    "litert_torch": {"densevision.deploy.export"},
-    "ai_edge_quantizer": {"densevision.deploy.quantize"},
-    "ai_edge_litert": {"densevision.deploy"},
+    "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
+    "litert_torch": {"densevision.export.convert"},
+    "ai_edge_quantizer": {"densevision.export.quantize"},
+    "ai_edge_litert": {"densevision.export", "densevision.inference", "densevision.benchmark"},
+    "flatbuffers": {"densevision.export"},
 }
 
 
@@ -63,14 +76,12 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def part(module):
-    """Return the part of the package that a module lies in."""
-    parts = module.split(".")
-    folder = len(parts) > 2 or (PACKAGE / parts[-1]).is_dir()
-    return parts[1] if len(parts) > 1 and folder else "base"
+    """Return the part of the package that a module belongs to: a folder, or a module of densevision/ itself."""
+    return module.split(".")[1] if "." in module else ""
 
 
 def below(module, names):
@@ -78,12 +89,17 @@ def below(module, names):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_part_imports_only_what_lies_below_it(module):
-    used = {name for name in imports(MODULES[module]) if below(name, ["densevision"])}
-    if part(module) == "cli" or module == "densevision.__main__":
+def test_a_part_imports_only_what_its_row_allows(module):
+    if part(module) in ("", "__main__", "cli"):
         return
-    wrong = sorted(name for name in used if part(name) not in MAY_IMPORT[part(module)])
-    assert not wrong, wrong
+    row = MAY_IMPORT.get(module.removeprefix("densevision."), MAY_IMPORT[part(module)])
+    used = {part(name) for name in imports(MODULES[module]) if below(name, ["densevision"])} - {"", part(module)}
+    assert used <= row, sorted(used - row)
+
+
+def test_nothing_imports_the_command_line():
+    users = {module for module, path in MODULES.items() if any(below(n, ["densevision.cli"]) for n in imports(path))}
+    assert {module for module in users if part(module) != "cli"} == {"densevision.__main__"}
 
 
 @pytest.mark.parametrize("package", OWNERS)

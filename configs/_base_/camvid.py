@@ -3,7 +3,7 @@
 from albumentations import ColorJitter, HorizontalFlip, PadIfNeeded, RandomCrop, RandomScale
 from mmengine.dataset import DefaultSampler
 
-from densevision.sampler import DrawSampler
+from densevision.data.sampler import SeededSampler
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.metric import IoUMetric
 
@@ -27,7 +27,7 @@ _transforms = [
 
 train_dataloader = dict(
     dataset=dict(_camvid, split="train", transforms=_transforms),
-    sampler=dict(type=DrawSampler),
+    sampler=dict(type=SeededSampler),
     batch_size=8,
     num_workers=1,
 )

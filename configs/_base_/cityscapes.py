@@ -7,7 +7,7 @@ A leaf for another data set of this layout updates ``data_root``, ``classes`` an
 from albumentations import HorizontalFlip, PadIfNeeded, RandomCrop, RandomScale
 from mmengine.dataset import DefaultSampler
 
-from densevision.sampler import DrawSampler
+from densevision.data.sampler import SeededSampler
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.metric import IoUMetric
 
@@ -21,7 +21,7 @@ _transforms = [
 
 train_dataloader = dict(
     dataset=dict(type=CityscapesDataset, data_root="cityscapes", split="train", transforms=_transforms),
-    sampler=dict(type=DrawSampler),
+    sampler=dict(type=SeededSampler),
     batch_size=16,
     num_workers=8,
 )

@@ -7,10 +7,10 @@ A leaf for another data set in COCO's format updates ``data_root``, ``ann_file``
 from albumentations import ColorJitter, HorizontalFlip
 from mmengine.dataset import DefaultSampler
 
+from densevision.data.sampler import SeededSampler
 from densevision.detection.coco import CocoDataset
 from densevision.detection.metric import CocoMetric
 from densevision.detection.transforms import Expand, SSDCrop
-from densevision.sampler import DrawSampler
 
 _train = dict(ann_file="annotations/instances_train2017.json", image_dir="train2017")
 _val = dict(ann_file="annotations/instances_val2017.json", image_dir="val2017")
@@ -27,7 +27,7 @@ train_dataloader = dict(
             dict(type=HorizontalFlip, p=0.5),
         ],
     ),
-    sampler=dict(type=DrawSampler),
+    sampler=dict(type=SeededSampler),
     batch_size=64,
     num_workers=8,
 )

@@ -20,7 +20,7 @@ from mmengine.config import read_base  # noqa: F401
 from mmengine.hooks import EMAHook, ParamSchedulerHook, RuntimeInfoHook
 from mmengine.runner import TestLoop, ValLoop
 
-from densevision.training.checkpoint import CheckpointHook
+from densevision.training.checkpoint_hook import CheckpointHook
 from densevision.training.curves import CurvesHook
 from densevision.training.loop import TrainLoop
 from densevision.training.optim import DecayWeightsOnly, GuardedOptimWrapper

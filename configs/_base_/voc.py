@@ -3,7 +3,7 @@
 from albumentations import HorizontalFlip, PadIfNeeded, RandomCrop, RandomScale
 from mmengine.dataset import DefaultSampler
 
-from densevision.sampler import DrawSampler
+from densevision.data.sampler import SeededSampler
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.metric import IoUMetric
 
@@ -28,7 +28,7 @@ _transforms = [
 
 train_dataloader = dict(
     dataset=dict(_voc, split="train", transforms=_transforms),
-    sampler=dict(type=DrawSampler),
+    sampler=dict(type=SeededSampler),
     batch_size=32,
     num_workers=8,
 )

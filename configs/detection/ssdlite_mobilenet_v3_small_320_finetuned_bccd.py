@@ -12,9 +12,9 @@ from mmengine.config import read_base
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import SGD
 
+from densevision.data.normalize import Normalize
 from densevision.detection.model import SSDLite
 from densevision.detection.transforms import Expand, SSDCrop
-from densevision.preprocess import Normalize
 
 with read_base():
     from .._base_.coco import *

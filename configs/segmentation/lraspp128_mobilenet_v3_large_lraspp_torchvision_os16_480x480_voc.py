@@ -12,7 +12,7 @@ from mmengine.config import read_base
 from mmengine.optim import PolyLR
 from torch.optim import SGD
 
-from densevision.preprocess import Normalize
+from densevision.data.normalize import Normalize
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 

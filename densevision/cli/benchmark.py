@@ -49,7 +49,7 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 
 def _run_here(arguments: argparse.Namespace) -> int:
-    from densevision.deploy.benchmark import as_dict, benchmark, describe_machine
+    from densevision.benchmark.local import as_dict, benchmark, describe_machine
     from densevision.paper.pixels import printed_of_files
 
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
@@ -105,7 +105,7 @@ def printed_cell(figures: dict[str, float], first: dict[str, float], pixel: str)
 def _profile_table(report):
     from rich.table import Table
 
-    from densevision.deploy.op_profile import time_by_kind
+    from densevision.benchmark.profile import time_by_kind
 
     kinds = time_by_kind(report.inspection.ops)
     total = sum(ms for _, ms in kinds.values())
@@ -120,7 +120,7 @@ def _profile_table(report):
 
 
 def _run_phones(arguments: argparse.Namespace) -> int:
-    from densevision.deploy.phone_report import phone_line, phone_warnings, report_as_dict
+    from densevision.benchmark.phone.report import phone_line, phone_warnings, report_as_dict
 
     reports, failure = [], None
     try:
@@ -146,11 +146,11 @@ def _run_phones(arguments: argparse.Namespace) -> int:
 def _measure_phones(arguments: argparse.Namespace) -> Iterator:
     import sys
 
-    from densevision.deploy.adb import NoPhoneError, Phone, choose_phone
-    from densevision.deploy.phone import Plan, check_binary, time_on_phone
-    from densevision.deploy.phone_report import PhoneReport
-    from densevision.deploy.phone_script import SCRIPT_NAME, phone_script, write_script
-    from densevision.deploy.timing import check_model_file
+    from densevision.benchmark.phone.adb import NoPhoneError, Phone, choose_phone
+    from densevision.benchmark.phone.driver import Plan, check_binary, time_on_phone
+    from densevision.benchmark.phone.report import PhoneReport
+    from densevision.benchmark.phone.script import SCRIPT_NAME, phone_script, write_script
+    from densevision.benchmark.timing import check_model_file
 
     for model in arguments.models:
         check_model_file(model)
@@ -175,8 +175,8 @@ def _may_write_script(path: Path) -> bool:
 
 
 def _read_logs(arguments: argparse.Namespace) -> list:
-    from densevision.deploy.phone_report import PhoneReport
-    from densevision.deploy.phone_script import read_phone_log
+    from densevision.benchmark.phone.report import PhoneReport
+    from densevision.benchmark.phone.script import read_phone_log
 
     return [PhoneReport(log.name, read_phone_log(log, arguments.models)) for log in arguments.log]
 

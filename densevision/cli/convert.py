@@ -22,10 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     import torch
 
+    from densevision.checkpoints.settings import assignments, special
     from densevision.errors import UserError
-    from densevision.training.checkpoint import write_atomically
+    from densevision.training.checkpoint_hook import write_atomically
     from densevision.weights.convert import convert
-    from densevision.weights.settings import assignments, special
 
     if os.path.isdir(arguments.out):
         raise UserError(f"--out {arguments.out} is a folder; name a file in it")
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_converted(path: Path) -> bool:
+    from densevision.checkpoints.reading import read_checkpoint
     from densevision.errors import UserError
-    from densevision.training.runner import read_checkpoint
 
     try:
         return "source" in read_checkpoint(path, "meta").get("meta", {})

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw the results; returns 130 when Ctrl-C ended it early, with what was done so far written."""
     from densevision.errors import UserError
-    from densevision.video.film import Window, film
+    from densevision.video.annotate import Window, annotate_video
 
     if not (arguments.output or arguments.json or arguments.show):
         raise UserError("nothing to do with the results; give --output, --json or --show")
@@ -42,14 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"{model} holds all that it needs; leave {config} out")
     _check_task(arguments, config, model)
     predictor = _load(config, model, threshold, arguments.nms or "across-classes")
-    report = film(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
+    report = annotate_video(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
     return 130 if report.interrupted else 0
 
 
 def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path) -> None:
     """Refuse options of a detector for a segmenter, and a threshold that a file can't go down to."""
-    from densevision.deploy.metadata import read_about
     from densevision.errors import UserError
+    from densevision.inference.metadata import read_model_info
 
     given = {"--score-threshold": arguments.score_threshold, "--nms": arguments.nms}
     options = [name for name, value in given.items() if value is not None]
@@ -57,7 +57,7 @@ def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path)
         return
     if _is_segmenter(config, model):
         raise UserError(f"{options[0]} has no meaning for a segmenter; leave it out")
-    about = read_about(model) if model.suffix == ".tflite" else None
+    about = read_model_info(model) if model.suffix == ".tflite" else None
     if arguments.score_threshold is not None and about and about.outputs == "detections":
         lowest = about.postprocess["score_threshold"]
         if arguments.score_threshold < lowest:
@@ -67,12 +67,12 @@ def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path)
 
 def _is_segmenter(config: Path | None, model: Path) -> bool:
     if model.suffix == ".tflite":
-        from densevision.deploy.metadata import read_about
+        from densevision.inference.metadata import read_model_info
 
-        return read_about(model).task == "segmentation"
-    from densevision.deploy.load import model_type
+        return read_model_info(model).task == "segmentation"
+    from densevision.config.load import load_config
+    from densevision.inference.load import model_type
     from densevision.segmentation.model import Segmentor
-    from densevision.training.config import load_config
 
     return issubclass(model_type(load_config(config)), Segmentor)
 
@@ -80,9 +80,9 @@ def _is_segmenter(config: Path | None, model: Path) -> bool:
 def _load(config: Path | None, model: Path, score_threshold: float, nms: str):
     """A .tflite must run where neither torch nor mmengine is installed."""
     if model.suffix == ".tflite":
-        from densevision.deploy.tflite import load_tflite
+        from densevision.inference.tflite_backend import load_tflite
 
         return load_tflite(model, score_threshold, nms=nms)
-    from densevision.deploy.load import load_predictor
+    from densevision.inference.load import load_predictor
 
     return load_predictor(config, model, score_threshold, nms=nms)

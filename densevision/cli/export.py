@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from densevision.cli.files import TFLITE, check_output
 
 if TYPE_CHECKING:
-    from densevision.deploy.export import ExportOptions, ExportReport
-    from densevision.deploy.exporting import Drop, Export
+    from densevision.export.convert import ExportOptions, ExportReport
+    from densevision.export.job import Drop, ExportJob
 
 _DETECTOR = ("--postprocess", "--nms")
 _SEGMENTER = ("--labels", "--upsample", "--full-size")
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write and check the file, and say what it is."""
-    from densevision.deploy.exporting import Export, is_detector, read_config
     from densevision.errors import UserError
+    from densevision.export.job import ExportJob, is_detector, read_config
 
     if arguments.out.suffix != ".tflite":
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     size = tuple(arguments.size) if arguments.size else None
     config, own = read_config(arguments.config, arguments.cfg_options, size)
     check_options(arguments, "detector" if is_detector(config) else "segmenter")
-    job = Export(config, arguments.checkpoint, read_options(arguments), own)
+    job = ExportJob(config, arguments.checkpoint, read_options(arguments), own)
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
     for line in lines(report):
         print(line)
@@ -99,7 +99,7 @@ def check_options(arguments: argparse.Namespace, task: str) -> None:
 
 def read_options(arguments: argparse.Namespace) -> ExportOptions:
     """Return what kind of file the options ask for."""
-    from densevision.deploy.export import ExportOptions
+    from densevision.export.convert import ExportOptions
 
     return ExportOptions(
         size=tuple(arguments.size) if arguments.size else None, quantize=arguments.quantize,
@@ -132,7 +132,7 @@ def lines(report: ExportReport) -> list[str]:
 
 def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
     """Say what a file loses, and what its kind of output costs, in lines."""
-    from densevision.worth import worthless
+    from densevision.training.metrics import worthless
 
     def points(value: float) -> str:
         return f"{100 * value:.2f}"
@@ -160,8 +160,8 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
     return [*said, *([warning] if warning else [])]
 
 
-def _print_sensitivity(job: Export, calibration: int | None) -> None:
-    from densevision.worth import worthless
+def _print_sensitivity(job: ExportJob, calibration: int | None) -> None:
+    from densevision.training.metrics import worthless
 
     name, baseline = job.baseline
     print(f"{'int8 alone':12} {name:>9}    drop")

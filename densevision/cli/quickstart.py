@@ -91,10 +91,11 @@ def train_and_film(task: str, path: Path, out: Path, video: Path) -> tuple[dict,
     Returns:
         The metrics, the predictor, and the paths of what was made by kind.
     """
-    from densevision.cli.test import evaluate
-    from densevision.deploy.load import load_predictor
-    from densevision.training.runner import build_runner, load_config
-    from densevision.video.film import film
+    from densevision.config.load import load_config
+    from densevision.evaluation import evaluate
+    from densevision.inference.load import load_predictor
+    from densevision.training.runner import build_runner
+    from densevision.video.annotate import annotate_video
 
     loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
     roots = [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in loaders]
@@ -107,7 +108,7 @@ def train_and_film(task: str, path: Path, out: Path, video: Path) -> tuple[dict,
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
     predictor = load_predictor(path, best, score_threshold=0.4, nms="across-classes")
-    film(predictor, str(video), out / f"{task}.mp4")
+    annotate_video(predictor, str(video), out / f"{task}.mp4")
     files |= dict(checkpoint=str(best), curves=str(out / task / "curves.png"), film=str(out / f"{task}.mp4"))
     return metrics, predictor, files
 

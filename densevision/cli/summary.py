@@ -11,7 +11,7 @@ from densevision.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from densevision.counting import LayerCount
+    from densevision.complexity import LayerCount
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from densevision.counting import count_layers, peak_activation, total_madds, total_params
+    from densevision.complexity import count_layers, peak_activation, total_madds, total_params
+    from densevision.config.load import load_config
     from densevision.registry import MODELS
-    from densevision.training.config import load_config
 
     config = load_config(arguments.config)
     dataset = config.train_dataloader.dataset

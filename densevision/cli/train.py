@@ -33,8 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; returns 128 + the signal's number when one ended it."""
     from mmengine.dist import is_main_process
 
+    from densevision.config.load import load_config
     from densevision.training.process import tune_process
-    from densevision.training.runner import build_runner, load_config, use_amp
+    from densevision.training.runner import build_runner, use_amp
     from densevision.training.stop import TrainingStopped
 
     config = load_config(arguments.config, arguments.cfg_options)

@@ -13,23 +13,23 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
-from densevision.augment import Augment, Resize
+from densevision.data.augment import Augment, Resize
 from densevision.data.check import SplitCounts
+from densevision.data.dataset import SeededDataset
 from densevision.data.files import find_files
+from densevision.data.paths import resolve_data_root
+from densevision.data.samples import DetSample
 from densevision.data.sizes import Annotated, check_headers, even_sample, size_fault
-from densevision.dataset import DrawDataset
 from densevision.detection.coco_boxes import overhang
 from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
 from densevision.errors import UserError
 from densevision.images import read_header, read_image, resize_image
-from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
-from densevision.samples import DetSample
 
 
 @DATASETS.register_module()
-class CocoDataset(DrawDataset):
+class CocoDataset(SeededDataset):
     """Images with boxes, resized to one size.
 
     Args:
@@ -104,7 +104,7 @@ class CocoDataset(DrawDataset):
         self.labels, self.boxes = labels[order], np.concatenate(corners, axis=1).astype(np.float32)
 
     def count(self, split: str = "val") -> SplitCounts:
-        """Count the boxes of each class, and compare the images' sizes with the json's, see ``DrawDataset``."""
+        """Count the boxes of each class, and compare the images' sizes with the json's, see ``SeededDataset``."""
         rows = range(len(self)) if split != "train" else even_sample(len(self))
         exif_notes = check_headers([self._annotation(row) for row in rows], self.exif, skip_damaged=split == "train")
         names = self.metainfo["classes"]
@@ -159,7 +159,7 @@ class CocoDataset(DrawDataset):
         return Annotated(str(self.image_dir / self.file_names[row]), size, objects)
 
     def align_classes(self, classes: Sequence[str]) -> None:
-        """Take the model's classes, see ``DrawDataset``."""
+        """Take the model's classes, see ``SeededDataset``."""
         unknown = [name for name, count in self._objects.items() if count and name not in classes]
         if unknown:
             raise UserError(_unknown_class(unknown[0], self._objects[unknown[0]], classes, self.metainfo["ann_file"]))

@@ -14,10 +14,10 @@ from mmengine.evaluator import BaseMetric
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from densevision.data.samples import DetSample
 from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
 from densevision.registry import METRICS
-from densevision.samples import DetSample
 
 STATISTICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
               "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large")

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
 from densevision.backbones import build_backbone
+from densevision.data.normalize import Normalize
+from densevision.data.samples import DetSample
 from densevision.detection.anchors import anchor_shapes, place_anchors
 from densevision.detection.box_coder import BoxCoder
 from densevision.detection.head import ExtraLayers, SSDLiteHead
 from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
 from densevision.detection.matcher import assign_targets
 from densevision.detection.postprocess import PostProcess, select_detections
-from densevision.preprocess import Normalize
 from densevision.registry import MODELS
-from densevision.samples import DetSample
 from densevision.structures import Detections, check_range
 
 _INIT_STD = 0.03

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import densevision.augment  # noqa: F401  # keeps albumentations off the network; must come before its import
+import densevision.data.augment  # noqa: F401  # keeps albumentations off the network; must come before its import
 
 import albumentations as A  # isort: skip
 import numpy as np

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from densevision.backbones.classifier import Classifier
-from densevision.counting import count_layers, total_madds, total_params
+from densevision.complexity import count_layers, total_madds, total_params
 from densevision.detection.model import SSDLite
 from densevision.paper.tables import PaperRow
 from densevision.segmentation.head import LRASPPHead, RASPPHead

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densevision.deploy.export import ExportOptions, convert, export_tflite
-from densevision.deploy.graph import InputType, Pixels
-from densevision.deploy.quantize import to_int8
-from densevision.deploy.timing import Ratio, Timing, paired_ratio, time_models
+from densevision.benchmark.timing import Ratio, Timing, paired_ratio, time_models
+from densevision.data.normalize import Normalize
 from densevision.errors import UserError
+from densevision.export.convert import ExportOptions, convert, export_tflite
+from densevision.export.graph import InputType, Pixels
+from densevision.export.quantize import to_int8
 from densevision.paper.compare import build_row
 from densevision.paper.pixels import TABLE_4, config_of_row, printed_latencies
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7, PaperRow
-from densevision.preprocess import Normalize
 
 RUNS = {3: 50, 6: 50, 7: 10}  # rounds by table; Table 4 is timed with Table 3
 _SETTLE_SIZE = 320  # longest side of the images that set the statistics; a detector takes its own size only

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from densevision.deploy.metadata import read_about
 from densevision.errors import UserError
+from densevision.inference.metadata import read_model_info
 from densevision.paper.tables import HALF, SMALL, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
 
 PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
@@ -84,7 +84,7 @@ def printed_of_files(paths: Sequence[Path]) -> list[dict[str, float]]:
 
 def _printed_of_file(path: Path) -> dict[str, float]:
     try:
-        about = read_about(path)
+        about = read_model_info(path)
     except UserError:  # another project's file
         return {}
     row = find_row(str(about.origin.get("config_name", "")))

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from mmengine.structures import PixelData
 
-from densevision.augment import Augment
+from densevision.data.augment import Augment
 from densevision.data.check import SplitCounts
+from densevision.data.dataset import SeededDataset
+from densevision.data.paths import resolve_data_root
+from densevision.data.samples import SegSample
 from densevision.data.sizes import EXIF, describe_size, even_sample
-from densevision.dataset import DrawDataset
 from densevision.errors import UserError
 from densevision.images import read_image
-from densevision.paths import resolve_data_root
 from densevision.registry import DATASETS
-from densevision.samples import SegSample
 from densevision.segmentation.classes import UNEXPECTED, align, class_info, id_lookup
 from densevision.segmentation.faults import evaluation_fault, training_fault, unexpected_ids
 from densevision.segmentation.files import find_images, find_labels
@@ -34,7 +34,7 @@ __all__ = ["CityscapesDataset", "class_info", "read_label_ids"]
 
 
 @DATASETS.register_module()
-class CityscapesDataset(DrawDataset):
+class CityscapesDataset(SeededDataset):
     """Images ``leftImg8bit/<split>/<city>/*`` with labels ``gtFine/<split>/<city>/*``.
 
     Label ids become class indices 0..K-1 in memory; every other id becomes 255, ignored.
@@ -97,7 +97,7 @@ class CityscapesDataset(DrawDataset):
     def count(self, split: str = "val") -> SplitCounts:
         """Count the pixels per class and per id that no class names, over an even sample of the label files.
 
-        The headers of all files are read. See ``DrawDataset``.
+        The headers of all files are read. See ``SeededDataset``.
         """
         headers = read_headers(self.images, self.labels, self.exif)
         self._sizes = headers.sizes
@@ -150,7 +150,7 @@ class CityscapesDataset(DrawDataset):
             )
 
     def align_classes(self, classes: Sequence[str]) -> None:
-        """Take the model's classes, see ``DrawDataset``; a class that the data set does not name has no pixel."""
+        """Take the model's classes, see ``SeededDataset``; a class that the data set does not name has no pixel."""
         if tuple(classes) != self.metainfo["classes"]:
             info, self.lookup = align(self.metainfo, self.lookup, classes, self._occurs, str(self._label_folder))
             self.metainfo.update(info)  # evaluators hold on to the dict

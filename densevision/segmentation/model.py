@@ -11,9 +11,9 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from densevision.backbones.backbone import build_backbone
-from densevision.preprocess import Normalize
+from densevision.data.normalize import Normalize
+from densevision.data.samples import SegSample
 from densevision.registry import MODELS
-from densevision.samples import SegSample
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.loss import CrossEntropyLoss, OHEMCrossEntropyLoss
 

@@ -17,7 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from densevision.registry import HOOKS
-from densevision.training.checkpoint import write_atomically
+from densevision.training.checkpoint_hook import write_atomically
 from densevision.training.metrics import numbers_of
 from densevision.training.prepare import whole_number
 from densevision.training.progress import class_names, headline, ranking_metric, window_means

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from densevision.errors import UserError
 from densevision.registry import LOOPS
-from densevision.training.checkpoint import CheckpointHook, advice_on_nan
+from densevision.training.checkpoint_hook import CheckpointHook, advice_on_nan
 from densevision.training.optim import NotFiniteError
 from densevision.training.prepare import whole_number
 from densevision.training.rehearsal import rehearse
@@ -30,7 +30,7 @@ class TrainLoop(BaseLoop):
 
     Args:
         runner: the runner that owns this loop.
-        dataloader: or its config; its sampler is a ``DrawSampler``.
+        dataloader: or its config; its sampler is a ``SeededSampler``.
         max_iters: total iterations, those before a resume included.
         val_interval: iterations between two evaluations.
     """
@@ -49,7 +49,7 @@ class TrainLoop(BaseLoop):
         self.waited = 0.0  # seconds until the last batch was there
         if not hasattr(self.dataloader.sampler, "start"):
             kind = type(self.dataloader.sampler).__name__
-            raise UserError(f"config, train_dataloader.sampler is {kind}; a training needs dict(type=DrawSampler)")
+            raise UserError(f"config, train_dataloader.sampler is {kind}; a training needs dict(type=SeededSampler)")
         runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
 
     @property

@@ -25,9 +25,11 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
-from densevision.worth import worthless
 
 MAIN = ("coco/AP", "seg/mIoU")  # the figure that counts where a config does not say so by save_best
+
+WORTHLESS_BELOW = 0.01  # a point of 100
+_OF_ONE = ("coco/", "seg/")  # what the metrics that run from 0 to 1 begin with
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
@@ -153,6 +155,23 @@ def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = Non
     found = numbers_of(figures)
     name = next((name for name in (preferred, *MAIN) if name in found), None)
     return None if name is None else worthless(name, found[name])
+
+
+def worthless(name: str, value: float) -> str | None:
+    """Return a line that calls a model worthless by its metric, or None.
+
+    Args:
+        name: key of the metric, as "coco/AP". Of metrics other than the package's own the scale is not known.
+        value: 0 to 1; NaN, or below 0 as pycocotools has it, where the data has nothing to measure by.
+    """
+    if not name.startswith(_OF_ONE):
+        return None
+    if math.isnan(value) or value < 0:
+        return f"warning: {name} can't be measured ({value:g}): the data has no object or labeled pixel to find"
+    if value < WORTHLESS_BELOW:
+        points = f"{100 * value:.2f} of 100"
+        return f"warning: this model is worthless: {name} is {points}; train it longer, or check its data"
+    return None
 
 
 def about_classes(names: Iterable[str], classes: Sequence[str]) -> set[str]:

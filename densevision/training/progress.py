@@ -15,9 +15,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.console import Console
 
-from densevision.display import Display
+from densevision.console import Display
 from densevision.registry import HOOKS
-from densevision.training.checkpoint import HISTORY
+from densevision.training.checkpoint_hook import HISTORY
 from densevision.training.metrics import about_classes, numbers_of
 from densevision.training.prepare import whole_number
 
@@ -100,7 +100,7 @@ class ProgressHook(Hook):
         self.display.advance(batch_idx + 1)
 
     def _open(self, runner: Runner) -> Display:
-        return runner.on_exit.enter_context(Display(Console(), speaks=is_main_process()))
+        return runner.on_exit.enter_context(Display(Console(), enabled=is_main_process()))
 
     def _say(self, runner: Runner, line: str, *, bar_shows_it: bool = False) -> None:
         runner.logger.info(line)

@@ -23,26 +23,22 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import densevision
+from densevision.config.build_errors import config_errors
+from densevision.config.dump import printable
+from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
-from densevision.training.building import config_errors
-from densevision.training.checkpoint import find_last_checkpoint
-from densevision.training.config import load_config
+from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
-from densevision.training.prepare import check_numbers, fill_schedules, limit_workers, printable
+from densevision.training.prepare import check_numbers, fill_schedules, limit_workers
 from densevision.training.process import kept_settings, start_processes
 from densevision.training.progress import quiet
-from densevision.training.reading import check_weights, read_checkpoint
-from densevision.training.resuming import Resuming, nothing_to_resume
+from densevision.training.resume import Resuming, nothing_to_resume
 from densevision.training.splits import Splits
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
 from densevision.training.workdir import WorkDir, free_name, protect_others
-from densevision.weights.initialise import InitFrom, initialise
-
-__all__ = [
-    "DenseRunner", "build_runner", "check_weights", "config_errors", "load_config", "read_checkpoint", "use_amp",
-]
+from densevision.weights.initialise import initialise
 
 
 class DenseRunner(Splits, Resuming, Runner):

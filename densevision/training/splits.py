@@ -8,10 +8,9 @@ from pathlib import Path
 from mmengine.runner import BaseLoop
 from torch.utils.data import Dataset
 
+from densevision.checkpoints.reading import read_checkpoint
 from densevision.data.check import check_counts, count_lines
-from densevision.errors import UserError
-from densevision.training.prepare import listed
-from densevision.training.reading import read_checkpoint
+from densevision.errors import UserError, listed
 
 
 class Splits:

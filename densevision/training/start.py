@@ -8,8 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from densevision.errors import UserError
-from densevision.training.prepare import listed
+from densevision.errors import UserError, listed
 
 
 def machine_lines(runner: Runner) -> list[str]:

@@ -22,7 +22,7 @@ STAGES = ("reading", "model", "drawing", "writing")
 
 
 @dataclass
-class Report:
+class VideoReport:
     """How a run went.
 
     Attributes:
@@ -51,7 +51,7 @@ def run_pipeline(
     draw: Callable[[np.ndarray, Any], np.ndarray],
     write: Callable[[Frame, Any, np.ndarray], None],
     watch: Callable[[int], bool],
-) -> Report:
+) -> VideoReport:
     """Send every frame through four stages; reading, and drawing with writing, have their own threads.
 
     Args:
@@ -65,7 +65,7 @@ def run_pipeline(
     Raises:
         BaseException: whatever a stage raises.
     """
-    report, stop = Report(), threading.Event()
+    report, stop = VideoReport(), threading.Event()
     read, predicted = Queue(_WAITING), Queue(_WAITING)
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as threads:
@@ -84,7 +84,7 @@ def run_pipeline(
     return report
 
 
-def _predict(read: Queue, predicted: Queue, predict, watch, others: tuple[Future, Report]) -> None:
+def _predict(read: Queue, predicted: Queue, predict, watch, others: tuple[Future, VideoReport]) -> None:
     writer, report = others
     count = 0
     while (frame := read.get()) is not _END:
@@ -96,7 +96,7 @@ def _predict(read: Queue, predicted: Queue, predict, watch, others: tuple[Future
             return
 
 
-def _read(frames: Iterator[Frame], read: Queue, stop: threading.Event, report: Report) -> None:
+def _read(frames: Iterator[Frame], read: Queue, stop: threading.Event, report: VideoReport) -> None:
     try:
         while not stop.is_set():
             start = time.perf_counter()
@@ -108,7 +108,7 @@ def _read(frames: Iterator[Frame], read: Queue, stop: threading.Event, report: R
         _put(read, _END, stop.is_set)
 
 
-def _write(predicted: Queue, draw, write, report: Report) -> None:
+def _write(predicted: Queue, draw, write, report: VideoReport) -> None:
     while (item := predicted.get()) is not _END:
         frame, result = item
         start = time.perf_counter()

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from densevision.checkpoints.files import describe
+from densevision.checkpoints.settings import scaling, settings_of
 from densevision.errors import UserError
-from densevision.weights.files import describe
-from densevision.weights.report import Report
-from densevision.weights.settings import scaling, settings_of
+from densevision.weights.report import LoadReport
 from densevision.weights.source import COUNTER, Source, Tensors, find_source
 from densevision.weights.tensorflow_checkpoint import find_tensorflow_checkpoint
 
 
-def convert(wanted: str, model: str | None = None) -> tuple[dict, Report]:
+def convert(wanted: str, model: str | None = None) -> tuple[dict, LoadReport]:
     """Read or fetch published weights, and rename and check every tensor.
 
     Args:
@@ -49,7 +49,7 @@ def _download(wanted: str) -> tuple[Source, Tensors]:
     return source, source.download(tag)
 
 
-def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, Report]:
+def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, LoadReport]:
     """Rename a source's tensors and check that they fill our network to the last one.
 
     Raises:
@@ -74,7 +74,7 @@ def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, Re
         raise UserError(f"this is not {name}: {len(misfits)} tensors do not fit, first {', '.join(misfits[:3])}")
     meta = dict(source=name, settings=_settings(source, network), dataset_meta=source.dataset_meta())
     ordered = {ours: state[ours] for ours in wanted}
-    return dict(state_dict=ordered, meta=meta), Report(name, loaded=list(wanted), unused=unused)
+    return dict(state_dict=ordered, meta=meta), LoadReport(name, loaded=list(wanted), unused=unused)
 
 
 def _fit(tensor: Tensor, wanted: Tensor) -> Tensor | None:

@@ -9,7 +9,7 @@ from densevision.weights.source import COUNTER
 
 
 @dataclass
-class Report:
+class LoadReport:
     """Names of tensors, by what became of them; batch norm's counters, which mean nothing to an output, are left out.
 
     Attributes:

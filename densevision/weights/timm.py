@@ -7,8 +7,8 @@ from itertools import groupby
 
 from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
+from densevision.checkpoints.files import first_line, read_tensors
 from densevision.errors import UserError
-from densevision.weights.files import first_line, read_tensors
 from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
 
 _TIMM = dict(bn_eps=1e-5)

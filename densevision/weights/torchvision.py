@@ -12,8 +12,8 @@ from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights
 
 from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
+from densevision.checkpoints.files import first_line, read_tensors
 from densevision.errors import UserError
-from densevision.weights.files import first_line, read_tensors
 from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from densevision.backbones import BACKBONES, Classifier, Tap, build_backbone
 from densevision.backbones.layers import SqueezeExcite
-from densevision.counting import count_layers, total_madds, total_params
+from densevision.complexity import count_layers, total_madds, total_params
 
 
 def counted(name, **options):

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from densevision.cli.main import main
-from densevision.deploy.load import build_model
+from densevision.config.load import load_config
 from densevision.images import read_image, write_image
-from densevision.training.config import load_config
+from densevision.inference.load import build_model
 from densevision.video import open_source
 
 DETECTOR = """
@@ -126,12 +126,12 @@ def test_faults_of_the_user_are_one_line(tmp_path, capsys, monkeypatch, words, m
 
 
 def test_a_fault_in_the_middle_leaves_no_output(tmp_path, monkeypatch):
-    from densevision.video import film
+    from densevision.video import annotate
 
     def fail(*parts):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(film, "draw_boxes", fail)
+    monkeypatch.setattr(annotate, "draw_boxes", fail)
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
     with pytest.raises(RuntimeError, match="out of memory"):
         main([*command, "--output", str(tmp_path / "made/out.mp4")])

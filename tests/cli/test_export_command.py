@@ -10,9 +10,9 @@ import pytest
 
 from densevision.cli.main import main
 from densevision.images import read_image, write_image
-from tests.deploy.conftest import converted_once  # noqa: F401
-from tests.deploy.toy import SIZE, pictures
-from tests.deploy.toy_data import write_detector, write_segmenter
+from tests.export.conftest import converted_once  # noqa: F401
+from tests.export.toy import SIZE, pictures
+from tests.export.toy_data import write_detector, write_segmenter
 
 
 def export(tmp_path, files, *words) -> int:
@@ -194,8 +194,8 @@ def test_a_detector_s_faults_are_one_line_and_leave_no_file(tmp_path, capsys, wo
 @pytest.mark.usefixtures("converted_once")
 def test_a_detector_of_another_size(tmp_path, capsys):
     """Row 1 of the everyday inputs: the size asked for, in input, anchors and metadata; parity and demo with it."""
-    from densevision.deploy.metadata import read_about
-    from densevision.deploy.tflite import open_interpreter
+    from densevision.inference.metadata import read_model_info
+    from densevision.inference.tflite_backend import open_interpreter
 
     files = write_detector(tmp_path)
     assert "input_size=(64, 96)" in files[0].read_text()
@@ -205,10 +205,10 @@ def test_a_detector_of_another_size(tmp_path, capsys):
     assert "of the image's side" in out and re.search(
         r"coco/AP: [\d.]+ by PyTorch at the config's own 64x96: an input of 96x50 (loses|gains) [\d.]+\n", out)
     path = tmp_path / "m.tflite"
-    assert read_about(path).size == (96, 50)
+    assert read_model_info(path).size == (96, 50)
     assert open_interpreter(path).get_input_details()[0]["shape"].tolist() == [1, 96, 50, 3]
     # the toy's c4 and c5 both have stride 16: 6x4 cells, then 3x2, 2x1, 1x1, 1x1
-    assert read_about(path).postprocess["candidates"] == 3 * 24 + 6 * (24 + 6 + 2 + 1 + 1)
+    assert read_model_info(path).postprocess["candidates"] == 3 * 24 + 6 * (24 + 6 + 2 + 1 + 1)
     found = tmp_path / "found.json"
     assert main(["demo", str(path), "--input", str(tmp_path / "images"), "--score-threshold", "0.02",
                  "--json", str(found)]) == 0

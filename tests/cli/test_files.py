@@ -185,8 +185,8 @@ def test_no_command_overwrites_what_it_did_not_write(tmp_path, monkeypatch, caps
     ("adb devices  # of the user\n", True), ("# Written by densevision benchmark; needs adb only.\n", False),
 ])
 def test_a_script_of_the_user_is_kept(tmp_path, monkeypatch, capsys, script, kept):
-    from tests.deploy.test_phone import elf
-    from tests.deploy.tiny_model import tiny_model
+    from tests.benchmark.phone.test_driver import elf
+    from tests.benchmark.tiny_model import tiny_model
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))  # without adb

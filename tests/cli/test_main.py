@@ -90,7 +90,7 @@ def test_help_imports_nothing_heavy():
     (["export", "a.py", "b.pth", "--out", "m.tflite"], "ai_edge_litert", "[tflite]"),
 ])
 def test_a_missing_package_is_one_line_and_status_2(capsys, monkeypatch, command, missing, extra):
-    for name in [name for name in sys.modules if name.startswith("densevision.deploy.")]:
+    for name in [name for name in sys.modules if name.startswith("densevision.export.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     assert main(command) == 2

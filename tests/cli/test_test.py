@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from densevision.cli.main import main
-from densevision.deploy.load import build_model
+from densevision.config.load import load_config
+from densevision.inference.load import build_model
 from densevision.scenes import write_dataset
-from densevision.training.config import load_config
 from tests.training.toy_runs import ROOT
 
 CONFIGS = {

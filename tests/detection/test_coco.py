@@ -5,9 +5,9 @@ import pytest
 import torch
 from albumentations import HorizontalFlip
 
+from densevision.data.sampler import SampleKey
 from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError
-from densevision.sampler import Draw
 
 
 def dataset(root, **options):
@@ -53,7 +53,7 @@ def test_an_image_may_stay_unrounded_behind_the_resize(coco_root):
     inputs = dataset(coco_root, float_resize=True)[0]["inputs"]
     assert inputs.dtype == torch.float32 and inputs.unique().tolist() == [2.5]
     assert dataset(coco_root)[0]["inputs"].dtype == torch.uint8
-    assert dataset(coco_root, float_resize=True)[Draw(0, 1)]["inputs"].dtype == torch.uint8
+    assert dataset(coco_root, float_resize=True)[SampleKey(0, 1)]["inputs"].dtype == torch.uint8
 
 
 def test_crowds_and_degenerate_boxes_teach_nothing(coco_root):
@@ -63,8 +63,8 @@ def test_crowds_and_degenerate_boxes_teach_nothing(coco_root):
 
 def test_a_draw_is_a_function_of_index_and_seed(coco_root):
     data = dataset(coco_root, transforms=[dict(type=HorizontalFlip, p=0.5)])
-    boxes = [data[Draw(0, seed)]["data_samples"].gt.boxes.tolist() for seed in range(20)]
-    assert boxes == [data[Draw(0, seed)]["data_samples"].gt.boxes.tolist() for seed in range(20)]
+    boxes = [data[SampleKey(0, seed)]["data_samples"].gt.boxes.tolist() for seed in range(20)]
+    assert boxes == [data[SampleKey(0, seed)]["data_samples"].gt.boxes.tolist() for seed in range(20)]
     flipped = [[15, 2.5, 35, 12.5], [0, 10, 10, 20]]
     kept = [[5, 2.5, 25, 12.5], [30, 10, 40, 20]]
     assert 4 < boxes.count(flipped) < 16 and boxes.count(flipped) + boxes.count(kept) == 20
@@ -73,7 +73,7 @@ def test_a_draw_is_a_function_of_index_and_seed(coco_root):
 def test_a_damaged_image_is_replaced_in_training_and_named_in_evaluation(coco_root):
     (coco_root / "images" / "a.png").write_bytes(b"not an image")
     data = dataset(coco_root)
-    assert data[Draw(0, 5)]["data_samples"].img_id in (7, 9)
+    assert data[SampleKey(0, 5)]["data_samples"].img_id in (7, 9)
     with pytest.raises(UserError, match="a.png"):
         data[0]
 

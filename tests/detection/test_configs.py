@@ -6,11 +6,11 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
+from densevision.config.load import load_config
+from densevision.data.samples import DetSample
 from densevision.detection.loss import SoftmaxLoss
 from densevision.detection.model import SSDLite
 from densevision.registry import MODELS
-from densevision.samples import DetSample
-from densevision.training.config import load_config
 
 LEAVES = sorted((Path(__file__).parents[2] / "configs" / "detection").glob("*.py"))
 

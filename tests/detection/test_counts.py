@@ -9,10 +9,10 @@ from albumentations import HorizontalFlip
 from PIL import Image
 
 from densevision.data.check import check_counts, count_lines
+from densevision.data.sampler import SampleKey
 from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError
 from densevision.images import write_image
-from densevision.sampler import Draw
 from tests.detection.conftest import TABLE
 from tests.detection.test_coco_json import dataset, every, write
 
@@ -180,10 +180,10 @@ def test_another_size_than_the_json_s_is_refused(coco_root, split, said, stored,
 def test_another_size_stops_also_while_a_training_reads(coco_root):
     photos(coco_root, (40, 80), (40, 80), 6)
     data = dataset(coco_root)
-    for key in (0, Draw(0, 1)):
+    for key in (0, SampleKey(0, 1)):
         with pytest.raises(UserError, match="a.png is annotated as 80x40 .* set exif='ignore'"):
             data[key]
-    assert data[Draw(1, 1)]["data_samples"].img_id == 7
+    assert data[SampleKey(1, 1)]["data_samples"].img_id == 7
 
 
 def test_a_turned_photo_is_read_in_the_frame_of_its_boxes(coco_root):
@@ -341,4 +341,4 @@ def test_a_class_chosen_twice_is_refused(coco_root):
 def test_augmentation_reads_clipped_boxes(coco_root):
     write(coco_root, lambda t: t["annotations"][0].update(bbox=[60, 5, 40, 20]))
     data = CocoDataset(str(coco_root), "truth.json", "images", (40, 80), transforms=[dict(type=HorizontalFlip, p=1)])
-    assert data[Draw(0, 1)]["data_samples"].gt.boxes[0].tolist() == [0, 5, 20, 25]
+    assert data[SampleKey(0, 1)]["data_samples"].gt.boxes[0].tolist() == [0, 5, 20, 25]

@@ -4,11 +4,11 @@ from mmengine.structures import InstanceData
 from torch import nn
 from torchvision.ops import box_iou
 
+from densevision.data.samples import DetSample
 from densevision.detection.loss import FocalLoss, SoftmaxLoss
 from densevision.detection.matcher import assign_targets, match_anchors
 from densevision.detection.model import SSDLite, feature_sizes
 from densevision.errors import UserError
-from densevision.samples import DetSample
 
 
 def sample(boxes, labels, ori_size=(64, 128), input_size=(64, 64)):

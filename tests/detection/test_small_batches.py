@@ -8,8 +8,8 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from densevision.backbones.layers import BatchNorm2d
+from densevision.data.samples import DetSample
 from densevision.detection.model import SSDLite
-from densevision.samples import DetSample
 
 
 def sample(size):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from densevision.augment import Augment
+from densevision.data.augment import Augment
 from densevision.detection.transforms import Expand, SSDCrop, centres_inside, iou_with
 
 

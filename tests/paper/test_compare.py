@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from densevision.cli.main import main
-from densevision.counting import count_layers, total_params
+from densevision.complexity import count_layers, total_params
 from densevision.detection.model import SSDLite
 from densevision.paper.compare import build_row, compare
 from densevision.paper.tables import TABLE_6, TABLE_7, TABLES

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from densevision.counting import ShapeRun, count_layers, total_madds
+from densevision.complexity import ShapeRun, count_layers, total_madds
 from densevision.paper.compare import build_row
 from densevision.paper.tables import TABLE_7, TABLE_8
 

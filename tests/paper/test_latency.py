@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from densevision.benchmark.profile import inspect_model
+from densevision.benchmark.timing import Timing
 from densevision.cli.main import main
-from densevision.deploy.op_profile import inspect_model
-from densevision.deploy.timing import Timing
 from densevision.paper import latency_plot
 from densevision.paper.compare import build_row
 from densevision.paper.latency import PAIRS, TimedRow, export_row, pairs, rows_to_time, settle, smooth_images
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7
-from tests.deploy.tiny_model import tiny_model
+from tests.benchmark.tiny_model import tiny_model
 
 
 def timed(label, row, *times_ms, **pixel_ms):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from densevision.config.load import load_config
 from densevision.paper.tables import FULL, TABLE_6, TABLE_7, TABLE_8
-from densevision.training.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 HEADERS = {path: ast.get_docstring(ast.parse(path.read_text())) for path in CONFIGS.glob("[ds]*/*.py")}

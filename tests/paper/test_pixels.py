@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from densevision.cli.main import main
-from densevision.deploy.metadata import About, attach_metadata
+from densevision.export.metadata import attach_metadata
+from densevision.inference.metadata import ModelInfo
 from densevision.paper.pixels import (
     TABLE_4,
     config_of_row,
@@ -15,7 +16,7 @@ from densevision.paper.pixels import (
 )
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7, TABLE_8, TABLE_9
 from densevision.structures import PostProcess
-from tests.deploy.tiny_model import tiny_model
+from tests.benchmark.tiny_model import tiny_model
 
 CONFIGS = {path.stem for path in Path("configs").glob("*/*_*.py")}
 
@@ -56,7 +57,7 @@ def test_our_own_configs_are_no_rows():
 def halved_and_v2(tmp_path):
     paths = []
     for row in (TABLE_6[1], TABLE_6[4]):
-        about = About("boxes", ("a",), (320, 320), "uint8", "none", postprocess=asdict(PostProcess()),
+        about = ModelInfo("boxes", ("a",), (320, 320), "uint8", "none", postprocess=asdict(PostProcess()),
                       origin=dict(config_name=config_of_row(row)))
         paths.append(tmp_path / f"row{row.row}.tflite")
         paths[-1].write_bytes(attach_metadata(tiny_model(), about))

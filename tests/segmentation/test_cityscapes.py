@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from densevision.data.sampler import SampleKey
 from densevision.errors import UserError
-from densevision.sampler import Draw
 from densevision.segmentation.cityscapes import CityscapesDataset, class_info
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
 
@@ -63,7 +63,7 @@ def test_draws_augment_image_and_labels_alike_and_depend_on_the_seed_only(citysc
     dataset = CityscapesDataset(str(cityscapes), "val", CLASSES, transforms=transforms)
     seen = set()
     for seed in range(20):
-        item, again = dataset[Draw(1, seed)], dataset[Draw(1, seed)]
+        item, again = dataset[SampleKey(1, seed)], dataset[SampleKey(1, seed)]
         inputs, labels = item["inputs"], item["data_samples"].gt.labels[0]
         assert torch.equal(inputs, again["inputs"])
         columns, rows = inputs[0].numpy() // 10, inputs[1].numpy() // 10
@@ -79,7 +79,7 @@ def test_padding_is_ignored_and_masks_stay_whole_numbers(cityscapes):
         dict(type=A.RandomScale, scale_limit=(0.5, 0.5), p=1.0),
         dict(type=A.PadIfNeeded, min_height=16, min_width=16, fill=127, fill_mask=255),
     ]
-    item = CityscapesDataset(str(cityscapes), "val", CLASSES, transforms=transforms)[Draw(0, 0)]
+    item = CityscapesDataset(str(cityscapes), "val", CLASSES, transforms=transforms)[SampleKey(0, 0)]
     labels = item["data_samples"].gt.labels[0]
     assert set(labels.unique().tolist()) <= {0, 1, 2, 255}
     assert labels[0].eq(255).all() and item["inputs"][:, 0].eq(127).all()
@@ -156,6 +156,6 @@ def test_a_label_file_of_another_size_is_named_with_both_sizes(cityscapes):
 def test_a_damaged_label_file_is_skipped_in_training_and_an_error_in_evaluation(cityscapes):
     dataset = CityscapesDataset(str(cityscapes), "val", CLASSES)
     os.truncate(dataset.labels[1], 40)
-    assert dataset[Draw(1, 0)]["data_samples"].img_id == 0
+    assert dataset[SampleKey(1, 0)]["data_samples"].img_id == 0
     with pytest.raises(UserError, match=FRAMES[1]):
         dataset[1]

@@ -7,10 +7,10 @@ import torch
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.structures import PixelData
 
+from densevision.config.load import load_config
+from densevision.data.samples import SegSample
 from densevision.registry import MODELS
-from densevision.samples import SegSample
 from densevision.segmentation.model import Segmentor
-from densevision.training.config import load_config
 
 LEAVES = sorted((Path(__file__).parents[2] / "configs" / "segmentation").glob("*.py"))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from densevision.data.sampler import SampleKey
 from densevision.errors import UserError
-from densevision.sampler import Draw
 from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped
 
 
@@ -198,7 +198,7 @@ def test_an_id_outside_of_the_table_is_found_in_a_later_file(tmp_path):
 
 def test_a_rare_file_with_an_id_outside_of_the_table_is_skipped_in_training_and_stops_an_evaluation(tmp_path):
     data = make_dataset(tmp_path, [mask((7, 32), (8, 32)), mask((7, 32), (40, 32))])
-    labels = data[Draw(1, seed=0)]["data_samples"].gt.labels
+    labels = data[SampleKey(1, seed=0)]["data_samples"].gt.labels
     assert set(labels.unique().tolist()) == {0, 1}  # of the other file
     with pytest.raises(UserError, match=r"000001.*\[40\]"):
         data[1]

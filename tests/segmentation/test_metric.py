@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import PixelData
 from PIL import Image
 
-from densevision.samples import SegSample
+from densevision.data.samples import SegSample
 from densevision.segmentation.metric import IoUMetric, confusion_matrix, figures, iou
 
 # Two rows of three pixels, three classes, one pixel ignored.

@@ -3,7 +3,7 @@ import torch
 from mmengine.structures import PixelData
 from torch import nn
 
-from densevision.samples import SegSample
+from densevision.data.samples import SegSample
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.loss import OHEMCrossEntropyLoss
 from densevision.segmentation.model import Segmentor

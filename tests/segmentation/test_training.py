@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from densevision.cli.main import main
+from densevision.config.load import load_config
 from densevision.errors import UserError
 from densevision.segmentation.balance import class_weights
-from densevision.training.runner import build_runner, load_config
+from densevision.training.runner import build_runner
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
 
 CONFIG = (

@@ -4,7 +4,8 @@ import json
 import os
 import sys
 
-from densevision.training.runner import build_runner, load_config
+from densevision.config.load import load_config
+from densevision.training.runner import build_runner
 
 config = load_config(sys.argv[1], sys.argv[4:])
 config.work_dir, config.load_from = sys.argv[2], sys.argv[3]

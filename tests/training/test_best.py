@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from densevision.training.runner import build_runner, load_config
+from densevision.config.load import load_config
+from densevision.training.runner import build_runner
 from tests.training.toy_parts import Scripted
 from tests.training.toy_runs import CONFIG, train
 

@@ -1,7 +1,7 @@
 import pytest
 
+from densevision.config.load import load_config, parse_value
 from densevision.errors import UserError
-from densevision.training.config import load_config, parse_value
 from tests.training.toy_runs import CONFIG, make_runner
 
 
@@ -125,7 +125,7 @@ def test_private_names_and_imports_do_not_reach_the_runner():
             "train_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)",
             "config, Halves: .*sizes",
         ),
-        ("train_dataloader.dataset.size=0", "config, DrawSampler: the training data set holds no image"),
+        ("train_dataloader.dataset.size=0", "config, SeededSampler: the training data set holds no image"),
     ],
 )
 def test_what_only_building_finds_is_one_line_too(tmp_path, override, message):

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from densevision.config.load import load_config
 from densevision.errors import UserError
-from densevision.training.config import load_config
 from tests.training.toy_runs import CONFIG, ROOT
 
 DETECTOR = ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_320_bccd.py"

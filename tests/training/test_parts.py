@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from densevision.config.load import load_config
 from densevision.errors import UserError
-from densevision.training.runner import build_runner, load_config
+from densevision.training.runner import build_runner
 from tests.training.toy_runs import CONFIG, FAST, listing, make_runner, train
 
 

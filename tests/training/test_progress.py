@@ -5,7 +5,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from densevision.display import Display
+from densevision.console import Display
 from densevision.training.progress import (
     Clock,
     ProgressHook,

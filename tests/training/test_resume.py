@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from densevision.errors import UserError
-from densevision.training.checkpoint import find_last_checkpoint
+from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.curves import read_table
 from densevision.training.stop import TrainingStopped
 from tests.training.toy_runs import CONFIG, command, finish, start_process, train

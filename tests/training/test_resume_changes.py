@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from densevision.config.load import load_config
 from densevision.errors import UserError
-from densevision.training.runner import build_runner, load_config
+from densevision.training.runner import build_runner
 from densevision.training.stop import TrainingStopped
 from tests.training.test_resume import differing
 from tests.training.toy_runs import make_runner, train

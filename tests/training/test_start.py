@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from densevision.config.load import load_config
 from densevision.errors import UserError
 from densevision.training.prepare import check_numbers, fill_schedules
-from densevision.training.runner import build_runner, load_config
+from densevision.training.runner import build_runner
 from tests.training.toy_runs import CONFIG, FAST, ROOT, listing, make_runner, train
 
 

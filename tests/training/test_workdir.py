@@ -6,8 +6,9 @@ import re
 import pytest
 
 from densevision.cli.main import main
+from densevision.config.load import load_config
 from densevision.errors import UserError
-from densevision.training.runner import build_runner, load_config
+from densevision.training.runner import build_runner
 from tests.training.toy_runs import CONFIG, FAST, ROOT, listing, make_runner, train
 
 

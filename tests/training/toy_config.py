@@ -9,12 +9,12 @@ from torch.optim import SGD
 with read_base():
     from ...configs._base_.runtime import *
 
-from densevision.sampler import DrawSampler
+from densevision.data.sampler import SeededSampler
 from tests.training.toy_parts import Accuracy, Halves, SignalSelf, ToyModel
 
 model = dict(type=ToyModel, num_classes=None)
 train_dataloader = dict(
-    batch_size=4, num_workers=0, sampler=dict(type=DrawSampler), dataset=dict(type=Halves, size=22)
+    batch_size=4, num_workers=0, sampler=dict(type=SeededSampler), dataset=dict(type=Halves, size=22)
 )
 val_dataloader = dict(
     batch_size=4,

@@ -12,8 +12,8 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import Dataset
 
+from densevision.data.sampler import SampleKey
 from densevision.errors import UserError
-from densevision.sampler import Draw
 
 
 class Halves(Dataset):
@@ -30,8 +30,8 @@ class Halves(Dataset):
     def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, key: int | Draw) -> dict:
-        index, seed = key if isinstance(key, Draw) else (key, 0)
+    def __getitem__(self, key: int | SampleKey) -> dict:
+        index, seed = key if isinstance(key, SampleKey) else (key, 0)
         image = np.random.default_rng([index, seed]).integers(0, 100, (3, self.side, self.side))
         label, half = index % 2, self.side // 2
         image[:, half * label : half * label + half] += 100

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from densevision.training.runner import DenseRunner, build_runner, load_config
+from densevision.config.load import load_config
+from densevision.training.runner import DenseRunner, build_runner
 
 CONFIG = Path(__file__).with_name("toy_config.py")
 ROOT = CONFIG.parents[2]

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from densevision.cli.main import main
+from densevision.config.init_from import InitFrom
+from densevision.config.load import load_config
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.model import Segmentor
-from densevision.training.config import load_config
 from densevision.weights.classes import ClassColumns, is_class_layer
 from densevision.weights.convert import convert
-from densevision.weights.initialise import InitFrom, initialise
-from densevision.weights.report import Report, shorten
+from densevision.weights.initialise import initialise
+from densevision.weights.report import LoadReport, shorten
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "detection"
 IMAGENET = dict(type="densevision.Normalize", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
@@ -191,7 +192,7 @@ def test_a_classifier_starts_a_detector(timm_file):
 
 def test_names_are_shortened_to_what_stands_alone():
     assert shorten(["a.x", "a.y", "b.x"], ["a.x", "a.y", "b.x", "b.y"]) == ["a.* (2)", "b.x"]
-    assert str(Report("w.pth", loaded=["a", "b"])) == "weights of w.pth: 2 of 2 tensors loaded"
+    assert str(LoadReport("w.pth", loaded=["a", "b"])) == "weights of w.pth: 2 of 2 tensors loaded"
 
 
 def bccd_like(root, out, *overrides, resume=False):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from densevision.deploy.load import build_model
-from densevision.training.config import load_config
+from densevision.config.load import load_config
+from densevision.inference.load import build_model
 from densevision.weights.convert import to_checkpoint
 from densevision.weights.source import find_source
 from densevision.weights.tensorflow import to_pytorch

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from densevision.checkpoints.reading import check_weights
 from densevision.cli.main import main
-from densevision.deploy.load import build_model, load_predictor
+from densevision.config.load import load_config
 from densevision.errors import UserError
-from densevision.training.config import load_config
-from densevision.training.runner import check_weights
+from densevision.inference.load import build_model, load_predictor
 from densevision.weights.convert import to_checkpoint
 from densevision.weights.source import find_source
 from densevision.weights.torchvision import voc_classes

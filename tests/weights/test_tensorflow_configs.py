@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from densevision.cli.main import main
-from densevision.deploy.load import build_model
+from densevision.config.load import load_config
 from densevision.images import write_image
-from densevision.training.config import load_config
+from densevision.inference.load import build_model
 from densevision.weights.convert import to_checkpoint
 from densevision.weights.source import find_source
 from densevision.weights.tensorflow import to_pytorch

@@ -20,16 +20,16 @@ from torch import nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.ops import box_convert
 
-from densevision.deploy.export import convert
-from densevision.deploy.flatbuffer import op_name, read_graph, write_graph
-from densevision.deploy.graph import DetectionGraph, InputType, Pixels, SegmentationGraph
-from densevision.deploy.load import build_model
-from densevision.deploy.quantize import to_int8
-from densevision.deploy.tflite import open_interpreter
+from densevision.config.load import load_config
+from densevision.data.normalize import Normalize
 from densevision.detection.box_coder import BoxCoder
+from densevision.export.convert import convert
+from densevision.export.graph import DetectionGraph, InputType, Pixels, SegmentationGraph
+from densevision.export.quantize import to_int8
+from densevision.export.tflite_graph import op_name, read_graph, write_graph
 from densevision.images import read_image, resize_image
-from densevision.preprocess import Normalize
-from densevision.training.config import load_config
+from densevision.inference.load import build_model
+from densevision.inference.tflite_backend import open_interpreter
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SEGMENTER = CONFIGS / "segmentation/lraspp128_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py"

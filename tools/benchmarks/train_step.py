@@ -21,8 +21,8 @@ from mmengine.structures import InstanceData, PixelData
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
+from densevision.data.samples import DetSample, SegSample
 from densevision.detection.model import SSDLite
-from densevision.samples import DetSample, SegSample
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 from densevision.training.process import tune_process

@@ -1,0 +1,78 @@
+"""Read checkpoints: as plain data, of this very model, with finite values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from densevision.checkpoints.files import describe, first_line
+from densevision.checkpoints.settings import check_settings
+from densevision.errors import UserError
+
+_STATISTICS = ("running_mean", "running_var")
+
+
+def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict:
+    """Read a checkpoint file as plain data.
+
+    Raises:
+        UserError: no such file, or one that is no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no checkpoint {path}")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
+        raise UserError(f"{path} is damaged or no checkpoint: {first_line(error)}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
+    return checkpoint
+
+
+def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
+    """Check that a checkpoint fits a model exactly.
+
+    Raises:
+        UserError: it belongs to another model; names the first three tensors that do not fit, or the settings that
+            differ.
+    """
+    wanted, weights = model.state_dict(), checkpoint["state_dict"]
+    misfits = [
+        f"{name} ({describe(weights[name])} there and {describe(tensor)} here)"
+        for name, tensor in wanted.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    misfits += [f"{name} (missing there)" for name in wanted if name not in weights]
+    misfits += [f"{name} (unknown here)" for name in weights if name not in wanted]
+    if misfits:
+        names = ", ".join(misfits[:3])
+        raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
+    check_settings(model, checkpoint.get("meta", {}).get("settings", {}), ("backbone", "extra", "head"), origin)
+
+
+def first_not_finite(model: nn.Module, checkpoint: dict) -> str | None:
+    """Name a weight, a batch statistic or an optimizer's value that is NaN or infinite; None if all are finite.
+
+    Args:
+        checkpoint: of this model; other buffers of it may hold what they like.
+    """
+    parameters = {name for name, _ in model.named_parameters()}
+    for name, tensor in _tensors(checkpoint, parameters):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return name
+    return None
+
+
+def _tensors(checkpoint: dict, parameters: set[str]) -> Iterator[tuple[str, Tensor]]:
+    for part in ("state_dict", "ema_state_dict"):
+        for name, tensor in (checkpoint.get(part) or {}).items():
+            short = name.removeprefix("module.")
+            if short in parameters or short.endswith(_STATISTICS):
+                yield short, tensor
+    for number, state in ((checkpoint.get("optimizer") or {}).get("state") or {}).items():
+        for name, tensor in state.items():
+            if isinstance(tensor, Tensor):
+                yield f"the optimizer's {name} of tensor {number}", tensor

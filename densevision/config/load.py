@@ -1,0 +1,187 @@
+"""Read a config file and change it from the command line, refusing what would silently do nothing."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from densevision.config.derive import LOADERS, fill_sizes, fill_test, forget_copies
+from densevision.config.init_from import InitFrom
+from densevision.errors import UserError, did_you_mean
+
+_READ_BY_RUNNER = {
+    *("init_from", "total_batch", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"),
+}
+_TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
+_LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
+_OPTIONS = {"work_dir": "--work-dir", "resume": "--resume", "launcher": "--launcher"}  # would overwrite such a key
+_CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a config file, apply ``key.sub=value`` overrides, and check every key.
+
+    Names that start with an underscore are the file's own and are dropped. What another key says is filled in, see
+    ``derive``: the data sets' input size is the model's, and the test data are the val ones.
+
+    Args:
+        path: a pure-Python mmengine config.
+        overrides: values are Python literals, ``dict(...)`` calls, or else plain text.
+    Raises:
+        UserError: no such file, an error in it, a key that nothing would read, or two that disagree.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = did_you_mean(path.name, (other.name for other in path.parent.glob("*.py")))
+        raise UserError(f"no config file {path}; {near or 'ready-made ones are in configs/'}")
+    if path.suffix != ".py":
+        raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
+    content = _read(path)
+    val = forget_copies(content)
+    overrides = list(overrides)
+    for override in overrides:
+        if not override.startswith("test_"):
+            _apply(content, override)
+    fill_test(content, val)
+    for override in overrides:
+        if override.startswith("test_"):
+            _apply(content, override)
+    fill_sizes(content)
+    for name in content:
+        if name not in _TOP_LEVEL:
+            raise UserError(f"{path}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
+    for place, mapping in _mappings(content, ""):
+        _check_arguments(place, mapping)
+    return Config(content, filename=str(path))
+
+
+def _read(path: Path) -> ConfigDict:
+    try:
+        loaded = Config.fromfile(str(path))
+        imported = getattr(loaded, "_imported_names", set())
+        items = loaded._cfg_dict.items()  # resolves the imports
+    except SyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:  # a config is a program: anything may go wrong in it
+        raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    return ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
+
+
+def _apply(content: ConfigDict, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UserError(f"--cfg-options {override!r}: write key.sub=value")
+    if key in _OPTIONS:
+        raise UserError(f"--cfg-options {key}: use the option {_OPTIONS[key]} instead")
+    *parents, last = key.split(".")
+    target, place, typed = content, "", False
+    for part in parents:
+        target, place = _child(target, part, place, key), f"{place}{part}."
+        typed = typed or isinstance(target, dict) and "type" in target
+    if isinstance(target, list):
+        target[_position(target, last, key)] = parse_value(key, text)
+        return
+    known = set(target) | accepted_keys(place.rstrip("."), target)
+    if typed and "type" not in target:
+        known.add("*")  # arguments that a constructor passes on, and refuses when the config is built
+    if last not in known and "*" not in known:
+        raise UserError(f"--cfg-options {key}: nothing reads {last!r} there{_near(last, known)}")
+    target[last] = parse_value(key, text)
+
+
+def _child(target: object, part: str, place: str, key: str) -> object:
+    if isinstance(target, list):
+        return target[_position(target, part, key)]
+    if not isinstance(target, dict) or not isinstance(target.get(part), dict | list):
+        near = _near(part, target) if isinstance(target, dict) else ""
+        raise UserError(f"--cfg-options {key}: the config has no {place}{part} to set something in{near}")
+    return target[part]
+
+
+def _position(target: list, part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(target):
+        raise UserError(
+            f"--cfg-options {key}: {part!r} should be a position in a list, 0 to {len(target) - 1}"
+        )
+    return int(part)
+
+
+def parse_value(key: str, text: str) -> object:
+    """Return the value of an override: a literal, ``dict(...)``, or the text itself.
+
+    Raises:
+        UserError: text that begins like a list, tuple or dict and is none.
+    """
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    try:
+        return _literal(ast.parse(text.strip(), mode="eval").body)
+    except (ValueError, SyntaxError) as error:
+        if text.lstrip().startswith(("[", "(", "{", "dict(")):
+            raise UserError(f"--cfg-options {key}: can't read {text!r}; quote the words in it") from error
+        return text
+
+
+def _literal(node: ast.expr) -> object:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "dict"
+        and not node.args
+    ):
+        return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.List):
+        return [_literal(item) for item in node.elts]
+    return ast.literal_eval(node)
+
+
+def accepted_keys(place: str, mapping: dict) -> set[str]:
+    """Return what may stand in a config dict at ``place``; "*" stands for anything."""
+    if place == "":
+        return _TOP_LEVEL
+    if place in LOADERS:
+        return _LOADER | {"dataset"}
+    if place == "init_from":
+        return {field.name for field in fields(InitFrom)}
+    if not callable(mapping.get("type")):
+        return {"*"} if "type" in mapping else set()
+    parameters = inspect.signature(mapping["type"]).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return {"*"}
+    wrapper = {"constructor", "paramwise_cfg"} if place == "optim_wrapper" else set()
+    hook = {"priority"} if "hooks" in place else set()
+    return {parameter.name for parameter in parameters} | {"type"} | wrapper | hook
+
+
+def _check_arguments(place: str, mapping: dict) -> None:
+    if not callable(mapping.get("type")) and place not in LOADERS:
+        return
+    known = accepted_keys(place, mapping)
+    for name in mapping:
+        if name not in known and "*" not in known:
+            owner = getattr(mapping.get("type"), "__name__", "the loader")
+            raise UserError(f"config, {place}: {owner} has no argument {name!r}{_near(name, known)}")
+
+
+def _mappings(value: object, place: str) -> Iterator[tuple[str, dict]]:
+    """Yield every dict below ``value`` with its dotted place."""
+    if isinstance(value, dict):
+        if place:
+            yield place, value
+        for key, item in value.items():
+            yield from _mappings(item, f"{place}.{key}" if place else key)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _mappings(item, f"{place}.{position}")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = did_you_mean(name, known)
+    return f"; {near}" if near else ""

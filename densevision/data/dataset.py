@@ -1,0 +1,93 @@
+"""What the two data sets share: draws for training, plain indices for evaluation, damaged images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from densevision.data.check import SplitCounts
+from densevision.data.sampler import SampleKey
+from densevision.errors import UserError
+from densevision.images import read_image
+
+_ATTEMPTS = 100  # damaged images in a row before training gives up
+
+
+class SeededDataset(Dataset):
+    """A data set that is indexed by a ``SampleKey`` in training and by an int in evaluation.
+
+    ``dataset[SampleKey(index, seed)]`` is augmented, a pure function of the two numbers; an image that can't be read
+    is named once, counted, and replaced by another one. ``dataset[index]`` is not augmented and raises instead.
+    Subclasses write ``load``, and ``count`` and ``align_classes``, which are called before training and evaluation.
+    """
+
+    def __init__(self, size: int):
+        self._damaged = torch.zeros(size, dtype=torch.bool).share_memory_()  # seen by all loader workers
+
+    def __len__(self) -> int:
+        return len(self._damaged)
+
+    def load(self, index: int, seed: int | None) -> dict:
+        """Return ``inputs`` and ``data_samples`` of one image, augmented by ``seed`` unless it is None.
+
+        Raises:
+            OSError: the image can't be read.
+        """
+        raise NotImplementedError
+
+    def read(self, index: int) -> np.ndarray:
+        """Read one image as ``load`` does, [H, W, 3] uint8 RGB at its own size.
+
+        Raises:
+            OSError: the image can't be read.
+        """
+        return read_image(self.load(index, None)["data_samples"].img_path)
+
+    def count(self, split: str = "val") -> SplitCounts:
+        """Count what the data set holds, see ``SplitCounts``, and check its files.
+
+        Args:
+            split: "train", "val" or "test". The headers of all images are read, of "train" an even sample: the
+                others follow when they are drawn.
+        Raises:
+            UserError: files and annotations contradict each other.
+        """
+        raise NotImplementedError
+
+    def align_classes(self, classes: Sequence[str]) -> None:
+        """Take the model's classes, by name, in its order; ``metainfo`` then names these.
+
+        Classes of the data set without objects may be missing there, and classes of the model here.
+
+        Raises:
+            UserError: the data set has objects of a class that the model does not have.
+        """
+        raise NotImplementedError
+
+    def __getitem__(self, key: int | SampleKey) -> dict:
+        if not isinstance(key, SampleKey):
+            try:
+                return self.load(int(key), None)
+            except OSError as error:
+                raise UserError(f"{error}; fix or delete the image and its annotation") from error
+        random = np.random.default_rng(key.seed)
+        index = key.index
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.load(index, key.seed)
+            except OSError as error:
+                self._report(index, error)
+                index = int(random.integers(len(self)))
+        raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one is image {index}; check the files")
+
+    def _report(self, index: int, error: OSError) -> None:
+        if self._damaged[index]:
+            return
+        self._damaged[index] = True
+        count = int(self._damaged.sum())
+        print_log(f"skipped damaged image ({count} so far): {error}", "current", logging.WARNING)

@@ -1,0 +1,164 @@
+"""Run a config's official metrics on a checkpoint, a .tflite, or any predictor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.structures import InstanceData, PixelData
+from torch.utils.data import Dataset
+
+from densevision.checkpoints.reading import read_checkpoint
+from densevision.config.build_errors import config_errors
+from densevision.data.check import check_counts, count_lines
+from densevision.errors import UserError
+from densevision.images import read_image, resize_image
+from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.inference.tflite_backend import load_tflite
+from densevision.registry import DATASETS
+from densevision.training.metrics import build_evaluator, headline, set_folders, tables, write_reports
+from densevision.training.progress import quiet
+from densevision.training.splits import align
+from densevision.training.workdir import WorkDir, protect_others, record_results
+
+__all__ = ["build_dataset", "evaluate", "evaluate_predictor", "headline", "read_images"]
+
+
+def evaluate(config: Config, checkpoint: Path, folder: str | Path) -> tuple[dict[str, float], str, dict[str, str]]:
+    """Run the config's test metrics on a checkpoint or a .tflite.
+
+    Args:
+        config: from ``load_config``.
+        checkpoint: of the config's model, or exported from one.
+        folder: where the result files go; it is made.
+    Returns:
+        The metrics by key, the tables to print, and the result files' paths by kind; in a process other than the
+        main one without files.
+    Raises:
+        UserError: config, data or checkpoint are at fault.
+    """
+    from densevision.training.runner import build_runner
+
+    if checkpoint.suffix == ".tflite":
+        return _evaluate_tflite(config, checkpoint, folder)
+    read_checkpoint(checkpoint)  # a wrong path shows before the data set is read
+    config.work_dir, config.load_from, config.resume = str(folder), str(checkpoint), False
+    runner = build_runner(config, training=False)
+    figures = runner.test(Path(folder))
+    if not is_main_process():
+        return figures, "", {}
+    metrics = runner.test_evaluator.metrics
+    files = write_reports(metrics, Path(folder))
+    record_results(Path(folder), Path(config.filename))
+    return figures, tables(metrics, figures), files
+
+
+def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[dict[str, float], str, dict[str, str]]:
+    if config.get("launcher", "none") != "none":
+        raise UserError("--launcher: a .tflite is evaluated in one process; leave --launcher out")
+    predictor = load_tflite(path)
+    made, config_file = WorkDir(folder), Path(config.filename)
+    try:
+        data = build_dataset(config, "test_dataloader")
+        if moved := protect_others(made.path, config_file, time.strftime("%Y%m%d_%H%M%S")):
+            print(f"{folder} held other files of these names; they are now in {moved}")
+        made.claim(made.path / "predictions")
+        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), say=print)
+    except UserError:
+        made.clear()
+        raise
+    record_results(made.path, config_file)
+    return result
+
+
+def evaluate_predictor(
+    predictor: DetectionPredictor | SegmentationPredictor,
+    dataset: Dataset,
+    evaluator: Mapping | Sequence,
+    folder: Path | None = None,
+    say: Callable[[str], object] | None = None,
+) -> tuple[dict[str, float], str, dict[str, str]]:
+    """Evaluate on a data set, whose classes become the predictor's, matched by name.
+
+    Args:
+        dataset: from ``build_dataset``.
+        evaluator: the config's ``test_evaluator``: a metric, or several.
+        folder: where result files go; None writes none.
+        say: takes the lines about what the data set holds; None does not count it.
+    Returns:
+        The metrics by key, the tables to print, and the result files' paths by kind.
+    Raises:
+        UserError: an image can't be read, or the data lack what is needed or have classes that the predictor lacks.
+    """
+    with config_errors():
+        evaluator = build_evaluator(evaluator)
+    align(dataset, predictor.classes, "test")
+    if say is not None and hasattr(dataset, "count"):
+        counts = dataset.count("test")
+        for line in count_lines("test", counts):
+            say(line)
+        check_counts("test", counts)
+    evaluator.dataset_meta = dataset.metainfo
+    if folder is not None:
+        set_folders(evaluator.metrics, folder)
+    for index in range(len(dataset)):
+        sample = dataset[index]["data_samples"]
+        sample.pred = _predict(predictor, _read(dataset, index))
+        evaluator.process([sample])
+    figures = evaluator.evaluate(len(dataset))
+    files = write_reports(evaluator.metrics, folder) if folder else {}
+    return figures, tables(evaluator.metrics, figures), files
+
+
+def build_dataset(config: Config, loader: str) -> Dataset:
+    """Build the data set of a loader: "train_dataloader" or "test_dataloader".
+
+    Raises:
+        UserError: the config has none, or its files are not there.
+    """
+    if loader not in config:
+        raise UserError(f"{config.filename} has no {loader}")
+    quiet(MMLogger.get_current_instance().handlers)
+    with config_errors():
+        return DATASETS.build(config[loader].dataset.to_dict())
+
+
+def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
+    """Read images of a data set, evenly spread over it, without augmentation.
+
+    Args:
+        count: at most the data set's length.
+        size: (height, width) that they are resized to; None leaves them as they are.
+    Returns:
+        [H, W, 3] uint8 RGB.
+    Raises:
+        UserError: one can't be read, or they differ in size and ``size`` is None.
+    """
+    indices = [index * len(dataset) // count for index in range(count)]
+    images = [_read(dataset, index) for index in indices]
+    sizes = {image.shape[:2] for image in images}
+    if size is None and len(sizes) > 1:
+        listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
+        raise UserError(f"the test images differ in size ({listed}); give --size HEIGHT WIDTH")
+    return images if size is None else [resize_image(image, size) for image in images]
+
+
+def _read(dataset: Dataset, index: int) -> np.ndarray:
+    try:
+        return dataset.read(index) if hasattr(dataset, "read") else read_image(dataset[index]["data_samples"].img_path)
+    except OSError as error:
+        raise UserError(f"{error}; fix or delete the image and its annotation") from error
+
+
+def _predict(predictor, image: np.ndarray) -> InstanceData | PixelData:
+    found = predictor(image)
+    if isinstance(predictor, DetectionPredictor):
+        boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
+        return InstanceData(boxes=boxes, scores=scores, labels=labels)
+    return PixelData(labels=torch.from_numpy(found)[None])

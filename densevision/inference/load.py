@@ -1,0 +1,100 @@
+"""Load what training wrote, ready to predict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from densevision.checkpoints.reading import check_weights, read_checkpoint
+from densevision.config.build_errors import config_errors
+from densevision.config.load import load_config
+from densevision.detection.model import SSDLite
+from densevision.errors import UserError
+from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.inference.torch_backend import TorchBackend
+from densevision.registry import MODELS
+from densevision.segmentation.model import Segmentor
+from densevision.structures import Nms
+
+Predictor = DetectionPredictor | SegmentationPredictor
+
+
+def load_predictor(
+    config_path: str | Path, checkpoint_path: str | Path, score_threshold: float | None = None, *,
+    nms: Nms | None = None,
+) -> Predictor:
+    """Build the model of a config with the weights of a checkpoint.
+
+    Args:
+        score_threshold: lowest score of a detection, in 0..1; None takes the config's. Segmenters have no use for it.
+        nms: how overlapping boxes are suppressed, for drawing, as in an exported file; None takes the config's
+            ``postprocess``, for evaluation.
+    Raises:
+        UserError: config or checkpoint are missing or damaged, or do not belong together.
+    """
+    config = load_config(config_path)
+    model, info = load_model(config, checkpoint_path)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    if isinstance(model, SSDLite):
+        if nms is not None:
+            model.postprocess = replace(model.postprocess, nms=nms, clip_first=False)
+        if score_threshold is not None:
+            model.postprocess = replace(model.postprocess, score_threshold=score_threshold)
+        backend = TorchBackend(model.dense, model.data_preprocessor.normalize, model.input_size, device)
+        float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
+        return DetectionPredictor(backend, info["classes"], model.postprocess, float_resize=float_resize)
+    normalize = model.data_preprocessor.normalize
+    backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), normalize, None, device)
+    return SegmentationPredictor(backend, info["classes"], info["palette"])
+
+
+def load_model(config: Config, checkpoint_path: str | Path) -> tuple[SSDLite | Segmentor, dict]:
+    """Build the model of a config with the weights of a checkpoint, for inference on the CPU.
+
+    Returns:
+        The model, and what the checkpoint says about its data: ``classes`` and, of segmenters, ``palette``.
+    Raises:
+        UserError: model or checkpoint are missing or damaged, or do not belong together.
+    """
+    checkpoint = read_checkpoint(checkpoint_path)
+    info = checkpoint.get("meta", {}).get("dataset_meta") or {}
+    if not info.get("classes"):
+        raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
+    model = build_model(config, len(info["classes"]))
+    check_weights(model, checkpoint, checkpoint_path)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval(), info
+
+
+def model_type(config: Config) -> type[SSDLite] | type[Segmentor]:
+    """Return the class of a config's model.
+
+    Raises:
+        UserError: the config has no model, or one of another kind.
+    """
+    if not config.get("model"):
+        raise UserError(f"{config.filename} has no model")
+    named = config.model.get("type")
+    found = MODELS.get(named) if isinstance(named, str) else named
+    if isinstance(found, type) and issubclass(found, SSDLite | Segmentor):
+        return found
+    raise UserError(f"{config.filename}: the model is {getattr(found, '__name__', named)}, not SSDLite or Segmentor")
+
+
+def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:
+    """Build a config's model, with ``num_classes`` classes where the config leaves it open.
+
+    Raises:
+        UserError: the config has no model, or one that can't be built.
+    """
+    if "model" not in config:
+        raise UserError(f"{config.filename} has no model")
+    settings = config.model.to_dict()
+    if settings.get("num_classes") is None:
+        settings["num_classes"] = num_classes
+    with config_errors():
+        return MODELS.build(settings)

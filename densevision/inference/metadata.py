@@ -1,0 +1,90 @@
+"""What a .tflite says about itself: TFLITE_METADATA for other tools, and ``densevision.json`` for this one.
+
+Both lie in the file, the second and the labels as a zip behind the graph, as MediaPipe and the Task API read it.
+Source of the slots below: TFLite's metadata_schema.fbs, version 1.2.0.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from densevision.errors import UserError
+from densevision.structures import PostProcess
+
+Outputs = Literal["detections", "boxes", "labels", "logits"]
+ABOUT_FILE, LABELS_FILE = "densevision.json", "labels.txt"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What running a file needs to know, and where the file comes from.
+
+    Attributes:
+        outputs: "detections" (the four of the detection op), "boxes" (decoded boxes and scores), "labels"
+            (a label map) or "logits".
+        classes: K names.
+        size: (height, width) of the input in pixels.
+        input_type: of the pixels; float32 runs from -1 to 1.
+        quantize: of weights and activations.
+        palette: RGB of each class; empty for detectors.
+        postprocess: a detector's ``PostProcess``: with "detections" what the file itself does, with "boxes" what the
+            model was trained for; ``nms`` says whether overlaps are suppressed per class or across classes.
+        origin: config text, versions, hash of the weights.
+        padded_size: (height, width) that a segmenter pads its input to, at the bottom and on the right, where its
+            labels or logits are to be enlarged to that size with the centers of the corners in place
+            (align_corners), then cut to the input; None: they are to be enlarged to the input's size, every cell
+            covering an equal share (half-pixel centers).
+    """
+
+    outputs: Outputs
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    input_type: Literal["uint8", "float32"]
+    quantize: Literal["none", "float16", "int8"]
+    palette: tuple[tuple[int, int, int], ...] = ()
+    postprocess: dict[str, float | bool | str] = field(default_factory=dict)
+    origin: dict[str, object] = field(default_factory=dict)
+    padded_size: tuple[int, int] | None = None
+
+    @property
+    def task(self) -> str:
+        """ "detection" or "segmentation"."""
+        return "detection" if self.outputs in ("detections", "boxes") else "segmentation"
+
+
+def read_model_info(path: str | Path) -> ModelInfo:
+    """Read what a file says about itself; needs no runtime.
+
+    Raises:
+        UserError: no such file, no .tflite, a cut one, or one that this version of ``densevision export`` did not
+            write.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no model file {path}")
+    with open(path, "rb") as file:
+        if file.read(8)[4:] != b"TFL3":
+            raise UserError(f"{path} is no .tflite file; densevision export writes one from a checkpoint")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _parse(archive.read(ABOUT_FILE))
+    except (zipfile.BadZipFile, AttributeError, KeyError, ValueError, TypeError, OSError, UserError):
+        raise UserError(f"{path} is cut short or was not written by densevision export of this version; export it "
+                        "again") from None
+
+
+def _parse(content: bytes) -> ModelInfo:
+    about = ModelInfo(**{name: _tuples(value) for name, value in json.loads(content).items()})
+    if about.outputs not in get_args(Outputs):
+        raise ValueError(about.outputs)
+    if about.task == "detection":
+        PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})
+    return about
+
+
+def _tuples(value: object) -> object:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,208 @@
+"""From an image of any size to results in its own pixels. Needs NumPy and OpenCV only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from densevision.images import resize_image
+from densevision.structures import Detections, PostProcess
+
+if TYPE_CHECKING:
+    from densevision.inference.torch_backend import Backend
+
+
+DRAWING = PostProcess(score_threshold=0.3, clip_first=False, nms="across-classes")
+
+
+class DetectionPredictor:
+    """Find objects.
+
+    Args:
+        backend: gives boxes and scores, see ``Backend``.
+        classes: K names.
+        postprocess: what to report.
+        float_resize: hand the backend float32 in 0..255, not rounded to bytes after the resize.
+    Attributes:
+        best_score: highest score that the backend gave so far; None if it gave none.
+    """
+
+    def __init__(self, backend: Backend, classes: Sequence[str], postprocess: PostProcess = DRAWING, *,
+                 float_resize: bool = False):
+        self.float_resize = float_resize
+        self.classes = tuple(classes)
+        self.postprocess = postprocess
+        self.best_score: float | None = None
+        self._backend = backend
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        """Find the objects of one image.
+
+        Args:
+            image: [H, W, 3] uint8 RGB, any size.
+        Returns:
+            NumPy arrays; boxes in pixels of ``image``.
+        """
+        size = self._backend.input_size or image.shape[:2]
+        pixels = image.astype(np.float32) if self.float_resize else image
+        (boxes,), (scores,) = self._backend(resize_image(pixels, size)[None])
+        if scores.size:
+            best = float(scores.max())  # NaN where one is
+            self.best_score = best if self.best_score is None else float(np.maximum(self.best_score, best))
+        if self.postprocess.clip_first:
+            boxes = _clip(boxes, size)
+        found = select(boxes, scores, self.postprocess)
+        scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
+        return Detections(_clip(found.boxes * scale, image.shape[:2]), found.scores, found.labels)
+
+    def nothing_found(self, frames: int) -> str:
+        """Say in one line that there was no detection in so many frames, and how close the best one came."""
+        threshold, floor = self.postprocess.score_threshold, self._backend.lowest_score
+        said = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
+        if self.best_score is None:
+            return said + f"the file itself reports none below its own threshold of {floor:g}, and there was none above"
+        if np.isnan(self.best_score):
+            return said + "the scores are NaN, so the network is broken"
+        return said + f"the best score was {self.best_score:.3g}"
+
+
+def _clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return boxes.clip(0, np.array([size[1], size[0]] * 2, np.float32))
+
+
+def select(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> Detections:
+    """Keep the best boxes of one image, by non-maximum suppression within each class or across all.
+
+    Args:
+        boxes: [A, 4] xyxy.
+        scores: [A, K] in 0..1.
+    Returns:
+        At most ``max_detections`` as NumPy arrays, by falling score.
+    """
+    if postprocess.nms == "across-classes":
+        anchors, labels = _kept_across(boxes, scores, postprocess)
+    else:
+        anchors, labels = _kept_per_class(boxes, scores, postprocess)
+    best = np.argsort(-scores[anchors, labels], kind="stable")[: postprocess.max_detections]
+    anchors, labels = anchors[best], labels[best]
+    return Detections(boxes[anchors], scores[anchors, labels], labels)
+
+
+def _kept_across(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
+    labels = scores.argmax(axis=1)
+    best = scores[np.arange(len(scores)), labels]
+    anchors = np.flatnonzero(best > postprocess.score_threshold)
+    order = anchors[np.argsort(-best[anchors], kind="stable")]
+    kept = order[suppress(boxes[order], postprocess.iou_threshold, postprocess.max_detections)]
+    return kept, labels[kept]
+
+
+def _kept_per_class(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
+    kept = []  # (anchor, label)
+    for label in np.flatnonzero((scores > postprocess.score_threshold).any(axis=0)):
+        anchors = np.flatnonzero(scores[:, label] > postprocess.score_threshold)
+        order = anchors[np.argsort(-scores[anchors, label], kind="stable")][: postprocess.candidates]
+        alive = suppress(boxes[order], postprocess.iou_threshold, postprocess.max_detections)
+        kept += [(anchor, label) for anchor in order[alive]]
+    anchors, labels = np.array(kept, np.int64).reshape(-1, 2).T
+    return anchors, labels
+
+
+def suppress(boxes: np.ndarray, iou_threshold: float, limit: int) -> np.ndarray:
+    """Return the indices of the boxes [A, 4], best first, that overlap no better kept one too much.
+
+    Args:
+        limit: stop at so many.
+    """
+    if iou_threshold >= 1:
+        return np.arange(min(limit, len(boxes)))
+    area, rest, kept = (boxes[:, 2:] - boxes[:, :2]).prod(-1), np.arange(len(boxes)), []
+    while len(rest) and len(kept) < limit:
+        first, rest = rest[0], rest[1:]
+        kept.append(first)
+        low, high = np.maximum(boxes[rest, :2], boxes[first, :2]), np.minimum(boxes[rest, 2:], boxes[first, 2:])
+        overlap = (high - low).clip(0).prod(-1)
+        rest = rest[~(overlap > iou_threshold * (area[rest] + area[first] - overlap))]
+    return np.array(kept, np.int64)
+
+
+class SegmentationPredictor:
+    """Label every pixel.
+
+    Args:
+        backend: gives logits or labels, see ``Backend``.
+        classes: K names.
+        palette: RGB color of each class, 0..255.
+        padded_size: (height, width) that the network pads its input to, at the bottom and on the right; the centers
+            of the corner cells of its outputs are then those of the corner pixels (align_corners). None: the cells
+            divide the input evenly.
+    """
+
+    def __init__(self, backend: Backend, classes: Sequence[str], palette: Sequence[tuple[int, int, int]], *,
+                 padded_size: tuple[int, int] | None = None):
+        self.classes = tuple(classes)
+        self.palette = [tuple(color) for color in palette]
+        self.padded_size = padded_size
+        self._backend = backend
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Label one image [H, W, 3] uint8 RGB of any size; returns [H, W] uint8, an index into classes."""
+        size, target = self._backend.input_size or image.shape[:2], image.shape[:2]
+        (output,) = self._backend(resize_image(image, size)[None])
+        if self.padded_size is not None:
+            axes = zip(target, size, self.padded_size, output.shape[1:3], strict=True)
+            rows, columns = (cell_positions(*axis) for axis in axes)
+            if output.ndim == 3:
+                return output[0][np.rint(rows).astype(int)[:, None], np.rint(columns).astype(int)]
+            return best_class(output[0], lambda plane: _interpolate(plane, rows, columns))
+        if output.ndim == 3:  # a label map already
+            return cv2.resize(output[0], target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return best_class(output[0], lambda plane: _enlarge(plane, target))
+
+
+def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:
+    """Say where the pixels of an image lie among the cells of an output whose corner cells are the corner pixels.
+
+    Args:
+        target, size: pixels of the image along an axis, and of the network's input that it was resized to.
+        padded: pixels that the input was padded to.
+        cells: of the output.
+    Returns:
+        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 lies at 1.5.
+    """
+    pixels = (np.arange(target) + 0.5) * (size / target) - 0.5
+    return pixels.clip(0, size - 1) * ((cells - 1) / max(1, padded - 1))
+
+
+def best_class(logits: np.ndarray, enlarge: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Enlarge logits [h, w, K] and take the best class, plane by plane to stay in the cache; [H, W] uint8."""
+    best = enlarge(logits[..., 0]).copy()
+    labels = np.zeros(best.shape, np.uint8)
+    for label in range(1, logits.shape[-1]):
+        plane = enlarge(logits[..., label])
+        labels[plane > best] = label
+        cv2.max(best, plane, dst=best)
+    return labels
+
+
+def _interpolate(plane: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the bilinear values [H, W] of a plane [h, w] at fractional rows and columns."""
+    left, right, weight = _neighbors(columns, plane.shape[1])
+    wide = plane[:, left] * (1 - weight) + plane[:, right] * weight  # [h, W], the smaller one, by single values
+    above, below, weight = _neighbors(rows, plane.shape[0])
+    return wide[above] * (1 - weight)[:, None] + wide[below] * weight[:, None]
+
+
+def _neighbors(positions: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    low = positions.astype(int)
+    return low, np.minimum(low + 1, cells - 1), (positions - low).astype(np.float32)
+
+
+def _enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    plane = np.ascontiguousarray(plane)
+    if plane.shape == tuple(size):
+        return plane
+    return cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)

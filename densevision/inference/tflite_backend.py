@@ -1,0 +1,144 @@
+"""Run a .tflite that ``densevision export`` wrote. Needs ai-edge-litert, NumPy and OpenCV; no torch, no config."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from densevision.errors import UserError
+from densevision.inference.metadata import ModelInfo, read_model_info
+from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.structures import Nms, PostProcess
+
+_OUTPUTS = {"detections": 4, "boxes": 2}  # number of them, by kind; 1 of the others
+
+
+class TFLiteBackend:
+    """A ``Backend`` on TFLite's interpreter.
+
+    Args:
+        path: of the file.
+        threads: None takes one for each core, at most four. A detection op that suppresses per class gets one:
+            on N threads TFLite's op loses class N (tensorflow#56058; tests/export/test_detection_op.py).
+    Attributes:
+        about: what the file says about itself.
+        lowest_score: see ``Backend``.
+    Raises:
+        UserError: the file is none of ours or damaged, or ai-edge-litert is missing.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None):
+        self.about: ModelInfo = read_model_info(path)
+        self.input_size = self.about.size
+        inside = self.about.outputs == "detections"
+        self.lowest_score = float(self.about.postprocess["score_threshold"]) if inside else 0.0
+        if inside and self.about.postprocess["nms"] == "per-class":
+            threads = 1
+        self._interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
+        entry, outputs = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()
+        found = [*entry["shape"].tolist(), np.dtype(entry["dtype"]).name, len(outputs)]
+        if found != [1, *self.about.size, 3, self.about.input_type, _OUTPUTS.get(self.about.outputs, 1)]:
+            raise UserError(f"{path}: what it says about itself does not fit its network; export it again")
+        self._input, self._outputs = entry["index"], [detail["index"] for detail in outputs]
+
+    def run(self, image: np.ndarray) -> list[np.ndarray]:
+        """[1, H, W, 3] uint8 RGB of the right size -> the file's own outputs, in its order."""
+        self._interpreter.set_tensor(self._input, as_input(image, self.about.input_type))
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the outputs, see ``Backend``."""
+        outputs = self.run(image)
+        if self.about.outputs == "detections":
+            return spread_detections(*outputs, num_classes=len(self.about.classes), size=self.input_size)
+        if self.about.outputs == "boxes":
+            return boxes_in_pixels(outputs[0], self.input_size), outputs[1]
+        return tuple(outputs)
+
+
+def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool = False):
+    """Open TFLite's interpreter on a file, ready to run.
+
+    Args:
+        keep_tensors: also values in the middle of the graph can be read.
+    Raises:
+        UserError: the runtime is not installed, or refuses the file.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise UserError(f"{path}: running it needs ai-edge-litert; pip install ai-edge-litert") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # keep_tensors warns that it keeps tensors
+            interpreter = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=keep_tensors)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: TFLite refuses it: {' '.join(str(error).split())[:200]}") from error
+    return interpreter
+
+
+def as_input(image: np.ndarray, input_type: str) -> np.ndarray:
+    """uint8 pixels as a file's input takes them: uint8, or float32 from -1 to 1."""
+    return image if input_type == "uint8" else image.astype(np.float32) / np.float32(127.5) - 1
+
+
+def boxes_in_pixels(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """[..., 4] (ymin, xmin, ymax, xmax) in fractions -> [..., 4] xyxy in pixels, not clipped."""
+    height, width = size
+    return boxes[..., [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
+
+
+def spread_detections(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray, count: np.ndarray, *,
+                      num_classes: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Turn the detection op's outputs into what ``Backend`` gives.
+
+    Args:
+        boxes: [1, D, 4], classes: [1, D], scores: [1, D], count: [1]; rows behind ``count`` are stale.
+    Returns:
+        Boxes [1, count, 4] in pixels and scores [1, count, K], zero but for the found class.
+    """
+    found = int(count[0])
+    spread = np.zeros((1, found, num_classes), np.float32)
+    spread[0, np.arange(found), classes[0, :found].astype(np.int64)] = scores[0, :found]
+    return boxes_in_pixels(boxes[:, :found], size), spread
+
+
+def load_tflite(path: str | Path, score_threshold: float | None = None, threads: int | None = None, *,
+                nms: Nms | None = None) -> DetectionPredictor | SegmentationPredictor:
+    """Load a file, ready to predict.
+
+    Args:
+        score_threshold: lowest score of a detection, in 0..1; None takes the file's own. A file with the
+            detection op inside reports nothing below its own threshold.
+        threads: see ``TFLiteBackend``.
+        nms: how overlapping boxes are suppressed, for drawing; None as for evaluation: as the model was trained, or
+            as the detection op inside does.
+    Raises:
+        UserError: see ``TFLiteBackend``; or the file has suppressed across classes already, and ``nms`` is
+            "per-class".
+    """
+    backend = TFLiteBackend(path, threads)
+    about = backend.about
+    if about.task == "segmentation":
+        return SegmentationPredictor(backend, about.classes, about.palette, padded_size=about.padded_size)
+    postprocess = _reported(about, nms, path)
+    if score_threshold is not None:
+        postprocess = replace(postprocess, score_threshold=score_threshold)
+    return DetectionPredictor(backend, about.classes, postprocess)
+
+
+def _reported(about: ModelInfo, nms: Nms | None, path: str | Path) -> PostProcess:
+    own = PostProcess(**about.postprocess)
+    if about.outputs == "boxes":
+        return own if nms is None else replace(own, nms=nms, clip_first=False)
+    if nms == "per-class" and own.nms == "across-classes":
+        raise UserError(f"{path} suppresses across classes inside; export it with --nms per-class, or leave --nms out")
+    if nms in (None, own.nms):
+        return replace(own, iou_threshold=1.0)  # the file has suppressed overlaps already
+    return replace(own, nms=nms)

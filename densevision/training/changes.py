@@ -1,0 +1,264 @@
+"""Resume means what the config says: changes since the checkpoint take effect, and are named, or are refused.
+
+A checkpoint's ``meta.made_from`` holds the settings that decide how a training goes on. mmengine takes rate, decay
+and schedules from the checkpoint; here they come from the config, as if it had been so from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mmengine.hooks import EMAHook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from densevision.checkpoints.reading import check_weights, first_not_finite, read_checkpoint
+from densevision.errors import UserError, listed
+
+_PARTS = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "randomness", "custom_hooks")
+_RECORDED = (*_PARTS, "val_dataloader.dataset", "val_evaluator", "default_hooks.ema", "default_hooks.checkpoint")
+# Neither changes what is learned: the loaders' speed, and sizes that follow model.input_size.
+_IGNORED = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory", "input_size")
+_NEW_STATE = {"amsgrad", "centered"}  # switched on, they need what the checkpoint's optimizer has not kept
+_FAMILY = {"betas", "momentum", "alpha", "rho", "lr_decay"}  # by which an optimizer is known in old checkpoints
+_SHOWN = 20  # lines
+
+
+def made_from(runner: Runner) -> dict[str, object]:
+    """Describe how this training is made, flat and plain: dotted config key -> value, and a few facts of the run."""
+    settings = {}
+    for part in _RECORDED:
+        first, *rest = part.split(".")
+        value = runner.cfg.get(first)
+        for key in rest:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        settings |= dict(_flat(value, part))
+    settings = {key: value for key, value in settings.items() if not _ignored(key)}
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    return {
+        "settings": settings,
+        "processes": runner.world_size,
+        "train_images": len(runner.train_dataloader.dataset),
+        "trained": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
+    }
+
+
+def choose_checkpoint(runner: Runner, path: Path) -> tuple[Path, list[str]]:
+    """Return the checkpoint to resume from: ``path``, or the latest one before it whose values are finite.
+
+    Returns:
+        Its path, and what there is to say about it.
+    Raises:
+        UserError: the file is damaged or another model's, or no checkpoint is finite.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    checkpoint = read_checkpoint(path)
+    check_weights(model, checkpoint, path)
+    wrong = first_not_finite(model, checkpoint)
+    if wrong is None:
+        return path, []
+    for earlier in _earlier(path, checkpoint):
+        other = read_checkpoint(earlier)
+        if first_not_finite(model, other) is None:
+            check_weights(model, other, earlier)
+            return earlier, [f"{path.name} holds values that are not finite ({wrong}); resuming from {earlier.name}"]
+    raise UserError(
+        f"{path} holds values that are not finite ({wrong}), and there is no earlier checkpoint that is; start anew "
+        "without --resume, with a lower optim_wrapper.optimizer.lr or a lower optim_wrapper.clip_grad.max_norm"
+    )
+
+
+def _earlier(path: Path, checkpoint: dict) -> list[Path]:
+    last = checkpoint.get("meta", {}).get("iter", 0)
+    numbered = {int(p.stem[5:]): p for p in path.parent.glob("iter_*.pth") if p.stem[5:].isdigit() and p != path}
+    return [numbered[number] for number in sorted(numbered, reverse=True) if number < last]
+
+
+class Resumed:
+    """A checkpoint beside the config that goes on with it.
+
+    Args:
+        checkpoint: its content, as read.
+        origin: its path, for messages.
+    Attributes:
+        changes: dotted config key -> (old, new) value; None where a value is not set.
+        known: False for a checkpoint without a record of its settings.
+    """
+
+    def __init__(self, runner: Runner, checkpoint: dict, origin: str | Path):
+        self.runner, self.origin = runner, origin
+        self.meta = dict(checkpoint.get("meta", {}))
+        self.groups = (checkpoint.get("optimizer") or {}).get("param_groups") or []
+        record, self.now = self.meta.get("made_from"), made_from(runner)
+        self.known = record is not None
+        self.then = record or {}
+        self.changes = _changes(self.then["settings"], self.now["settings"]) if self.known else {}
+
+    def refuse(self) -> None:
+        """Refuse what can't take effect in a resumed training.
+
+        Raises:
+            UserError: names it.
+        """
+        done, last = self.meta.get("iter", 0), self.runner.cfg.train_cfg.max_iters
+        if last < done:
+            raise UserError(
+                f"train_cfg.max_iters is {last}, and {self.origin} is of iteration {done} already; raise max_iters, "
+                "or leave --resume out to start anew"
+            )
+        if not self.groups:
+            raise UserError(
+                f"{self.origin} holds weights only; resume from an iter_<n>.pth, or start from it with init_from"
+            )
+        trained = _names_differ(self.then.get("trained"), self.now["trained"])
+        if trained:
+            raise UserError(f"{self.origin} does not fit this config: {trained}; {_START_FROM}")
+        self._refuse_optimizer()
+
+    def _refuse_optimizer(self) -> None:
+        ours = self.runner.optim_wrapper.optimizer.param_groups
+        changed = [key for key in self.changes if key in _STRUCTURE or key.startswith("optim_wrapper.paramwise_cfg")]
+        old, new = ([len(group["params"]) for group in groups] for groups in (self.groups, ours))
+        family = self.groups and any((key in self.groups[0]) != (key in ours[0]) for key in _FAMILY)
+        kind = self.changes.get("optim_wrapper.optimizer.type")
+        if kind or family or (self.groups and old != new):
+            what = "; ".join(f"{key} is {_short(new)}, was {_short(old)}" for key in changed
+                             for old, new in [self.changes[key]])
+            fault = what or f"it has groups of {old} tensors there and of {new} here"
+            raise UserError(f"{self.origin} does not fit this config's optimizer: {fault}; {_START_FROM}")
+        for key, (before, value) in self.changes.items():
+            name = key.rpartition(".")[2]
+            needed = name in _NEW_STATE or name == "momentum" and "alpha" in ours[0]
+            if key.startswith("optim_wrapper.optimizer.") and needed and value and not before:
+                raise UserError(f"{key} can't be switched on in a resumed training: {self.origin} has no state for it; "
+                                f"{_START_FROM}")
+
+    def adapt(self, checkpoint: dict) -> None:
+        """Change what mmengine would take from the checkpoint, or complain about, against the config."""
+        sampler, meta = self.runner.train_dataloader.sampler, checkpoint["meta"]
+        if self.runner.cfg.get("randomness", {}).get("seed") is None:
+            sampler.seed = meta.get("seed", sampler.seed)
+        else:
+            meta["seed"] = self.runner.seed
+        meta["dataset_meta"] = getattr(self.runner.train_dataloader.dataset, "metainfo", None)
+        if not any(isinstance(hook, EMAHook) for hook in self.runner.hooks):
+            for name, tensor in checkpoint.pop("ema_state_dict", {}).items():
+                if name.startswith("module."):  # the weights that were trained, not their average
+                    checkpoint["state_dict"][name.removeprefix("module.")] = tensor
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether rate, decay and schedules are made from the config anew."""
+        return not self.known or any(
+            key.startswith(("optim_wrapper.optimizer", "optim_wrapper.paramwise_cfg", "param_scheduler"))
+            for key in self.changes
+        )
+
+    @property
+    def other_evaluation(self) -> bool:
+        """Whether scores from before can't be compared with those to come."""
+        return any(key.startswith(("val_", "default_hooks.checkpoint.save_best")) for key in self.changes)
+
+    @property
+    def _chooses_best(self) -> bool:
+        settings = self.now["settings"]
+        evaluates = any(key.startswith("val_dataloader.dataset") for key in settings if settings[key] is not None)
+        return evaluates and settings.get("default_hooks.checkpoint.save_best") is not None
+
+    @property
+    def _other_batch(self) -> bool:
+        return "train_dataloader.batch_size" in self.changes or self.then.get("processes") != self.now["processes"]
+
+    def lines(self) -> list[str]:
+        """Say where the training goes on and what changes there, one line each."""
+        done, last = self.meta.get("iter", 0), self.runner.cfg.train_cfg.max_iters
+        lines = [f"resuming from {self.origin}, iteration {done:,} of {last:,}"]
+        if done == last:
+            return [*lines, "  all iterations are done; raise train_cfg.max_iters to train on"]
+        if not self.known:
+            lines.append("  it does not say with which settings it was made: rate and schedule are this config's")
+        changed = [f"  {key}: {_short(old)} -> {_short(new)}, from here on" for key, (old, new) in self.changes.items()]
+        lines += changed[:_SHOWN] + ([f"  {len(changed) - _SHOWN} more changes"] if len(changed) > _SHOWN else [])
+        for key, what in (("processes", "processes"), ("train_images", "training images")):
+            if self.known and self.then.get(key) != self.now[key]:
+                lines.append(f"  {what}: {self.then.get(key)} -> {self.now[key]}, from here on")
+        if "draws" in self.meta and self._other_batch:
+            lines.append(f"  samples go on after the first {self.meta['draws']:,} of the shuffled order")
+        if self.then.get("train_images", self.now["train_images"]) != self.now["train_images"]:
+            lines.append("  the training data changed: their order is another one from here on")
+        if self.other_evaluation and self._chooses_best:
+            lines.append("  scores from before are no longer compared with: best.pth is chosen anew")
+        return lines
+
+
+_STRUCTURE = ("optim_wrapper.optimizer.type", "optim_wrapper.constructor")
+_START_FROM = "undo that, or start a new training from its weights with init_from"
+
+
+def hyperparameters(runner: Runner) -> list[dict[str, object]]:
+    """Return what the config says about each group of the optimizer, rates before any schedule."""
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in runner.optim_wrapper.param_groups]
+    return [group | {k.removeprefix("initial_"): v for k, v in group.items() if k.startswith("initial_")}
+            for group in groups]
+
+
+def rebuild_schedules(runner: Runner, groups: list[dict[str, object]]) -> None:
+    """Give the optimizer the config's hyperparameters, and let the config's schedules run up to this iteration.
+
+    The schedules take the very steps that they take in a training, so that the values are equal bit for bit.
+
+    Args:
+        groups: from ``hyperparameters``, before the checkpoint was loaded.
+    """
+    for group, values in zip(runner.optim_wrapper.param_groups, groups, strict=True):
+        group.update(values)
+    runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
+    runner.optim_wrapper._global_step = 0  # else mmengine warns that the optimizer has not stepped yet
+    for _ in range(runner.iter):
+        for schedule in runner.param_schedulers:
+            schedule.step()
+
+
+def _ignored(key: str) -> bool:
+    return key == "model.num_classes" or "dataloader" in key and key.endswith(_IGNORED)  # weights' shapes say the first
+
+
+def _flat(value: object, place: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{place}.{key}")
+    elif isinstance(value, list | tuple) and (not value or any(isinstance(item, Mapping) for item in value)):
+        for position, item in enumerate(value):
+            yield from _flat(item, f"{place}.{position}")
+    else:
+        yield place, _simple(value, is_type=place.endswith((".type", ".constructor")))
+
+
+def _simple(value: object, *, is_type: bool) -> object:
+    """Turn a value into plain data that compares equal however a config spells it."""
+    if isinstance(value, list | tuple):
+        return [_simple(item, is_type=False) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str) and not is_type:
+        return value
+    return getattr(value, "__name__", str(value)).rpartition(".")[2] or str(value)
+
+
+def _changes(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    keys = [*new, *(key for key in old if key not in new)]
+    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
+
+
+def _names_differ(old: list[str] | None, new: list[str]) -> str | None:
+    if old is None or set(old) == set(new):
+        return None
+    frozen, freed = [n for n in old if n not in set(new)], [n for n in new if n not in set(old)]
+    parts = [f"{listed(frozen, 3)} trained there and frozen here"] if frozen else []
+    return "; ".join(parts + ([f"{listed(freed, 3)} frozen there and trained here"] if freed else []))
+
+
+def _short(value: object) -> str:
+    text = "not set" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,210 @@
+"""Run a predictor over a source and film what it finds: the whole of ``densevision demo``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+
+from densevision.console import Display
+from densevision.errors import UserError
+from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.structures import Detections
+from densevision.video.pipeline import VideoReport, run_pipeline
+from densevision.video.sinks import Sink, open_sink
+from densevision.video.sources import Frame, Source, open_source
+from densevision.visualize import draw_boxes, draw_labels
+
+_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+
+
+class Window:
+    """A window on the screen.
+
+    Raises:
+        UserError: there is no screen, or an OpenCV without windows.
+    """
+
+    def __init__(self, title: str = "densevision"):
+        # Without a display OpenCV's windows abort the whole process, so ask first.
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise UserError("--show: there is no display here (DISPLAY is not set); use --output instead")
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+        except cv2.error:
+            raise UserError(
+                "--show: this OpenCV has no windows; pip install --force-reinstall opencv-python"
+            ) from None
+        self._title = title
+
+    def show(self, picture: np.ndarray) -> bool:
+        """Show [H, W, 3] uint8 RGB; returns False once q was pressed."""
+        cv2.imshow(self._title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        return cv2.waitKey(1) & 0xFF != ord("q")
+
+
+class FrameWriter:
+    """Draws, writes and records frame by frame.
+
+    Args:
+        predictor: whose results these are.
+        sink: takes the pictures; may be missing.
+        rate: frames a second, for the times in the record.
+    Attributes:
+        latest: the picture drawn last.
+        record: what was found, a dict for each frame.
+        detections: number of boxes in all frames.
+    """
+
+    def __init__(self, predictor: DetectionPredictor | SegmentationPredictor, sink: Sink | None, rate: float):
+        self.latest: np.ndarray | None = None
+        self.record: list[dict] = []
+        self.detections = 0
+        self._predictor, self._sink, self._rate = predictor, sink, rate
+
+    def draw(self, image: np.ndarray, result: Detections | np.ndarray) -> np.ndarray:
+        """Draw one frame's result."""
+        classes = self._predictor.classes
+        if isinstance(result, Detections):
+            return draw_boxes(image, result, classes)
+        return draw_labels(image, result, classes, self._predictor.palette)
+
+    def write(self, frame: Frame, result: Detections | np.ndarray, picture: np.ndarray) -> None:
+        """Hand the picture on and note the result."""
+        self.latest = picture
+        if self._sink is not None:
+            self._sink.write(frame, picture)
+        if isinstance(result, Detections):
+            self.detections += len(result)
+        place = dict(frame=frame.number, time=round(frame.number / self._rate, 4))
+        if frame.name:
+            place = dict(frame=frame.number, file=frame.name)
+        self.record.append(place | describe(result, self._predictor.classes))
+
+
+def describe(result: Detections | np.ndarray, classes: tuple[str, ...]) -> dict:
+    """Return a result as plain data: detections, or the share of the pixels of each class that occurs."""
+    if isinstance(result, Detections):
+        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
+        return dict(detections=[
+            dict(**{"class": classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
+            for label, score, box in rows
+        ])
+    shares = (np.bincount(result.reshape(-1), minlength=len(classes)) / result.size).round(6)
+    return dict(shares={name: share for name, share in zip(classes, shares.tolist(), strict=True) if share})
+
+
+def annotate_video(
+    predictor: DetectionPredictor | SegmentationPredictor,
+    where: str,
+    output: Path | None,
+    *,
+    json_path: Path | None = None,
+    window: Window | None = None,
+) -> VideoReport:
+    """Predict every frame of an input, film it, and print one line on where the time went.
+
+    Args:
+        where: a video, a folder of images, an image, or a camera's number.
+        output: a video, an image or a folder; None writes no pictures.
+        json_path: where the results by frame go.
+        window: also shows the frames.
+    Raises:
+        UserError: the input can't be read or the output not written.
+    """
+    source = open_source(where)
+    if json_path is not None:
+        _try_json(json_path)
+    sink = open_sink(output, source, where) if output is not None else None
+    made = FrameWriter(predictor, sink, source.rate)
+    with _finished(sink) as place, Display(Console()) as display:
+        progress = _Progress(display, source, made, window)
+        report = run_pipeline(source.frames, predictor, made.draw, made.write, progress.watch)
+    if json_path is not None:
+        height, width = source.size
+        head = dict(input=where, size=[height, width], rate=source.rate, classes=list(predictor.classes))
+        _write_json(json_path, head | dict(frames=made.record))
+    _tell(report, source, [*place, *([str(json_path)] if json_path else [])])
+    if isinstance(predictor, DetectionPredictor) and report.frames and not made.detections:
+        print(predictor.nothing_found(report.frames))
+    return report
+
+
+class _Progress:
+    """Moves the bar, or prints a line now and then, and feeds the window."""
+
+    def __init__(self, display: Display, source: Source, made: FrameWriter, window: Window | None):
+        self._display, self._made, self._window = display, made, window
+        self._total = source.total
+        self._started = self._printed = time.monotonic()
+        display.start("demo", source.total)
+
+    def watch(self, count: int) -> bool:
+        rate = f"{count / max(time.monotonic() - self._started, 1e-9):.1f} frames a second"
+        self._display.advance(count, rate)
+        if not self._display.live and time.monotonic() - self._printed > _LINE_EVERY:
+            self._printed = time.monotonic()
+            self._display.print(f"frame {count}{f'/{self._total}' if self._total else ''}  {rate}")
+        if self._window is not None and self._made.latest is not None:
+            return self._window.show(self._made.latest)
+        return True
+
+
+@contextlib.contextmanager
+def _finished(sink: Sink | None) -> Iterator[list[str]]:
+    """Finish the sink at the end, or discard it if something went wrong; gives where the result lies."""
+    place: list[str] = []
+    try:
+        yield place
+    except BaseException:
+        if sink is not None:
+            sink.discard()
+        raise
+    if sink is not None:
+        place.append(sink.finish())
+
+
+@contextlib.contextmanager
+def _writing_json(path: Path) -> Iterator[Path]:
+    """Give the name to write to until the file is whole, in a folder that exists."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path.with_name(f".{path.name}.part")
+    except OSError as error:
+        raise UserError(f"--json {path}: can't write there ({error.strerror})") from error
+
+
+def _try_json(path: Path) -> None:
+    """Show before the work that a name can't be written; leaves nothing behind."""
+    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
+    with _writing_json(path) as unfinished:
+        unfinished.touch()
+        unfinished.unlink()
+    for folder in missing:
+        folder.rmdir()
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with _writing_json(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n")
+        unfinished.replace(path)
+
+
+def _tell(report: VideoReport, source: Source, places: list[str]) -> None:
+    for line in source.skipped:
+        print(f"skipped: {line}")
+    if source.kind == "video" and source.total and not report.interrupted and report.frames < source.total:
+        print(f"the video promises {source.total} frames, {report.frames} could be read")
+    if report.interrupted:
+        print("stopped by Ctrl-C; what was done until then is whole")
+    if places:
+        print(f"wrote {' and '.join(places)}")
+    print(report.line())
