@@ -12,8 +12,15 @@ from torch.utils._pytree import tree_leaves
 _COUNTED = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
 _aten = torch.ops.aten
 _NORMS = {_aten.native_batch_norm, _aten._native_batch_norm_legit_no_training}
-_ACTIVATIONS = {_aten.relu, _aten.relu_, _aten.hardtanh, _aten.hardtanh_, _aten.hardswish, _aten.hardsigmoid,
-                _aten.sigmoid}
+_ACTIVATIONS = {
+    _aten.relu,
+    _aten.relu_,
+    _aten.hardtanh,
+    _aten.hardtanh_,
+    _aten.hardswish,
+    _aten.hardsigmoid,
+    _aten.sigmoid,
+}
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,7 @@ class Display:
         )
         self._task = self._bar.add_task("", total=None)
         self._note, self._evaluation = Text(), Text(style="green")
-        self._screen = Live(
-            Group(self._bar, self._note, self._evaluation), console=console, refresh_per_second=4
-        )
+        self._screen = Live(Group(self._bar, self._note, self._evaluation), console=console, refresh_per_second=4)
 
     def __enter__(self) -> Display:
         if self.live:

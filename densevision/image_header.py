@@ -58,7 +58,7 @@ def jpeg_end(data: bytes) -> int | None:
         if marker == JPEG_END[1]:
             return position
         if marker not in (0x01, JPEG_START[1]):
-            position += int.from_bytes(data[position:position + 2], "big")
+            position += int.from_bytes(data[position : position + 2], "big")
     return None
 
 
@@ -75,9 +75,7 @@ def has_all_pixels(data: bytes) -> bool:
     try:
         with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large images are fine here
-            plain, filled = (
-                Image.open(io.BytesIO(scan + filler + JPEG_END)).tobytes() for filler in (b"", _FILLER)
-            )
+            plain, filled = (Image.open(io.BytesIO(scan + filler + JPEG_END)).tobytes() for filler in (b"", _FILLER))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
     return plain == filled
@@ -93,10 +91,10 @@ def _parse_exif(data: bytes) -> int:
         mark, start = struct.unpack_from(f"{order}HI", data, 2)
         if mark != 42:
             return 1
-        count, = struct.unpack_from(f"{order}H", data, start)
+        (count,) = struct.unpack_from(f"{order}H", data, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
             if struct.unpack_from(f"{order}H", data, entry)[0] == _ORIENTATION:
-                value, = struct.unpack_from(f"{order}H", data, entry + 8)
+                (value,) = struct.unpack_from(f"{order}H", data, entry + 8)
                 return value if 1 <= value <= 8 else 1
     except struct.error:
         pass

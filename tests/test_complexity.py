@@ -11,8 +11,9 @@ from densevision.segmentation.model import Segmentor
 
 
 def test_two_layers_by_hand():
-    model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8),
-                          nn.Conv2d(8, 8, 3, padding=1, groups=8))
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    )
     counts = count_layers(model, (4, 6))
     # 3*8*9 = 216 weights; 2*8 = 16 of the norm; 8*9 + 8 = 80
     assert [layer.params for layer in counts] == [216, 16, 80]
@@ -61,15 +62,36 @@ def test_views_share_memory_and_weights_do_not_count():
 # Kernel, expansion, out, gate, stride: Table 2, and Table 2 of Sandler et al. written out. A gate is a quarter of the
 # expansion, rounded to 8.
 SMALL_ROWS = [
-    (3, 16, 16, 8, 2), (3, 72, 24, 0, 2), (3, 88, 24, 0, 1), (5, 96, 40, 24, 2), (5, 240, 40, 64, 1),
-    (5, 240, 40, 64, 1), (5, 120, 48, 32, 1), (5, 144, 48, 40, 1), (5, 288, 96, 72, 2), (5, 576, 96, 144, 1),
+    (3, 16, 16, 8, 2),
+    (3, 72, 24, 0, 2),
+    (3, 88, 24, 0, 1),
+    (5, 96, 40, 24, 2),
+    (5, 240, 40, 64, 1),
+    (5, 240, 40, 64, 1),
+    (5, 120, 48, 32, 1),
+    (5, 144, 48, 40, 1),
+    (5, 288, 96, 72, 2),
+    (5, 576, 96, 144, 1),
     (5, 576, 96, 144, 1),
 ]
 V2_ROWS = [
-    (3, 32, 16, 0, 1), (3, 96, 24, 0, 2), (3, 144, 24, 0, 1), (3, 144, 32, 0, 2), (3, 192, 32, 0, 1),
-    (3, 192, 32, 0, 1), (3, 192, 64, 0, 2), (3, 384, 64, 0, 1), (3, 384, 64, 0, 1), (3, 384, 64, 0, 1),
-    (3, 384, 96, 0, 1), (3, 576, 96, 0, 1), (3, 576, 96, 0, 1), (3, 576, 160, 0, 2), (3, 960, 160, 0, 1),
-    (3, 960, 160, 0, 1), (3, 960, 320, 0, 1),
+    (3, 32, 16, 0, 1),
+    (3, 96, 24, 0, 2),
+    (3, 144, 24, 0, 1),
+    (3, 144, 32, 0, 2),
+    (3, 192, 32, 0, 1),
+    (3, 192, 32, 0, 1),
+    (3, 192, 64, 0, 2),
+    (3, 384, 64, 0, 1),
+    (3, 384, 64, 0, 1),
+    (3, 384, 64, 0, 1),
+    (3, 384, 96, 0, 1),
+    (3, 576, 96, 0, 1),
+    (3, 576, 96, 0, 1),
+    (3, 576, 160, 0, 2),
+    (3, 960, 160, 0, 1),
+    (3, 960, 160, 0, 1),
+    (3, 960, 320, 0, 1),
 ]
 
 
@@ -91,10 +113,13 @@ def by_formula(stem, rows, last, linears, side=224):
     return params + sum(a * b + b for a, b in linears), madds + sum(a * b for a, b in linears)
 
 
-@pytest.mark.parametrize(("name", "classes", "formula"), [
-    ("mobilenet_v3_small", 1001, by_formula(16, SMALL_ROWS, 576, [(576, 1024), (1024, 1001)])),
-    ("mobilenet_v2", 1000, by_formula(32, V2_ROWS, 1280, [(1280, 1000)])),
-])
+@pytest.mark.parametrize(
+    ("name", "classes", "formula"),
+    [
+        ("mobilenet_v3_small", 1001, by_formula(16, SMALL_ROWS, 576, [(576, 1024), (1024, 1001)])),
+        ("mobilenet_v2", 1000, by_formula(32, V2_ROWS, 1280, [(1280, 1000)])),
+    ],
+)
 def test_two_networks_by_formula(name, classes, formula):
     counts = count_layers(Classifier(name, num_classes=classes), (224, 224))
     assert (total_params(counts, norm=True), total_madds(counts)) == formula

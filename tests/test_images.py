@@ -137,6 +137,6 @@ def test_a_damaged_exif_block_counts_as_none(tmp_path):
     data = bytearray(encode(orientation=6))
     place = data.index(b"Exif\0\0") + 6
     for damage in (b"XX", b"II"):  # an unknown byte order, the other byte order
-        data[place:place + 2] = damage
+        data[place : place + 2] = damage
         (tmp_path / "a.jpg").write_bytes(data)
         assert read_header(tmp_path / "a.jpg").turned_size == read_image(tmp_path / "a.jpg").shape[:2]

@@ -41,8 +41,13 @@ MAY_IMPORT = {
 }
 # What a phone-side or server-side user needs, and what is mathematics: all of it works without mmengine.
 WITHOUT_MMENGINE = [
-    "densevision.structures", "densevision.errors", "densevision.images", "densevision.complexity",
-    "densevision.backbones", "densevision.visualize", "densevision.console",
+    "densevision.structures",
+    "densevision.errors",
+    "densevision.images",
+    "densevision.complexity",
+    "densevision.backbones",
+    "densevision.visualize",
+    "densevision.console",
     *(f"densevision.inference.{name}" for name in ("predictor", "metadata", "tflite_backend")),
     "densevision.video.annotate",
     *(f"densevision.detection.{name}" for name in ("anchors", "box_coder", "matcher", "loss", "head", "postprocess")),
@@ -53,11 +58,15 @@ WITHOUT_MMENGINE = [
 # Third-party package -> the parts or modules that own it.
 OWNERS = {
     "mmengine": {
-        "densevision.registry", "densevision.config", "densevision.training", "densevision.evaluation",
+        "densevision.registry",
+        "densevision.config",
+        "densevision.training",
+        "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
         *(f"densevision.segmentation.{name}" for name in ("balance", "cityscapes", "metric", "model")),
-        "densevision.inference.load", "densevision.cli",
+        "densevision.inference.load",
+        "densevision.cli",
     },
     "pycocotools": {"densevision.detection"},
     "cityscapesscripts": {"densevision.segmentation.official"},

@@ -22,15 +22,18 @@ def test_a_bound_may_be_left_out_of_the_range():
     check_range("weight", 1e-9, low=0, with_low=False)
 
 
-@pytest.mark.parametrize("settings, message", [
-    (dict(score_threshold=-1), "postprocess.score_threshold is -1"),
-    (dict(iou_threshold=1.5), "postprocess.iou_threshold is 1.5"),
-    (dict(max_detections=0), "postprocess.max_detections is 0; give a whole number from 1"),
-    (dict(candidates=2.5), "postprocess.candidates is 2.5"),
-    (dict(max_detections=True), "postprocess.max_detections is True"),
-    (dict(clip_first=None), "postprocess.clip_first is None"),
-    (dict(nms="class"), "postprocess.nms is 'class'; give across-classes or per-class"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (dict(score_threshold=-1), "postprocess.score_threshold is -1"),
+        (dict(iou_threshold=1.5), "postprocess.iou_threshold is 1.5"),
+        (dict(max_detections=0), "postprocess.max_detections is 0; give a whole number from 1"),
+        (dict(candidates=2.5), "postprocess.candidates is 2.5"),
+        (dict(max_detections=True), "postprocess.max_detections is True"),
+        (dict(clip_first=None), "postprocess.clip_first is None"),
+        (dict(nms="class"), "postprocess.nms is 'class'; give across-classes or per-class"),
+    ],
+)
 def test_settings_out_of_range_are_named(settings, message):
     with pytest.raises(UserError, match=message):
         PostProcess(**settings)

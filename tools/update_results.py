@@ -51,8 +51,10 @@ def readme_lines(runs: list[dict]) -> list[str]:
 def results_lines(runs: list[dict]) -> list[str]:
     """Write the table of docs/results.md, the commands, and a line about each run."""
     lines = ["| data | config | metrics | wall time | date, commit |", "| --- | --- | --- | --- | --- |"]
-    lines += [f"| {run['data']} | `{run['config']}` | {figures(run)} | {run['wall_time']} "
-              f"| {run['date']}, {run['commit']} |" for run in runs]
+    lines += [
+        f"| {run['data']} | `{run['config']}` | {figures(run)} | {run['wall_time']} | {run['date']}, {run['commit']} |"
+        for run in runs
+    ]
     lines += ["", "```", *dict.fromkeys(run["command"] for run in runs), "```", ""]
     return lines + [f"- {run['model']}, {run['data']}: {' '.join(_sentences(run))}" for run in runs]
 

@@ -20,13 +20,15 @@ with read_base():
     from .._base_.cityscapes import *
     from .._base_.runtime import *
 
-train_dataloader.dataset.update(transforms=[
-    dict(type=RandomScale, scale_limit=(-0.5, 1.0), p=1.0),
-    dict(type=PadIfNeeded, min_height=512, min_width=1024, fill=127, fill_mask=255),
-    dict(type=RandomCrop, height=512, width=1024),
-    dict(type=HorizontalFlip, p=0.5),
-    dict(type=ColorJitter, brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05, p=0.5),
-])
+train_dataloader.dataset.update(
+    transforms=[
+        dict(type=RandomScale, scale_limit=(-0.5, 1.0), p=1.0),
+        dict(type=PadIfNeeded, min_height=512, min_width=1024, fill=127, fill_mask=255),
+        dict(type=RandomCrop, height=512, width=1024),
+        dict(type=HorizontalFlip, p=0.5),
+        dict(type=ColorJitter, brightness=0.125, contrast=0.5, saturation=0.5, hue=0.05, p=0.5),
+    ]
+)
 train_dataloader.update(batch_size=4)
 
 model = dict(

@@ -6,5 +6,12 @@ from densevision.backbones.spec import BackboneSpec, Block
 from densevision.backbones.tables import BACKBONES, register_backbone
 
 __all__ = [
-    "BACKBONES", "Backbone", "BackboneSpec", "Block", "Classifier", "Tap", "build_backbone", "register_backbone",
+    "BACKBONES",
+    "Backbone",
+    "BackboneSpec",
+    "Block",
+    "Classifier",
+    "Tap",
+    "build_backbone",
+    "register_backbone",
 ]

@@ -38,8 +38,9 @@ class Backbone(nn.Module):
 
     taps: Mapping[str, Tap]
 
-    def __init__(self, spec: BackboneSpec, *, output_stride: int = 32, padding: Padding = "symmetric",
-                 bn_eps: float = 1e-3):
+    def __init__(
+        self, spec: BackboneSpec, *, output_stride: int = 32, padding: Padding = "symmetric", bn_eps: float = 1e-3
+    ):
         super().__init__()
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride is {output_stride}; it is 8, 16 or 32")

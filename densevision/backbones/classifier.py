@@ -24,9 +24,17 @@ class Classifier(nn.Module):
     Source: paper Tables 1 and 2, section 5.1 (the efficient last stage pools before the wide layer).
     """
 
-    def __init__(self, backbone: str, *, width: float = 1.0, num_classes: int = 1001,
-                 hswish_from: int | str | None = "table", dropout: float = 0.2, padding: Padding = "symmetric",
-                 bn_eps: float = 1e-3):
+    def __init__(
+        self,
+        backbone: str,
+        *,
+        width: float = 1.0,
+        num_classes: int = 1001,
+        hswish_from: int | str | None = "table",
+        dropout: float = 0.2,
+        padding: Padding = "symmetric",
+        bn_eps: float = 1e-3,
+    ):
         super().__init__()
         table = find_spec(backbone)
         spec = scale_spec(table, width=width, keep_last=table.hidden is None)

@@ -32,8 +32,18 @@ class Conv2d(nn.Conv2d):
     as little as needed, the odd pixel at the bottom and right. They differ for stride 2 on even sizes.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, dilation: int = 1,
-                 groups: int = 1, bias: bool = False, padding: Padding = "symmetric"):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        padding: Padding = "symmetric",
+    ):
         if padding not in ("symmetric", "same"):
             raise ValueError(f'padding is {padding!r}; it is "symmetric" or "same"')
         # At stride 1 both rules pad alike, and no extra operation is needed.
@@ -68,11 +78,20 @@ class BatchNorm2d(nn.BatchNorm2d):
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, batch norm, and an activation (None: linear)."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, dilation: int = 1,
-                 groups: int = 1, act: str | None = "relu", padding: Padding = "symmetric"):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        act: str | None = "relu",
+        padding: Padding = "symmetric",
+    ):
         layers: list[nn.Module] = [
-            Conv2d(in_channels, out_channels, kernel, stride=stride, dilation=dilation, groups=groups,
-                   padding=padding),
+            Conv2d(in_channels, out_channels, kernel, stride=stride, dilation=dilation, groups=groups, padding=padding),
             BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
         ]
         if act is not None:
@@ -114,8 +133,16 @@ class InvertedResidual(nn.Module):
         self.expansion = (
             ConvNormAct(in_channels, block.expand, act=block.act) if block.expand != in_channels else nn.Identity()
         )
-        self.depthwise = ConvNormAct(block.expand, block.expand, block.kernel, stride=stride, dilation=dilation,
-                                     groups=block.expand, act=block.act, padding=padding)
+        self.depthwise = ConvNormAct(
+            block.expand,
+            block.expand,
+            block.kernel,
+            stride=stride,
+            dilation=dilation,
+            groups=block.expand,
+            act=block.act,
+            padding=padding,
+        )
         self.se = _squeeze_excite(in_channels, block)
         self.projection = ConvNormAct(block.expand, block.out, act=block.act if block.separable else None)
 

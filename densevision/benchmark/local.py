@@ -41,14 +41,22 @@ def benchmark(paths: Sequence[Path], *, threads: int, runs: int, profile: bool) 
     timings = time_models(paths, threads=threads, runs=runs)
     with bound_to_cores(threads):
         seen = [inspect_model(path, threads=threads, profile_runs=min(runs, 20) * profile) for path in paths]
-    return [FileReport(timing, paired_ratio(timing, timings[0]), inspection)
-            for timing, inspection in zip(timings, seen, strict=True)]
+    return [
+        FileReport(timing, paired_ratio(timing, timings[0]), inspection)
+        for timing, inspection in zip(timings, seen, strict=True)
+    ]
 
 
 def describe_machine(threads: int) -> dict[str, object]:
     """Return what a figure of this machine must be quoted with."""
-    return dict(cpu=_cpu_name(), cores=os.cpu_count(), threads=threads, system=platform.platform(terse=True),
-                ai_edge_litert=version("ai-edge-litert"), date=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    return dict(
+        cpu=_cpu_name(),
+        cores=os.cpu_count(),
+        threads=threads,
+        system=platform.platform(terse=True),
+        ai_edge_litert=version("ai-edge-litert"),
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
 
 
 def _cpu_name() -> str:
@@ -63,8 +71,19 @@ def _cpu_name() -> str:
 def as_dict(report: FileReport) -> dict[str, object]:
     """Return a report as plain data; times in ms, by round in ``times_ms``."""
     timing = report.timing
-    kinds = [dict(kind=kind, in_xnnpack=inside, count=count, ms=ms)
-             for (kind, inside), (count, ms) in time_by_kind(report.inspection.ops).items()]
-    return dict(file=str(report.path), sha256=file_hash(report.path), size_bytes=report.path.stat().st_size,
-                median_ms=timing.median_ms, min_ms=timing.min_ms, p90_ms=timing.p90_ms, ratio=asdict(report.ratio),
-                peak_bytes=report.inspection.peak_bytes, kinds=kinds, times_ms=timing.times_ms.tolist())
+    kinds = [
+        dict(kind=kind, in_xnnpack=inside, count=count, ms=ms)
+        for (kind, inside), (count, ms) in time_by_kind(report.inspection.ops).items()
+    ]
+    return dict(
+        file=str(report.path),
+        sha256=file_hash(report.path),
+        size_bytes=report.path.stat().st_size,
+        median_ms=timing.median_ms,
+        min_ms=timing.min_ms,
+        p90_ms=timing.p90_ms,
+        ratio=asdict(report.ratio),
+        peak_bytes=report.inspection.peak_bytes,
+        kinds=kinds,
+        times_ms=timing.times_ms.tolist(),
+    )

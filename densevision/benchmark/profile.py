@@ -82,8 +82,15 @@ class _Memory(ctypes.Structure):
 
 class _Event(ctypes.Structure):
     _fields_ = [
-        ("tag", c_char_p), ("type", c_int), ("start_us", c_uint64), ("elapsed_us", c_uint64), ("begin", _Memory),
-        ("end", _Memory), ("metadata1", c_uint64), ("metadata2", c_uint64), ("source", c_int),
+        ("tag", c_char_p),
+        ("type", c_int),
+        ("start_us", c_uint64),
+        ("elapsed_us", c_uint64),
+        ("begin", _Memory),
+        ("end", _Memory),
+        ("metadata1", c_uint64),
+        ("metadata2", c_uint64),
+        ("source", c_int),
     ]
 
 
@@ -168,10 +175,13 @@ def profile_ops(path: Path, threads: int, runs: int) -> list[Op]:
     model = _ProfiledModel(path, threads)
     for _ in range(3):
         model.run()
-    rounds = [[(e.tag.decode(), e.type, e.elapsed_us) for e in model.events() if e.type in (INSIDE, OUTSIDE)]
-              for _ in range(runs)]
-    return [Op(same[0][0], same[0][1] == INSIDE, median(us for *_, us in same) / 1e3)
-            for same in zip(*rounds, strict=True)]
+    rounds = [
+        [(e.tag.decode(), e.type, e.elapsed_us) for e in model.events() if e.type in (INSIDE, OUTSIDE)]
+        for _ in range(runs)
+    ]
+    return [
+        Op(same[0][0], same[0][1] == INSIDE, median(us for *_, us in same) / 1e3) for same in zip(*rounds, strict=True)
+    ]
 
 
 def peak_bytes(path: Path, threads: int) -> int | None:
@@ -191,8 +201,11 @@ def _process_status() -> Mapping[str, int]:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return {}
-    return {name: 1024 * int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)
-            if name.startswith("Vm")}
+    return {
+        name: 1024 * int(value.split()[0])
+        for name, _, value in (line.partition(":") for line in lines)
+        if name.startswith("Vm")
+    }
 
 
 def _main(path: str, threads: str, runs: str) -> None:

@@ -47,7 +47,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def is_state_dict(content: object) -> bool:
     """Whether this is a dict of tensors by name."""
     return (
-        isinstance(content, dict) and bool(content)
+        isinstance(content, dict)
+        and bool(content)
         and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
     )
 

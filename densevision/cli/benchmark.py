@@ -17,11 +17,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=_positive, default=50, help="rounds, each file once a round (default: 50)")
     parser.add_argument("--profile", action="store_true", help="also list the time by kind of operation")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write every figure")
-    parser.add_argument("--device", action="append", type=_device, metavar="adb[:SERIAL]",
-                        help="time on an attached phone instead; give it again for another one")
+    parser.add_argument(
+        "--device",
+        action="append",
+        type=_device,
+        metavar="adb[:SERIAL]",
+        help="time on an attached phone instead; give it again for another one",
+    )
     parser.add_argument("--binary", type=Path, metavar="PATH", help="benchmark_model for the phone's processor")
-    parser.add_argument("--log", action="append", type=Path, metavar="FILE",
-                        help="print what time_on_phone.sh measured; give it again for another phone")
+    parser.add_argument(
+        "--log",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="print what time_on_phone.sh measured; give it again for another phone",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,8 +86,10 @@ def _console():
 def _time_table(reports, printed: list[dict[str, float]], arguments: argparse.Namespace):
     from rich.table import Table
 
-    table = Table(title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
-                  caption="ours: middle 80 % of the rounds in brackets; paper: printed ratio")
+    table = Table(
+        title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
+        caption="ours: middle 80 % of the rounds in brackets; paper: printed ratio",
+    )
     table.add_column("file", overflow="fold")
     for heading in ("MB", "median\nms", "min", "p90", "ratio", "peak\nMB"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -87,9 +99,13 @@ def _time_table(reports, printed: list[dict[str, float]], arguments: argparse.Na
     for report, figures in zip(reports, printed, strict=True):
         timing, ratio, peak = report.timing, report.ratio, report.inspection.peak_bytes
         table.add_row(
-            report.path.name, f"{report.path.stat().st_size / 1e6:.2f}", f"{timing.median_ms:.2f}",
-            f"{timing.min_ms:.2f}", f"{timing.p90_ms:.2f}",
-            f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})", "-" if peak is None else f"{peak / 1e6:.0f}",
+            report.path.name,
+            f"{report.path.stat().st_size / 1e6:.2f}",
+            f"{timing.median_ms:.2f}",
+            f"{timing.min_ms:.2f}",
+            f"{timing.p90_ms:.2f}",
+            f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})",
+            "-" if peak is None else f"{peak / 1e6:.0f}",
             *(printed_cell(figures, printed[0], pixel) for pixel in pixels),
         )
     return table
@@ -164,8 +180,12 @@ def _measure_phones(arguments: argparse.Namespace) -> Iterator:
         write_script(Path(SCRIPT_NAME), phone_script(arguments.binary, arguments.models, plan))
         raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
     for serial in serials:
-        yield PhoneReport(serial, time_on_phone(Phone(serial), arguments.binary, arguments.models, plan,
-                                                lambda line: print(line, file=sys.stderr)))
+        yield PhoneReport(
+            serial,
+            time_on_phone(
+                Phone(serial), arguments.binary, arguments.models, plan, lambda line: print(line, file=sys.stderr)
+            ),
+        )
 
 
 def _may_write_script(path: Path) -> bool:

@@ -13,13 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     kinds = "VIDEO|FOLDER|IMAGE|CAMERA"
     parser.add_argument("--input", required=True, metavar=kinds, help="a camera is given by its number, 0")
-    parser.add_argument(
-        "--output", type=Path, help="a video (.mp4), an image (.jpg, .png), or a folder for images"
-    )
+    parser.add_argument("--output", type=Path, help="a video (.mp4), an image (.jpg, .png), or a folder for images")
     parser.add_argument("--show", action="store_true", help="show the frames in a window; q closes it")
     parser.add_argument("--score-threshold", type=float, help="detector: lowest score of a box (default: 0.3)")
     parser.add_argument(
-        "--nms", choices=("across-classes", "per-class"),
+        "--nms",
+        choices=("across-classes", "per-class"),
         help="detector: of overlapping boxes keep the best one of all, or of each class (default: across-classes)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results by frame")
@@ -61,8 +60,10 @@ def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path)
     if arguments.score_threshold is not None and about and about.outputs == "detections":
         lowest = about.postprocess["score_threshold"]
         if arguments.score_threshold < lowest:
-            raise UserError(f"--score-threshold {arguments.score_threshold:g}: {model} itself reports nothing below "
-                            f"{lowest:g}; give more, or export it with a lower model.postprocess.score_threshold")
+            raise UserError(
+                f"--score-threshold {arguments.score_threshold:g}: {model} itself reports nothing below "
+                f"{lowest:g}; give more, or export it with a lower model.postprocess.score_threshold"
+            )
 
 
 def _is_segmenter(config: Path | None, model: Path) -> bool:

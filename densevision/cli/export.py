@@ -22,32 +22,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="the config of the training")
     parser.add_argument("checkpoint", type=Path, help="a checkpoint of it, best.pth")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL.tflite", help="the file to write")
-    parser.add_argument("--quantize", choices=("none", "float16", "int8"), default="none",
-                        help="of the weights, with int8 also of the activations (default: none)")
-    parser.add_argument("--input", choices=("uint8", "float32"), default="uint8", dest="input_type",
-                        help="pixels 0..255, or -1..1 (default: uint8)")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
-                        help="input size in pixels (default: the detector's own; the size of the test images)")
-    parser.add_argument("--calibration", type=int, metavar="N",
-                        help="int8: number of training images that set the ranges (default: 100)")
-    parser.add_argument("--float-parts", nargs="+", choices=("se", "stem", "predictors", "head"),
-                        help="int8: what stays in float: the SE gates, the first convolution, the last ones, the head")
-    parser.add_argument("--postprocess", choices=("nms", "none"),
-                        help="detector: end in TFLite's detection op, or in boxes and scores (default: nms)")
-    parser.add_argument("--nms", choices=("across-classes", "per-class"),
-                        help="detector: how the op suppresses overlapping boxes; per class costs time "
-                             "(default: across-classes)")
-    parser.add_argument("--labels", choices=("argmax", "logits"),
-                        help="segmenter: end in a label map, or in logits (default: argmax)")
+    parser.add_argument(
+        "--quantize",
+        choices=("none", "float16", "int8"),
+        default="none",
+        help="of the weights, with int8 also of the activations (default: none)",
+    )
+    parser.add_argument(
+        "--input",
+        choices=("uint8", "float32"),
+        default="uint8",
+        dest="input_type",
+        help="pixels 0..255, or -1..1 (default: uint8)",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="input size in pixels (default: the detector's own; the size of the test images)",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=int,
+        metavar="N",
+        help="int8: number of training images that set the ranges (default: 100)",
+    )
+    parser.add_argument(
+        "--float-parts",
+        nargs="+",
+        choices=("se", "stem", "predictors", "head"),
+        help="int8: what stays in float: the SE gates, the first convolution, the last ones, the head",
+    )
+    parser.add_argument(
+        "--postprocess",
+        choices=("nms", "none"),
+        help="detector: end in TFLite's detection op, or in boxes and scores (default: nms)",
+    )
+    parser.add_argument(
+        "--nms",
+        choices=("across-classes", "per-class"),
+        help="detector: how the op suppresses overlapping boxes; per class costs time (default: across-classes)",
+    )
+    parser.add_argument(
+        "--labels", choices=("argmax", "logits"), help="segmenter: end in a label map, or in logits (default: argmax)"
+    )
     enlarge = parser.add_mutually_exclusive_group()
-    enlarge.add_argument("--upsample", type=int, choices=(1, 2),
-                         help="segmenter: enlarge the output, by default an eighth of the image's size")
-    enlarge.add_argument("--full-size", action="store_true", default=None,
-                         help="segmenter: an output as large as the image")
-    parser.add_argument("--max-drop", type=float, metavar="POINTS",
-                        help="evaluate the file, and fail if it loses more points (of 100) than this")
-    parser.add_argument("--sensitivity", action="store_true", default=None,
-                        help="int8: also print the metric with each part of the network quantised alone")
+    enlarge.add_argument(
+        "--upsample",
+        type=int,
+        choices=(1, 2),
+        help="segmenter: enlarge the output, by default an eighth of the image's size",
+    )
+    enlarge.add_argument(
+        "--full-size", action="store_true", default=None, help="segmenter: an output as large as the image"
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="evaluate the file, and fail if it loses more points (of 100) than this",
+    )
+    parser.add_argument(
+        "--sensitivity",
+        action="store_true",
+        default=None,
+        help="int8: also print the metric with each part of the network quantised alone",
+    )
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
 
 
@@ -102,9 +143,12 @@ def read_options(arguments: argparse.Namespace) -> ExportOptions:
     from densevision.export.convert import ExportOptions
 
     return ExportOptions(
-        size=tuple(arguments.size) if arguments.size else None, quantize=arguments.quantize,
-        input_type=arguments.input_type, postprocess=arguments.postprocess or "nms",
-        nms=arguments.nms or "across-classes", labels=arguments.labels or "argmax",
+        size=tuple(arguments.size) if arguments.size else None,
+        quantize=arguments.quantize,
+        input_type=arguments.input_type,
+        postprocess=arguments.postprocess or "nms",
+        nms=arguments.nms or "across-classes",
+        labels=arguments.labels or "argmax",
         upsample=None if arguments.full_size else arguments.upsample or 1,
         float_parts=tuple(arguments.float_parts or ()),
     )
@@ -112,12 +156,16 @@ def read_options(arguments: argparse.Namespace) -> ExportOptions:
 
 def lines(report: ExportReport) -> list[str]:
     """Say what an export wrote, in lines."""
+
     def counted(ops: dict[str, int]) -> str:
         return ", ".join(f"{count} {kind}" for kind, count in ops.items())
 
     parity = report.parity
-    found = [f"{parity.labels:.3%} of the labels agree"] if parity.boxes is None else [
-        f"largest error of boxes {parity.boxes:.2g} (of the image's side), of scores {parity.scores:.2g}"]
+    found = (
+        [f"{parity.labels:.3%} of the labels agree"]
+        if parity.boxes is None
+        else [f"largest error of boxes {parity.boxes:.2g} (of the image's side), of scores {parity.scores:.2g}"]
+    )
     if parity.detections:
         found.append(f"{parity.rows:.2%} of {parity.detections} detections agree")
     elif parity.detections == 0:
@@ -144,18 +192,24 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
     said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch: {lost}"]
     if drop.other is not None and drop.is_segmenter:
         height, width = options.size
-        said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the file's "
-                f"resolution: {lost}",
-                f"{drop.name}: {points(drop.other)} by PyTorch at full resolution: an output of this size from "
-                f"{height}x{width} {change(drop.other - drop.model)}"]
+        said = [
+            f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the file's "
+            f"resolution: {lost}",
+            f"{drop.name}: {points(drop.other)} by PyTorch at full resolution: an output of this size from "
+            f"{height}x{width} {change(drop.other - drop.model)}",
+        ]
     elif drop.other is not None:
         loss = drop.model - drop.other
-        said.append(f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which "
-                    f"{change(loss)}{' of that' if loss >= 0 else ''}; --nms per-class suppresses as the model does")
+        said.append(
+            f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which "
+            f"{change(loss)}{' of that' if loss >= 0 else ''}; --nms per-class suppresses as the model does"
+        )
     if drop.own_size:
         sizes = [f"{height}x{width}" for height, width in (drop.own_size, options.size)]
-        said.append(f"{drop.name}: {points(drop.at_own_size)} by PyTorch at the config's own {sizes[0]}: an input of "
-                    f"{sizes[1]} {change(drop.at_own_size - drop.model)}")
+        said.append(
+            f"{drop.name}: {points(drop.at_own_size)} by PyTorch at the config's own {sizes[0]}: an input of "
+            f"{sizes[1]} {change(drop.at_own_size - drop.model)}"
+        )
     warning = worthless(drop.name, drop.model)
     return [*said, *([warning] if warning else [])]
 

@@ -50,8 +50,13 @@ ANY = Kind("file", lambda path: True)
 
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Declare the files."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE",
-                        help="CONFIG CHECKPOINT of a training, or a MODEL.tflite that densevision export wrote")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="CONFIG CHECKPOINT of a training, or a MODEL.tflite that densevision export wrote",
+    )
 
 
 def split_files(files: Sequence[Path], config: Path | None = None) -> tuple[Path | None, Path]:
@@ -112,8 +117,9 @@ def check_work_dir(work_dir: str | Path, config: Path) -> None:
     except (OSError, ValueError):  # a name that can't be: said when the folder is made
         return
     if foreign:
-        raise UserError(f"--work-dir {work_dir}: the run would overwrite {dump} with its own settings; "
-                        "give another folder")
+        raise UserError(
+            f"--work-dir {work_dir}: the run would overwrite {dump} with its own settings; give another folder"
+        )
 
 
 def _is_dump(path: Path) -> bool:
@@ -123,8 +129,13 @@ def _is_dump(path: Path) -> bool:
         statements = ast.parse(text).body
     except (OSError, ValueError, SyntaxError):
         return False
-    names = {target.id for one in statements if isinstance(one, ast.Assign)
-             for target in one.targets if isinstance(target, ast.Name)}
+    names = {
+        target.id
+        for one in statements
+        if isinstance(one, ast.Assign)
+        for target in one.targets
+        if isinstance(target, ast.Name)
+    }
     commented = any(line.lstrip().startswith("#") for line in text.splitlines())
     return len(names) == len(statements) and names >= _RUN_KEYS and not commented
 
@@ -166,8 +177,9 @@ def _check_folder(folder: Path, source: Path) -> None:
     else:
         taken = {name for name in there if name == source.name or re.fullmatch(r"\d{6}\.jpg", name)}
     if taken:
-        raise UserError(f"--output {folder} already holds {min(taken)}, which would be overwritten; "
-                        "give a new or an empty folder")
+        raise UserError(
+            f"--output {folder} already holds {min(taken)}, which would be overwritten; give a new or an empty folder"
+        )
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -73,8 +73,9 @@ def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
             values = itertools.takewhile(lambda word: not word.startswith("--"), words[place + 1 :])
             files = [word for word in values if "=" not in word and word.endswith((".py", ".pth", ".tflite"))]
             if files:
-                parser.error(f"{option} takes all words up to the next option, also {files[0]}; "
-                             f"give the files before {option}")
+                parser.error(
+                    f"{option} takes all words up to the next option, also {files[0]}; give the files before {option}"
+                )
 
 
 if __name__ == "__main__":

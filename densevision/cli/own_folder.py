@@ -59,15 +59,19 @@ class OwnFolder:
         if not out.exists() or not any(out.iterdir()):
             return []
         if self._marker.is_symlink() or not self._marker.is_file():
-            raise UserError(f"--out {out} is not empty, and quickstart did not make it (there is no {MARKER}); "
-                            "give a new or an empty folder")
+            raise UserError(
+                f"--out {out} is not empty, and quickstart did not make it (there is no {MARKER}); "
+                "give a new or an empty folder"
+            )
         own = self._own()
         wrong = {path.name for path, is_folder in self._tops().items() if path.exists() and path.is_dir() != is_folder}
         for path in [*self._files(), *(out / name for name in wrong)]:
             name = path.relative_to(out).as_posix()
             if path.is_symlink() or name in wrong or _matches(name, self._exclusive) and name not in own:
-                raise UserError(f"--out {out}: quickstart did not write {name}, or it was changed since; "
-                                "move it away, or give another folder")
+                raise UserError(
+                    f"--out {out}: quickstart did not write {name}, or it was changed since; "
+                    "move it away, or give another folder"
+                )
         return own
 
     def _own(self) -> list[str]:

@@ -23,10 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows as a list of objects")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw accuracy against MAdds and latency")
     parser.add_argument("--ours", type=Path, metavar="FILE", help="json list of table, row, accuracy to draw as stars")
-    parser.add_argument("--latency", action="store_true",
-                        help="export the rows of Tables 3, 4, 6 and 7 and time them on this machine's one core")
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/paper_latency"), metavar="DIR",
-                        help="--latency: the exported files, reused, and the picture (default: %(default)s)")
+    parser.add_argument(
+        "--latency",
+        action="store_true",
+        help="export the rows of Tables 3, 4, 6 and 7 and time them on this machine's one core",
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        default=Path("work_dirs/paper_latency"),
+        metavar="DIR",
+        help="--latency: the exported files, reused, and the picture (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -98,8 +106,13 @@ def layout(number: int, rows: list) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=f"Table {number}: parameters and MAdds in millions", title_justify="left",
-                  box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(
+        title=f"Table {number}: parameters and MAdds in millions",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("row", justify="right")
     table.add_column("network", no_wrap=True)
     for heading in ("params", "paper", "diff", "MAdds", "paper", "diff"):
@@ -121,8 +134,18 @@ def cells(one) -> list[str]:
 def as_dict(one) -> dict[str, object]:
     """Return a comparison as plain data; params and MAdds in millions."""
     row = one.row
-    return dict(table=row.table, row=row.row, name=row.name, size=row.size, params=one.params,
-                paper_params=row.params, madds=one.madds, paper_madds=row.madds, verdict=one.verdict, note=row.note)
+    return dict(
+        table=row.table,
+        row=row.row,
+        name=row.name,
+        size=row.size,
+        params=one.params,
+        paper_params=row.params,
+        madds=one.madds,
+        paper_madds=row.madds,
+        verdict=one.verdict,
+        note=row.note,
+    )
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:

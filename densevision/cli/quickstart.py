@@ -21,8 +21,11 @@ _PICTURES = 3  # rows of comparison.png
 _TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.tmp", "2???????_??????/*", "test/*")
 _RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
 WRITES = (
-    "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png", "scenes/gtFine/*/street/street_*_gtFine_labelIds.png",
-    "scenes/annotations/instances_*.json", "scenes/drive.mp4", *_RESULTS,
+    "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png",
+    "scenes/gtFine/*/street/street_*_gtFine_labelIds.png",
+    "scenes/annotations/instances_*.json",
+    "scenes/drive.mp4",
+    *_RESULTS,
     *(f"{task}/{name}" for task, config in CONFIGS.items() for name in (*_TRAINING, config)),
 )
 EXCLUSIVE = ("scenes/*", "detection/test/*", "segmentation/test/*", *_RESULTS)
@@ -145,12 +148,14 @@ def compare(predictors: dict, out: Path) -> Path:
         truth = Detections(boxes, np.full(len(boxes), np.nan, np.float32), labels)
         name = image["file_name"].replace("leftImg8bit", "gtFine_labelIds")
         label_map = index_of[read_label_ids(out / "scenes/gtFine/val" / name)]
-        rows.append([
-            draw_boxes(pixels, truth, detect.classes),
-            draw_boxes(pixels, detect(pixels), detect.classes),
-            draw_labels(pixels, label_map, segment.classes, segment.palette),
-            draw_labels(pixels, segment(pixels), segment.classes, segment.palette),
-        ])
+        rows.append(
+            [
+                draw_boxes(pixels, truth, detect.classes),
+                draw_boxes(pixels, detect(pixels), detect.classes),
+                draw_labels(pixels, label_map, segment.classes, segment.palette),
+                draw_labels(pixels, segment(pixels), segment.classes, segment.palette),
+            ]
+        )
     titles = ["boxes: ground truth", "boxes: predicted", "labels: ground truth", "labels: predicted"]
     write_image(out / "comparison.png", side_by_side(rows, titles))
     return out / "comparison.png"

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("config", type=Path, help="a config file")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
-                        help="input in pixels (default: the config's input_size or training crop)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="input in pixels (default: the config's input_size or training crop)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,11 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     parser.add_argument("--config", type=Path, help="the config file, where FILE is a .tflite")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the metrics and the result files' paths")
-    parser.add_argument("--work-dir", help="where result files go (default: work_dirs/<config name>/test, of a .tflite "
-                        "work_dirs/<config name>/test_<its name>)")
     parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values"
+        "--work-dir",
+        help="where result files go (default: work_dirs/<config name>/test, of a .tflite "
+        "work_dirs/<config name>/test_<its name>)",
     )
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="many processes")
 
 

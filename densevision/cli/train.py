@@ -13,9 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("config", type=Path, help="a config file, see configs/")
     parser.add_argument("--work-dir", help="where results go (default: work_dirs/<config name>)")
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint of the work dir"
-    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the work dir")
     parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
     parser.add_argument(
         "--cfg-options",
@@ -24,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change config values, model.width=0.5",
     )
-    parser.add_argument(
-        "--launcher", choices=("none", "pytorch", "slurm"), default="none", help="many processes"
-    )
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="many processes")
 
 
 def run(arguments: argparse.Namespace) -> int:

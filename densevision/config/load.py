@@ -107,9 +107,7 @@ def _child(target: object, part: str, place: str, key: str) -> object:
 
 def _position(target: list, part: str, key: str) -> int:
     if not part.isdigit() or int(part) >= len(target):
-        raise UserError(
-            f"--cfg-options {key}: {part!r} should be a position in a list, 0 to {len(target) - 1}"
-        )
+        raise UserError(f"--cfg-options {key}: {part!r} should be a position in a list, 0 to {len(target) - 1}")
     return int(part)
 
 
@@ -130,12 +128,7 @@ def parse_value(key: str, text: str) -> object:
 
 
 def _literal(node: ast.expr) -> object:
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "dict"
-        and not node.args
-    ):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
         return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
     if isinstance(node, ast.List):
         return [_literal(item) for item in node.elts]

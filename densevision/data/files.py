@@ -44,12 +44,16 @@ def find_files(folder: Path, names: Sequence[str], source: Path) -> tuple[list[s
     missing = [names[row] for row in absent if found[row] is None]
     if missing:
         absence = f"the first is {missing[0]}" if folder.is_dir() else "which does not exist"
-        raise UserError(f"{len(missing)} of {len(names)} images of {source} are not in {folder}, {absence}; "
-                        "check image_dir in the config")
+        raise UserError(
+            f"{len(missing)} of {len(names)} images of {source} are not in {folder}, {absence}; "
+            "check image_dir in the config"
+        )
     _refuse_shared(found, names, source)
     first = absent[0]
-    return found, [f"{len(absent)} images found under another spelling of their file_name, "
-                   f"the first {names[first]!r} as {found[first]!r}"]
+    return found, [
+        f"{len(absent)} images found under another spelling of their file_name, "
+        f"the first {names[first]!r} as {found[first]!r}"
+    ]
 
 
 def _file_names(folder: str) -> set[str]:
@@ -78,8 +82,10 @@ def _search(name: str, below: dict[str, list[tuple[str, ...]]], source: Path) ->
         best = [path for path, length in zip(matches, lengths, strict=True) if length == max(lengths)]
         if len(best) > 1:
             listed = " and ".join("/".join(path) for path in sorted(best)[:2])
-            raise UserError(f"{source}: file_name {name!r} is not there, and {listed} both fit; "
-                            "correct file_name, or image_dir in the config")
+            raise UserError(
+                f"{source}: file_name {name!r} is not there, and {listed} both fit; "
+                "correct file_name, or image_dir in the config"
+            )
         if best:
             return "/".join(best[0])
     return None
@@ -111,6 +117,8 @@ def _refuse_shared(found: Sequence[str], names: Sequence[str], source: Path) -> 
     for path, name in zip(found, names, strict=True):
         path = os.path.normpath(path)
         if path in user:
-            raise UserError(f"{source}: file_name {user[path]!r} and {name!r} both fit the one file {path}; "
-                            "correct file_name, or image_dir in the config")
+            raise UserError(
+                f"{source}: file_name {user[path]!r} and {name!r} both fit the one file {path}; "
+                "correct file_name, or image_dir in the config"
+            )
         user[path] = name

@@ -41,8 +41,10 @@ def size_fault(image: Annotated, header: ImageHeader, exif: str) -> str | None:
     said = f"{image.path} is annotated as {describe_size(image.size)} (width x height)"
     if image.size == other:
         how = "its EXIF tag turns it to" if exif == "apply" else "its pixels, unturned, are"
-        return (f"{said}, but {how} {describe_size(read)}: set exif={EXIF[exif == 'apply']!r} in the data set of the "
-                "config, or write the images upright")
+        return (
+            f"{said}, but {how} {describe_size(read)}: set exif={EXIF[exif == 'apply']!r} in the data set of the "
+            "config, or write the images upright"
+        )
     cause = "width and height are swapped" if image.size == read[::-1] else "it was resized after it was annotated"
     return f"{said}, but it is {describe_size(read)}: maybe {cause}; correct the annotation file or the image"
 
@@ -67,8 +69,10 @@ def check_headers(images: Sequence[Annotated], exif: str, *, skip_damaged: bool)
             unread.append(image.path)
     faults = [fault for image, header in headers.items() if (fault := size_fault(image, header, exif))]
     if faults:
-        raise UserError(f"{len(faults)} of {len(images)} images do not have the size of their annotations; "
-                        f"{'the first, ' if len(faults) > 1 else ''}{faults[0]}")
+        raise UserError(
+            f"{len(faults)} of {len(images)} images do not have the size of their annotations; "
+            f"{'the first, ' if len(faults) > 1 else ''}{faults[0]}"
+        )
     notes = [f"{len(unread)} images can't be read and will be skipped, the first is {unread[0]}"] if unread else []
     return notes + _exif_notes(headers, exif)
 
@@ -82,8 +86,11 @@ def _exif_notes(headers: dict[Annotated, ImageHeader], exif: str) -> list[str]:
     unsure = [i for i, header in turned.items() if i.size == (0, 0) or header.size == header.turned_size]
     if not unsure:
         return [note + ", which is the size that they are annotated with"]
-    return [note, f"whether the annotations of {len(unsure)} of them are turned too can't be told by the size: look at "
-                  f"{Path(unsure[0].path).name}; exif={EXIF[exif == 'apply']!r} is the other way"]
+    return [
+        note,
+        f"whether the annotations of {len(unsure)} of them are turned too can't be told by the size: look at "
+        f"{Path(unsure[0].path).name}; exif={EXIF[exif == 'apply']!r} is the other way",
+    ]
 
 
 def even_sample(count: int, most: int = SAMPLE) -> list[int]:

@@ -51,10 +51,12 @@ def place_anchors(
     Returns:
         [A, 4] float32 xyxy in input pixels, ordered by map, row, column, shape; they may overhang the image.
     """
-    return torch.cat([
-        _place_map(torch.tensor(map_shapes), size, input_size)
-        for map_shapes, size in zip(shapes, feature_sizes, strict=True)
-    ])
+    return torch.cat(
+        [
+            _place_map(torch.tensor(map_shapes), size, input_size)
+            for map_shapes, size in zip(shapes, feature_sizes, strict=True)
+        ]
+    )
 
 
 def _place_map(shapes: Tensor, feature_size: tuple[int, int], input_size: tuple[int, int]) -> Tensor:

@@ -51,10 +51,20 @@ class CocoDataset(SeededDataset):
         UserError: folder, json, image file or class name is not there, or the json contradicts itself.
     """
 
-    def __init__(self, data_root: str, ann_file: str, image_dir: str, input_size: tuple[int, int],
-                 classes: Sequence[str] | int | None = None, transforms: Sequence[dict] = (), *,
-                 float_resize: bool = False, box_format: str | None = None, crowds: str = "ignore",
-                 exif: str = "apply"):
+    def __init__(
+        self,
+        data_root: str,
+        ann_file: str,
+        image_dir: str,
+        input_size: tuple[int, int],
+        classes: Sequence[str] | int | None = None,
+        transforms: Sequence[dict] = (),
+        *,
+        float_resize: bool = False,
+        box_format: str | None = None,
+        crowds: str = "ignore",
+        exif: str = "apply",
+    ):
         root = resolve_data_root(data_root)
         self.image_dir, self.exif = root / image_dir, exif
         reader = CocoReader(str(root / ann_file), str(self.image_dir), box_format, crowds, exif)
@@ -66,8 +76,12 @@ class CocoDataset(SeededDataset):
         self._chosen = choose_categories(table, classes)
         taken = [id_ for id_ in (*table.category_ids, *self._chosen.values()) if not isinstance(id_, str)]
         self._spare = int(max(taken, default=0)) + 1
-        self.metainfo = dict(classes=tuple(self._chosen), category_ids=tuple(self._chosen.values()),
-                             ann_file=str(table.path), reader=dataclasses.asdict(reader))
+        self.metainfo = dict(
+            classes=tuple(self._chosen),
+            category_ids=tuple(self._chosen.values()),
+            ann_file=str(table.path),
+            reader=dataclasses.asdict(reader),
+        )
         self.input_size, self.float_resize = tuple(input_size), float_resize
         self._pack(table)
         super().__init__(len(table.image_ids))
@@ -116,11 +130,15 @@ class CocoDataset(SeededDataset):
         if self._repeated:
             notes.append(f"boxes that repeat another one exactly (same image, class and corners): {self._repeated:,}")
         if self._reach:
-            notes.append("all boxes lie in the upper left {:.0%} x {:.0%} of their images: are they in percent, or of "
-                         "images of another size?".format(*self._reach))
+            notes.append(
+                "all boxes lie in the upper left {:.0%} x {:.0%} of their images: are they in percent, or of "
+                "images of another size?".format(*self._reach)
+            )
         if self._crowd_classes:
-            notes.append(f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
-                         "data set of the config reads crowds as objects")
+            notes.append(
+                f"more crowds than objects: {', '.join(self._crowd_classes[:12])}; crowds='objects' in the "
+                "data set of the config reads crowds as objects"
+            )
         if split != "train" and not len(self.labels):
             effect = "AP stays near 0" if any(self._objects.values()) else "no AP can be computed"
             notes.append(f"{effect}: {self._no_box()}")
@@ -130,8 +148,13 @@ class CocoDataset(SeededDataset):
         if not len(self.labels):
             fault = f"nothing to learn in {self.metainfo['ann_file']}: {self._no_box()}"
         return SplitCounts(
-            len(self), "boxes", per_class, self._dropped, self._untrained,
-            (*notes, *self._notes, *exif_notes), fault,
+            len(self),
+            "boxes",
+            per_class,
+            self._dropped,
+            self._untrained,
+            (*notes, *self._notes, *exif_notes),
+            fault,
         )
 
     def _astray(self) -> str | None:
@@ -139,17 +162,21 @@ class CocoDataset(SeededDataset):
         outside = self._untrained.get("outside of the image", 0)
         if 2 * outside <= self._drawn:
             return None
-        return (f"{outside:,} of {self._drawn:,} boxes in {self.metainfo['ann_file']} lie outside of their images: are "
-                "they of images of another size, or in another order? Correct them, or box_format in the data set of "
-                "the config")
+        return (
+            f"{outside:,} of {self._drawn:,} boxes in {self.metainfo['ann_file']} lie outside of their images: are "
+            "they of images of another size, or in another order? Correct them, or box_format in the data set of "
+            "the config"
+        )
 
     def _no_box(self) -> str:
         """Name the likely cause of no box."""
         if not self._annotated:
             return "it has no list 'annotations'"
         if self._all_crowds:
-            return ("all annotations are crowds (iscrowd 1), as CVAT exports masks; set crowds='objects' in the data "
-                    "set of the config to read them as objects")
+            return (
+                "all annotations are crowds (iscrowd 1), as CVAT exports masks; set crowds='objects' in the data "
+                "set of the config to read them as objects"
+            )
         lost = ", ".join(f"{count:,} {why}" for why, count in {**self._dropped, **self._untrained}.items())
         return f"no box is left ({lost})" if lost else "it has no boxes"
 
@@ -179,10 +206,14 @@ class CocoDataset(SeededDataset):
         else:
             sample["image"] = image.astype(np.float32) if self.float_resize else image
             sample = resize_sample(sample, self.input_size)
-        data_sample = DetSample(metainfo=dict(
-            img_id=self.image_ids[index:index + 1].tolist()[0], img_path=str(self.image_dir / self.file_names[index]),
-            ori_size=image.shape[:2], input_size=self.input_size,
-        ))
+        data_sample = DetSample(
+            metainfo=dict(
+                img_id=self.image_ids[index : index + 1].tolist()[0],
+                img_path=str(self.image_dir / self.file_names[index]),
+                ori_size=image.shape[:2],
+                input_size=self.input_size,
+            )
+        )
         boxes, labels = (torch.from_numpy(sample[field]) for field in ("boxes", "labels"))
         data_sample.gt = InstanceData(boxes=boxes, labels=labels)
         pixels = torch.from_numpy(np.ascontiguousarray(sample["image"]))
@@ -286,9 +317,13 @@ def _unknown_class(name: str, count: int, classes: Sequence[str], path: str) -> 
     twin = {_plain(known): known for known in classes}.get(_plain(name))
     what = f"{name!r} ({count:,} boxes)"
     if twin is not None:
-        return (f"{path}: the class {what} differs from the model's {twin!r} only in case, spaces or "
-                "Unicode form; rename it there")
+        return (
+            f"{path}: the class {what} differs from the model's {twin!r} only in case, spaces or "
+            "Unicode form; rename it there"
+        )
     near = difflib.get_close_matches(name, classes, 3)
     listed = f"near names are {', '.join(map(repr, near))}" if near else f"it has {', '.join(classes[:12])}"
-    return (f"{path}: the model has no class {what}; {listed}. Correct the name, or leave the class out with "
-            "classes=[...] in the data set of the config")
+    return (
+        f"{path}: the model has no class {what}; {listed}. Correct the name, or leave the class out with "
+        "classes=[...] in the data set of the config"
+    )

@@ -89,6 +89,7 @@ def _suspect_layout(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, int]:
         "cxcywh": (first - second / 2 < -slack) | (first + second / 2 > sides + slack),
     }
     faults = {layout: int(mask.any(axis=1).sum()) for layout, mask in wrong.items()}
-    fitting = [layout for layout, share in _FAR.items()
-               if count >= max(1, share * len(boxes)) and 10 * faults[layout] <= count]
+    fitting = [
+        layout for layout, share in _FAR.items() if count >= max(1, share * len(boxes)) and 10 * faults[layout] <= count
+    ]
     return min(fitting, key=faults.__getitem__, default="xywh"), count

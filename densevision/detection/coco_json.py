@@ -112,18 +112,32 @@ class _Reading:
         broken = sum(bool(annotations[row].get("segmentation")) for row in np.flatnonzero(absent))
         if not kept.all():
             annotations = [annotation for annotation, keep in zip(annotations, kept, strict=True) if keep]
-        skipped = {"without a box": absent.sum() - broken, "whose outline is empty or malformed": broken,
-                   "with infinite or missing numbers": (~kept & ~absent).sum()}
+        skipped = {
+            "without a box": absent.sum() - broken,
+            "whose outline is empty or malformed": broken,
+            "with infinite or missing numbers": (~kept & ~absent).sum(),
+        }
         category_ids = list(categories)
         areas = numbers([annotation.get("area") for annotation in annotations])
         image_rows = self._find(annotations, "image_id", image_ids)
         outlined = np.flatnonzero(from_polygons[kept])
         self._check_masks([annotations[row] for row in outlined], sizes[image_rows[outlined]])
         return CocoTable(
-            self.path, image_ids, names, sizes, (sizes > 0).all(axis=1), category_ids, list(categories.values()),
-            image_rows, self._find(annotations, "category_id", category_ids),
-            boxes[kept], np.where((areas > 0) & np.isfinite(areas), areas, np.nan), self._crowds(annotations),
-            from_polygons[kept], {reason: int(count) for reason, count in skipped.items() if count}, annotated,
+            self.path,
+            image_ids,
+            names,
+            sizes,
+            (sizes > 0).all(axis=1),
+            category_ids,
+            list(categories.values()),
+            image_rows,
+            self._find(annotations, "category_id", category_ids),
+            boxes[kept],
+            np.where((areas > 0) & np.isfinite(areas), areas, np.nan),
+            self._crowds(annotations),
+            from_polygons[kept],
+            {reason: int(count) for reason, count in skipped.items() if count},
+            annotated,
         )
 
     def _parse(self, *, polygons: bool) -> dict:
@@ -142,9 +156,7 @@ class _Reading:
     def _list(self, field: str, keys: Sequence[str]) -> list[dict]:
         rows = self.rows.get(field)
         if not isinstance(rows, list):
-            raise UserError(
-                f"annotation file {self.path} has no list {field!r}; it must be in COCO's detection format"
-            )
+            raise UserError(f"annotation file {self.path} has no list {field!r}; it must be in COCO's detection format")
         for place, row in enumerate(rows if keys else ()):
             missing = [key for key in keys if not isinstance(row, dict) or key not in row]
             if missing:
@@ -165,9 +177,7 @@ class _Reading:
             return {}
         rows = self._list("categories", ("id", "name"))
         if not rows:
-            raise UserError(
-                f"annotation file {self.path} has no categories; it must list id and name of every class"
-            )
+            raise UserError(f"annotation file {self.path} has no categories; it must list id and name of every class")
         ids = self._ids("categories", rows)
         for place, row in enumerate(rows):
             if not isinstance(row["name"], str | int) or not str(row["name"]).strip():
@@ -185,8 +195,9 @@ class _Reading:
         boxes = plain_boxes([annotation.get("bbox") for annotation in annotations])
         if boxes is not None:
             return boxes, np.zeros(len(boxes), bool)
-        found = [box if is_plain_box(box := annotation.get("bbox")) else self._box(annotation)
-                 for annotation in annotations]
+        found = [
+            box if is_plain_box(box := annotation.get("bbox")) else self._box(annotation) for annotation in annotations
+        ]
         absent = [row for row, box in enumerate(found) if box is None]
         if any(annotations[row].get("segmentation") == _LEFT_OUT for row in absent):
             self.rows = self._parse(polygons=True)
@@ -201,8 +212,10 @@ class _Reading:
         for annotation, size in zip(annotations, sizes.tolist(), strict=True):
             outline = annotation["segmentation"]
             if isinstance(outline, dict) and min(size) > 0 and outline["size"] != size:
-                self._refuse(f"{named(annotation)} has a mask of [height, width] {outline['size']}, and its image is "
-                             f"{size}; give it a bbox, or write the mask for its image")
+                self._refuse(
+                    f"{named(annotation)} has a mask of [height, width] {outline['size']}, and its image is "
+                    f"{size}; give it a bbox, or write the mask for its image"
+                )
 
     def _check_annotations(self, annotations: Sequence[Any]) -> None:
         for place, annotation in enumerate(annotations):
@@ -220,8 +233,7 @@ class _Reading:
             return None
         values = [number(value) for value in box] if isinstance(box, list) else []
         if len(values) != 4 or any(math.isnan(v) and not is_gap(given) for given, v in zip(box, values, strict=True)):
-            self._refuse(f"{named(annotation)} has bbox {shorten(box)}; "
-                         "it must be four numbers x, y, width, height")
+            self._refuse(f"{named(annotation)} has bbox {shorten(box)}; it must be four numbers x, y, width, height")
         return values
 
     def _find(self, annotations: Sequence[dict], key: str, ids: Sequence[Any]) -> np.ndarray:

@@ -44,5 +44,9 @@ def _mask_box(rle: dict) -> list[float] | None:
 
 def _is_packed(counts: Any) -> bool:
     """Tell whether pycocotools, which checks nothing, can unpack a string: six bits each, the last one closes."""
-    return isinstance(counts, str) and bool(counts) and all(48 <= ord(c) < 112 for c in counts) \
+    return (
+        isinstance(counts, str)
+        and bool(counts)
+        and all(48 <= ord(c) < 112 for c in counts)
         and not (ord(counts[-1]) - 48) & 0x20
+    )

@@ -40,8 +40,9 @@ class CocoReader:
     def __post_init__(self):
         for name, known in (("box_format", (None, *BOX_FORMATS)), ("crowds", CROWDS), ("exif", EXIF)):
             if getattr(self, name) not in known:
-                raise UserError(f"{name}={getattr(self, name)!r} in the config; it must be one of "
-                                f"{', '.join(map(str, known))}")
+                raise UserError(
+                    f"{name}={getattr(self, name)!r} in the config; it must be one of {', '.join(map(str, known))}"
+                )
 
     def read(self) -> CocoTable:
         """Read the json; sizes that it lacks are taken from the images, 0 where those can't be read.
@@ -62,9 +63,11 @@ class CocoReader:
         table = dataclasses.replace(table, sizes=sizes, boxes=boxes, areas=areas, crowds=crowds)
         negative = (boxes[:, 2:] < 0).any(axis=1)
         if self.box_format is not None and 2 * negative.sum() > len(boxes):
-            raise UserError(f"{self.path}: {negative.sum():,} of {len(boxes):,} boxes have a negative size when read "
-                            f"with box_format={self.box_format!r}; take it out of the data set of the config, or "
-                            "correct it")
+            raise UserError(
+                f"{self.path}: {negative.sum():,} of {len(boxes):,} boxes have a negative size when read "
+                f"with box_format={self.box_format!r}; take it out of the data set of the config, or "
+                "correct it"
+            )
         return _without(table, negative, "of negative size")
 
     def _sizes(self, table: CocoTable) -> np.ndarray:
@@ -89,9 +92,11 @@ class CocoReader:
         unit, _, own_layout = box_format.rpartition("_")
         others = [f"{unit}_{layout}" for layout in LAYOUTS if unit and layout != own_layout]
         other = f" ({' or '.join(others)} for another order)" if others else ""
-        raise UserError(f"{self.path}: {evidence}; COCO's boxes are x, y, width, height in pixels. Set "
-                        f"box_format={box_format!r}{other} in the data set of the config, or "
-                        "box_format='xywh' if they are right as they are")
+        raise UserError(
+            f"{self.path}: {evidence}; COCO's boxes are x, y, width, height in pixels. Set "
+            f"box_format={box_format!r}{other} in the data set of the config, or "
+            "box_format='xywh' if they are right as they are"
+        )
 
 
 def _without(table: CocoTable, wrong: np.ndarray, reason: str) -> CocoTable:

@@ -23,11 +23,13 @@ class ExtraLayers(nn.ModuleList):
         self.out_channels = [max(16, int(depth * width)) for depth in EXTRA_DEPTHS]
         for out_channels in self.out_channels:
             middle = out_channels // 2
-            self.append(nn.Sequential(
-                ConvNormAct(in_channels, middle, act="relu6"),
-                ConvNormAct(middle, middle, 3, stride=2, groups=middle, act="relu6", padding=padding),
-                ConvNormAct(middle, out_channels, act="relu6"),
-            ))
+            self.append(
+                nn.Sequential(
+                    ConvNormAct(in_channels, middle, act="relu6"),
+                    ConvNormAct(middle, middle, 3, stride=2, groups=middle, act="relu6", padding=padding),
+                    ConvNormAct(middle, out_channels, act="relu6"),
+                )
+            )
             in_channels = out_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -19,8 +19,20 @@ from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
 from densevision.registry import METRICS
 
-STATISTICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
-              "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large")
+STATISTICS = (
+    "AP",
+    "AP50",
+    "AP75",
+    "AP_small",
+    "AP_medium",
+    "AP_large",
+    "AR1",
+    "AR10",
+    "AR100",
+    "AR_small",
+    "AR_medium",
+    "AR_large",
+)
 
 
 @METRICS.register_module()
@@ -47,10 +59,14 @@ class CocoMetric(BaseMetric):
         """Keep the results of one batch: exactly one item an image, as mmengine's collection needs."""
         for sample in data_samples:
             pred = sample["pred"]
-            self.results.append(detections_to_coco(
-                sample["img_id"], pred["boxes"].cpu().numpy(), pred["scores"].cpu().numpy(),
-                [self.dataset_meta["category_ids"][label] for label in pred["labels"].tolist()],
-            ))
+            self.results.append(
+                detections_to_coco(
+                    sample["img_id"],
+                    pred["boxes"].cpu().numpy(),
+                    pred["scores"].cpu().numpy(),
+                    [self.dataset_meta["category_ids"][label] for label in pred["labels"].tolist()],
+                )
+            )
 
     def compute_metrics(self, results: list[list[dict]]) -> dict[str, float]:
         detections = [row for image in results for row in image]
@@ -101,11 +117,18 @@ def load_truth(table: CocoTable, category_ids: Sequence[Any]) -> COCO:
     numbers = np.array([number_of.get(id_, 0) for id_ in table.category_ids], np.int64)
     numbers = numbers[table.category_rows] if len(numbers) else np.zeros(0, np.int64)
     image_numbers = np.array(list(_image_numbers(table).values()), np.int64)[table.image_rows]
-    rows = zip(image_numbers.tolist(), numbers.tolist(), table.boxes.tolist(), table.areas.tolist(),
-               table.crowds.astype(int).tolist(), strict=True)
+    rows = zip(
+        image_numbers.tolist(),
+        numbers.tolist(),
+        table.boxes.tolist(),
+        table.areas.tolist(),
+        table.crowds.astype(int).tolist(),
+        strict=True,
+    )
     annotations = [
         dict(image_id=image, category_id=category, bbox=box, area=area, iscrowd=crowd)
-        for image, category, box, area, crowd in rows if category
+        for image, category, box, area, crowd in rows
+        if category
     ]
     for number, annotation in enumerate(annotations, start=1):
         annotation["id"] = number

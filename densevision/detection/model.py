@@ -48,10 +48,19 @@ class SSDLite(BaseModel):
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
-    def __init__(self, backbone: dict, num_classes: int, input_size: tuple[int, int] = (320, 320),
-                 anchors: dict | None = None, loss: dict | None = None, coder: dict | None = None,
-                 match_threshold: float = 0.5, postprocess: dict | None = None,
-                 bn_momentum: float = 0.03, data_preprocessor: dict | None = None):
+    def __init__(
+        self,
+        backbone: dict,
+        num_classes: int,
+        input_size: tuple[int, int] = (320, 320),
+        anchors: dict | None = None,
+        loss: dict | None = None,
+        coder: dict | None = None,
+        match_threshold: float = 0.5,
+        postprocess: dict | None = None,
+        bn_momentum: float = 0.03,
+        data_preprocessor: dict | None = None,
+    ):
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = tuple(input_size)
         self.num_classes = num_classes
@@ -63,8 +72,9 @@ class SSDLite(BaseModel):
         shapes = anchor_shapes(**(anchors or {}))
         self.backbone = build_backbone(**backbone)
         c4, c5 = self.backbone.taps["c4"], self.backbone.taps["c5"]
-        self.extra = ExtraLayers(c5.channels, width=min(1.0, backbone.get("width", 1.0)),
-                                 padding=backbone.get("padding", "symmetric"))
+        self.extra = ExtraLayers(
+            c5.channels, width=min(1.0, backbone.get("width", 1.0)), padding=backbone.get("padding", "symmetric")
+        )
         channels = [c4.channels, c5.channels, *self.extra.out_channels]
         self.head = SSDLiteHead(channels, [len(s) for s in shapes], num_classes)
         sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra))

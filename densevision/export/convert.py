@@ -213,8 +213,9 @@ def _quiet() -> Iterator[None]:
             os.close(saved)
 
 
-def finish_graph(content: bytes, graph: DetectionGraph | SegmentationGraph, model: SSDLite | Segmentor,
-                 options: ExportOptions) -> bytes:
+def finish_graph(
+    content: bytes, graph: DetectionGraph | SegmentationGraph, model: SSDLite | Segmentor, options: ExportOptions
+) -> bytes:
     """Name the outputs, and append the detection op where the graph ends in encodings."""
     edited = read_graph(content)
     if isinstance(graph, SegmentationGraph):
@@ -223,8 +224,17 @@ def finish_graph(content: bytes, graph: DetectionGraph | SegmentationGraph, mode
         name_outputs(edited, ("boxes", "scores"))
     else:
         rules = model.postprocess
-        append_detection_op(edited, DetectionOp(graph.anchors.numpy(), graph.scales, rules.score_threshold,
-                                                rules.iou_threshold, rules.max_detections, options.nms))
+        append_detection_op(
+            edited,
+            DetectionOp(
+                graph.anchors.numpy(),
+                graph.scales,
+                rules.score_threshold,
+                rules.iou_threshold,
+                rules.max_detections,
+                options.nms,
+            ),
+        )
     return write_graph(edited)
 
 
@@ -239,8 +249,17 @@ def describe(model: SSDLite | Segmentor, size: tuple[int, int], options: ExportO
         padded = model.padded_size(size) if model.align_corners and options.upsample is not None else None
     classes = tuple(about.get("classes") or map(str, range(model.num_classes)))
     palette = tuple(map(tuple, about.get("palette") or ())) if outputs in ("labels", "logits") else ()
-    return ModelInfo(outputs, classes, tuple(size), options.input_type, options.quantize, palette, postprocess,
-                 dict(about.get("origin") or {}), padded)
+    return ModelInfo(
+        outputs,
+        classes,
+        tuple(size),
+        options.input_type,
+        options.quantize,
+        palette,
+        postprocess,
+        dict(about.get("origin") or {}),
+        padded,
+    )
 
 
 def _waves(size: tuple[int, int]) -> np.ndarray:

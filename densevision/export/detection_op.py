@@ -60,11 +60,18 @@ def append_detection_op(model: schema.ModelT, settings: DetectionOp) -> None:
 
 
 def _options(settings: DetectionOp, num_classes: int) -> bytes:
-    whole = dict(max_detections=settings.max_detections, max_classes_per_detection=1,
-                 detections_per_class=settings.max_detections, num_classes=num_classes)
+    whole = dict(
+        max_detections=settings.max_detections,
+        max_classes_per_detection=1,
+        detections_per_class=settings.max_detections,
+        num_classes=num_classes,
+    )
     names = ("y_scale", "x_scale", "h_scale", "w_scale")
-    real = dict(nms_score_threshold=settings.score_threshold, nms_iou_threshold=settings.iou_threshold,
-                **dict(zip(names, settings.scales, strict=True)))
+    real = dict(
+        nms_score_threshold=settings.score_threshold,
+        nms_iou_threshold=settings.iou_threshold,
+        **dict(zip(names, settings.scales, strict=True)),
+    )
     builder = flexbuffers.Builder()
     with builder.Map():
         for name, value in whole.items():

@@ -88,8 +88,9 @@ class DetectionGraph(nn.Module):
                 _drop_background(self.model)
                 self.scores = torch.sigmoid
         except (AttributeError, TypeError, IndexError, RuntimeError) as error:
-            raise UserError(f"{type(model.head).__name__} can't be exported: it is not built like SSDLiteHead ({error})"
-                            ) from error
+            raise UserError(
+                f"{type(model.head).__name__} can't be exported: it is not built like SSDLiteHead ({error})"
+            ) from error
         height, width = model.input_size
         corners = model.anchors[:, _YXHW] / model.anchors.new_tensor([height, width] * 2)
         self.register_buffer("corners", corners)  # (ymin, xmin, ymax, xmax); the coder treats both axes alike
@@ -153,8 +154,14 @@ class SegmentationGraph(nn.Module):
         upsample: enlarges the logits so many times, bilinear; None makes them as large as the image.
     """
 
-    def __init__(self, model: Segmentor, input_type: InputType = "uint8", *,
-                 labels: Literal["argmax", "logits"] = "argmax", upsample: int | None = 1):
+    def __init__(
+        self,
+        model: Segmentor,
+        input_type: InputType = "uint8",
+        *,
+        labels: Literal["argmax", "logits"] = "argmax",
+        upsample: int | None = 1,
+    ):
         super().__init__()
         self.pixels = Pixels(model.data_preprocessor, input_type)
         self.model = frozen(model)

@@ -66,8 +66,9 @@ class Drop:
     at_own_size: float | None = None
 
 
-def read_config(path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None
-                ) -> tuple[Config, Config | None]:
+def read_config(
+    path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None
+) -> tuple[Config, Config | None]:
     """Read a config for an export with an input of ``size``, which becomes a detector's ``model.input_size``.
 
     Returns:
@@ -147,13 +148,17 @@ class ExportJob:
     def _judge(self, path: Path, out: Path, max_drop: float) -> None:
         name, before = self.baseline
         if name.startswith(("coco/", "seg/")) and not before >= 0:  # also NaN
-            raise UserError(f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
-                            "--max-drop has nothing to compare; leave it out, or test on data with labels")
+            raise UserError(
+                f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
+                "--max-drop has nothing to compare; leave it out, or test on data with labels"
+            )
         after = self._metric(load_tflite(path))[1]
         self.drop = Drop(name, after, before, self.other, not isinstance(self.model, SSDLite), *self._at_own_size())
         if not 100 * (before - after) <= max_drop:
-            raise UserError(f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
-                            f"--max-drop allows {max_drop:g} points; docs/export.md says what helps")
+            raise UserError(
+                f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
+                f"--max-drop allows {max_drop:g} points; docs/export.md says what helps"
+            )
 
     @cached_property
     def baseline(self) -> tuple[str, float]:
@@ -195,9 +200,12 @@ class ExportJob:
             digest.update(name.encode() + tensor.numpy().tobytes())
         installed = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
         versions = {name: installed[name] for name in _TOOLS if name in installed}
-        origin = dict(config_name=Path(self.config.filename).stem, config=printable(self.config).pretty_text,
-                      versions=dict(densevision=densevision.__version__, **versions),
-                      weights_sha256=digest.hexdigest())
+        origin = dict(
+            config_name=Path(self.config.filename).stem,
+            config=printable(self.config).pretty_text,
+            versions=dict(densevision=densevision.__version__, **versions),
+            weights_sha256=digest.hexdigest(),
+        )
         return dict(classes=self._info["classes"], palette=self._info.get("palette"), origin=origin)
 
     def sensitivity(self, calibration: int | None = None) -> Iterator[tuple[str, float]]:

@@ -43,8 +43,12 @@ def _model_metadata(about: ModelInfo) -> bytes:
     # MediaPipe applies the normalisation to float inputs only.
     image = image_input(127.5, 127.5, *((0, 255) if about.input_type == "uint8" else (-1, 1)))
     if about.outputs == "detections":
-        outputs = [output("location", BOXES), output("category", FEATURE, (LABELS_FILE, VALUE_LABELS)),
-                   output("score", FEATURE), output("number of detections", FEATURE)]
+        outputs = [
+            output("location", BOXES),
+            output("category", FEATURE, (LABELS_FILE, VALUE_LABELS)),
+            output("score", FEATURE),
+            output("number of detections", FEATURE),
+        ]
         return pack(about.task, [image], outputs, ["location", "category", "score"])
     names = {"boxes": ("boxes", "scores")}.get(about.outputs, (about.outputs,))
     outputs = [output(name) for name in names[:-1]] + [output(names[-1], None, (LABELS_FILE, AXIS_LABELS))]

@@ -45,6 +45,7 @@ def pack(name: str, inputs: list[Table], outputs: list[Table], group: list[str])
 
 def image_input(mean: float, std: float, low: float, high: float) -> Table:
     """Describe an RGB image: a pixel p is given to the graph as (p - mean) / std, from low to high."""
+
     def row(value: float) -> np.ndarray:
         return np.array([value], np.float32)
 

@@ -39,14 +39,18 @@ def to_float16(content: bytes) -> bytes:
         explicit_dequantize=True,
     )
     recipe = recipe_manager.RecipeManager()
-    recipe.add_quantization_config(
-        ".*", qtyping.TFLOperationName.ALL_SUPPORTED, config, algorithm_key="float_casting"
-    )
+    recipe.add_quantization_config(".*", qtyping.TFLOperationName.ALL_SUPPORTED, config, algorithm_key="float_casting")
     return _run(content, recipe, None)
 
 
-def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequence[str] = (),
-            only: str | None = None, uint8_input: bool = True) -> bytes:
+def to_int8(
+    content: bytes,
+    images: Sequence[np.ndarray],
+    *,
+    float_parts: Sequence[str] = (),
+    only: str | None = None,
+    uint8_input: bool = True,
+) -> bytes:
     """Quantise weights (per channel) and activations to int8.
 
     Args:
@@ -61,8 +65,10 @@ def to_int8(content: bytes, images: Sequence[np.ndarray], *, float_parts: Sequen
     split = read_graph(content)
     split_hard_swish(split)
     is_float = split.subgraphs[0].tensors[split.subgraphs[0].inputs[0]].type == schema.TensorType.FLOAT32
-    enlarges = any(op_name(split, operator) == "RESIZE_BILINEAR" and _name(split, operator).startswith("io/")
-                   for operator in split.subgraphs[0].operators)
+    enlarges = any(
+        op_name(split, operator) == "RESIZE_BILINEAR" and _name(split, operator).startswith("io/")
+        for operator in split.subgraphs[0].operators
+    )
     recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, enlarges=enlarges)
     input_type = "float32" if is_float else "uint8"
     samples = [{"image": as_input(image[None], input_type)} for image in images]
@@ -91,16 +97,19 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: b
     kinds, none = qtyping.TFLOperationName, "no_quantize"
     recipe = recipe_manager.RecipeManager()
     recipe.add_static_config(
-        regex=f"^{only}" if only else ".*", operation_name=kinds.ALL_SUPPORTED,
-        activation_num_bits=8, weight_num_bits=8,
+        regex=f"^{only}" if only else ".*",
+        operation_name=kinds.ALL_SUPPORTED,
+        activation_num_bits=8,
+        weight_num_bits=8,
     )
     # What follows the network is cheap and stays in float: each map of a detector so keeps a scale of its own, and
     # boxes are not rounded to 1/256 of the widest. Only a segmenter's _PAD, _ENLARGE and ARG_MAX are worth int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
     if not only:
         for kind in _PAD + (_ENLARGE if enlarges else ()):
-            recipe.add_static_config(regex=f"^io/{kind}", operation_name=getattr(kinds, kind),
-                                     activation_num_bits=8, weight_num_bits=8)
+            recipe.add_static_config(
+                regex=f"^io/{kind}", operation_name=getattr(kinds, kind), activation_num_bits=8, weight_num_bits=8
+            )
     for end in (kinds.INPUT, kinds.OUTPUT):
         recipe.add_quantization_config(".*", end, algorithm_key=none)
     for pattern in float_patterns:

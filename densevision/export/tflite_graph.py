@@ -118,8 +118,11 @@ def split_hard_swish(model: schema.ModelT) -> None:
         (x, *_), (y, *_) = operator.inputs, operator.outputs
         name, shape = graph.tensors[y].name.decode(), list(graph.tensors[x].shape)
         clipped, gate = add_tensor(model, f"{name}/relu6", shape), add_tensor(model, f"{name}/gate", shape)
-        operators += [_binary(model, "ADD", (x, three), clipped, schema.ActivationFunctionType.RELU6),
-                      _binary(model, "MUL", (clipped, sixth), gate), _binary(model, "MUL", (x, gate), y)]
+        operators += [
+            _binary(model, "ADD", (x, three), clipped, schema.ActivationFunctionType.RELU6),
+            _binary(model, "MUL", (clipped, sixth), gate),
+            _binary(model, "MUL", (x, gate), y),
+        ]
     graph.operators = operators
 
 
@@ -154,11 +157,18 @@ def take_argmax_in_int8(model: schema.ModelT) -> None:
             graph.operators.remove(source)
 
 
-def _binary(model: schema.ModelT, kind: str, inputs: tuple[int, int], output: int,
-            activation: int = schema.ActivationFunctionType.NONE) -> schema.OperatorT:
+def _binary(
+    model: schema.ModelT,
+    kind: str,
+    inputs: tuple[int, int],
+    output: int,
+    activation: int = schema.ActivationFunctionType.NONE,
+) -> schema.OperatorT:
     operator = _operator(model, kind, inputs, output)
-    options = {"ADD": (schema.AddOptionsT, schema.BuiltinOptions.AddOptions),
-               "MUL": (schema.MulOptionsT, schema.BuiltinOptions.MulOptions)}
+    options = {
+        "ADD": (schema.AddOptionsT, schema.BuiltinOptions.AddOptions),
+        "MUL": (schema.MulOptionsT, schema.BuiltinOptions.MulOptions),
+    }
     make, operator.builtinOptionsType = options[kind]
     operator.builtinOptions = make()
     operator.builtinOptions.fusedActivationFunction = activation

@@ -27,8 +27,20 @@ from densevision.structures import Detections, Nms
 Graph = DetectionGraph | SegmentationGraph
 
 # Phones' GPU and NPU delegates refuse these, or they run in code of their own beside TFLite.
-FORBIDDEN = ("GATHER", "GATHER_ND", "SCATTER_ND", "TOPK_V2", "WHILE", "IF", "NON_MAX_SUPPRESSION_V4",
-             "NON_MAX_SUPPRESSION_V5", "BROADCAST_TO", "SELECT_V2", "CUMSUM", "WHERE")
+FORBIDDEN = (
+    "GATHER",
+    "GATHER_ND",
+    "SCATTER_ND",
+    "TOPK_V2",
+    "WHILE",
+    "IF",
+    "NON_MAX_SUPPRESSION_V4",
+    "NON_MAX_SUPPRESSION_V5",
+    "BROADCAST_TO",
+    "SELECT_V2",
+    "CUMSUM",
+    "WHERE",
+)
 _MOST_DIMENSIONS = 4
 
 
@@ -96,8 +108,10 @@ def check_ops(content: bytes, path: Path) -> dict[str, int]:
         raise UserError(f"{path}: not written, the graph holds {', '.join(sorted(wrong))}, which phones refuse")
     for tensor in model.subgraphs[0].tensors:
         if tensor.shape is not None and len(tensor.shape) > _MOST_DIMENSIONS:
-            raise UserError(f"{path}: not written, {tensor.name.decode()} has {len(tensor.shape)} dimensions, and "
-                            f"phones take at most {_MOST_DIMENSIONS}")
+            raise UserError(
+                f"{path}: not written, {tensor.name.decode()} has {len(tensor.shape)} dimensions, and "
+                f"phones take at most {_MOST_DIMENSIONS}"
+            )
     return counts
 
 
@@ -118,8 +132,9 @@ def ops_outside_delegate(path: Path) -> dict[str, int]:
     return dict(Counter(op["op_name"] for op in rest if op["index"] not in inside).most_common())
 
 
-def measure_parity(graph: Graph, model: SSDLite | Segmentor, path: Path, images: Sequence[np.ndarray], *,
-                   nms: Nms = "across-classes") -> Parity:
+def measure_parity(
+    graph: Graph, model: SSDLite | Segmentor, path: Path, images: Sequence[np.ndarray], *, nms: Nms = "across-classes"
+) -> Parity:
     """Run a file and the PyTorch model on images.
 
     Args:
@@ -133,8 +148,9 @@ def measure_parity(graph: Graph, model: SSDLite | Segmentor, path: Path, images:
     return Parity(len(images), labels=min(_labels_agree(graph, model, path, image) for image in images))
 
 
-def _measure_detector(graph: DetectionGraph, model: SSDLite, path: Path, images: Sequence[np.ndarray],
-                      nms: Nms) -> Parity:
+def _measure_detector(
+    graph: DetectionGraph, model: SSDLite, path: Path, images: Sequence[np.ndarray], nms: Nms
+) -> Parity:
     interpreter = open_interpreter(path, keep_tensors=True)
     entry, details = interpreter.get_input_details()[0], interpreter.get_output_details()
     raw, op_model = _raw_outputs(path), with_op_rules(model, nms)
@@ -156,8 +172,9 @@ def _measure_detector(graph: DetectionGraph, model: SSDLite, path: Path, images:
     return Parity(len(images), **worst)
 
 
-def _dense_errors(graph: DetectionGraph, model: SSDLite, boxes: Tensor, scores: Tensor,
-                  wanted: tuple[Tensor, Tensor]) -> dict[str, float]:
+def _dense_errors(
+    graph: DetectionGraph, model: SSDLite, boxes: Tensor, scores: Tensor, wanted: tuple[Tensor, Tensor]
+) -> dict[str, float]:
     """Compare outputs of a graph, boxes or encodings [A, 4] and scores [A, K], with the model's."""
     sides = boxes.new_tensor([model.input_size[1], model.input_size[0]] * 2)
     if not graph.decode:
@@ -167,8 +184,11 @@ def _dense_errors(graph: DetectionGraph, model: SSDLite, boxes: Tensor, scores: 
         if model.postprocess.clip_first:
             boxes = clip_boxes_to_image(boxes, model.input_size)
     difference = (scores - wanted[1]).abs()
-    return dict(boxes=float(((boxes - wanted[0]).abs() / sides).max()), scores=float(difference.max()),
-                mean_scores=float(difference.mean()))
+    return dict(
+        boxes=float(((boxes - wanted[0]).abs() / sides).max()),
+        scores=float(difference.max()),
+        mean_scores=float(difference.mean()),
+    )
 
 
 def _op_rows(outputs: list[np.ndarray], model: SSDLite) -> Detections:
@@ -185,12 +205,15 @@ def _above_cut(found: Detections, wanted: Detections, limit: int) -> tuple[Detec
     if len(wanted) < limit or not (wanted.scores > cut).any():
         return found, wanted
     kept = [each.scores > cut for each in (found, wanted)]
-    return tuple(Detections(each.boxes[rows], each.scores[rows], each.labels[rows])
-                 for each, rows in zip((found, wanted), kept, strict=True))
+    return tuple(
+        Detections(each.boxes[rows], each.scores[rows], each.labels[rows])
+        for each, rows in zip((found, wanted), kept, strict=True)
+    )
 
 
-def matched_rows(found: Detections, wanted: Detections, size: tuple[int, int],
-                 tolerance: float = _ROW_TOLERANCE) -> int:
+def matched_rows(
+    found: Detections, wanted: Detections, size: tuple[int, int], tolerance: float = _ROW_TOLERANCE
+) -> int:
     """Count the rows that two lists of detections, NumPy arrays, share: class, score and box, each row once.
 
     Args:
@@ -236,11 +259,16 @@ def check_graph(graph: Graph, model: SSDLite | Segmentor, image: np.ndarray) -> 
         (boxes,), (scores,) = run_graph(graph, image)
         wanted = dense_outputs(model, image)
         if scores.shape != wanted[1].shape or boxes.shape != wanted[0].shape:
-            raise UserError(f"{type(model).__name__} can't be exported: its boxes and scores have other shapes than "
-                            f"those of {type(model.head).__name__}")
+            raise UserError(
+                f"{type(model).__name__} can't be exported: its boxes and scores have other shapes than "
+                f"those of {type(model.head).__name__}"
+            )
         errors = _dense_errors(graph, model, boxes, scores, wanted)
-        faults = [f"{name} differ by {errors[name]:.2g}" for name in ("boxes", "scores")
-                  if not errors[name] <= _GRAPH_TOLERANCE]
+        faults = [
+            f"{name} differ by {errors[name]:.2g}"
+            for name in ("boxes", "scores")
+            if not errors[name] <= _GRAPH_TOLERANCE
+        ]
     else:
         whole = copy.copy(graph)
         whole.labels, whole.upsample = "argmax", None
@@ -249,8 +277,10 @@ def check_graph(graph: Graph, model: SSDLite | Segmentor, image: np.ndarray) -> 
         share = float((found == wanted).mean()) if found.shape == wanted.shape else 0.0
         faults = [f"{share:.2%} of the labels agree"] if not share >= 1 - 10 * _GRAPH_TOLERANCE else []
     if faults:
-        raise UserError(f"{type(model).__name__} with {type(model.head).__name__} can't be exported, its parts compute "
-                        f"something else than its predictions: {'; '.join(faults)}")
+        raise UserError(
+            f"{type(model).__name__} with {type(model.head).__name__} can't be exported, its parts compute "
+            f"something else than its predictions: {'; '.join(faults)}"
+        )
 
 
 def check_layout(path: Path, out: Path, about: ModelInfo, model: SSDLite | Segmentor) -> None:

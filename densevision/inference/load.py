@@ -23,7 +23,10 @@ Predictor = DetectionPredictor | SegmentationPredictor
 
 
 def load_predictor(
-    config_path: str | Path, checkpoint_path: str | Path, score_threshold: float | None = None, *,
+    config_path: str | Path,
+    checkpoint_path: str | Path,
+    score_threshold: float | None = None,
+    *,
     nms: Nms | None = None,
 ) -> Predictor:
     """Build the model of a config with the weights of a checkpoint.

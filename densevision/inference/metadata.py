@@ -73,8 +73,9 @@ def read_model_info(path: str | Path) -> ModelInfo:
         with zipfile.ZipFile(path) as archive:
             return _parse(archive.read(ABOUT_FILE))
     except (zipfile.BadZipFile, AttributeError, KeyError, ValueError, TypeError, OSError, UserError):
-        raise UserError(f"{path} is cut short or was not written by densevision export of this version; export it "
-                        "again") from None
+        raise UserError(
+            f"{path} is cut short or was not written by densevision export of this version; export it again"
+        ) from None
 
 
 def _parse(content: bytes) -> ModelInfo:

@@ -30,8 +30,14 @@ class DetectionPredictor:
         best_score: highest score that the backend gave so far; None if it gave none.
     """
 
-    def __init__(self, backend: Backend, classes: Sequence[str], postprocess: PostProcess = DRAWING, *,
-                 float_resize: bool = False):
+    def __init__(
+        self,
+        backend: Backend,
+        classes: Sequence[str],
+        postprocess: PostProcess = DRAWING,
+        *,
+        float_resize: bool = False,
+    ):
         self.float_resize = float_resize
         self.classes = tuple(classes)
         self.postprocess = postprocess
@@ -141,8 +147,14 @@ class SegmentationPredictor:
             divide the input evenly.
     """
 
-    def __init__(self, backend: Backend, classes: Sequence[str], palette: Sequence[tuple[int, int, int]], *,
-                 padded_size: tuple[int, int] | None = None):
+    def __init__(
+        self,
+        backend: Backend,
+        classes: Sequence[str],
+        palette: Sequence[tuple[int, int, int]],
+        *,
+        padded_size: tuple[int, int] | None = None,
+    ):
         self.classes = tuple(classes)
         self.palette = [tuple(color) for color in palette]
         self.padded_size = padded_size

@@ -94,8 +94,15 @@ def boxes_in_pixels(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return boxes[..., [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
 
 
-def spread_detections(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray, count: np.ndarray, *,
-                      num_classes: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def spread_detections(
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    scores: np.ndarray,
+    count: np.ndarray,
+    *,
+    num_classes: int,
+    size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn the detection op's outputs into what ``Backend`` gives.
 
     Args:
@@ -109,8 +116,9 @@ def spread_detections(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray
     return boxes_in_pixels(boxes[:, :found], size), spread
 
 
-def load_tflite(path: str | Path, score_threshold: float | None = None, threads: int | None = None, *,
-                nms: Nms | None = None) -> DetectionPredictor | SegmentationPredictor:
+def load_tflite(
+    path: str | Path, score_threshold: float | None = None, threads: int | None = None, *, nms: Nms | None = None
+) -> DetectionPredictor | SegmentationPredictor:
     """Load a file, ready to predict.
 
     Args:

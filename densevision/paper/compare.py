@@ -38,7 +38,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """"ok" within both bounds; "noted" where the row's note says why not; else "OFF"."""
+        """ "ok" within both bounds; "noted" where the row's note says why not; else "OFF"."""
         if self.params_agree and self.madds_agree:
             return "ok"
         return "noted" if self.row.note else "OFF"

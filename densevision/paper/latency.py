@@ -58,20 +58,40 @@ class Pair:
 
 
 PAIRS = (  # what the paper claims, by labels
-    ("3.1", "3.5"), ("3.1", "3.3"), ("3.6", "3.9"), ("4.1", "3.1"), ("4.2", "3.5"), ("4.3", "3.6"), ("4.4", "3.9"),
-    ("4.1", "4.2"), ("4.3", "4.4"), ("6.5", "6.2"), ("6.5", "6.4"), ("6.5", "6.3"), ("6.11", "6.6"), ("6.11", "6.10"),
-    ("7.8", "7.1"), ("7.8", "7.4"), ("7.8", "7.5"), ("7.11", "7.10"),
+    ("3.1", "3.5"),
+    ("3.1", "3.3"),
+    ("3.6", "3.9"),
+    ("4.1", "3.1"),
+    ("4.2", "3.5"),
+    ("4.3", "3.6"),
+    ("4.4", "3.9"),
+    ("4.1", "4.2"),
+    ("4.3", "4.4"),
+    ("6.5", "6.2"),
+    ("6.5", "6.4"),
+    ("6.5", "6.3"),
+    ("6.11", "6.6"),
+    ("6.11", "6.10"),
+    ("7.8", "7.1"),
+    ("7.8", "7.4"),
+    ("7.8", "7.5"),
+    ("7.11", "7.10"),
 )
 
 
 def rows_to_time(tables: Sequence[int]) -> list[TimedRow]:
     """List the rows of some of the tables 3, 6 and 7; with Table 3 come Table 4's."""
     printed = {3: TABLE_3, 6: TABLE_6, 7: TABLE_7}
-    rows = [TimedRow(f"{row.table}.{row.row}", row.name, row, False, row.accuracy, printed_latencies(row, row.size))
-            for table in tables for row in printed[table]]
+    rows = [
+        TimedRow(f"{row.table}.{row.row}", row.name, row, False, row.accuracy, printed_latencies(row, row.size))
+        for table in tables
+        for row in printed[table]
+    ]
     if 3 in tables:
-        rows += [TimedRow(f"4.{number}", f"{one.float_row.name}, int8", one.float_row, True, one.accuracy,
-                          one.latencies) for number, one in enumerate(TABLE_4, 1)]
+        rows += [
+            TimedRow(f"4.{number}", f"{one.float_row.name}, int8", one.float_row, True, one.accuracy, one.latencies)
+            for number, one in enumerate(TABLE_4, 1)
+        ]
     return rows
 
 
@@ -169,6 +189,14 @@ def _pair(one: TimedRow, base: TimedRow) -> Pair:
 
 def as_dict(one: TimedRow) -> dict[str, object]:
     """Return a timed row as plain data."""
-    return dict(label=one.label, name=one.name, accuracy=one.accuracy, paper_ms=one.pixel_ms, size=one.row.size,
-                median_ms=one.timing.median_ms, min_ms=one.timing.min_ms, p90_ms=one.timing.p90_ms,
-                times_ms=one.timing.times_ms.tolist())
+    return dict(
+        label=one.label,
+        name=one.name,
+        accuracy=one.accuracy,
+        paper_ms=one.pixel_ms,
+        size=one.row.size,
+        median_ms=one.timing.median_ms,
+        min_ms=one.timing.min_ms,
+        p90_ms=one.timing.p90_ms,
+        times_ms=one.timing.times_ms.tolist(),
+    )

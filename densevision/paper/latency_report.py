@@ -10,8 +10,11 @@ from densevision.paper.latency import Pair, TimedRow
 from densevision.paper.pixels import PIXELS
 
 BASES = {3: "3.5", 6: "6.2", 7: "7.1"}  # MobileNetV2's row: what the paper compares with
-TITLES = {3: "Tables 3 and 4, classification at 224", 6: "Table 6, SSDLite at 320, without NMS",
-           7: "Table 7, segmentation at 1025x2049"}
+TITLES = {
+    3: "Tables 3 and 4, classification at 224",
+    6: "Table 6, SSDLite at 320, without NMS",
+    7: "Table 7, segmentation at 1025x2049",
+}
 
 
 def latency_table(rows: Sequence[TimedRow], table: int) -> Table:

@@ -12,7 +12,15 @@ from densevision.paper.tables import HALF, SMALL, TABLE_3, TABLE_6, TABLE_7, TAB
 
 PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
 _PIXEL_2_AND_3 = (  # Table 3, ms, rows 1 to 9
-    (61, 44), (46, 40), (86, 61), (84, 60), (76, 56), (19.4, 14.4), (15.6, 11.7), (24.2, 17.2), (19.6, 13.9),
+    (61, 44),
+    (46, 40),
+    (86, 61),
+    (84, 60),
+    (76, 56),
+    (19.4, 14.4),
+    (15.6, 11.7),
+    (24.2, 17.2),
+    (19.6, 13.9),
 )
 _HALF = (1020, 793, 786, 766, 906, 668, 659, 657, 415, 354, 327)  # Table 7, half resolution, ms, Pixel 3, rows 1 to 11
 
@@ -27,7 +35,8 @@ class QuantizedRow:
 
 
 TABLE_4 = tuple(
-    QuantizedRow(row, top1, dict(zip(PIXELS, latencies, strict=True))) for row, top1, latencies in (
+    QuantizedRow(row, top1, dict(zip(PIXELS, latencies, strict=True)))
+    for row, top1, latencies in (
         (TABLE_3[0], 73.8, (44, 42.5, 31.7)),
         (TABLE_3[4], 70.9, (52, 48.3, 37.0)),
         (TABLE_3[5], 64.9, (15.5, 14.9, 10.7)),
@@ -63,7 +72,9 @@ def config_of_row(row: PaperRow) -> str:
     width = network.get("width", 1.0)
     steps = "800k" if network["name"] == SMALL else "400k"
     words = [
-        f"{row.kind}{network.get('filters', '')}", network["name"], f"w{round(100 * width):03}" if width != 1 else "",
+        f"{row.kind}{network.get('filters', '')}",
+        network["name"],
+        f"w{round(100 * width):03}" if width != 1 else "",
         "reduced" if network.get("reduced_tail") else "",
         f"os{network['output_stride']}" if "output_stride" in network else "",
         f"320_{steps}_coco" if row.kind == "ssdlite" else "769x769_320k",

@@ -35,8 +35,14 @@ PLACES = [
     ((dx, dy), side)
     for reach in (1, 2, 3, 4)
     for dx, dy, side in (
-        (7 * reach, 0, "left"), (-7 * reach, 0, "right"), (0, 10 * reach, "center"), (0, -10 * reach, "center"),
-        (6, 8 * reach, "left"), (-6, 8 * reach, "right"), (6, -8 * reach, "left"), (-6, -8 * reach, "right"),
+        (7 * reach, 0, "left"),
+        (-7 * reach, 0, "right"),
+        (0, 10 * reach, "center"),
+        (0, -10 * reach, "center"),
+        (6, 8 * reach, "left"),
+        (-6, 8 * reach, "right"),
+        (6, -8 * reach, "left"),
+        (-6, -8 * reach, "right"),
     )
 ]
 
@@ -113,9 +119,16 @@ def draw_series(axes: Axes, family: str, points: Sequence[tuple[float, float]], 
     name, color, marker = STYLES[family]
     name += f", {special}" if special else ""
     _, named = axes.get_legend_handles_labels()
-    axes.plot(*zip(*points, strict=True), marker, color=color, markersize=6,
-              markerfacecolor="white" if special else color, linestyle=":" if special else "-", linewidth=1.2,
-              label="_" if name in named else name)
+    axes.plot(
+        *zip(*points, strict=True),
+        marker,
+        color=color,
+        markersize=6,
+        markerfacecolor="white" if special else color,
+        linestyle=":" if special else "-",
+        linewidth=1.2,
+        label="_" if name in named else name,
+    )
 
 
 def show_costs(axes: Axes) -> None:
@@ -156,8 +169,15 @@ def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequen
         one = counted.get((result.table, result.row))
         if one is None:
             continue
-        star = dict(marker="*", markersize=15, color=STYLES[one.row.family][1], markeredgecolor="black", zorder=3,
-                    linestyle="none", label=f"ours: {one.row.name}")
+        star = dict(
+            marker="*",
+            markersize=15,
+            color=STYLES[one.row.family][1],
+            markeredgecolor="black",
+            zorder=3,
+            linestyle="none",
+            label=f"ours: {one.row.name}",
+        )
         left.plot([one.madds], [result.accuracy], **star)
         if result.latency_ms is not None:
             right.plot([result.latency_ms], [result.accuracy], **star)
@@ -178,8 +198,16 @@ def label(axes: Axes, names: Sequence[Name]) -> None:
     taken = _drawn(axes)
     for name in sorted(names, key=lambda name: -name.y):
         for offset, side in PLACES:
-            text = axes.annotate(name.text, (name.x, name.y), offset, textcoords="offset points",
-                                 ha=side, va="center", fontsize=8, color=name.color)
+            text = axes.annotate(
+                name.text,
+                (name.x, name.y),
+                offset,
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                fontsize=8,
+                color=name.color,
+            )
             box = text.get_window_extent()
             if not box.count_overlaps(taken) and axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1:
                 break

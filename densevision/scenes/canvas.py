@@ -121,9 +121,7 @@ class Canvas:
         """Whether z metres away is near enough for small parts to show."""
         return self.camera.focal / max(z, NEAR) > 0.04 * self.ids.shape[1]
 
-    def face(
-        self, points: Sequence[Point], colour: Colour, ident: int | None = None, shines: bool = False
-    ) -> None:
+    def face(self, points: Sequence[Point], colour: Colour, ident: int | None = None, shines: bool = False) -> None:
         """Fill a convex polygon of world points; an ident of None leaves the id map alone."""
         points = clip_near(points)
         if len(points) >= 3:

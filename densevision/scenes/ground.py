@@ -104,9 +104,7 @@ def paint_marks(canvas: Canvas, place: tuple[float, float], crossings: list[floa
             _mark(canvas, (stripe - x, stripe + 0.5 - x), (crossing - start, crossing - start + 3.2))
 
 
-def paint_house(
-    canvas: Canvas, variant: int, front: float, span: tuple[float, float], end_wall: bool
-) -> None:
+def paint_house(canvas: Canvas, variant: int, front: float, span: tuple[float, float], end_wall: bool) -> None:
     """Paint a house along the road: the end that faces the camera, then the front.
 
     Args:

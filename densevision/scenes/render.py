@@ -51,9 +51,7 @@ def render_scene(seed: int, size: tuple[int, int] = (360, 640)) -> Scene:
     return _render(build_world(seed), 0.0, size, seed)
 
 
-def render_frame(
-    seed: int, drive_seconds: float, seconds: float, size: tuple[int, int] = (360, 640)
-) -> np.ndarray:
+def render_frame(seed: int, drive_seconds: float, seconds: float, size: tuple[int, int] = (360, 640)) -> np.ndarray:
     """Render one frame of a drive along a street.
 
     Args:

@@ -45,7 +45,5 @@ class BalanceClasses(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device = next(model.parameters()).device
         model.loss_function.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
-        listed = ", ".join(
-            f"{name} {w:.3g}" for name, w in zip(dataset.metainfo["classes"], weights, strict=True)
-        )
+        listed = ", ".join(f"{name} {w:.3g}" for name, w in zip(dataset.metainfo["classes"], weights, strict=True))
         print_log(f"class weights: {listed}", "current", logging.INFO)

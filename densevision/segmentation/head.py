@@ -96,9 +96,7 @@ class RASPPHead(nn.Module):
 
     align_corners = False
 
-    def __init__(
-        self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
         channels = taps["c5"].channels
         self.local_branch = ConvNormAct(channels, filters, act="relu")

@@ -34,9 +34,7 @@ class CrossEntropyLoss(nn.Module):
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
         target = target.long()
-        losses = F.cross_entropy(
-            logits, target, self.class_weights, ignore_index=IGNORE_LABEL, reduction="none"
-        )
+        losses = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE_LABEL, reduction="none")
         labelled = target != IGNORE_LABEL
         if self.class_weights is None:
             return losses, labelled.to(losses.dtype)

@@ -123,16 +123,19 @@ class Resumed:
         family = self.groups and any((key in self.groups[0]) != (key in ours[0]) for key in _FAMILY)
         kind = self.changes.get("optim_wrapper.optimizer.type")
         if kind or family or (self.groups and old != new):
-            what = "; ".join(f"{key} is {_short(new)}, was {_short(old)}" for key in changed
-                             for old, new in [self.changes[key]])
+            what = "; ".join(
+                f"{key} is {_short(new)}, was {_short(old)}" for key in changed for old, new in [self.changes[key]]
+            )
             fault = what or f"it has groups of {old} tensors there and of {new} here"
             raise UserError(f"{self.origin} does not fit this config's optimizer: {fault}; {_START_FROM}")
         for key, (before, value) in self.changes.items():
             name = key.rpartition(".")[2]
             needed = name in _NEW_STATE or name == "momentum" and "alpha" in ours[0]
             if key.startswith("optim_wrapper.optimizer.") and needed and value and not before:
-                raise UserError(f"{key} can't be switched on in a resumed training: {self.origin} has no state for it; "
-                                f"{_START_FROM}")
+                raise UserError(
+                    f"{key} can't be switched on in a resumed training: {self.origin} has no state for it; "
+                    f"{_START_FROM}"
+                )
 
     def adapt(self, checkpoint: dict) -> None:
         """Change what mmengine would take from the checkpoint, or complain about, against the config."""
@@ -199,8 +202,10 @@ _START_FROM = "undo that, or start a new training from its weights with init_fro
 def hyperparameters(runner: Runner) -> list[dict[str, object]]:
     """Return what the config says about each group of the optimizer, rates before any schedule."""
     groups = [{k: v for k, v in group.items() if k != "params"} for group in runner.optim_wrapper.param_groups]
-    return [group | {k.removeprefix("initial_"): v for k, v in group.items() if k.startswith("initial_")}
-            for group in groups]
+    return [
+        group | {k.removeprefix("initial_"): v for k, v in group.items() if k.startswith("initial_")}
+        for group in groups
+    ]
 
 
 def rebuild_schedules(runner: Runner, groups: list[dict[str, object]]) -> None:

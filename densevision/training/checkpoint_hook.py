@@ -132,8 +132,7 @@ class CheckpointHook(Hook):
         checkpoint.get("meta", {}).pop("config", None)
         hub = checkpoint.get("message_hub", {"log_scalars": {}})
         hub["log_scalars"] = OrderedDict(
-            (name, HistoryBuffer(*history, max_length=HISTORY))
-            for name, history in hub["log_scalars"].items()
+            (name, HistoryBuffer(*history, max_length=HISTORY)) for name, history in hub["log_scalars"].items()
         )
 
     def check_figures(self, figures: Mapping[str, object], classes: Sequence[str]) -> None:
@@ -228,9 +227,7 @@ def find_last_checkpoint(work_dir: Path) -> Path | None:
         named = work_dir / Path(pointer.read_text().strip()).name
         if named.is_file():
             return named
-    numbered = {
-        int(match[1]): path for path in work_dir.glob("iter_*.pth") if (match := _NAME.fullmatch(path.name))
-    }
+    numbered = {int(match[1]): path for path in work_dir.glob("iter_*.pth") if (match := _NAME.fullmatch(path.name))}
     return numbered[max(numbered)] if numbered else None
 
 

@@ -35,9 +35,7 @@ class TrainLoop(BaseLoop):
         val_interval: iterations between two evaluations.
     """
 
-    def __init__(
-        self, runner: Runner, dataloader: DataLoader | dict, max_iters: int, val_interval: int = 1000
-    ):
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_iters: int, val_interval: int = 1000):
         super().__init__(runner, dataloader)
         self.max_iters = whole_number("train_cfg.max_iters", max_iters)
         self.val_interval = whole_number("train_cfg.val_interval", val_interval)
@@ -110,9 +108,7 @@ class TrainLoop(BaseLoop):
             raise UserError(f"{error}; {self._advice(error)}") from error
         if self.runner.distributed:
             average_statistics(self.runner.model)
-        self.runner.call_hook(
-            "after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs
-        )
+        self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
     def _advice(self, error: NotFiniteError) -> str:

@@ -42,9 +42,7 @@ class _Guard:
         with super().optim_context(model):
             yield
 
-    def update_params(
-        self, loss: Tensor, step_kwargs: dict | None = None, zero_kwargs: dict | None = None
-    ) -> None:
+    def update_params(self, loss: Tensor, step_kwargs: dict | None = None, zero_kwargs: dict | None = None) -> None:
         """Back-propagate and step, or skip.
 
         Raises:
@@ -67,9 +65,7 @@ class _Guard:
         if self.bad_in_a_row >= MAX_BAD:
             message = f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row"
             raise NotFiniteError(message, iteration - MAX_BAD + 1)
-        print_log(
-            f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING
-        )
+        print_log(f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING)
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -33,9 +33,10 @@ def kept_settings() -> Iterator[None]:
         _setter(cv2.setNumThreads, cv2.getNumThreads()),
         _setter(_set_start_method, torch.multiprocessing.get_start_method(allow_none=True)),
         _setter(_set_cudnn, (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)),
-        _setter(_set_deterministic, (
-            torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-        )),
+        _setter(
+            _set_deterministic,
+            (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
+        ),
         _setter(_set_open_files, resource.getrlimit(resource.RLIMIT_NOFILE)),
         _setter(random.setstate, random.getstate()),
         _setter(np.random.set_state, np.random.get_state()),

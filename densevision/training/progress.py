@@ -197,9 +197,7 @@ def window_means(runner: Runner, steps: int) -> dict[str, float]:
 
 def format_scalars(scalars: dict[str, float]) -> str:
     """Losses first, then the learning rate, then the rest."""
-    losses = [
-        f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in sorted(scalars) if "loss" in name
-    ]
+    losses = [f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in sorted(scalars) if "loss" in name]
     rest = [f"{name} {value:.3g}" for name, value in scalars.items() if "loss" not in name and name != "lr"]
     return "  ".join([*losses, f"lr {scalars['lr']:.2g}", *rest])
 

@@ -40,9 +40,7 @@ class Window:
         try:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL)
         except cv2.error:
-            raise UserError(
-                "--show: this OpenCV has no windows; pip install --force-reinstall opencv-python"
-            ) from None
+            raise UserError("--show: this OpenCV has no windows; pip install --force-reinstall opencv-python") from None
         self._title = title
 
     def show(self, picture: np.ndarray) -> bool:
@@ -94,10 +92,12 @@ def describe(result: Detections | np.ndarray, classes: tuple[str, ...]) -> dict:
     """Return a result as plain data: detections, or the share of the pixels of each class that occurs."""
     if isinstance(result, Detections):
         rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
-        return dict(detections=[
-            dict(**{"class": classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
-            for label, score, box in rows
-        ])
+        return dict(
+            detections=[
+                dict(**{"class": classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
+                for label, score, box in rows
+            ]
+        )
     shares = (np.bincount(result.reshape(-1), minlength=len(classes)) / result.size).round(6)
     return dict(shares={name: share for name, share in zip(classes, shares.tolist(), strict=True) if share})
 

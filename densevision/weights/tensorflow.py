@@ -122,9 +122,7 @@ def ssdlite(size: str) -> nn.Module:
     """Build our form of a detection release."""
     from densevision.detection.model import SSDLite
 
-    return SSDLite(
-        backbone=dict(name=f"mobilenet_v3_{size}", reduced_tail="detection", padding="same"), num_classes=90
-    )
+    return SSDLite(backbone=dict(name=f"mobilenet_v3_{size}", reduced_tail="detection", padding="same"), num_classes=90)
 
 
 def lraspp(size: str) -> nn.Module:
@@ -133,10 +131,9 @@ def lraspp(size: str) -> nn.Module:
     from densevision.segmentation.model import Segmentor
 
     return Segmentor(
-        backbone=dict(
-            name=f"mobilenet_v3_{size}", output_stride=32, reduced_tail="segmentation", padding="same"
-        ),
-        head=dict(type=LRASPPHead, filters=128, bn_eps=1e-5, align_corners=True), num_classes=19,
+        backbone=dict(name=f"mobilenet_v3_{size}", output_stride=32, reduced_tail="segmentation", padding="same"),
+        head=dict(type=LRASPPHead, filters=128, bn_eps=1e-5, align_corners=True),
+        num_classes=19,
     )
 
 

@@ -62,16 +62,17 @@ def read_tensorflow_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     prefix = find_tensorflow_checkpoint(Path(path))
     if prefix is None:
         missing = "one *.index in it" if Path(path).is_dir() else f"file {Path(path).name}.index"
-        raise UserError(f"{path} is no TensorFlow checkpoint: there is not the {missing}; "
-                        "unpack the release and name its model.ckpt")
+        raise UserError(
+            f"{path} is no TensorFlow checkpoint: there is not the {missing}; "
+            "unpack the release and name its model.ckpt"
+        )
     index = _beside(prefix, ".index")
     try:
         table = dict(_read_table(index.read_bytes()))
         shards, entries = _read_entries(table)
     except _Damaged as error:
         raise UserError(f"{index} is no readable TensorFlow index: {error}; fetch the checkpoint again") from None
-    return {name: _read_array(prefix, shards, name, entry)
-            for name, entry in entries.items() if entry.dtype in _DTYPES}
+    return {name: _read_array(prefix, shards, name, entry) for name, entry in entries.items() if entry.dtype in _DTYPES}
 
 
 def _beside(prefix: Path, suffix: str) -> Path:

@@ -86,8 +86,10 @@ def ssdlite() -> nn.Module:
     from densevision.detection.model import SSDLite
 
     return SSDLite(
-        backbone=dict(name="mobilenet_v3_large", reduced_tail="detection"), num_classes=90,
-        anchors=dict(lowest=None), loss=dict(type=SoftmaxLoss),
+        backbone=dict(name="mobilenet_v3_large", reduced_tail="detection"),
+        num_classes=90,
+        anchors=dict(lowest=None),
+        loss=dict(type=SoftmaxLoss),
     )
 
 
@@ -97,7 +99,8 @@ def lraspp() -> nn.Module:
     from densevision.segmentation.model import Segmentor
 
     return Segmentor(
-        backbone=dict(name="mobilenet_v3_large_lraspp_torchvision", output_stride=16), num_classes=21,
+        backbone=dict(name="mobilenet_v3_large_lraspp_torchvision", output_stride=16),
+        num_classes=21,
         head=dict(type=LRASPPHead, pooling="global", gate="sigmoid", bn_eps=1e-5),
     )
 

@@ -41,14 +41,17 @@ def test_without_se_only_the_gates_are_missing():
     assert counted("mobilenet_v3_large")[0] - counted("mobilenet_v3_large_no_se")[0] == in_gates
 
 
-@pytest.mark.parametrize(("channels", "hswishes"), [
-    # stem, two of each block, the last convolution and the classifier's own layer
-    (None, 0),  # ReLU everywhere
-    (16, 1 + 29 + 1 + 1),  # the first block has no expansion
-    (80, 1 + 18 + 1 + 1),  # blocks 7 to 15
-    (112, 1 + 10 + 1 + 1),  # blocks 11 to 15
-    ("table", 1 + 18 + 1 + 1),
-])
+@pytest.mark.parametrize(
+    ("channels", "hswishes"),
+    [
+        # stem, two of each block, the last convolution and the classifier's own layer
+        (None, 0),  # ReLU everywhere
+        (16, 1 + 29 + 1 + 1),  # the first block has no expansion
+        (80, 1 + 18 + 1 + 1),  # blocks 7 to 15
+        (112, 1 + 10 + 1 + 1),  # blocks 11 to 15
+        ("table", 1 + 18 + 1 + 1),
+    ],
+)
 def test_hswish_from_a_number_of_channels(channels, hswishes):
     model = Classifier("mobilenet_v3_large", hswish_from=channels)
     assert sum(isinstance(module, nn.Hardswish) for module in model.modules()) == hswishes

@@ -15,7 +15,9 @@ def test_taps(name, c3, c4, c5):
     assert backbone.taps == {"c3": Tap(c3, 8), "c4": Tap(c4, 16), "c5": Tap(c5, 32)}
     features = backbone(torch.zeros(2, 3, 64, 96))
     assert {tap: tuple(x.shape) for tap, x in features.items()} == {
-        "c3": (2, c3, 8, 12), "c4": (2, c4, 4, 6), "c5": (2, c5, 2, 3),
+        "c3": (2, c3, 8, 12),
+        "c4": (2, c4, 4, 6),
+        "c5": (2, c5, 2, 3),
     }
 
 
@@ -64,7 +66,9 @@ def test_output_stride_16_dilates_behind_the_block_that_lost_its_stride():
     backbone = build_backbone("mobilenet_v3_large", output_stride=16)
     depthwise = [block.depthwise[0] for block in backbone.blocks[12:]]
     assert [(c.stride, c.dilation, c.padding) for c in depthwise] == [
-        ((1, 1), (1, 1), (2, 2)), ((1, 1), (2, 2), (4, 4)), ((1, 1), (2, 2), (4, 4)),
+        ((1, 1), (1, 1), (2, 2)),
+        ((1, 1), (2, 2), (4, 4)),
+        ((1, 1), (2, 2), (4, 4)),
     ]
 
 

@@ -8,9 +8,15 @@ from densevision.backbones.spec import scale_spec
 
 @pytest.mark.parametrize(
     ("name", "channels"),
-    [("mobilenet_v1", (256, 512, 1024)), ("mobilenet_v2", (192, 576, 1280)), ("mobilenet_v2_no_last", (192, 576, 320)),
-     ("mnasnet_a1", (120, 672, 1280)), ("mnasnet_small", (96, 192, 1280)), ("proxylessnas_mobile", (120, 576, 1280)),
-     ("mobilenet_v3_large_minimalistic", (120, 672, 960))],
+    [
+        ("mobilenet_v1", (256, 512, 1024)),
+        ("mobilenet_v2", (192, 576, 1280)),
+        ("mobilenet_v2_no_last", (192, 576, 320)),
+        ("mnasnet_a1", (120, 672, 1280)),
+        ("mnasnet_small", (96, 192, 1280)),
+        ("proxylessnas_mobile", (120, 576, 1280)),
+        ("mobilenet_v3_large_minimalistic", (120, 672, 960)),
+    ],
 )
 def test_taps(name, channels):
     strides = (8, 16, 32)

@@ -44,8 +44,12 @@ def test_the_documented_config_trains(own_module, monkeypatch):
     config.write_text(examples("backbones.md")[1])
     options = ["train_cfg.max_iters=2", "train_cfg.val_interval=2", "train_dataloader.batch_size=2"]
     for loader in ("train_dataloader", "val_dataloader"):
-        options += [f"{loader}.dataset.data_root=.", f"{loader}.dataset.ann_file=truth.json",
-                    f"{loader}.dataset.image_dir=images", f"{loader}.num_workers=0"]
+        options += [
+            f"{loader}.dataset.data_root=.",
+            f"{loader}.dataset.ann_file=truth.json",
+            f"{loader}.dataset.image_dir=images",
+            f"{loader}.num_workers=0",
+        ]
     assert main(["train", str(config), "--work-dir", str(own_module / "run"), "--cfg-options", *options]) == 0
     weights = torch.load(own_module / "run" / "iter_2.pth", weights_only=True)["state_dict"]
     assert weights["backbone.blocks.3.expansion.0.weight"].shape == (240, 40, 1, 1)

@@ -38,9 +38,7 @@ def test_segmentation_tail_halves_it_too():
     assert spec.last == 288
 
 
-@pytest.mark.parametrize(
-    ("channels", "first"), [(None, 15), (16, 0), (80, 6), (112, 10)]
-)
+@pytest.mark.parametrize(("channels", "first"), [(None, 15), (16, 0), (80, 6), (112, 10)])
 def test_hswish_starts_at_the_wanted_channels(channels, first):
     acts = [block.act for block in place_hswish(LARGE, channels).blocks]
     assert acts == ["relu"] * first + ["hswish"] * (15 - first)

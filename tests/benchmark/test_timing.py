@@ -75,7 +75,10 @@ def test_operations_and_memory_of_a_file(models):
 def test_time_by_kind_adds_and_sorts():
     ops = (Op("MUL", True, 1.0), Op("CAST", False, 4.0), Op("MUL", True, 2.0), Op("MUL", False, 0.5))
     assert list(time_by_kind(ops).items()) == [
-        (("CAST", False), (1, 4.0)), (("MUL", True), (2, 3.0)), (("MUL", False), (1, 0.5))]
+        (("CAST", False), (1, 4.0)),
+        (("MUL", True), (2, 3.0)),
+        (("MUL", False), (1, 0.5)),
+    ]
 
 
 def test_the_command_prints_tables_and_writes_every_figure(models, tmp_path, capsys):
@@ -92,12 +95,15 @@ def test_the_command_prints_tables_and_writes_every_figure(models, tmp_path, cap
     assert [kind for kind in large["kinds"] if not kind["in_xnnpack"]][0]["kind"] == "CAST"
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("missing.tflite", None, "No such file or directory"),
-    ("notes.txt", b"hello, this is no model", "is no .tflite file"),
-    ("empty.tflite", b"", "is no .tflite file"),
-    ("cut.tflite", tiny_model()[:200], "refuses it"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.tflite", None, "No such file or directory"),
+        ("notes.txt", b"hello, this is no model", "is no .tflite file"),
+        ("empty.tflite", b"", "is no .tflite file"),
+        ("cut.tflite", tiny_model()[:200], "refuses it"),
+    ],
+)
 def test_a_file_that_is_no_model_is_one_line(tmp_path, capsys, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -106,13 +112,16 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path, capsys, name, content, me
     assert name in line and message in line
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--device", "adb"], "--binary"),
-    (["--binary", "b"], "add --device adb"),
-    (["--device", "adb", "--binary", "b", "--profile"], "--profile"),
-    (["--device", "adb", "--binary", "b", "--log", "l"], "give one of them"),
-    (["--json", "no/where.json"], "there is no folder no"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--device", "adb"], "--binary"),
+        (["--binary", "b"], "add --device adb"),
+        (["--device", "adb", "--binary", "b", "--profile"], "--profile"),
+        (["--device", "adb", "--binary", "b", "--log", "l"], "give one of them"),
+        (["--json", "no/where.json"], "there is no folder no"),
+    ],
+)
 def test_options_that_do_not_go_together(words, message, capsys):
     assert main(["benchmark", "a.tflite", *words]) == 2
     assert message in capsys.readouterr().err
@@ -126,8 +135,10 @@ def test_values_that_can_not_be(words, capsys):
 
 
 def test_it_needs_neither_torch_nor_mmengine(models):
-    code = ("import sys; sys.modules.update(torch=None, mmengine=None, torchvision=None)\n"
-            "from densevision.cli.main import main; sys.exit(main(sys.argv[1:]))")
+    code = (
+        "import sys; sys.modules.update(torch=None, mmengine=None, torchvision=None)\n"
+        "from densevision.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     words = [sys.executable, "-c", code, "benchmark", str(models[0]), "--runs", "2", "--profile"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

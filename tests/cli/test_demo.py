@@ -143,7 +143,9 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
     video, out = write_video(tmp_path / "in.mp4", 3000), tmp_path / "made/out.mp4"
     command = [sys.executable, "-m", "densevision.cli.main", "demo", *save_model(tmp_path, DETECTOR)]
     process = subprocess.Popen(
-        [*command, "--input", video, "--output", str(out)], stdout=subprocess.PIPE, text=True,
+        [*command, "--input", video, "--output", str(out)],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     unfinished = out.with_name(".out.part.mp4")
@@ -156,10 +158,13 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
     assert 0 < len(list(open_source(str(out)).frames)) < 3000
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--score-threshold", "0.3"], "--score-threshold has no meaning for a segmenter"),  # also the default
-    (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--score-threshold", "0.3"], "--score-threshold has no meaning for a segmenter"),  # also the default
+        (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
+    ],
+)
 def test_options_of_a_detector_are_refused_for_a_segmenter(tmp_path, capsys, words, message):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
     command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png"), "--json"]

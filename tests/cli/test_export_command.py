@@ -57,20 +57,44 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
     words = ("--quantize", "int8", "--calibration", 6, "--max-drop", 25, "--sensitivity")
     assert export(tmp_path, files, *words) == 0
     lines = capsys.readouterr().out.splitlines()
-    figures = [float(re.search(rf"(\S+) {text}", "\n".join(lines))[1]) for text in
-               ("in the file", "by PyTorch at the file's resolution", "by PyTorch at full resolution")]
+    figures = [
+        float(re.search(rf"(\S+) {text}", "\n".join(lines))[1])
+        for text in ("in the file", "by PyTorch at the file's resolution", "by PyTorch at full resolution")
+    ]
     # The labels are the model's own at full resolution. The coarser output costs far more than int8 does, and is not
     # counted as a loss of the file: all the file's loss is the first difference.
     assert figures[2] == 100 and figures[1] < 90 and abs(figures[1] - figures[0]) < 25
     assert f"an output of this size from 64x96 loses {figures[2] - figures[1]:.2f}" in "\n".join(lines)
     start = next(number for number, line in enumerate(lines) if line.startswith("int8 alone"))
     parts = [line.split()[0] for line in lines[start + 1 :]]
-    assert parts == ["float", "all", "stem", "block00", "block01", "block02", "block03", "last", "head",
-                     "predictors", "se"]
+    assert parts == [
+        "float",
+        "all",
+        "stem",
+        "block00",
+        "block01",
+        "block02",
+        "block03",
+        "last",
+        "head",
+        "predictors",
+        "se",
+    ]
     drops = {part: float(line.split()[2]) for part, line in zip(parts, lines[start + 1 :], strict=True)}
     assert drops["float"] == 0 and max(drops.values()) > 0
-    assert main(["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "leftImg8bit/train/a"),
-                 "--output", str(tmp_path / "film")]) == 0
+    assert (
+        main(
+            [
+                "demo",
+                str(tmp_path / "m.tflite"),
+                "--input",
+                str(tmp_path / "leftImg8bit/train/a"),
+                "--output",
+                str(tmp_path / "film"),
+            ]
+        )
+        == 0
+    )
     assert read_image(tmp_path / "film/0_leftImg8bit.png").shape == (64, 96, 3)
     # as int8 quantises, it loses something; a stricter bound leaves no file
     (tmp_path / "m.tflite").unlink()
@@ -90,8 +114,8 @@ import sys
 for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations", "litert_torch", "scipy"):
     sys.modules[name] = None
 from densevision.cli.main import main
-sys.exit(main(["demo", {str(tmp_path / 'm.tflite')!r}, "--input", {str(tmp_path / 'images')!r},
-               "--output", {str(tmp_path / 'film.mp4')!r}]))
+sys.exit(main(["demo", {str(tmp_path / "m.tflite")!r}, "--input", {str(tmp_path / "images")!r},
+               "--output", {str(tmp_path / "film.mp4")!r}]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -125,22 +149,25 @@ def assert_refused(tmp_path, capsys, files, words, message):
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--quantize", "int8", "--calibration", "7"], "--calibration 7: there are 6 training images"),
-    (["--quantize", "int8", "--calibration", "0"], "--calibration 0"),
-    (["--calibration", "3"], "need --quantize int8"),
-    (["--calibration", "0"], "--calibration would need --quantize int8"),
-    (["--float-parts", "se"], "need --quantize int8"),
-    (["--sensitivity", "--quantize", "float16"], "--sensitivity would need --quantize int8"),
-    (["--postprocess", "nms"], "--postprocess has no meaning for a segmenter"),
-    (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
-    (["--max-drop", "nan"], "--max-drop nan: give a number of points from 0 to 100"),
-    (["--max-drop", "-1"], "--max-drop -1"),
-    (["--size", "20000", "20000"], "--size 20000 20000: give at least 32 pixels a side and at most 4096"),
-    (["--size", "0", "-5"], "--size 0 -5"),
-    (["--size", "8", "96"], "--size 8 96: give at least 32 pixels"),
-    (["--out", "m.bin"], "the name must end in .tflite"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--quantize", "int8", "--calibration", "7"], "--calibration 7: there are 6 training images"),
+        (["--quantize", "int8", "--calibration", "0"], "--calibration 0"),
+        (["--calibration", "3"], "need --quantize int8"),
+        (["--calibration", "0"], "--calibration would need --quantize int8"),
+        (["--float-parts", "se"], "need --quantize int8"),
+        (["--sensitivity", "--quantize", "float16"], "--sensitivity would need --quantize int8"),
+        (["--postprocess", "nms"], "--postprocess has no meaning for a segmenter"),
+        (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
+        (["--max-drop", "nan"], "--max-drop nan: give a number of points from 0 to 100"),
+        (["--max-drop", "-1"], "--max-drop -1"),
+        (["--size", "20000", "20000"], "--size 20000 20000: give at least 32 pixels a side and at most 4096"),
+        (["--size", "0", "-5"], "--size 0 -5"),
+        (["--size", "8", "96"], "--size 8 96: give at least 32 pixels"),
+        (["--out", "m.bin"], "the name must end in .tflite"),
+    ],
+)
 def test_faults_of_the_user_are_one_line_and_leave_no_file(tmp_path, capsys, monkeypatch, words, message):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
     monkeypatch.chdir(tmp_path)
@@ -156,14 +183,20 @@ def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
     assert "differ in size (32x48, 64x96); give --size HEIGHT WIDTH" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words, message", [
-    (["test", "m.tflite"], "m.tflite: a .tflite knows no test data; give its config with --config"),
-    (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
-    (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
-    (["demo", "c.py", "m.tflite", "--input", "x", "--output", "y"], "m.tflite holds all that it needs; leave c.py out"),
-    (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
-    (["demo", "best.pth", "--input", "x", "--output", "y"], "give CONFIG CHECKPOINT, or one MODEL.tflite"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["test", "m.tflite"], "m.tflite: a .tflite knows no test data; give its config with --config"),
+        (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
+        (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
+        (
+            ["demo", "c.py", "m.tflite", "--input", "x", "--output", "y"],
+            "m.tflite holds all that it needs; leave c.py out",
+        ),
+        (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
+        (["demo", "best.pth", "--input", "x", "--output", "y"], "give CONFIG CHECKPOINT, or one MODEL.tflite"),
+    ],
+)
 def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.tflite").write_bytes(b"something else")
@@ -172,20 +205,25 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
     assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--labels", "argmax"], "--labels has no meaning for a detector"),  # also where it is the default
-    (["--upsample", "1"], "--upsample has no meaning for a detector"),
-    (["--full-size"], "--full-size has no meaning for a detector"),
-    (["--postprocess", "none", "--nms", "across-classes"], "--nms has no meaning with --postprocess none"),
-    (["--calibration", "100"], "--calibration would need --quantize int8"),
-    (["--size", "31", "31"], "--size 31 31"),
-    (["--size", "64", "64", "--cfg-options", "model.input_size=(96, 96)"],
-     "--size and --cfg-options model.input_size both set the input size"),
-    (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
-    (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
-    (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
-    (["--cfg-options", "model.postprocess=dict(nms='all')"], "postprocess.nms is 'all'; give across-classes or "),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--labels", "argmax"], "--labels has no meaning for a detector"),  # also where it is the default
+        (["--upsample", "1"], "--upsample has no meaning for a detector"),
+        (["--full-size"], "--full-size has no meaning for a detector"),
+        (["--postprocess", "none", "--nms", "across-classes"], "--nms has no meaning with --postprocess none"),
+        (["--calibration", "100"], "--calibration would need --quantize int8"),
+        (["--size", "31", "31"], "--size 31 31"),
+        (
+            ["--size", "64", "64", "--cfg-options", "model.input_size=(96, 96)"],
+            "--size and --cfg-options model.input_size both set the input size",
+        ),
+        (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
+        (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
+        (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
+        (["--cfg-options", "model.postprocess=dict(nms='all')"], "postprocess.nms is 'all'; give across-classes or "),
+    ],
+)
 def test_a_detector_s_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
     assert_refused(tmp_path, capsys, write_detector(tmp_path), words, message)
@@ -203,15 +241,20 @@ def test_a_detector_of_another_size(tmp_path, capsys):
     assert export(tmp_path, files, "--size", 96, 50, "--max-drop", 100) == 0
     out = capsys.readouterr().out
     assert "of the image's side" in out and re.search(
-        r"coco/AP: [\d.]+ by PyTorch at the config's own 64x96: an input of 96x50 (loses|gains) [\d.]+\n", out)
+        r"coco/AP: [\d.]+ by PyTorch at the config's own 64x96: an input of 96x50 (loses|gains) [\d.]+\n", out
+    )
     path = tmp_path / "m.tflite"
     assert read_model_info(path).size == (96, 50)
     assert open_interpreter(path).get_input_details()[0]["shape"].tolist() == [1, 96, 50, 3]
     # the toy's c4 and c5 both have stride 16: 6x4 cells, then 3x2, 2x1, 1x1, 1x1
     assert read_model_info(path).postprocess["candidates"] == 3 * 24 + 6 * (24 + 6 + 2 + 1 + 1)
     found = tmp_path / "found.json"
-    assert main(["demo", str(path), "--input", str(tmp_path / "images"), "--score-threshold", "0.02",
-                 "--json", str(found)]) == 0
+    assert (
+        main(
+            ["demo", str(path), "--input", str(tmp_path / "images"), "--score-threshold", "0.02", "--json", str(found)]
+        )
+        == 0
+    )
     boxes = [d["box"] for frame in json.loads(found.read_text())["frames"] for d in frame["detections"]]
     assert boxes and all(0 <= x0 <= x1 <= 96 and 0 <= y0 <= y1 <= 64 for x0, y0, x1, y1 in boxes)
 
@@ -220,15 +263,18 @@ def demo(tmp_path, *words):
     found = tmp_path / "found.json"
     words = [*map(str, words), "--score-threshold", "0.97"]  # under 100 boxes an image, where the op ends
     assert main(["demo", *words, "--input", str(tmp_path / "images"), "--json", str(found)]) == 0
-    return [[(d["class"], *d["box"], d["score"]) for d in frame["detections"]]
-            for frame in json.loads(found.read_text())["frames"]]
+    return [
+        [(d["class"], *d["box"], d["score"]) for d in frame["detections"]]
+        for frame in json.loads(found.read_text())["frames"]
+    ]
 
 
 def same(found, wanted):
     return [len(frame) for frame in found] == [len(frame) for frame in wanted] and all(
         one[0] == other[0] and np.allclose(one[1:], other[1:], atol=0.02)
         for frame, wanted_frame in zip(found, wanted, strict=True)
-        for one, other in zip(frame, wanted_frame, strict=True))
+        for one, other in zip(frame, wanted_frame, strict=True)
+    )
 
 
 @pytest.mark.usefixtures("converted_once")
@@ -240,8 +286,21 @@ def test_demo_gives_the_same_boxes_before_and_after_the_export(tmp_path, capsys)
     file = tmp_path / "m.tflite"
     assert same(demo(tmp_path, file), across)
     capsys.readouterr()
-    assert main(["demo", str(file), "--input", str(tmp_path / "images"), "--json", str(tmp_path / "j"),
-                 "--nms", "per-class"]) == 2
+    assert (
+        main(
+            [
+                "demo",
+                str(file),
+                "--input",
+                str(tmp_path / "images"),
+                "--json",
+                str(tmp_path / "j"),
+                "--nms",
+                "per-class",
+            ]
+        )
+        == 2
+    )
     assert "suppresses across classes inside; export it with --nms per-class" in capsys.readouterr().err
     assert export(tmp_path, files, "--nms", "per-class") == 0
     assert same(demo(tmp_path, file), across)  # the default of demo
@@ -269,12 +328,16 @@ def test_demo_of_a_file_that_finds_nothing_says_how_close_it_came(tmp_path, caps
     assert main(["demo", str(tmp_path / "m.tflite"), *words, "--score-threshold", "0.9999"]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert said == "no detection above 0.9999 in 1 frame; the best score was 0.999"
-    files[0].write_text(files[0].read_text().replace("input_size=(64, 96)", "input_size=(64, 96), "
-                                                     "postprocess=dict(score_threshold=0.9999)", 1))
+    files[0].write_text(
+        files[0]
+        .read_text()
+        .replace("input_size=(64, 96)", "input_size=(64, 96), postprocess=dict(score_threshold=0.9999)", 1)
+    )
     assert export(tmp_path, files) == 0
     assert main(["demo", str(tmp_path / "m.tflite"), *words]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
         "no detection above 0.3 in 1 frame; the file itself reports none below its own threshold of 0.9999, and "
-        "there was none above")
+        "there was none above"
+    )
     assert main(["demo", str(tmp_path / "m.tflite"), *words, "--score-threshold", "0.5"]) == 2
     assert "m.tflite itself reports nothing below 0.9999; give more" in capsys.readouterr().err

@@ -26,20 +26,41 @@ def put(path, content):
     return path
 
 
-@pytest.mark.parametrize(("kind", "content"), [
-    (JSON, '{"coco/AP": 0.5, "files": {}}'), (JSON, "[]"), (JSON, '\n{"frames": []}'), (JSON, ""),
-    (PNG, b"\x89PNG\r\n\x1a\n"), (TFLITE, b"\x1c\0\0\0TFL3 and so on"), (TFLITE, ""), (ANY, "anything"),
-])
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (JSON, '{"coco/AP": 0.5, "files": {}}'),
+        (JSON, "[]"),
+        (JSON, '\n{"frames": []}'),
+        (JSON, ""),
+        (PNG, b"\x89PNG\r\n\x1a\n"),
+        (TFLITE, b"\x1c\0\0\0TFL3 and so on"),
+        (TFLITE, ""),
+        (ANY, "anything"),
+    ],
+)
 def test_a_file_of_the_same_kind_may_be_overwritten(tmp_path, kind, content):
     check_output("--out", put(tmp_path / "out", content), kind)
     check_output("--out", tmp_path / "new", kind)
 
 
-@pytest.mark.parametrize(("kind", "content"), [
-    (JSON, "import torch\n"), (JSON, b"\xff\xd8\xff\xe0"), (JSON, b"PK\x03\x04"), (JSON, "{'a': 1}"),
-    (JSON, '{"images": [], "annotations": [], "categories": []}'), (JSON, '{"cells": []}'), (JSON, '{"shapes": []}'),
-    (PNG, b"\xff\xd8\xff\xe0"), (PNG, "{}"), (TFLITE, b"PK\x03\x04\0\0\0\0"), (TFLITE, "model = dict()"), (TFLITE, "T"),
-])
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (JSON, "import torch\n"),
+        (JSON, b"\xff\xd8\xff\xe0"),
+        (JSON, b"PK\x03\x04"),
+        (JSON, "{'a': 1}"),
+        (JSON, '{"images": [], "annotations": [], "categories": []}'),
+        (JSON, '{"cells": []}'),
+        (JSON, '{"shapes": []}'),
+        (PNG, b"\xff\xd8\xff\xe0"),
+        (PNG, "{}"),
+        (TFLITE, b"PK\x03\x04\0\0\0\0"),
+        (TFLITE, "model = dict()"),
+        (TFLITE, "T"),
+    ],
+)
 def test_a_file_of_another_kind_is_refused(tmp_path, kind, content):
     path = put(tmp_path / "out", content)
     with pytest.raises(UserError, match=r"--out .*out: this file exists and is no .*; give another name"):
@@ -66,9 +87,18 @@ def test_links_are_refused(tmp_path, name, target):
         check_output("--json", tmp_path / "out.json", JSON)
 
 
-@pytest.mark.parametrize("path", [
-    "/dev/null", "/dev/stdout", "folder", "a.txt/out.json", "no/out.json", "n" * 300, "/",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/dev/null",
+        "/dev/stdout",
+        "folder",
+        "a.txt/out.json",
+        "no/out.json",
+        "n" * 300,
+        "/",
+    ],
+)
 def test_what_is_no_file_is_refused(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     put(tmp_path / "a.txt", "text")
@@ -88,14 +118,18 @@ def test_a_leftover_of_a_killed_run_is_no_obstacle(tmp_path):
     check_output("--out", tmp_path / "m.tflite", TFLITE, makes_folder=True)
 
 
-@pytest.mark.parametrize(("text", "allowed"), [
-    ("experiment_name = 'mine_0'\nlauncher = 'none'\nmodel = dict(\n    num_classes=3)\nwork_dir = 'w'\n", True),
-    ("# edited\nexperiment_name = 'mine_0'\nlauncher = 'none'\nwork_dir = 'w'\n", False),
-    ("experiment_name = 'mine_0'\nlauncher = 'none'\nwork_dir = 'w'\nprint(1)\n", False),
-    ("model = dict(type='densevision.SSDLite')\n", False),
-    ("from mmengine.config import read_base\n", False),
-    ("model = dict(\n", False), ("", False),
-])
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("experiment_name = 'mine_0'\nlauncher = 'none'\nmodel = dict(\n    num_classes=3)\nwork_dir = 'w'\n", True),
+        ("# edited\nexperiment_name = 'mine_0'\nlauncher = 'none'\nwork_dir = 'w'\n", False),
+        ("experiment_name = 'mine_0'\nlauncher = 'none'\nwork_dir = 'w'\nprint(1)\n", False),
+        ("model = dict(type='densevision.SSDLite')\n", False),
+        ("from mmengine.config import read_base\n", False),
+        ("model = dict(\n", False),
+        ("", False),
+    ],
+)
 def test_a_run_overwrites_no_config_but_a_dump(tmp_path, text, allowed):
     check_work_dir(tmp_path, Path("elsewhere/mine.py"))
     check_work_dir(tmp_path / "new", Path("elsewhere/mine.py"))
@@ -115,18 +149,21 @@ def test_a_json_that_can_not_be_finished_leaves_the_former_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize(("source", "output", "json_path", "message"), [
-    ("in.mp4", "out.mp4", "in.mp4", "--json in.mp4: the command line names this file twice"),
-    ("in.mp4", "out.mp4", "out.mp4", "--json out.mp4: the command line names this file twice"),
-    ("in", None, "in/a.jpg", "--json in/a.jpg: this file exists and is no json"),
-    ("in", "other", None, "--output other already holds a.jpg"),
-    ("in/a.jpg", "other", None, "--output other already holds a.jpg"),
-    ("in.mp4", "frames", None, "--output frames already holds 000001.jpg"),
-    ("0", "frames", None, "--output frames already holds 000001.jpg"),
-    ("in", "model.mp4", None, "--output model.mp4: the command line names this file twice"),
-    ("in", "link.mp4", None, "--output link.mp4: link.mp4 is a link"),
-    ("in", None, "model.mp4", "--json model.mp4: the command line names this file twice"),
-])
+@pytest.mark.parametrize(
+    ("source", "output", "json_path", "message"),
+    [
+        ("in.mp4", "out.mp4", "in.mp4", "--json in.mp4: the command line names this file twice"),
+        ("in.mp4", "out.mp4", "out.mp4", "--json out.mp4: the command line names this file twice"),
+        ("in", None, "in/a.jpg", "--json in/a.jpg: this file exists and is no json"),
+        ("in", "other", None, "--output other already holds a.jpg"),
+        ("in/a.jpg", "other", None, "--output other already holds a.jpg"),
+        ("in.mp4", "frames", None, "--output frames already holds 000001.jpg"),
+        ("0", "frames", None, "--output frames already holds 000001.jpg"),
+        ("in", "model.mp4", None, "--output model.mp4: the command line names this file twice"),
+        ("in", "link.mp4", None, "--output link.mp4: link.mp4 is a link"),
+        ("in", None, "model.mp4", "--json model.mp4: the command line names this file twice"),
+    ],
+)
 def test_annotated_images_overwrite_nothing(tmp_path, monkeypatch, source, output, json_path, message):
     monkeypatch.chdir(tmp_path)
     for name in ("in.mp4", "in/a.jpg", "in/b.jpg", "other/a.jpg", "frames/000001.jpg", "model.mp4"):
@@ -136,10 +173,18 @@ def test_annotated_images_overwrite_nothing(tmp_path, monkeypatch, source, outpu
         check_frames(source, output and Path(output), json_path and Path(json_path), [Path("model.mp4")])
 
 
-@pytest.mark.parametrize(("source", "output"), [
-    ("in", "new"), ("in", "other"), ("in/a.jpg", "other"), ("in.mp4", "other"), ("0", "other"), ("in.mp4", "out.mp4"),
-    ("in/a.jpg", "frames"),
-])
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("in", "new"),
+        ("in", "other"),
+        ("in/a.jpg", "other"),
+        ("in.mp4", "other"),
+        ("0", "other"),
+        ("in.mp4", "out.mp4"),
+        ("in/a.jpg", "frames"),
+    ],
+)
 def test_annotated_images_may_go_beside_other_files(tmp_path, monkeypatch, source, output):
     monkeypatch.chdir(tmp_path)
     for name in ("in.mp4", "in/a.jpg", "other/c.jpg", "out.mp4", "frames/notes.txt"):
@@ -147,20 +192,25 @@ def test_annotated_images_may_go_beside_other_files(tmp_path, monkeypatch, sourc
     check_frames(source, Path(output), Path("found.json"), [Path("m.tflite")])
 
 
-@pytest.mark.parametrize("words", [
-    ["convert", "w.pth", "--model", "timm:mobilenetv3_small_100", "--out", "w.pth"],
-    ["convert", "w.pth", "--model", "timm:mobilenetv3_small_100", "--out", "config.py"],
-    ["convert", "w.pth", "--model", "timm:mobilenetv3_small_100", "--out", "trained.pth"],
-    ["export", "config.py", "trained.pth", "--out", "trained.tflite"],
-    ["export", "config.py", "trained.pth", "--out", "link.tflite"],
-    ["paper", "--plot", "image.png"], ["paper", "--plot", "a.png", "--json", "a.png"],
-    ["paper", "--ours", "ours.json", "--plot", "a.png", "--json", "ours.json"],
-    ["benchmark", "m.tflite", "--json", "m.tflite"], ["benchmark", "m.tflite", "--log", "l.json", "--json", "l.json"],
-    ["test", "config.py", "trained.pth", "--json", "config.py"],
-    ["test", "config.py", "trained.pth", "--json", "trained.pth"],
-    ["test", "config.py", "trained.pth", "--json", "instances.json"],
-    ["demo", "config.py", "trained.pth", "--input", "image.png", "--json", "image.png"],
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["convert", "w.pth", "--model", "timm:mobilenetv3_small_100", "--out", "w.pth"],
+        ["convert", "w.pth", "--model", "timm:mobilenetv3_small_100", "--out", "config.py"],
+        ["convert", "w.pth", "--model", "timm:mobilenetv3_small_100", "--out", "trained.pth"],
+        ["export", "config.py", "trained.pth", "--out", "trained.tflite"],
+        ["export", "config.py", "trained.pth", "--out", "link.tflite"],
+        ["paper", "--plot", "image.png"],
+        ["paper", "--plot", "a.png", "--json", "a.png"],
+        ["paper", "--ours", "ours.json", "--plot", "a.png", "--json", "ours.json"],
+        ["benchmark", "m.tflite", "--json", "m.tflite"],
+        ["benchmark", "m.tflite", "--log", "l.json", "--json", "l.json"],
+        ["test", "config.py", "trained.pth", "--json", "config.py"],
+        ["test", "config.py", "trained.pth", "--json", "trained.pth"],
+        ["test", "config.py", "trained.pth", "--json", "instances.json"],
+        ["demo", "config.py", "trained.pth", "--input", "image.png", "--json", "image.png"],
+    ],
+)
 def test_no_command_overwrites_what_it_did_not_write(tmp_path, monkeypatch, capsys, words):
     torch = pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
@@ -181,9 +231,13 @@ def test_no_command_overwrites_what_it_did_not_write(tmp_path, monkeypatch, caps
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
-@pytest.mark.parametrize(("script", "kept"), [
-    ("adb devices  # of the user\n", True), ("# Written by densevision benchmark; needs adb only.\n", False),
-])
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        ("adb devices  # of the user\n", True),
+        ("# Written by densevision benchmark; needs adb only.\n", False),
+    ],
+)
 def test_a_script_of_the_user_is_kept(tmp_path, monkeypatch, capsys, script, kept):
     from tests.benchmark.phone.test_driver import elf
     from tests.benchmark.tiny_model import tiny_model

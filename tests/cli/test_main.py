@@ -30,12 +30,15 @@ def test_wrong_usage_exits_with_2(words, capsys):
     assert "densevision" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["trian"], "no command 'trian'; did you mean train?"),
-    (["xyz"], "no command 'xyz'; densevision --help lists the commands"),
-    (["train", "--cfg-options", "a=1", "mine.py"], "also mine.py; give the files before --cfg-options"),
-    (["export", "--float-parts", "se", "mine.py", "a.pth"], "also mine.py; give the files before --float-parts"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "no command 'trian'; did you mean train?"),
+        (["xyz"], "no command 'xyz'; densevision --help lists the commands"),
+        (["train", "--cfg-options", "a=1", "mine.py"], "also mine.py; give the files before --cfg-options"),
+        (["export", "--float-parts", "se", "mine.py", "a.pth"], "also mine.py; give the files before --float-parts"),
+    ],
+)
 def test_words_in_the_wrong_place_are_named(words, message, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(words)
@@ -61,10 +64,7 @@ def test_the_module_runs_as_the_command():
 
 def test_a_user_error_is_one_line_and_status_2(capsys):
     assert main(["train", "nowhere.py"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "densevision: error: no config file nowhere.py; ready-made ones are in configs/\n"
-    )
+    assert capsys.readouterr().err == "densevision: error: no config file nowhere.py; ready-made ones are in configs/\n"
 
 
 @pytest.mark.parametrize("command", ["train", "summary"])
@@ -85,10 +85,13 @@ def test_help_imports_nothing_heavy():
     assert time.perf_counter() - started < 5  # a broken machine; the import itself takes 0.1 s
 
 
-@pytest.mark.parametrize("command, missing, extra", [
-    (["train", "a.py"], "mmengine.dist", ""),
-    (["export", "a.py", "b.pth", "--out", "m.tflite"], "ai_edge_litert", "[tflite]"),
-])
+@pytest.mark.parametrize(
+    "command, missing, extra",
+    [
+        (["train", "a.py"], "mmengine.dist", ""),
+        (["export", "a.py", "b.pth", "--out", "m.tflite"], "ai_edge_litert", "[tflite]"),
+    ],
+)
 def test_a_missing_package_is_one_line_and_status_2(capsys, monkeypatch, command, missing, extra):
     for name in [name for name in sys.modules if name.startswith("densevision.export.")]:
         monkeypatch.delitem(sys.modules, name)

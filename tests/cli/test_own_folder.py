@@ -113,9 +113,17 @@ def write_list(folder, content):
     (folder / MARKER).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-@pytest.mark.parametrize("content", [
-    "", "{", "[]", {"made": {}}, {"started": "x", "made": {}}, {"started": 1, "made": 1},
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        {"made": {}},
+        {"started": "x", "made": {}},
+        {"started": 1, "made": 1},
+    ],
+)
 def test_a_damaged_list_stops(tmp_path, content):
     run(tmp_path)
     write_list(tmp_path, content)

@@ -59,8 +59,9 @@ def foreign(place):
     (place / "gone").symlink_to(place / "nowhere")
 
 
-@pytest.mark.parametrize("out", [".", "", "configs", "/", "configs/mine.py", "configs/mine.py/out", "link", "gone",
-                                 "..", "n" * 300])
+@pytest.mark.parametrize(
+    "out", [".", "", "configs", "/", "configs/mine.py", "configs/mine.py/out", "link", "gone", "..", "n" * 300]
+)
 def test_a_folder_that_is_not_its_own_is_refused_before_any_work(tmp_path, monkeypatch, capsys, out):
     place = tmp_path / "place"
     foreign(place)
@@ -76,12 +77,23 @@ def test_the_patterns_name_every_file_of_a_run():
     """Of a run with the default options; the slow test above holds that a second run finds no file in its way."""
     from fnmatch import fnmatchcase
 
-    for name in ("scenes/leftImg8bit/train/street/street_000012_000019_leftImg8bit.png", "detection.mp4",
-                 "scenes/gtFine/val/street/street_000012_000019_gtFine_labelIds.png", "detection/iter_300.pth",
-                 "scenes/annotations/instances_val.json", "segmentation/20261121_101500/vis_data/scalars.json",
-                 "segmentation/test/predictions/street/street_000001_000019_leftImg8bit.png",
-                 "segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py"):
+    for name in (
+        "scenes/leftImg8bit/train/street/street_000012_000019_leftImg8bit.png",
+        "detection.mp4",
+        "scenes/gtFine/val/street/street_000012_000019_gtFine_labelIds.png",
+        "detection/iter_300.pth",
+        "scenes/annotations/instances_val.json",
+        "segmentation/20261121_101500/vis_data/scalars.json",
+        "segmentation/test/predictions/street/street_000001_000019_leftImg8bit.png",
+        "segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+    ):
         assert any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name
-    for name in ("detection/mine.pth", "detection/mine.py", "detection/before_20261121_101500/best.pth", "notes.txt",
-                 "scenes/leftImg8bit/train/street/mine.png", "detection/2026_results/best.pth"):
+    for name in (
+        "detection/mine.pth",
+        "detection/mine.py",
+        "detection/before_20261121_101500/best.pth",
+        "notes.txt",
+        "scenes/leftImg8bit/train/street/mine.png",
+        "detection/2026_results/best.pth",
+    ):
         assert not any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name

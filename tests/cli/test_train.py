@@ -13,10 +13,7 @@ def run(*words: object) -> int:
 
 
 def test_a_training_from_the_command_line(tmp_path, capsys):
-    assert (
-        run("--work-dir", tmp_path / "run", "--cfg-options", "train_cfg.max_iters=3", "randomness.seed=5")
-        == 0
-    )
+    assert run("--work-dir", tmp_path / "run", "--cfg-options", "train_cfg.max_iters=3", "randomness.seed=5") == 0
     assert f"checkpoints and curves are in {tmp_path / 'run'}" in capsys.readouterr().out
     assert torch.load(tmp_path / "run" / "iter_3.pth")["meta"]["seed"] == 5
 

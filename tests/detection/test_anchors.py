@@ -8,8 +8,11 @@ def test_the_authors_shapes():
     shapes = anchor_shapes()
     assert [len(level) for level in shapes] == [3, 6, 6, 6, 6, 6]
     # ratio 2 at scale 0.2: height 0.2 / sqrt(2), width 0.2 * sqrt(2)
-    assert shapes[0] == [pytest.approx((0.1, 0.1)), pytest.approx((0.1414214, 0.2828427)),
-                         pytest.approx((0.2828427, 0.1414214))]
+    assert shapes[0] == [
+        pytest.approx((0.1, 0.1)),
+        pytest.approx((0.1414214, 0.2828427)),
+        pytest.approx((0.2828427, 0.1414214)),
+    ]
     assert shapes[5][0] == (0.95, 0.95)
     assert shapes[5][5] == pytest.approx((0.9746794, 0.9746794))  # sqrt(0.95 * 1.0)
 

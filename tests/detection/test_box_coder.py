@@ -60,16 +60,19 @@ def test_other_weights_by_hand():
     assert coder.decode(coder.encode(box, anchor), anchor)[0].tolist() == pytest.approx([0, -5, 20, 15], abs=1e-5)
 
 
-@pytest.mark.parametrize("weights, message", [
-    ((10, 10, 5), "four numbers, for dx, dy, dw and dh"),
-    (10.0, "coder.weights is 10.0"),
-    (None, "coder.weights is None"),
-    ("aaaa", "coder.weights is 'aaaa'"),
-    ((10, 10, 5, 0), "in coder.weights is 0"),
-    ((10, 10, 5, -5), "in coder.weights is -5"),
-    ((10, 10, 5, float("nan")), "in coder.weights is nan"),
-    ((10, 10, 5, "5"), "in coder.weights is '5'"),
-])
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        ((10, 10, 5), "four numbers, for dx, dy, dw and dh"),
+        (10.0, "coder.weights is 10.0"),
+        (None, "coder.weights is None"),
+        ("aaaa", "coder.weights is 'aaaa'"),
+        ((10, 10, 5, 0), "in coder.weights is 0"),
+        ((10, 10, 5, -5), "in coder.weights is -5"),
+        ((10, 10, 5, float("nan")), "in coder.weights is nan"),
+        ((10, 10, 5, "5"), "in coder.weights is '5'"),
+    ],
+)
 def test_weights_out_of_range_are_named(weights, message):
     with pytest.raises(UserError, match=message):
         BoxCoder(weights)

@@ -11,8 +11,9 @@ from densevision.errors import UserError
 
 
 def dataset(root, **options):
-    return CocoDataset(**(dict(data_root=str(root), ann_file="truth.json", image_dir="images",
-                               input_size=(20, 40)) | options))
+    return CocoDataset(
+        **(dict(data_root=str(root), ann_file="truth.json", image_dir="images", input_size=(20, 40)) | options)
+    )
 
 
 def test_classes_come_from_the_file_by_rising_id(coco_root):

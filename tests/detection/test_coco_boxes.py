@@ -12,10 +12,15 @@ from densevision.errors import UserError
 
 SIZE = np.array([[40, 80]])  # (height, width)
 BOX = {  # one box in all formats
-    "xywh": [10, 20, 40, 10], "xyxy": [10, 20, 50, 30], "cxcywh": [30, 25, 40, 10],
-    "relative_xywh": [0.125, 0.5, 0.5, 0.25], "relative_xyxy": [0.125, 0.5, 0.625, 0.75],
+    "xywh": [10, 20, 40, 10],
+    "xyxy": [10, 20, 50, 30],
+    "cxcywh": [30, 25, 40, 10],
+    "relative_xywh": [0.125, 0.5, 0.5, 0.25],
+    "relative_xyxy": [0.125, 0.5, 0.625, 0.75],
     "relative_cxcywh": [0.375, 0.625, 0.5, 0.25],
-    "percent_xywh": [12.5, 50, 50, 25], "percent_xyxy": [12.5, 50, 62.5, 75], "percent_cxcywh": [37.5, 62.5, 50, 25],
+    "percent_xywh": [12.5, 50, 50, 25],
+    "percent_xyxy": [12.5, 50, 62.5, 75],
+    "percent_cxcywh": [37.5, 62.5, 50, 25],
 }
 
 
@@ -82,8 +87,14 @@ def test_boxes_that_fill_their_images_raise_no_alarm():
         assert suspect_format(whole[:count], np.array([[480, 640]]).repeat(count, 0)) is None
 
 
-@pytest.mark.parametrize("path", ["bccd/annotations/instances_train.json", "bccd/annotations/instances_val.json",
-                                  "coco128/annotations/instances_train2017.json"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "bccd/annotations/instances_train.json",
+        "bccd/annotations/instances_val.json",
+        "coco128/annotations/instances_train2017.json",
+    ],
+)
 def test_real_boxes(path):
     path = Path(os.environ.get("DENSEVISION_DATA", ""), path)
     if not path.is_file():

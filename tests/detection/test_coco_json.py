@@ -164,8 +164,12 @@ def test_marks_of_background_are_counted_and_skipped(coco_root, box):
 @pytest.mark.parametrize(
     ("box", "why"),
     [
-        ([NAN, 1, 2, 3], NOT_FINITE), ([1, 2, float("inf"), 3], NOT_FINITE), ([None, 1, 2, 3], NOT_FINITE),
-        ([1, 2, 10**400, 3], NOT_FINITE), ([1, 2, -3, 4], "of negative size"), ([1, 2, 3, -0.5], "of negative size"),
+        ([NAN, 1, 2, 3], NOT_FINITE),
+        ([1, 2, float("inf"), 3], NOT_FINITE),
+        ([None, 1, 2, 3], NOT_FINITE),
+        ([1, 2, 10**400, 3], NOT_FINITE),
+        ([1, 2, -3, 4], "of negative size"),
+        ([1, 2, 3, -0.5], "of negative size"),
     ],
 )
 def test_boxes_without_sense_are_dropped_and_counted(coco_root, box, why):
@@ -177,9 +181,13 @@ def test_boxes_without_sense_are_dropped_and_counted(coco_root, box, why):
 @pytest.mark.parametrize(
     ("box", "why"),
     [
-        ([1, 2, 0, 5], "of zero size"), ([1, 2, 0.5, 5], "under one pixel"), ([80, 2, 5, 5], "outside of the image"),
-        ([-5, 2, 5, 5], "outside of the image"), ([1, 40.5, 5, 5], "outside of the image"),
-        ([-5, 2, 5.5, 5], "outside of the image"), ([1e300, 2, 5, 5], "outside of the image"),
+        ([1, 2, 0, 5], "of zero size"),
+        ([1, 2, 0.5, 5], "under one pixel"),
+        ([80, 2, 5, 5], "outside of the image"),
+        ([-5, 2, 5, 5], "outside of the image"),
+        ([1, 40.5, 5, 5], "outside of the image"),
+        ([-5, 2, 5.5, 5], "outside of the image"),
+        ([1e300, 2, 5, 5], "outside of the image"),
     ],
 )
 def test_boxes_that_nothing_can_be_learned_from_are_counted(coco_root, box, why):
@@ -191,8 +199,10 @@ def test_boxes_that_nothing_can_be_learned_from_are_counted(coco_root, box, why)
     assert counts.untrained == {why: 1} and counts.per_class == {"cat": 2, "dog": 1} and counts.dropped == {}
 
 
-@pytest.mark.parametrize(("box", "past"), [([70, 30, 12, 12], 1), ([-3, 0, 10, 10], 1), ([70, 30, 10.3, 10], 0),
-                                           ([0, 0, 80, 40], 0), ([-5, -5, 100, 60], 1)])
+@pytest.mark.parametrize(
+    ("box", "past"),
+    [([70, 30, 12, 12], 1), ([-3, 0, 10, 10], 1), ([70, 30, 10.3, 10], 0), ([0, 0, 80, 40], 0), ([-5, -5, 100, 60], 1)],
+)
 def test_boxes_that_reach_past_their_image_are_counted_and_clipped(coco_root, box, past):
     write(coco_root, lambda t: t["annotations"].append(dict(id=9, image_id=7, category_id=2, bbox=box)))
     data = dataset(coco_root)
@@ -254,7 +264,7 @@ def outline(segmentation, **box):
         ([[10, 5, 20, 5, 20, 9], [30, 8, 50, 20, 40, 25]], [10, 5, 40, 20]),
         # 3 of 80 columns of 40 rows, from the second row of the first column on: 1 off, 80 on, 3119 off
         (dict(size=[40, 80], counts=[1, 80, 3119]), [0, 0, 3, 40]),
-        (dict(size=[40, 80], counts='1`2_Q3'), [0, 0, 3, 40]),
+        (dict(size=[40, 80], counts="1`2_Q3"), [0, 0, 3, 40]),
     ],
 )
 def test_boxes_come_from_polygons_and_masks(coco_root, segmentation, expected, box):
@@ -263,11 +273,26 @@ def test_boxes_come_from_polygons_and_masks(coco_root, segmentation, expected, b
     assert dataset(coco_root).count().per_class == {"cat": 1, "dog": 0}
 
 
-@pytest.mark.parametrize("segmentation", [
-    [], None, [[]], [[1, 2, 3]], [["a", "b"]], [[NAN, 1, 2, 3]], "abc", dict(), dict(size=[2, 4]),
-    dict(size=[2, 4], counts=[1, 4]), dict(size=[2, 4], counts=[8]), dict(size=[0, 0], counts=[]),
-    dict(size=[2, 4], counts="~~"), dict(size=[2, 4], counts="o"), dict(size="2x4", counts="143"),
-])
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [],
+        None,
+        [[]],
+        [[1, 2, 3]],
+        [["a", "b"]],
+        [[NAN, 1, 2, 3]],
+        "abc",
+        dict(),
+        dict(size=[2, 4]),
+        dict(size=[2, 4], counts=[1, 4]),
+        dict(size=[2, 4], counts=[8]),
+        dict(size=[0, 0], counts=[]),
+        dict(size=[2, 4], counts="~~"),
+        dict(size=[2, 4], counts="o"),
+        dict(size="2x4", counts="143"),
+    ],
+)
 def test_segmentations_that_cover_nothing_are_no_box(coco_root, segmentation):
     why = "whose outline is empty or malformed" if segmentation else "without a box"
     assert read_coco(write(coco_root, outline(segmentation))).skipped == {why: 1}
@@ -278,9 +303,15 @@ def test_polygons_do_not_replace_boxes(coco_root):
     assert table.boxes.tolist() == [[1, 2, 3, 4]] and not table.from_polygons.any()
 
 
-@pytest.mark.parametrize("change", [lambda t: t.pop("annotations"), lambda t: t.update(annotations=None),
-                                    lambda t: (t.pop("annotations"), t.pop("categories")),
-                                    lambda t: t.update(annotations=[], categories=[])])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.pop("annotations"),
+        lambda t: t.update(annotations=None),
+        lambda t: (t.pop("annotations"), t.pop("categories")),
+        lambda t: t.update(annotations=[], categories=[]),
+    ],
+)
 def test_a_json_without_annotations_is_an_empty_test_set(coco_root, change):
     write(coco_root, change)
     data = dataset(coco_root)

@@ -32,8 +32,10 @@ def test_the_lines_of_a_small_data_set(coco_root):
 def test_many_classes_take_one_line(coco_root):
     def change(table):
         table["categories"] = [dict(id=number, name=f"class {number}") for number in range(80)]
-        table["annotations"] = [dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9 - number / 99])
-                                for number in range(70)]
+        table["annotations"] = [
+            dict(id=number, image_id=4, category_id=number % 40, bbox=[69, 30, 9, 9 - number / 99])
+            for number in range(70)
+        ]
 
     write(coco_root, change)
     lines = count_lines("train", dataset(coco_root).count("train"))
@@ -55,8 +57,10 @@ def test_boxes_in_percent_are_asked_about(coco_root):
 
 def test_boxes_that_are_there_twice_are_counted(coco_root):
     write(coco_root, lambda t: t["annotations"].append(t["annotations"][0] | dict(id=70)))
-    assert any(note.startswith("boxes that repeat another one exactly") and note.endswith(": 1")
-               for note in dataset(coco_root).count().notes)
+    assert any(
+        note.startswith("boxes that repeat another one exactly") and note.endswith(": 1")
+        for note in dataset(coco_root).count().notes
+    )
 
 
 def test_boxes_that_cannot_be_found_still_count_in_the_evaluation(coco_root):
@@ -189,15 +193,19 @@ def test_another_size_stops_also_while_a_training_reads(coco_root):
 def test_a_turned_photo_is_read_in_the_frame_of_its_boxes(coco_root):
     photos(coco_root, (80, 40), (40, 80), 6)
     data = dataset(coco_root)
-    assert "1 of 3 images are read as their EXIF tag turns them, which is the size that they are annotated with" \
+    assert (
+        "1 of 3 images are read as their EXIF tag turns them, which is the size that they are annotated with"
         in data.count("val").notes
+    )
     pixels = data[0]["inputs"]  # turned to the right, the bright left half comes to the top
     assert pixels[0, 2, 20] > 150 and pixels[0, 17, 20] < 50
     assert data[0]["data_samples"].ori_size == (80, 40)
     photos(coco_root, (40, 80), (40, 80), 6)
     data = dataset(coco_root, exif="ignore")
-    assert "1 of 3 images are read as stored, without the turn of their EXIF tag, which is the size" \
+    assert (
+        "1 of 3 images are read as stored, without the turn of their EXIF tag, which is the size"
         in data.count("val").notes[1]
+    )
     pixels = data[0]["inputs"]
     assert pixels[0, 10, 5] > 150 and pixels[0, 10, 35] < 50 and data[0]["data_samples"].ori_size == (40, 80)
 
@@ -254,6 +262,7 @@ def test_names_of_another_machine_are_said_once(coco_root):
 # Rows 5 and 6: classes of two jsons, by name.
 def reorder(root):
     """Number the same classes the other way round."""
+
     def change(table):
         for row in table["categories"]:
             row["id"] = {2: 30, 30: 2}[row["id"]]
@@ -276,8 +285,12 @@ def test_classes_are_matched_by_name(coco_root):
 
 
 def test_a_json_may_lack_classes_of_the_model(coco_root):
-    write(coco_root, lambda t: t.update(categories=[dict(id=2, name="cat")],
-                                        annotations=[a for a in t["annotations"] if a["category_id"] == 2]))
+    write(
+        coco_root,
+        lambda t: t.update(
+            categories=[dict(id=2, name="cat")], annotations=[a for a in t["annotations"] if a["category_id"] == 2]
+        ),
+    )
     data = dataset(coco_root)
     data.align_classes(["dog", "cat", "cow"])
     assert data.metainfo["category_ids"] == (3, 2, 5) and data.count().per_class == {"dog": 0, "cat": 2, "cow": 0}

@@ -49,7 +49,7 @@ def test_softmax_takes_the_hardest_negatives():
 def test_an_image_without_objects_teaches_background():
     logits = torch.zeros(1, 50, 3, requires_grad=True)
     for loss in (FocalLoss(), SoftmaxLoss(min_negatives=10)):
-        gradient, = torch.autograd.grad(loss(logits, torch.zeros(1, 50, dtype=torch.int64)), logits)
+        (gradient,) = torch.autograd.grad(loss(logits, torch.zeros(1, 50, dtype=torch.int64)), logits)
         assert gradient[..., 0].min() < 0 and gradient[..., 1:].max() > 0
     assert (gradient[..., 0] != 0).sum() == 10
 
@@ -67,17 +67,20 @@ def test_box_loss_without_a_match_is_zero_with_a_gradient():
     assert loss.item() == 0 and not deltas.grad.any()
 
 
-@pytest.mark.parametrize("kind, settings, message", [
-    (FocalLoss, dict(box_weight=0), "loss.box_weight is 0; give a number over 0"),
-    (FocalLoss, dict(box_weight=-1.0), "loss.box_weight is -1.0"),
-    (FocalLoss, dict(box_weight=float("nan")), "loss.box_weight is nan"),
-    (FocalLoss, dict(box_weight="1"), "loss.box_weight is '1'"),
-    (SoftmaxLoss, dict(box_weight=float("inf")), "loss.box_weight is inf"),
-    (SoftmaxLoss, dict(box_weight=None), "loss.box_weight is None"),
-    (FocalLoss, dict(alpha=75), "loss.alpha is 75; give a number from 0 to 1"),
-    (FocalLoss, dict(gamma=-2), "loss.gamma is -2"),
-    (SoftmaxLoss, dict(min_negatives=-1), "loss.min_negatives is -1"),
-])
+@pytest.mark.parametrize(
+    "kind, settings, message",
+    [
+        (FocalLoss, dict(box_weight=0), "loss.box_weight is 0; give a number over 0"),
+        (FocalLoss, dict(box_weight=-1.0), "loss.box_weight is -1.0"),
+        (FocalLoss, dict(box_weight=float("nan")), "loss.box_weight is nan"),
+        (FocalLoss, dict(box_weight="1"), "loss.box_weight is '1'"),
+        (SoftmaxLoss, dict(box_weight=float("inf")), "loss.box_weight is inf"),
+        (SoftmaxLoss, dict(box_weight=None), "loss.box_weight is None"),
+        (FocalLoss, dict(alpha=75), "loss.alpha is 75; give a number from 0 to 1"),
+        (FocalLoss, dict(gamma=-2), "loss.gamma is -2"),
+        (SoftmaxLoss, dict(min_negatives=-1), "loss.min_negatives is -1"),
+    ],
+)
 def test_settings_out_of_range_are_named(kind, settings, message):
     with pytest.raises(UserError, match=message):
         kind(**settings)

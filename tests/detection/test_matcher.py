@@ -8,11 +8,13 @@ from densevision.detection.matcher import assign_targets, match_anchors
 
 
 def test_a_literal_matrix():
-    iou = torch.tensor([
-        [0.6, 0.4, 0.1, 0.0],
-        [0.2, 0.7, 0.3, 0.0],
-        [0.0, 0.1, 0.2, 0.3],
-    ])
+    iou = torch.tensor(
+        [
+            [0.6, 0.4, 0.1, 0.0],
+            [0.2, 0.7, 0.3, 0.0],
+            [0.0, 0.1, 0.2, 0.3],
+        ]
+    )
     # anchors 0 and 1 reach 0.5; anchor 3 reaches nothing but is the best one of box 2
     assert match_anchors(iou, 0.5).tolist() == [0, 1, -1, 2]
 

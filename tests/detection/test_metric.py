@@ -31,9 +31,11 @@ def evaluate(root, found, out_dir=None, scores=None, classes=None, **options):
     metric.dataset_meta = data.metainfo
     samples = []
     for image_id, (boxes, labels) in found.items():
-        pred = dict(boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
-                    scores=torch.linspace(0.9, 0.5, len(labels)) if scores is None else torch.tensor(scores[image_id]),
-                    labels=torch.tensor(labels, dtype=torch.int64))
+        pred = dict(
+            boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+            scores=torch.linspace(0.9, 0.5, len(labels)) if scores is None else torch.tensor(scores[image_id]),
+            labels=torch.tensor(labels, dtype=torch.int64),
+        )
         samples.append(dict(img_id=image_id, pred=pred))
     metric.process({}, samples)
     return metric.evaluate(len(samples)), metric
@@ -145,8 +147,12 @@ def test_a_json_in_another_order_scores_by_name(coco_root):
 
 
 def test_detections_of_a_class_that_the_json_lacks_count_for_nothing(coco_root, tmp_path):
-    rewrite(coco_root, lambda t: t.update(categories=[dict(id=2, name="cat")],
-                                          annotations=[a for a in t["annotations"] if a["category_id"] == 2]))
+    rewrite(
+        coco_root,
+        lambda t: t.update(
+            categories=[dict(id=2, name="cat")], annotations=[a for a in t["annotations"] if a["category_id"] == 2]
+        ),
+    )
     found = {4: ([[10, 5, 50, 25], [60, 20, 80, 40]], [0, 1]), 7: ([[1, 1, 9, 9]], [2]), 9: ([[0, 0, 10, 10]], [1])}
     metrics, metric = evaluate(coco_root, found, tmp_path / "out", classes=["dog", "cat", "cow"])
     assert metrics["coco/AP"] == metrics["coco/AP/cat"] == pytest.approx(1)
@@ -173,8 +179,13 @@ def test_nothing_to_find_gives_no_figure(coco_root):
 @pytest.mark.parametrize("ids", [["c", "b", "a"], [2**63 - 1, 5, 2**64], [9.0, 8.5, 1], ["x", 1, 2.5]])
 def test_any_image_id_is_evaluated_and_written_as_it_is(coco_root, tmp_path, ids):
     new = dict(zip((4, 7, 9), ids, strict=True))
-    rewrite(coco_root, lambda t: ([row.update(id=new[row["id"]]) for row in t["images"]],
-                                  [row.update(image_id=new[row["image_id"]]) for row in t["annotations"]]))
+    rewrite(
+        coco_root,
+        lambda t: (
+            [row.update(id=new[row["id"]]) for row in t["images"]],
+            [row.update(image_id=new[row["image_id"]]) for row in t["annotations"]],
+        ),
+    )
     metrics, _ = evaluate(coco_root, {new[image]: found for image, found in PERFECT.items()}, tmp_path / "out")
     assert metrics["coco/AP"] == pytest.approx(1)
     rows = json.loads((tmp_path / "out" / "detections.json").read_text())

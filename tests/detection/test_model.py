@@ -23,7 +23,9 @@ def small_model(**options):
 
 def params_without_bn(model):
     return sum(
-        parameter.numel() for module in model.modules() if not isinstance(module, nn.BatchNorm2d)
+        parameter.numel()
+        for module in model.modules()
+        if not isinstance(module, nn.BatchNorm2d)
         for parameter in module.parameters(recurse=False)
     )
 
@@ -112,8 +114,11 @@ def test_box_weight_match_threshold_and_coder_weights_change_the_loss_as_they_sh
         return small_model(**options)(images, samples, mode="loss")["loss_box"].item()
 
     usual = box_loss_of()
-    stated = dict(loss=dict(type=FocalLoss, alpha=0.75, gamma=2.0, box_weight=0.25), match_threshold=0.5,
-                  coder=dict(weights=(10.0, 10.0, 5.0, 5.0)))
+    stated = dict(
+        loss=dict(type=FocalLoss, alpha=0.75, gamma=2.0, box_weight=0.25),
+        match_threshold=0.5,
+        coder=dict(weights=(10.0, 10.0, 5.0, 5.0)),
+    )
     assert box_loss_of(**stated) == usual  # bit for bit
     assert box_loss_of(loss=dict(type=FocalLoss, box_weight=1.0)) == pytest.approx(4 * usual)
     assert box_loss_of(loss=dict(type=SoftmaxLoss, box_weight=0.5)) == pytest.approx(2 * usual)
@@ -143,7 +148,7 @@ def test_predictions_come_back_in_original_pixels():
     logits = torch.zeros(1, len(model.anchors), 3)
     logits[0, 40, 2] = 9.0
     model.raw = lambda images: (logits, torch.zeros(1, len(model.anchors), 4))
-    found, = model(torch.zeros(1, 3, 64, 64), [sample([], [])], mode="predict")  # 64 high, 128 wide
+    (found,) = model(torch.zeros(1, 3, 64, 64), [sample([], [])], mode="predict")  # 64 high, 128 wide
     assert found.pred.labels[0] == 1 and found.pred.scores[0] == pytest.approx(0.99988, abs=1e-4)
     assert found.pred.boxes[0].tolist() == pytest.approx((anchor * torch.tensor([2, 1, 2, 1])).tolist())
 

@@ -112,8 +112,20 @@ def test_a_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, tmp_pa
         table["annotations"] = [a | dict(category_id=7) for a in table["annotations"] if a["category_id"] == 2]
 
     write(coco_root, change).rename(coco_root / "val.json")
-    assert main(["test", str(config), str(work / "iter_2.pth"), "--json", str(work / "ap.json"),
-                 "--work-dir", str(work / "test")]) == 0
+    assert (
+        main(
+            [
+                "test",
+                str(config),
+                str(work / "iter_2.pth"),
+                "--json",
+                str(work / "ap.json"),
+                "--work-dir",
+                str(work / "test"),
+            ]
+        )
+        == 0
+    )
     out, errors = capfd.readouterr()
     assert errors == "" and "test: 3 images, 2 boxes: cat 2" in out
     metrics = json.loads((work / "ap.json").read_text())

@@ -36,8 +36,9 @@ def test_our_own_metric_and_its_table(toy, tmp_path):
 def test_a_metric_of_one_s_own_in_every_form(toy, form):
     predictor, config, _ = toy
     own = dict(type="tests.training.toy_parts.Counting", figures=dict(count=7))
-    forms = dict(one=own, list=[own, dict(type=CocoMetric)], metrics=dict(metrics=[own]),
-                 built=[Counting(dict(count=7))])
+    forms = dict(
+        one=own, list=[own, dict(type=CocoMetric)], metrics=dict(metrics=[own]), built=[Counting(dict(count=7))]
+    )
     config.test_evaluator = forms[form]
     data = build_dataset(config, "test_dataloader")
     metrics, table, files = evaluate_predictor(predictor, data, config.test_evaluator)

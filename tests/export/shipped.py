@@ -26,7 +26,7 @@ def real_images(size: tuple[int, int], folder: str, count: int = 4) -> list[np.n
     """Photos of a data set below DENSEVISION_DATA, [H, W, 3] uint8; parts of a picture in docs/ where it is not set."""
     paths = []
     if "DENSEVISION_DATA" in os.environ:
-        paths = sorted(Path(os.environ["DENSEVISION_DATA"], folder).rglob("*.jpg"))[:: 7][:count]
+        paths = sorted(Path(os.environ["DENSEVISION_DATA"], folder).rglob("*.jpg"))[::7][:count]
     images = [read_image(path) for path in paths]
     if not images:
         whole = read_image(ROOT / "docs/demo.jpg")

@@ -176,8 +176,12 @@ def test_weights_with_nan_are_refused(tmp_path):
 
 
 def test_images_of_another_size_or_type_are_refused(tmp_path):
-    fails(tmp_path, r"\(32, 32, 3\), the input takes uint8 \(64, 96, 3\)", detector(),
-          pictures=Pictures(pictures(1, (32, 32))))
+    fails(
+        tmp_path,
+        r"\(32, 32, 3\), the input takes uint8 \(64, 96, 3\)",
+        detector(),
+        pictures=Pictures(pictures(1, (32, 32))),
+    )
     fails(tmp_path, "an image is float32", detector(), pictures=Pictures([pictures(1)[0].astype(np.float32)]))
 
 
@@ -200,13 +204,16 @@ def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
     fails(tmp_path, "only .* of the detections agree", detector(), pictures=Pictures(pictures(2)))
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(score_threshold=2.0), "only 0.00% of the detections agree"),  # no rows at all
-    (dict(score_threshold=0.9), "of the detections agree"),
-    (dict(max_detections=1), "of the detections agree"),
-    (dict(iou_threshold=0.2), "of the detections agree"),
-    (dict(nms="per-class"), "of the detections agree"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(score_threshold=2.0), "only 0.00% of the detections agree"),  # no rows at all
+        (dict(score_threshold=0.9), "of the detections agree"),
+        (dict(max_detections=1), "of the detections agree"),
+        (dict(iou_threshold=0.2), "of the detections agree"),
+        (dict(nms="per-class"), "of the detections agree"),
+    ],
+)
 def test_an_op_that_finds_less_or_something_else_than_the_model_is_noticed(tmp_path, monkeypatch, change, message):
     real = export.DetectionOp
     monkeypatch.setattr(export, "DetectionOp", lambda *settings: dataclasses.replace(real(*settings), **change))
@@ -222,8 +229,13 @@ def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
     report = export_tflite(model, tmp_path / "m.tflite", ExportOptions(nms=nms), Pictures(pictures(4)))
     assert report.parity.rows == 1 and report.parity.detections > 100
     assert read_model_info(report.path).postprocess == dict(
-        score_threshold=0.2, iou_threshold=0.6, max_detections=100, candidates=len(model.anchors), clip_first=False,
-        nms=nms)
+        score_threshold=0.2,
+        iou_threshold=0.6,
+        max_detections=100,
+        candidates=len(model.anchors),
+        clip_first=False,
+        nms=nms,
+    )
     predict, reference = load_tflite(report.path), ReferenceDetector(with_op_rules(model, nms), ())
     for picture in pictures(4, (80, 120)):
         found, wanted = predict(picture), reference(picture)

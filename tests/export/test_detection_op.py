@@ -18,8 +18,10 @@ def op_alone(folder, settings: DetectionOp, classes: int):
     model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.buffers, model.operatorCodes, model.subgraphs = 3, [schema.BufferT()], [], [graph]
     graph.tensors, graph.operators = [], []
-    inputs = [add_tensor(model, "encodings", [1, len(settings.anchors), 4]),
-              add_tensor(model, "scores", [1, len(settings.anchors), classes])]
+    inputs = [
+        add_tensor(model, "encodings", [1, len(settings.anchors), 4]),
+        add_tensor(model, "scores", [1, len(settings.anchors), classes]),
+    ]
     graph.inputs = graph.outputs = np.array(inputs, np.int32)
     append_detection_op(model, settings)
     path = folder / f"op_{len(list(folder.iterdir()))}.tflite"
@@ -105,8 +107,14 @@ def test_random_cases_agree_with_numpy(tmp_path, nms, cases):
         count, classes = int(random.integers(1, 60)), int(random.choice([1, 2, 20, 90]))
         anchors = np.concatenate([random.uniform(0, 1, (count, 2)), random.uniform(0.05, 0.5, (count, 2))], 1)
         scales = (10.0, 10.0, 5.0, 5.0) if case % 2 else (8.0, 9.0, 4.0, 6.0)
-        settings = DetectionOp(anchors.astype(np.float32), scales, float(random.choice([0.001, 0.05, 0.3])),
-                               float(random.choice([0.3, 0.5, 0.6])), int(random.choice([1, 5, 100])), nms)
+        settings = DetectionOp(
+            anchors.astype(np.float32),
+            scales,
+            float(random.choice([0.001, 0.05, 0.3])),
+            float(random.choice([0.3, 0.5, 0.6])),
+            int(random.choice([1, 5, 100])),
+            nms,
+        )
         encodings = random.normal(0, 3, (count, 4)).astype(np.float32)
         scores = random.uniform(0, 1, (count, classes)).astype(np.float32) ** 4
         boxes, labels, values, _ = run(op_alone(tmp_path, settings, classes), encodings, scores)

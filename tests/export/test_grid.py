@@ -40,8 +40,9 @@ def test_a_segmenter_s_files_give_the_model_s_labels(tmp_path, path):
         if (labels, upsample) == ("argmax", 1):  # its cells lie on every eighth pixel
             found, wanted = found[:, ::8, ::8], wanted[:, ::8, ::8]
         agree = float((found == wanted).mean())
-        print(json.dumps([path.stem, size, labels, upsample, round(report.parity.labels, 5), round(agree, 5)]),
-              flush=True)
+        print(
+            json.dumps([path.stem, size, labels, upsample, round(report.parity.labels, 5), round(agree, 5)]), flush=True
+        )
         assert agree >= 0.999
 
 

@@ -17,7 +17,9 @@ import mediapipe as mp
 from mediapipe.tasks.python import BaseOptions, vision
 image, base = mp.Image.create_from_file(sys.argv[2]), BaseOptions(model_asset_path=sys.argv[1])
 """
-DETECT = COMMON + """
+DETECT = (
+    COMMON
+    + """
 options = vision.ObjectDetectorOptions(base_options=base, score_threshold=0.3)
 found = vision.ObjectDetector.create_from_options(options).detect(image).detections
 print(json.dumps([[d.categories[0].category_name, d.categories[0].score, d.bounding_box.origin_x,
@@ -25,13 +27,17 @@ print(json.dumps([[d.categories[0].category_name, d.categories[0].score, d.bound
 sys.stdout.flush()
 os._exit(0)  # closing at exit raises in this version
 """
-SEGMENT = COMMON + """
+)
+SEGMENT = (
+    COMMON
+    + """
 options = vision.ImageSegmenterOptions(base_options=base, output_category_mask=True)
 task = vision.ImageSegmenter.create_from_options(options)
 print(json.dumps([task.labels, task.segment(image).category_mask.numpy_view().squeeze().tolist()]))
 sys.stdout.flush()
 os._exit(0)
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +100,14 @@ def test_the_object_detector_loads_a_shipped_config_of_another_size(tmp_path, me
 def _is_same(seen, row):
     """MediaPipe does not clip, and cuts corner and size down to whole pixels."""
     (name, score, left, top, width, height), (expected_name, expected_score, box) = seen, row
-    return (name == expected_name and abs(score - expected_score) < 1e-3 and left <= box[0] + 1 and top <= box[1] + 1
-            and left + width >= box[2] - 2 and top + height >= box[3] - 2)
+    return (
+        name == expected_name
+        and abs(score - expected_score) < 1e-3
+        and left <= box[0] + 1
+        and top <= box[1] + 1
+        and left + width >= box[2] - 2
+        and top + height >= box[3] - 2
+    )
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])

@@ -63,7 +63,6 @@ def test_aligned_corners_by_torch_s_own_interpolation(size, upsample):
     assert (logits.permute(0, 3, 1, 2) - coarse).abs().max() < 1e-3
 
 
-
 class OtherSegmentor(Segmentor):
     def predict(self, inputs, data_samples):
         return super().predict(-inputs, data_samples)
@@ -135,8 +134,11 @@ def test_a_head_with_other_layers_is_refused_in_one_line():
 @pytest.mark.parametrize("clip_first", [True, False])
 def test_a_checkpoint_s_predictor_evaluates_like_the_model(tmp_path, clip_first):
     config, checkpoint = write_detector(tmp_path)
-    text = config.read_text().replace("input_size=(64, 96))\n", "input_size=(64, 96), "
-                                      f"postprocess=dict(clip_first={clip_first}, score_threshold=0.2))\n", 1)
+    text = config.read_text().replace(
+        "input_size=(64, 96))\n",
+        f"input_size=(64, 96), postprocess=dict(clip_first={clip_first}, score_threshold=0.2))\n",
+        1,
+    )
     config.write_text(text)
     model = detector(postprocess=dict(clip_first=clip_first, score_threshold=0.2))
     predict, reference = load_predictor(config, checkpoint), ReferenceDetector(model, CLASSES)

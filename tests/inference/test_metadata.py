@@ -12,8 +12,9 @@ from densevision.structures import PostProcess
 
 pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
 
-ABOUT = ModelInfo("detections", ("car", "bus"), (64, 96), "uint8", "int8", (), asdict(PostProcess()),
-              dict(versions=dict(torch="1")))
+ABOUT = ModelInfo(
+    "detections", ("car", "bus"), (64, 96), "uint8", "int8", (), asdict(PostProcess()), dict(versions=dict(torch="1"))
+)
 
 
 def empty_model() -> bytes:
@@ -89,11 +90,14 @@ def test_the_metadata_table_by_its_slots():
     assert means == [127.5, 127.5]
 
 
-@pytest.mark.parametrize("content, message", [
-    (b"", "is no .tflite file"),
-    (b"\x89PNG\r\n\x1a\n" + bytes(50), "is no .tflite file"),
-    (bytes(4) + b"TFL3" + bytes(50), "cut short or was not written by densevision export"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "is no .tflite file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "is no .tflite file"),
+        (bytes(4) + b"TFL3" + bytes(50), "cut short or was not written by densevision export"),
+    ],
+)
 def test_other_files_are_refused_in_one_line(tmp_path, content, message):
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
@@ -113,14 +117,17 @@ def without_nms() -> dict:
     return {name: value for name, value in ABOUT.postprocess.items() if name != "nms"}
 
 
-@pytest.mark.parametrize("content", [
-    asdict(ABOUT) | dict(later=1),
-    asdict(ABOUT) | dict(postprocess=without_nms()),
-    asdict(ABOUT) | dict(postprocess=ABOUT.postprocess | dict(nms="soft")),
-    asdict(ABOUT) | dict(postprocess=[]),
-    asdict(ABOUT) | dict(outputs="masks"),
-    [1, 2],
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        asdict(ABOUT) | dict(later=1),
+        asdict(ABOUT) | dict(postprocess=without_nms()),
+        asdict(ABOUT) | dict(postprocess=ABOUT.postprocess | dict(nms="soft")),
+        asdict(ABOUT) | dict(postprocess=[]),
+        asdict(ABOUT) | dict(outputs="masks"),
+        [1, 2],
+    ],
+)
 def test_a_file_of_another_version_is_refused(tmp_path, content):
     path = tmp_path / "m.tflite"
     whole = io.BytesIO(empty_model())

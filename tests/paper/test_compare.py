@@ -14,8 +14,15 @@ ROWS = [row for rows in TABLES.values() for row in rows]
 
 
 # Table, row, input height: whose difference the row's note explains, in parameters and in MAdds.
-NOTED = {(3, 5, 224): "params", (3, 8, 224): "params and MAdds", (6, 1, 320): "params", (6, 2, 320): "params",
-         (7, 10, 1025): "params", (8, 2, 513): "MAdds", (8, 4, 513): "MAdds"}
+NOTED = {
+    (3, 5, 224): "params",
+    (3, 8, 224): "params and MAdds",
+    (6, 1, 320): "params",
+    (6, 2, 320): "params",
+    (7, 10, 1025): "params",
+    (8, 2, 513): "MAdds",
+    (8, 4, 513): "MAdds",
+}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.table}-{row.name}")
@@ -61,9 +68,15 @@ def test_every_row_of_the_tables_is_there():
     assert {table: max(row.row for row in rows) for table, rows in TABLES.items()} == {3: 9, 6: 11, 7: 11, 8: 4, 9: 19}
 
 
-@pytest.mark.parametrize(("row", "params", "madds"), [
-    (TABLE_6[4], 3.215, 507), (TABLE_6[10], 1.765, 162), (TABLE_7[9], 0.169, 2500), (TABLE_7[4], 3.601, 18160),
-])
+@pytest.mark.parametrize(
+    ("row", "params", "madds"),
+    [
+        (TABLE_6[4], 3.215, 507),
+        (TABLE_6[10], 1.765, 162),
+        (TABLE_7[9], 0.169, 2500),
+        (TABLE_7[4], 3.601, 18160),
+    ],
+)
 def test_counts_are_those_of_the_hand_count(row, params, madds):
     one = compare(row)
     assert one.params == pytest.approx(params, abs=0.0006)

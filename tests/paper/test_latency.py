@@ -87,11 +87,14 @@ def test_the_picture_names_every_row_and_tells_families_and_int8_apart():
     assert len(boxes) == 11 and not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--table", "9"], "it times 3 (with 4), 6 and 7"),
-    (["--table", "6", "--work-dir", "setup.cfg/x"], "--work-dir"),
-    (["--table", "6", "--plot", "a.png"], "leave --plot out"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--table", "9"], "it times 3 (with 4), 6 and 7"),
+        (["--table", "6", "--work-dir", "setup.cfg/x"], "--work-dir"),
+        (["--table", "6", "--plot", "a.png"], "leave --plot out"),
+    ],
+)
 def test_wrong_options_are_one_line(words, message, capsys):
     assert main(["paper", "--latency", *words]) == 2
     assert message in capsys.readouterr().err

@@ -16,7 +16,7 @@ ROWS = [*TABLE_6, *TABLE_7, *(row for row in TABLE_8 if row.size == FULL)]
 
 def leaf(row):
     """The config whose header names the row behind the published figures, all in parentheses."""
-    path, = (path for path, header in HEADERS.items() if f"(Table {row.table}, row {row.row})" in header)
+    (path,) = (path for path, header in HEADERS.items() if f"(Table {row.table}, row {row.row})" in header)
     return path
 
 
@@ -29,8 +29,13 @@ def figures(row):
     pattern = r"Published: ([\d.]+) (\w+)[^,]*, (?:([\d.]+) M parameters, )?([\d.]+) B MAdds, ([\d.]+) (m?s) on"
     found = re.search(pattern, HEADERS[leaf(row)].replace("\n", " "))
     accuracy, measure, params, madds, latency, unit = found.groups()
-    return (float(accuracy), measure, float(params) if params else None, round(1000 * float(madds)),
-            round(float(latency) * (1 if unit == "ms" else 1000)))
+    return (
+        float(accuracy),
+        measure,
+        float(params) if params else None,
+        round(1000 * float(madds)),
+        round(float(latency) * (1 if unit == "ms" else 1000)),
+    )
 
 
 @rows(ROWS)
@@ -76,7 +81,7 @@ def test_the_segmentation_recipe_is_the_authors(row):
 
 
 def test_torchvisions_recipe():
-    leaf, = (path for path in HEADERS if "torchvision_403k" in path.name)
+    (leaf,) = (path for path in HEADERS if "torchvision_403k" in path.name)
     config = load_config(leaf)
     # 660 epochs of 117,266 images with objects, 8 * 24 a step: 403,102
     assert config.train_dataloader.batch_size == 24 and config.train_cfg.max_iters == round(660 * 117_266 / 192, -3)
@@ -87,7 +92,7 @@ def test_torchvisions_recipe():
 
 
 def test_mmsegmentations_recipe():
-    leaf, = (path for path in HEADERS if "mmseg" in path.name)
+    (leaf,) = (path for path in HEADERS if "mmseg" in path.name)
     config = load_config(leaf)
     optimizer, (poly,) = config.optim_wrapper.optimizer, config.param_scheduler
     assert config.train_dataloader.batch_size * 4 == 16 and config.train_cfg.max_iters == 320_000

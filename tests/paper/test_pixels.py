@@ -21,19 +21,22 @@ from tests.benchmark.tiny_model import tiny_model
 CONFIGS = {path.stem for path in Path("configs").glob("*/*_*.py")}
 
 
-@pytest.mark.parametrize(("row", "size", "printed"), [
-    (TABLE_3[0], (224, 224), {"Pixel 1": 51, "Pixel 2": 61, "Pixel 3": 44}),
-    (TABLE_3[8], (224, 224), {"Pixel 1": 16.6, "Pixel 2": 19.6, "Pixel 3": 13.9}),
-    (TABLE_6[4], (320, 320), {"Pixel 1": 119}),
-    (TABLE_6[4], (512, 512), {}),
-    (TABLE_7[0], (1025, 2049), {"Pixel 3": 3900}),
-    (TABLE_7[0], (1024, 2048), {"Pixel 3": 3900}),
-    (TABLE_7[0], (513, 1025), {"Pixel 3": 1020}),
-    (TABLE_7[10], (512, 1024), {"Pixel 3": 327}),
-    (TABLE_8[2], (513, 1025), {"Pixel 3": 534}),  # V3-Large at output stride 32
-    (TABLE_7[0], (769, 769), {}),
-    (TABLE_9[3], (224, 224), {"Pixel 1": 21.7}),
-])
+@pytest.mark.parametrize(
+    ("row", "size", "printed"),
+    [
+        (TABLE_3[0], (224, 224), {"Pixel 1": 51, "Pixel 2": 61, "Pixel 3": 44}),
+        (TABLE_3[8], (224, 224), {"Pixel 1": 16.6, "Pixel 2": 19.6, "Pixel 3": 13.9}),
+        (TABLE_6[4], (320, 320), {"Pixel 1": 119}),
+        (TABLE_6[4], (512, 512), {}),
+        (TABLE_7[0], (1025, 2049), {"Pixel 3": 3900}),
+        (TABLE_7[0], (1024, 2048), {"Pixel 3": 3900}),
+        (TABLE_7[0], (513, 1025), {"Pixel 3": 1020}),
+        (TABLE_7[10], (512, 1024), {"Pixel 3": 327}),
+        (TABLE_8[2], (513, 1025), {"Pixel 3": 534}),  # V3-Large at output stride 32
+        (TABLE_7[0], (769, 769), {}),
+        (TABLE_9[3], (224, 224), {"Pixel 1": 21.7}),
+    ],
+)
 def test_latencies_as_printed(row, size, printed):
     assert printed_latencies(row, size) == printed
 
@@ -57,8 +60,15 @@ def test_our_own_configs_are_no_rows():
 def halved_and_v2(tmp_path):
     paths = []
     for row in (TABLE_6[1], TABLE_6[4]):
-        about = ModelInfo("boxes", ("a",), (320, 320), "uint8", "none", postprocess=asdict(PostProcess()),
-                      origin=dict(config_name=config_of_row(row)))
+        about = ModelInfo(
+            "boxes",
+            ("a",),
+            (320, 320),
+            "uint8",
+            "none",
+            postprocess=asdict(PostProcess()),
+            origin=dict(config_name=config_of_row(row)),
+        )
         paths.append(tmp_path / f"row{row.row}.tflite")
         paths[-1].write_bytes(attach_metadata(tiny_model(), about))
     return paths

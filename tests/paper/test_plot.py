@@ -60,13 +60,16 @@ def test_the_command_draws_a_picture_with_results_of_ones_own(tmp_path):
     assert width == 1430 and 500 < height < 512  # the text's height depends on matplotlib
 
 
-@pytest.mark.parametrize(("content", "fault"), [
-    ("{", "not a readable json file"),
-    ("{}", "a list of objects"),
-    ('[{"table": 6, "row": 5}]', "entry 1: give an object with table, row, accuracy"),
-    ('[{"table": 6, "row": 5, "accuracy": "21"}]', "entry 1: accuracy is '21', it must be a number"),
-    ('[{"table": 6, "row": 12, "accuracy": 21}]', "entry 1: no row 12 in Table 6"),
-])
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("{", "not a readable json file"),
+        ("{}", "a list of objects"),
+        ('[{"table": 6, "row": 5}]', "entry 1: give an object with table, row, accuracy"),
+        ('[{"table": 6, "row": 5, "accuracy": "21"}]', "entry 1: accuracy is '21', it must be a number"),
+        ('[{"table": 6, "row": 12, "accuracy": 21}]', "entry 1: no row 12 in Table 6"),
+    ],
+)
 def test_a_wrong_file_of_results_is_one_line(tmp_path, capsys, content, fault):
     ours = tmp_path / "ours.json"
     ours.write_text(content)
@@ -75,12 +78,15 @@ def test_a_wrong_file_of_results_is_one_line(tmp_path, capsys, content, fault):
     assert fault in error and str(ours) in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("options", "fault"), [
-    (["--plot", "grid.xyz"], "--plot grid.xyz: the picture is a .png file"),
-    (["--plot", "."], "--plot .: can't be written"),
-    (["--json", "no/rows.json"], "--json no/rows.json: can't be written"),
-    (["--ours", "ours.json"], "--ours ours.json: the results are drawn by --plot"),
-])
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--plot", "grid.xyz"], "--plot grid.xyz: the picture is a .png file"),
+        (["--plot", "."], "--plot .: can't be written"),
+        (["--json", "no/rows.json"], "--json no/rows.json: can't be written"),
+        (["--ours", "ours.json"], "--ours ours.json: the results are drawn by --plot"),
+    ],
+)
 def test_wrong_options_are_one_line_before_the_counting(tmp_path, monkeypatch, capsys, options, fault):
     monkeypatch.chdir(tmp_path)
     assert main(["paper", *options]) == 2

@@ -137,9 +137,7 @@ def test_classes_are_checked(classes, said):
 
 def test_train_ids_and_other_wrong_encodings_are_refused_at_the_start(cityscapes):
     _, path = write_frame(cityscapes, FRAMES[0], np.where(IDS == 0, 255, 0).astype(np.uint8))
-    assert "ids [255]" in refused(str(cityscapes), "val") and "labelTrainIds" in refused(
-        str(cityscapes), "val"
-    )
+    assert "ids [255]" in refused(str(cityscapes), "val") and "labelTrainIds" in refused(str(cityscapes), "val")
     Image.fromarray(np.dstack([IDS, IDS, IDS + 1])).save(path)
     assert "color image" in refused(str(cityscapes), "val")
     Image.fromarray(np.full((8, 8), 26001, np.uint16)).save(path)

@@ -1,6 +1,5 @@
 """What a data set of masks says of itself before it is used."""
 
-
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.id_counts import IdCounts
 from tests.segmentation.conftest import ROAD, lines, make_dataset, mask, passes, stopped, write_frame

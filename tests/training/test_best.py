@@ -30,10 +30,15 @@ NAN = float("nan")
 )
 def test_the_best_checkpoint(tmp_path, capsys, scores, best):
     Scripted.calls = 0
-    config = load_config(CONFIG, [
-        "train_cfg.max_iters=6", "train_cfg.val_interval=2", "default_hooks.curves=None",
-        "default_hooks.checkpoint.save_best=toy/score",
-    ])
+    config = load_config(
+        CONFIG,
+        [
+            "train_cfg.max_iters=6",
+            "train_cfg.val_interval=2",
+            "default_hooks.curves=None",
+            "default_hooks.checkpoint.save_best=toy/score",
+        ],
+    )
     config.val_evaluator = dict(type=Scripted, scores=(0.5, *scores))
     config.work_dir = str(tmp_path)
     build_runner(config).train()

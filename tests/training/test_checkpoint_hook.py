@@ -65,9 +65,7 @@ def test_a_training_keeps_the_best_and_the_two_latest_files(finished):
 
 def test_a_checkpoint_is_plain_data_with_what_inference_needs(finished):
     best = torch.load(finished / "best.pth", weights_only=True)
-    assert best["meta"]["dataset_meta"] == dict(
-        classes=("upper", "lower"), palette=[(255, 0, 0), (0, 0, 255)]
-    )
+    assert best["meta"]["dataset_meta"] == dict(classes=("upper", "lower"), palette=[(255, 0, 0), (0, 0, 255)])
     assert best["meta"]["iter"] == 10  # accuracy 1.0 for the first time; later ties do not replace it
     assert "optimizer" not in best
     latest = torch.load(finished / "iter_40.pth", weights_only=True)
@@ -136,9 +134,7 @@ def test_a_damaged_or_foreign_file_is_named(tmp_path):
     for content, complaint in ((b"not a zip", "is damaged or no checkpoint"), (None, "has no 'state_dict'")):
         path = tmp_path / "iter_5.pth"
         torch.save({"weights": 1}, path) if content is None else path.write_bytes(content)
-        with pytest.raises(
-            UserError, match=f"iter_5.pth {complaint}|iter_5.pth is no checkpoint.*{complaint}"
-        ):
+        with pytest.raises(UserError, match=f"iter_5.pth {complaint}|iter_5.pth is no checkpoint.*{complaint}"):
             train(tmp_path, resume=True)
 
 

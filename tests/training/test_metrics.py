@@ -31,9 +31,23 @@ WRITING = "tests.training.toy_parts.Writing"
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(1, 1.0), (0.5, 0.5), (True, 1.0), (np.float32(0.25), 0.25), (np.int64(3), 3.0), (np.bool_(True), 1.0),
-     (torch.tensor(0.5), 0.5), (torch.tensor([2]), 2.0), (np.array([[4.0]]), 4.0), (torch.ones(2), None),
-     (np.ones(2), None), ("0.5", None), (None, None), ([1], None), ({}, None)],
+    [
+        (1, 1.0),
+        (0.5, 0.5),
+        (True, 1.0),
+        (np.float32(0.25), 0.25),
+        (np.int64(3), 3.0),
+        (np.bool_(True), 1.0),
+        (torch.tensor(0.5), 0.5),
+        (torch.tensor([2]), 2.0),
+        (np.array([[4.0]]), 4.0),
+        (torch.ones(2), None),
+        (np.ones(2), None),
+        ("0.5", None),
+        (None, None),
+        ([1], None),
+        ({}, None),
+    ],
 )
 def test_what_is_a_number(value, number):
     assert as_number(value) == number
@@ -41,8 +55,17 @@ def test_what_is_a_number(value, number):
 
 @pytest.mark.parametrize(
     ("value", "score"),
-    [(0.5, 0.5), (0, 0.0), (-0.5, -0.5), (-1, None), (-1.0, None), (float("nan"), None), (float("inf"), None),
-     ("a", None), (None, None)],
+    [
+        (0.5, 0.5),
+        (0, 0.0),
+        (-0.5, -0.5),
+        (-1, None),
+        (-1.0, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        ("a", None),
+        (None, None),
+    ],
 )
 def test_what_models_are_ranked_by(value, score):
     assert score_of({"m": value}, "m") == score
@@ -63,10 +86,14 @@ def test_the_figure_that_counts():
 @pytest.mark.parametrize(
     ("figures", "said"),
     [
-        ({"coco/AP": 0.0}, "coco/AP is 0.00 of 100"), ({"coco/AP": 0.0099}, "0.99 of 100"),
-        ({"coco/AP": 0.01}, None), ({"seg/mIoU": 0.005}, "seg/mIoU is 0.50 of 100"),
-        ({"coco/AP": -1.0}, "coco/AP can't be measured"), ({"seg/mIoU": float("nan")}, "can't be measured"),
-        ({"own/error": 0.0}, None), ({}, None),
+        ({"coco/AP": 0.0}, "coco/AP is 0.00 of 100"),
+        ({"coco/AP": 0.0099}, "0.99 of 100"),
+        ({"coco/AP": 0.01}, None),
+        ({"seg/mIoU": 0.005}, "seg/mIoU is 0.50 of 100"),
+        ({"coco/AP": -1.0}, "coco/AP can't be measured"),
+        ({"seg/mIoU": float("nan")}, "can't be measured"),
+        ({"own/error": 0.0}, None),
+        ({}, None),
     ],
 )
 def test_a_worthless_model_is_named(figures, said):
@@ -106,7 +133,9 @@ def test_tables_and_files_of_several_metrics(tmp_path):
 @pytest.mark.parametrize(
     ("figures", "shown"),
     [
-        (None, "no metric"), ({}, "no metric"), (dict(count=3), "own/count 3.000"),
+        (None, "no metric"),
+        ({}, "no metric"),
+        (dict(count=3), "own/count 3.000"),
         ({"a/b/c": np.float32(0.5), "word": "x", "list": [1, 2]}, "own/a/b/c 0.500"),
         (dict(value=torch.tensor(0.25), nothing=None), "own/value 0.250"),
     ],
@@ -145,10 +174,24 @@ class TestRehearsal:
         first.out_dir = tmp_path / "written"
         seen = []
         original = runner.begin
-        monkeypatch.setattr(runner, "begin", lambda: (seen.append((
-            first.results, first.table, second.results, second.computed, first.out_dir.exists(),
-            {k for k in runner.message_hub.log_scalars}, runner.message_hub.get_info("val/own/count"),
-        )), original()))
+        monkeypatch.setattr(
+            runner,
+            "begin",
+            lambda: (
+                seen.append(
+                    (
+                        first.results,
+                        first.table,
+                        second.results,
+                        second.computed,
+                        first.out_dir.exists(),
+                        {k for k in runner.message_hub.log_scalars},
+                        runner.message_hub.get_info("val/own/count"),
+                    )
+                ),
+                original(),
+            ),
+        )
         runner.train()
         assert seen == [([], "", [], 0, False, set(), None)]
         assert first.table == "table of 13" and second.computed == 1 and first.out_dir.exists()
@@ -169,8 +212,12 @@ class TestRehearsal:
 
     @pytest.mark.parametrize(
         ("save_best", "message"),
-        [("toy/AP", "no metric 'toy/AP'; known are toy/accuracy"), ("coco/AP", "'coco/AP' should be toy/..."),
-         ("toy/accurac", "no metric"), ("toy/accuracy_2", "no metric")],
+        [
+            ("toy/AP", "no metric 'toy/AP'; known are toy/accuracy"),
+            ("coco/AP", "'coco/AP' should be toy/..."),
+            ("toy/accurac", "no metric"),
+            ("toy/accuracy_2", "no metric"),
+        ],
     )
     def test_a_metric_that_does_not_exist_is_found(self, tmp_path, save_best, message):
         with pytest.raises(UserError, match=message):

@@ -44,17 +44,13 @@ def test_training_goes_on_over_single_bad_batches(tmp_path, capsys):
     bad = (3, 4, 5, 6, 8)
     train(tmp_path, f"model.nan_at={bad}", "train_cfg.max_iters=20")
     state = torch.load(tmp_path / "iter_20.pth")
-    assert all(
-        torch.isfinite(t).all() for part in ("state_dict", "ema_state_dict") for t in state[part].values()
-    )
+    assert all(torch.isfinite(t).all() for part in ("state_dict", "ema_state_dict") for t in state[part].values())
     assert "iteration 8: loss or gradient not finite, batch skipped" in capsys.readouterr().out
 
 
 def test_training_ends_after_five_bad_batches_in_a_row(tmp_path):
     options = ["model.nan_at=(12, 13, 14, 15, 16)", "train_cfg.max_iters=30"]
-    with pytest.raises(
-        UserError, match=r"iteration 16: .* 5 times in a row; lower optim_wrapper.optimizer.lr"
-    ):
+    with pytest.raises(UserError, match=r"iteration 16: .* 5 times in a row; lower optim_wrapper.optimizer.lr"):
         train(tmp_path, *options)
     last_good = torch.load(tmp_path / "iter_10.pth")["state_dict"]
     assert all(torch.isfinite(tensor).all() for tensor in last_good.values())

@@ -13,11 +13,14 @@ from tests.training.toy_runs import CONFIG, FAST, listing, make_runner, train
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model=None", "model is missing or None"), ("train_dataloader=None", "train_dataloader is missing or None"),
-        ("train_cfg=None", "train_cfg is missing or None"), ("optim_wrapper=None", "optim_wrapper is missing or None"),
+        ("model=None", "model is missing or None"),
+        ("train_dataloader=None", "train_dataloader is missing or None"),
+        ("train_cfg=None", "train_cfg is missing or None"),
+        ("optim_wrapper=None", "optim_wrapper is missing or None"),
         ("optim_wrapper.optimizer=None", "optim_wrapper.optimizer is missing or None"),
         ("train_dataloader.dataset=None", "train_dataloader.dataset is None; it must be a dict"),
-        ("default_hooks=5", "default_hooks is 5; it must be a dict"), ("randomness=[0]", "randomness is .*a dict"),
+        ("default_hooks=5", "default_hooks is 5; it must be a dict"),
+        ("randomness=[0]", "randomness is .*a dict"),
         ("default_hooks.runtime_info=None", "default_hooks.runtime_info is None; it must be a dict"),
         ("custom_hooks=5", "custom_hooks is 5; it must be a list"),
         ("param_scheduler=[5]", "it must be a list of dicts"),
@@ -57,16 +60,29 @@ def test_an_evaluation_that_lacks_a_part_is_refused(tmp_path):
         build_runner(config)
 
 
-@pytest.mark.parametrize("overrides", [
-    ["val_dataloader=None"], ["val_dataloader=None", "val_cfg=None", "val_evaluator=None"],
-    ["test_dataloader=None"], ["test_evaluator=None"], ["test_cfg=None"],
-])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["val_dataloader=None"],
+        ["val_dataloader=None", "val_cfg=None", "val_evaluator=None"],
+        ["test_dataloader=None"],
+        ["test_evaluator=None"],
+        ["test_cfg=None"],
+    ],
+)
 def test_a_training_needs_no_evaluation(tmp_path, overrides):
     save_best = "default_hooks.checkpoint.save_best=None"
     assert (Path(train(tmp_path, *FAST, save_best, *overrides).work_dir) / "iter_2.pth").is_file()
 
 
 def test_settings_of_workers_go_with_the_workers(tmp_path):
-    train(tmp_path, *FAST, "train_dataloader.persistent_workers=True", "val_dataloader.prefetch_factor=2",
-          "randomness=None", "env_cfg=None", "init_from=None")
+    train(
+        tmp_path,
+        *FAST,
+        "train_dataloader.persistent_workers=True",
+        "val_dataloader.prefetch_factor=2",
+        "randomness=None",
+        "env_cfg=None",
+        "init_from=None",
+    )
     assert (tmp_path / "iter_2.pth").is_file()

@@ -40,9 +40,7 @@ def test_classes_of_any_name_stay_out_and_the_ranking_metric_comes_first(name):
 
 
 def test_the_clock_divides_images_by_waiting_and_training(monkeypatch):
-    now = iter(
-        [10.0, 11.0, 20.0, 22.0]
-    )  # a step from 10 to 11 after 1 s of waiting, one from 20 to 22 after none
+    now = iter([10.0, 11.0, 20.0, 22.0])  # a step from 10 to 11 after 1 s of waiting, one from 20 to 22 after none
     monkeypatch.setattr("densevision.training.progress.time.perf_counter", lambda: next(now))
     clock = Clock()
     for waited in (1.0, 0.0):

@@ -119,8 +119,11 @@ def test_the_optimizer_s_settings_are_the_config_s(copied, capsys, override, key
 
 
 def test_wrapper_and_average_are_the_config_s(copied, capsys):
-    changes = ["optim_wrapper.clip_grad.max_norm=0.5", "optim_wrapper.accumulative_counts=2",
-               "default_hooks.ema.momentum=0.5"]
+    changes = [
+        "optim_wrapper.clip_grad.max_norm=0.5",
+        "optim_wrapper.accumulative_counts=2",
+        "default_hooks.ema.momentum=0.5",
+    ]
     runner = resume(copied, *changes)
     assert runner.optim_wrapper.clip_grad_kwargs["max_norm"] == 0.5
     printed = capsys.readouterr().out
@@ -177,12 +180,16 @@ def test_another_batch_goes_on_where_the_samples_ended(copied, capsys):
     ("override", "message"),
     [
         ("train_cfg.max_iters=19", "max_iters is 19, and .*iter_20.pth is of iteration 20 already; raise max_iters"),
-        ("optim_wrapper.optimizer=dict(type='AdamW', lr=0.001)",
-         "iter_20.pth does not fit this config's optimizer: optim_wrapper.optimizer.type is AdamW, was SGD"),
+        (
+            "optim_wrapper.optimizer=dict(type='AdamW', lr=0.001)",
+            "iter_20.pth does not fit this config's optimizer: optim_wrapper.optimizer.type is AdamW, was SGD",
+        ),
         ("optim_wrapper.constructor=DefaultOptimWrapperConstructor", "constructor is Default.*, was Decay"),
         ("model.num_classes=3", r"iter_20.pth belongs to another model: .*2x64 there and 3x64 here"),
-        ("train_dataloader.dataset.names=['upper', 'middle']",
-         "iter_20.pth knows the classes upper, lower, the training data have upper, middle; take the same classes"),
+        (
+            "train_dataloader.dataset.names=['upper', 'middle']",
+            "iter_20.pth knows the classes upper, lower, the training data have upper, middle; take the same classes",
+        ),
         ("model.frozen=True", "features.0.weight, features.0.bias trained there and frozen here; undo that"),
     ],
 )
@@ -196,8 +203,11 @@ def test_what_can_t_take_effect_is_refused_by_name(copied, override, message):
 
 @pytest.mark.parametrize(
     ("optimizer", "change"),
-    [("dict(type='AdamW', lr=0.001)", "amsgrad=True"), ("dict(type='RMSprop', lr=0.001)", "momentum=0.9"),
-     ("dict(type='RMSprop', lr=0.001)", "centered=True")],
+    [
+        ("dict(type='AdamW', lr=0.001)", "amsgrad=True"),
+        ("dict(type='RMSprop', lr=0.001)", "momentum=0.9"),
+        ("dict(type='RMSprop', lr=0.001)", "centered=True"),
+    ],
 )
 def test_state_that_the_checkpoint_lacks_is_refused(tmp_path, optimizer, change):
     with pytest.raises(TrainingStopped):
@@ -257,8 +267,13 @@ class TestNotFinite:
 
     def test_a_lower_rate_helps(self, tmp_path):
         huge = "optim_wrapper.optimizer.lr=1e30"
-        options = [*FAST, "train_cfg.max_iters=20", "optim_wrapper.clip_grad=None", "param_scheduler=[]",
-                   "default_hooks.checkpoint.interval=1"]
+        options = [
+            *FAST,
+            "train_cfg.max_iters=20",
+            "optim_wrapper.clip_grad=None",
+            "param_scheduler=[]",
+            "default_hooks.checkpoint.interval=1",
+        ]
         with pytest.raises(TrainingStopped):
             train(tmp_path, *options, "custom_hooks.0.at=12")
         # Step 13 makes the weights useless, though finite: the batches from 14 on are not.

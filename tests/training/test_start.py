@@ -21,8 +21,14 @@ def prepared(*overrides: str) -> list[str]:
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "True", "many", "[1]", "None", "nan"])
 @pytest.mark.parametrize(
     "key",
-    ["train_cfg.max_iters", "train_cfg.val_interval", "train_dataloader.batch_size", "val_dataloader.batch_size",
-     "test_dataloader.batch_size", "optim_wrapper.accumulative_counts"],
+    [
+        "train_cfg.max_iters",
+        "train_cfg.val_interval",
+        "train_dataloader.batch_size",
+        "val_dataloader.batch_size",
+        "test_dataloader.batch_size",
+        "optim_wrapper.accumulative_counts",
+    ],
 )
 def test_counts_are_whole_numbers_from_1(key, value):
     with pytest.raises(UserError, match=f"config, {key} is .*; it must be a whole number from 1"):
@@ -31,10 +37,20 @@ def test_counts_are_whole_numbers_from_1(key, value):
 
 @pytest.mark.parametrize(
     "override",
-    ["train_dataloader.num_workers=-1", "val_dataloader.num_workers=0.5", "test_dataloader.num_workers=None",
-     "total_batch=0", "train_dataloader.prefetch_factor=0", "randomness.seed=-3", "randomness.seed=text",
-     "optim_wrapper.optimizer.lr=-0.1", "optim_wrapper.optimizer.lr=nan", "optim_wrapper.optimizer.lr=fast",
-     "optim_wrapper.clip_grad.max_norm=0", "optim_wrapper.clip_grad.max_norm=-1"],
+    [
+        "train_dataloader.num_workers=-1",
+        "val_dataloader.num_workers=0.5",
+        "test_dataloader.num_workers=None",
+        "total_batch=0",
+        "train_dataloader.prefetch_factor=0",
+        "randomness.seed=-3",
+        "randomness.seed=text",
+        "optim_wrapper.optimizer.lr=-0.1",
+        "optim_wrapper.optimizer.lr=nan",
+        "optim_wrapper.optimizer.lr=fast",
+        "optim_wrapper.clip_grad.max_norm=0",
+        "optim_wrapper.clip_grad.max_norm=-1",
+    ],
 )
 def test_other_numbers_that_make_no_sense_are_refused(override):
     with pytest.raises(UserError, match=f"config, {override.partition('=')[0]} is "):
@@ -43,9 +59,17 @@ def test_other_numbers_that_make_no_sense_are_refused(override):
 
 @pytest.mark.parametrize(
     "override",
-    ["default_hooks.checkpoint.keep=0", "default_hooks.checkpoint.keep=-1", "default_hooks.checkpoint.keep=None",
-     "default_hooks.checkpoint.keep=2.5", "default_hooks.checkpoint.interval=0", "default_hooks.checkpoint.interval=-5",
-     "default_hooks.progress.interval=0", "default_hooks.progress.interval=0.5", "default_hooks.curves.interval=0"],
+    [
+        "default_hooks.checkpoint.keep=0",
+        "default_hooks.checkpoint.keep=-1",
+        "default_hooks.checkpoint.keep=None",
+        "default_hooks.checkpoint.keep=2.5",
+        "default_hooks.checkpoint.interval=0",
+        "default_hooks.checkpoint.interval=-5",
+        "default_hooks.progress.interval=0",
+        "default_hooks.progress.interval=0.5",
+        "default_hooks.curves.interval=0",
+    ],
 )
 def test_hooks_refuse_them_too_and_nothing_stays_behind(tmp_path, override):
     key = override.partition("=")[0]
@@ -79,19 +103,32 @@ def test_schedules_that_count_epochs_or_nothing_are_refused(override, message):
     [
         ((), []),
         (("param_scheduler.1.by_epoch=False", "param_scheduler.1.end=None"), []),
-        (("train_cfg.max_iters=4",), [
-            "param_scheduler.0 (LinearLR) lasts until iteration 5, the training ends at 4: 80 % of it takes "
-            "effect",
-            "param_scheduler.1 (CosineAnnealingLR) begins at iteration 5, the training ends at 4: it is left out"]),
-        (("param_scheduler.1.T_max=10",), [
-            "param_scheduler.1 (CosineAnnealingLR) has T_max=10 and lasts 35 iterations: the value rises again after "
-            "10"]),
-        (("param_scheduler.1.T_max=100",), [
-            "param_scheduler.1 (CosineAnnealingLR) has T_max=100 and lasts 35 iterations: it never reaches eta_min"]),
-        (("param_scheduler=[dict(type='MultiStepLR', milestones=[20, 40, 60])]",), [
-            "param_scheduler.0 (MultiStepLR) has milestones 40, 60 after the end of the training, iteration 40"]),
-        (("param_scheduler=[dict(type='StepLR', step_size=50)]",), [
-            "param_scheduler.0 (StepLR) has step_size=50, which the training does not reach: it never steps"]),
+        (
+            ("train_cfg.max_iters=4",),
+            [
+                "param_scheduler.0 (LinearLR) lasts until iteration 5, the training ends at 4: 80 % of it takes effect",
+                "param_scheduler.1 (CosineAnnealingLR) begins at iteration 5, the training ends at 4: it is left out",
+            ],
+        ),
+        (
+            ("param_scheduler.1.T_max=10",),
+            [
+                "param_scheduler.1 (CosineAnnealingLR) has T_max=10 and lasts 35 iterations: "
+                "the value rises again after 10"
+            ],
+        ),
+        (
+            ("param_scheduler.1.T_max=100",),
+            ["param_scheduler.1 (CosineAnnealingLR) has T_max=100 and lasts 35 iterations: it never reaches eta_min"],
+        ),
+        (
+            ("param_scheduler=[dict(type='MultiStepLR', milestones=[20, 40, 60])]",),
+            ["param_scheduler.0 (MultiStepLR) has milestones 40, 60 after the end of the training, iteration 40"],
+        ),
+        (
+            ("param_scheduler=[dict(type='StepLR', step_size=50)]",),
+            ["param_scheduler.0 (StepLR) has step_size=50, which the training does not reach: it never steps"],
+        ),
     ],
 )
 def test_what_never_takes_effect_is_said(overrides, notes):
@@ -135,9 +172,11 @@ def test_the_grid_is_made_for_eight_processes():
         (("total_batch=8", "optim_wrapper.accumulative_counts=2"), None),
         (("total_batch=4",), None),
         ((), None),
-        (("total_batch=6", "optim_wrapper.accumulative_counts=2"),
-         "8 images per step (1 process of 4, 2 batches accumulated), but the config's rate was chosen for 6 "
-         "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or set total_batch=8 if that is meant"),
+        (
+            ("total_batch=6", "optim_wrapper.accumulative_counts=2"),
+            "8 images per step (1 process of 4, 2 batches accumulated), but the config's rate was chosen for 6 "
+            "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or set total_batch=8 if that is meant",
+        ),
     ],
 )
 def test_the_batch_is_that_of_all_processes_and_accumulated_steps(tmp_path, capsys, changes, line):

@@ -79,8 +79,15 @@ def test_an_earlier_training_s_config_is_set_aside_with_it(tmp_path):
 @pytest.mark.parametrize("kind", ["file", "below a file", "empty", "blank", "long", "null", "read only"])
 def test_a_work_dir_that_can_t_be_is_one_line(tmp_path, capsys, monkeypatch, finished, command, kind):
     (tmp_path / "file").write_text("mine")
-    place = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "run", "empty": "", "blank": "  ",
-             "long": tmp_path / ("a" * 300), "null": f"{tmp_path}/a\0b", "read only": "/proc/here"}[kind]
+    place = {
+        "file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "run",
+        "empty": "",
+        "blank": "  ",
+        "long": tmp_path / ("a" * 300),
+        "null": f"{tmp_path}/a\0b",
+        "read only": "/proc/here",
+    }[kind]
     monkeypatch.chdir(tmp_path)
     words = [str(CONFIG)] if command == "train" else [str(CONFIG), str(finished / "best.pth")]
     assert main([command, *words, "--work-dir", str(place)]) == 2

@@ -51,6 +51,4 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
 
 def command(work_dir: Path, *words: object) -> tuple[int, str, str]:
     """Run ``densevision train`` on the toy config."""
-    return finish(
-        start_process("-m", "densevision.cli.main", "train", CONFIG, "--work-dir", work_dir, *words)
-    )
+    return finish(start_process("-m", "densevision.cli.main", "train", CONFIG, "--work-dir", work_dir, *words))

@@ -37,9 +37,7 @@ def test_stages_overlap():
         time.sleep(0.02)
         return value
 
-    report = run_pipeline(
-        frames(20, pause=0.02), slow, same, lambda *parts: slow(None), bool
-    )
+    report = run_pipeline(frames(20, pause=0.02), slow, same, lambda *parts: slow(None), bool)
     busy = report.busy
     assert min(busy["reading"], busy["model"], busy["writing"]) >= 0.4 > busy["drawing"]
     assert report.seconds < 0.8 * sum(busy.values())
@@ -85,9 +83,7 @@ def test_ctrl_c_keeps_what_was_predicted():
 
 
 def test_watch_can_end_the_run():
-    report = run_pipeline(
-        frames(200), lambda image: None, same, lambda *parts: None, lambda n: n < 5
-    )
+    report = run_pipeline(frames(200), lambda image: None, same, lambda *parts: None, lambda n: n < 5)
     assert report.frames == 5 and not report.interrupted
 
 

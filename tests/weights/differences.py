@@ -1,6 +1,6 @@
 """Print the largest differences between our networks and the peers' with the same random weights (docs/weights.md).
 
-    python -m tests.weights.differences
+python -m tests.weights.differences
 """
 
 import torch
@@ -34,8 +34,9 @@ def ssdlite() -> None:
     ours = converted(SSDLITE, theirs)
     images = 2 * pictures(2, 320, 320) - 1
     heads = theirs.head(list(theirs.backbone(images).values()))
-    for name, one, other in zip(("logits", "deltas"), ours(images), (heads["cls_logits"], heads["bbox_regression"]),
-                                strict=True):
+    for name, one, other in zip(
+        ("logits", "deltas"), ours(images), (heads["cls_logits"], heads["bbox_regression"]), strict=True
+    ):
         print(f"SSDLite {name}: {largest_difference(one, other):.1e}")
     theirs, ours = theirs.double(), ours.double()
     ours.anchors, ours.postprocess = ours.anchors.float(), PostProcess(**RULES)

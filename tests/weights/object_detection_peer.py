@@ -104,7 +104,10 @@ def segmenter(size, image):
             network["spec"][layer].params["expansion_size"] = mobilenet_v3.expand_input(factor)
     with slim.arg_scope(mobilenet_v3.training_scope(is_training=False)):
         high, points = mobilenet_v3.mobilenet_base(
-            padded / 127.5, conv_defs=network, output_stride=32, scope="MobilenetV3",
+            padded / 127.5,
+            conv_defs=network,
+            output_stride=32,
+            scope="MobilenetV3",
             final_endpoint={"large": "layer_17", "small": "layer_13"}[size],
         )
     low = points[{"large": "layer_7/depthwise_output", "small": "layer_4/depthwise_output"}[size]]

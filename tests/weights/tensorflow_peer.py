@@ -46,7 +46,10 @@ def compute_features(folder, size, minimalistic):
 def build_keras(size, minimalistic, height, width):
     builder = {"large": tf.keras.applications.MobileNetV3Large, "small": tf.keras.applications.MobileNetV3Small}[size]
     return builder(
-        input_shape=(height, width, 3), minimalistic=minimalistic, include_top=False, weights=None,
+        input_shape=(height, width, 3),
+        minimalistic=minimalistic,
+        include_top=False,
+        weights=None,
         include_preprocessing=False,
     )
 
@@ -84,7 +87,9 @@ def slim_variables(model):
 
 def save(prefix, variables):
     tf.raw_ops.SaveV2(
-        prefix=str(prefix), tensor_names=list(variables), shape_and_slices=[""] * len(variables),
+        prefix=str(prefix),
+        tensor_names=list(variables),
+        shape_and_slices=[""] * len(variables),
         tensors=[tf.constant(value) for value in variables.values()],
     )
 

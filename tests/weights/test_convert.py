@@ -23,19 +23,28 @@ def test_the_command_writes_a_checkpoint_and_says_what_a_config_sets(timm_file, 
     stem = checkpoint["state_dict"]["backbone.stem.0.weight"]
     assert torch.equal(stem, theirs["conv_stem.weight"])
     assert torch.equal(checkpoint["state_dict"]["head.0.weight"], theirs["conv_head.weight"].flatten(1))
-    assert checkpoint["meta"] == dict(source=SMALL, dataset_meta={}, settings={
-        "backbone.padding": "symmetric", "backbone.bn_eps": 1e-5,
-        "data_preprocessor": dict(type="densevision.Normalize", mean=[123.675, 116.28, 103.53],
-                                  std=[58.395, 57.12, 57.375]),
-    })
+    assert checkpoint["meta"] == dict(
+        source=SMALL,
+        dataset_meta={},
+        settings={
+            "backbone.padding": "symmetric",
+            "backbone.bn_eps": 1e-5,
+            "data_preprocessor": dict(
+                type="densevision.Normalize", mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]
+            ),
+        },
+    )
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("timm:mobilenetv3_small_075", "this is not timm:mobilenetv3_small_075: 144 tensors do not fit, first "
-         "blocks.2.0.conv_pwl.weight (40x96x1x1 there, 32x96x1x1 in backbone.blocks.3.projection.0.weight), "
-         "blocks.2.0.bn3.weight (40 there, 32 in"),
+        (
+            "timm:mobilenetv3_small_075",
+            "this is not timm:mobilenetv3_small_075: 144 tensors do not fit, first "
+            "blocks.2.0.conv_pwl.weight (40x96x1x1 there, 32x96x1x1 in backbone.blocks.3.projection.0.weight), "
+            "blocks.2.0.bn3.weight (40 there, 32 in",
+        ),
         ("torchvision:mobilenet_v2", "first conv_stem.weight (unknown), bn1.weight (unknown), bn1.bias (unknown)"),
         ("timm:mobilenet", "no published network 'timm:mobilenet' is known; there are"),
         (None, "say which network it holds"),
@@ -62,8 +71,11 @@ def test_a_missing_tensor_is_named(timm_file, tmp_path):
     tensors = torch.load(timm_file, weights_only=True)
     del tensors["blocks.1.0.bn2.bias"], tensors["classifier.bias"]
     torch.save(tensors, tmp_path / "part.pth")
-    with pytest.raises(UserError, match=r"2 tensors do not fit, first nothing for backbone.blocks.1.depthwise.1.bias, "
-                                        r"nothing for head.3.bias$"):
+    with pytest.raises(
+        UserError,
+        match=r"2 tensors do not fit, first nothing for backbone.blocks.1.depthwise.1.bias, "
+        r"nothing for head.3.bias$",
+    ):
         convert(str(tmp_path / "part.pth"), SMALL)
 
 
@@ -91,8 +103,12 @@ def test_safetensors_files_are_read(timm_file, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"no zip", "damaged or holds more"), ([1, 2], "holds no tensors by name"), ({}, "holds no tensors by name"),
-     (dict(a=torch.ones(1), b=2), "holds no tensors by name")],
+    [
+        (b"no zip", "damaged or holds more"),
+        ([1, 2], "holds no tensors by name"),
+        ({}, "holds no tensors by name"),
+        (dict(a=torch.ones(1), b=2), "holds no tensors by name"),
+    ],
 )
 def test_other_files_are_named(tmp_path, content, message):
     path = tmp_path / "file.pth"
@@ -126,9 +142,11 @@ def test_torchvision_itself_finds_the_named_weights(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("torchvision:mobilenet_v2.V9", "torchvision has IMAGENET1K_V1, IMAGENET1K_V2"),
-     ("absent.pth", "no file absent.pth; published networks are written like timm:"),
-     ("timm:nothing", "no published network 'timm:nothing'")],
+    [
+        ("torchvision:mobilenet_v2.V9", "torchvision has IMAGENET1K_V1, IMAGENET1K_V2"),
+        ("absent.pth", "no file absent.pth; published networks are written like timm:"),
+        ("timm:nothing", "no published network 'timm:nothing'"),
+    ],
 )
 def test_names_that_nobody_has(name, message):
     with pytest.raises(UserError, match=message):

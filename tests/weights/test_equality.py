@@ -83,8 +83,8 @@ def test_ssdlite_gives_the_same_list_of_detections():
     ours = converted(SSDLITE, theirs).double()
     ours.anchors, ours.postprocess = ours.anchors.float(), PostProcess(**RULES)
     image = pictures(1, 320, 320).double()
-    found, = ours.detect(2 * image - 1)
-    wanted, = theirs(list(image))
+    (found,) = ours.detect(2 * image - 1)
+    (wanted,) = theirs(list(image))
     assert len(found) == len(wanted["scores"]) == 300 and len(wanted["labels"].unique()) > 10
     assert (found.labels + 1).tolist() == wanted["labels"].tolist()
     assert largest_difference(found.scores, wanted["scores"]) < 1e-6
@@ -98,7 +98,7 @@ def test_ssdlite_predicts_the_same_from_a_picture_s_bytes(ssdlite, size):
     pixels = (pictures(1, *size)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     backend = TorchBackend(ours.dense, ours.data_preprocessor.normalize, ours.input_size)
     found = DetectionPredictor(backend, ["x"] * 90, PostProcess(**RULES), float_resize=True)(pixels)
-    wanted, = theirs([torch.from_numpy(pixels).permute(2, 0, 1) / 255])
+    (wanted,) = theirs([torch.from_numpy(pixels).permute(2, 0, 1) / 255])
     rows = np.column_stack([found.labels + 1, 100 * found.scores, found.boxes / 10])
     wanted = np.column_stack([wanted["labels"], 100 * wanted["scores"], wanted["boxes"] / 10])
     # Each of theirs is among ours, 1e-4 in score and 0.1 pixels; only the weakest may fall behind the 300th.

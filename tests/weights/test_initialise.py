@@ -65,8 +65,14 @@ def test_columns_of_a_segmenter_have_no_background():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("head.classify.3.1.weight", True), ("head.classify.3.0.0.weight", False), ("head.regress.3.1.bias", False),
-     ("head.logits.bias", True), ("head.high_logits.weight", True), ("head.gate.weight", False)],
+    [
+        ("head.classify.3.1.weight", True),
+        ("head.classify.3.0.0.weight", False),
+        ("head.regress.3.1.bias", False),
+        ("head.logits.bias", True),
+        ("head.high_logits.weight", True),
+        ("head.gate.weight", False),
+    ],
 )
 def test_class_layers(name, expected):
     assert is_class_layer(name) == expected
@@ -138,8 +144,11 @@ def test_a_whole_tail_is_refused_without_a_choice(tmp_path):
     content["state_dict"] = {n: t for n, t in content["state_dict"].items() if n.startswith("backbone")}
     torch.save(content, tmp_path / "w.pth")
     model = detector(3, width=1.0, backbone=dict(reduced_tail="detection"))
-    with pytest.raises(UserError, match=r"first backbone.blocks.8.projection.0.weight \(96x288x1x1 there, 48x288x1x1 "
-                                        r"here\), .*; for a halved tail set init_from.halved_tail"):
+    with pytest.raises(
+        UserError,
+        match=r"first backbone.blocks.8.projection.0.weight \(96x288x1x1 there, 48x288x1x1 "
+        r"here\), .*; for a halved tail set init_from.halved_tail",
+    ):
         start(model, tmp_path / "w.pth", COCO)
     with pytest.raises(UserError, match="it is 'first_half' or 'leave_out'"):
         InitFrom("w.pth", halved_tail="half")
@@ -197,12 +206,32 @@ def test_names_are_shortened_to_what_stands_alone():
 
 def bccd_like(root, out, *overrides, resume=False):
     """Run the BCCD config for an iteration on a tiny data set of two classes."""
-    place = [f"{part}_dataloader.dataset.{key}={value}" for part in ("train", "val", "test") for key, value in (
-        ("data_root", root), ("ann_file", "truth.json"), ("image_dir", "images"), ("classes", "['dog','cat']"))]
-    return main(["train", str(CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"), "--work-dir", str(out),
-                 *["--resume"] * resume, "--cfg-options", *place, f"train_cfg.max_iters={1 + resume}",
-                 "train_cfg.val_interval=5", "train_dataloader.batch_size=2", "train_dataloader.num_workers=0",
-                 *overrides])
+    place = [
+        f"{part}_dataloader.dataset.{key}={value}"
+        for part in ("train", "val", "test")
+        for key, value in (
+            ("data_root", root),
+            ("ann_file", "truth.json"),
+            ("image_dir", "images"),
+            ("classes", "['dog','cat']"),
+        )
+    ]
+    return main(
+        [
+            "train",
+            str(CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"),
+            "--work-dir",
+            str(out),
+            *["--resume"] * resume,
+            "--cfg-options",
+            *place,
+            f"train_cfg.max_iters={1 + resume}",
+            "train_cfg.val_interval=5",
+            "train_dataloader.batch_size=2",
+            "train_dataloader.num_workers=0",
+            *overrides,
+        ]
+    )
 
 
 def test_a_training_starts_from_a_converted_file_and_a_resumed_one_does_not(coco_root, timm_file, tmp_path, capsys):
@@ -231,8 +260,9 @@ def test_the_command_line_changes_an_option_and_refuses_a_misspelt_one(tmp_path)
 
 def test_a_missing_file_is_one_line(coco_root, tmp_path, capsys):
     assert bccd_like(coco_root, tmp_path / "run", "init_from=absent.pth") == 2
-    assert capsys.readouterr().err.endswith("no file absent.pth; published networks are written like "
-                                            "timm:mobilenetv3_large_100\n")
+    assert capsys.readouterr().err.endswith(
+        "no file absent.pth; published networks are written like timm:mobilenetv3_large_100\n"
+    )
 
 
 @pytest.mark.slow
@@ -241,11 +271,37 @@ def test_bccd_learns_from_a_backbone_of_another_framework(timm_file, tmp_path):
     weights = tmp_path / "weights.pth"
     config = CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"
     assert main(["convert", str(timm_file), "--model", "timm:mobilenetv3_small_100", "--out", str(weights)]) == 0
-    assert main(["train", str(config), "--work-dir", str(tmp_path / "run"), "--cfg-options", f"init_from={weights}",
-                 "train_cfg.max_iters=60", "train_cfg.val_interval=60", "train_dataloader.batch_size=8"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                str(config),
+                "--work-dir",
+                str(tmp_path / "run"),
+                "--cfg-options",
+                f"init_from={weights}",
+                "train_cfg.max_iters=60",
+                "train_cfg.val_interval=60",
+                "train_dataloader.batch_size=8",
+            ]
+        )
+        == 0
+    )
     checkpoint = torch.load(tmp_path / "run" / "iter_60.pth", weights_only=True)
     losses = checkpoint["message_hub"]["log_scalars"]["train/loss"][0]
     assert len(losses) == 60 and sum(losses[-10:]) < 0.7 * sum(losses[:10]), losses
-    assert main(["test", str(config), str(tmp_path / "run" / "best.pth"), "--json", str(tmp_path / "ap.json"),
-                 "--work-dir", str(tmp_path / "test")]) == 0
+    assert (
+        main(
+            [
+                "test",
+                str(config),
+                str(tmp_path / "run" / "best.pth"),
+                "--json",
+                str(tmp_path / "ap.json"),
+                "--work-dir",
+                str(tmp_path / "test"),
+            ]
+        )
+        == 0
+    )
     assert json.loads((tmp_path / "ap.json").read_text())["coco/AP50"] >= 0

@@ -51,10 +51,27 @@ def test_weights_fit_their_config(files, config, classes):
 
 
 def test_the_detector_is_evaluated_by_class_name(files, coco_root, tmp_path):
-    place = [f"test_dataloader.dataset.{key}={value}" for key, value in
-             (("data_root", coco_root), ("ann_file", "truth.json"), ("image_dir", "images"))]
-    assert main(["test", str(SSDLITE), str(files[SSDLITE]), "--work-dir", str(tmp_path), "--json",
-                 str(tmp_path / "ap.json"), "--cfg-options", *place, "test_dataloader.num_workers=0"]) == 0
+    place = [
+        f"test_dataloader.dataset.{key}={value}"
+        for key, value in (("data_root", coco_root), ("ann_file", "truth.json"), ("image_dir", "images"))
+    ]
+    assert (
+        main(
+            [
+                "test",
+                str(SSDLITE),
+                str(files[SSDLITE]),
+                "--work-dir",
+                str(tmp_path),
+                "--json",
+                str(tmp_path / "ap.json"),
+                "--cfg-options",
+                *place,
+                "test_dataloader.num_workers=0",
+            ]
+        )
+        == 0
+    )
     metrics = json.loads((tmp_path / "ap.json").read_text())
     assert metrics["coco/AP/cat"] >= 0 and metrics["coco/AP/dog"] >= 0  # ids 2 and 30 here, 17 and 18 in COCO
     assert metrics["coco/AP/person"] == metrics["coco/AP/N/A 12"] == -1
@@ -74,8 +91,22 @@ def test_the_segmenter_reads_voc_s_palette_pictures(files, tmp_path, monkeypatch
             picture = Image.fromarray(ids, "P")
             picture.putpalette([7] * 768)
         picture.save(target / name)
-    assert main(["test", str(LRASPP), str(files[LRASPP]), "--work-dir", str(tmp_path / "out"), "--json",
-                 str(tmp_path / "iou.json"), "--cfg-options", "test_dataloader.num_workers=0"]) == 0
+    assert (
+        main(
+            [
+                "test",
+                str(LRASPP),
+                str(files[LRASPP]),
+                "--work-dir",
+                str(tmp_path / "out"),
+                "--json",
+                str(tmp_path / "iou.json"),
+                "--cfg-options",
+                "test_dataloader.num_workers=0",
+            ]
+        )
+        == 0
+    )
     metrics = json.loads((tmp_path / "iou.json").read_text())
     assert {"seg/IoU___background__", "seg/IoU_person"} <= set(metrics)
 

@@ -52,8 +52,14 @@ def test_checksums_do_not_depend_on_how_the_bytes_fall_into_lanes():
 def test_what_tensorflow_wrote_is_read():
     variables = read_tensorflow_checkpoint(TINY)
     assert sorted(variables) == [
-        "MobilenetV3/Conv/BatchNorm/gamma", "MobilenetV3/Conv/weights",
-        "MobilenetV3/Conv/weights/ExponentialMovingAverage", "double", "empty", "global_step", "half", "int",
+        "MobilenetV3/Conv/BatchNorm/gamma",
+        "MobilenetV3/Conv/weights",
+        "MobilenetV3/Conv/weights/ExponentialMovingAverage",
+        "double",
+        "empty",
+        "global_step",
+        "half",
+        "int",
     ]  # and no "names", which are strings
     assert variables["MobilenetV3/Conv/BatchNorm/gamma"].tolist() == [1.5, -2.0]
     weights = variables["MobilenetV3/Conv/weights"]

@@ -111,7 +111,8 @@ def test_the_head_and_the_resizing_are_deeplab_s(peer):
     name = "deeplab_mnv3_small_cityscapes_trainfine"
     model = Segmentor(
         dict(name="mobilenet_v3_small", reduced_tail="segmentation", padding="same"),
-        dict(type=LRASPPHead, bn_eps=1e-5, align_corners=True), num_classes=19,
+        dict(type=LRASPPHead, bn_eps=1e-5, align_corners=True),
+        num_classes=19,
     ).eval()
     model.load_state_dict(convert(str(peer / f"release_{name}.ckpt"), f"tensorflow:{name}")[0]["state_dict"])
     given = np.load(peer / "head.npz")

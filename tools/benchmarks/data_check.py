@@ -33,20 +33,31 @@ def write_json(path: Path, images: int, boxes: int, size: tuple[int, int], *, po
     with open(path, "w") as file:
         file.write('{"info": {}, "licenses": [], "images": [')
         for number in range(images):
-            row = dict(license=3, file_name=f"{number:012d}.jpg", height=height, width=width, id=number,
-                       coco_url=f"http://images.cocodataset.org/train2017/{number:012d}.jpg",
-                       date_captured="2013-11-14 11:18:45",
-                       flickr_url="http://farm9.staticflickr.com/8186/8119368305_4e622c8349_z.jpg")
+            row = dict(
+                license=3,
+                file_name=f"{number:012d}.jpg",
+                height=height,
+                width=width,
+                id=number,
+                coco_url=f"http://images.cocodataset.org/train2017/{number:012d}.jpg",
+                date_captured="2013-11-14 11:18:45",
+                flickr_url="http://farm9.staticflickr.com/8186/8119368305_4e622c8349_z.jpg",
+            )
             file.write((", " if number else "") + json.dumps(row))
         file.write('], "annotations": [')
         for number in range(boxes):
             low = random.random(2) * 0.7 * (width, height)
             extent = (random.random(2) * 0.25 + 0.02) * (width, height)
             outline = [(random.random(2 * POINTS) * width).round(2).tolist()] if polygons else []
-            row = dict(segmentation=outline, area=round(float(extent.prod()) * 0.7, 4), id=number,
-                       iscrowd=int(random.random() < 0.012), image_id=int(random.integers(images)),
-                       bbox=[*low.round(2).tolist(), *extent.round(2).tolist()],
-                       category_id=int(random.integers(CLASSES)) + 1)
+            row = dict(
+                segmentation=outline,
+                area=round(float(extent.prod()) * 0.7, 4),
+                id=number,
+                iscrowd=int(random.random() < 0.012),
+                image_id=int(random.integers(images)),
+                bbox=[*low.round(2).tolist(), *extent.round(2).tolist()],
+                category_id=int(random.integers(CLASSES)) + 1,
+            )
             file.write((", " if number else "") + json.dumps(row))
         categories = [dict(id=number, name=f"class {number}") for number in range(1, CLASSES + 1)]
         file.write(f'], "categories": {json.dumps(categories)}}}')
@@ -101,9 +112,12 @@ def main() -> None:
         for number in range(arguments.images):  # names only: the search does not open them
             (root / "empty" / f"{number:012d}.jpg").touch()
         for step, name, folder in (
-            ("train", "small.json", "images"), ("val", "small.json", "images"),
-            ("json", "large_without_polygons.json", "empty"), ("json", "large_with_polygons.json", "empty"),
-            ("files", "large_with_polygons.json", "empty"), ("train", "large_with_polygons.json", "empty"),
+            ("train", "small.json", "images"),
+            ("val", "small.json", "images"),
+            ("json", "large_without_polygons.json", "empty"),
+            ("json", "large_with_polygons.json", "empty"),
+            ("files", "large_with_polygons.json", "empty"),
+            ("train", "large_with_polygons.json", "empty"),
         ):
             command = [sys.executable, __file__, "--measure", step, str(root / name), str(root / folder)]
             subprocess.run(command, check=True)

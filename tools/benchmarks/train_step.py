@@ -48,8 +48,12 @@ def detection_pair():
     targets = [dict(boxes=box, labels=label + 1) for box, label in zip(boxes, labels, strict=True)]
     floats = [(image / 255).contiguous() for image in images]
     return (
-        stepper(ours, lambda: sum(ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)),
-                                       mode="loss").values())),
+        stepper(
+            ours,
+            lambda: sum(
+                ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)), mode="loss").values()
+            ),
+        ),
         stepper(theirs, lambda: sum(theirs(floats, targets).values())),
     )
 
@@ -65,8 +69,12 @@ def segmentation_pair():
     theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=11).train()
     floats, target = (torch.stack(images) / 255).contiguous(), labels[:, 0].long()
     return (
-        stepper(ours, lambda: sum(ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)),
-                                       mode="loss").values())),
+        stepper(
+            ours,
+            lambda: sum(
+                ours(**ours.data_preprocessor(dict(inputs=images, data_samples=samples)), mode="loss").values()
+            ),
+        ),
         stepper(theirs, lambda: F.cross_entropy(theirs(floats)["out"], target)),
     )
 
@@ -89,13 +97,21 @@ def kernel_times(step, steps=3):
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for _ in range(steps):
             step()
-    times = {event.key.removeprefix("aten::"): event.self_cpu_time_total / 1000 / steps
-             for event in profile.key_averages()}
+    times = {
+        event.key.removeprefix("aten::"): event.self_cpu_time_total / 1000 / steps for event in profile.key_averages()
+    }
     return {name: times.get(name, 0.0) for name in KERNELS}
 
 
-KERNELS = ("mkldnn_convolution", "convolution_backward", "native_batch_norm", "native_batch_norm_backward",
-           "threshold_backward", "hardswish", "hardswish_backward")
+KERNELS = (
+    "mkldnn_convolution",
+    "convolution_backward",
+    "native_batch_norm",
+    "native_batch_norm_backward",
+    "threshold_backward",
+    "hardswish",
+    "hardswish_backward",
+)
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
@@ -156,8 +172,11 @@ def main():
             memory = [ask("memory") for ask in asks]
             times_by_kernel = [ask("profile") for ask in asks] if arguments.profile else []
         seconds = [statistics.median(column) for column in zip(*times, strict=True)]
-        print(f"{name}: ours {seconds[0]:.2f} s, torchvision {seconds[1]:.2f} s, {arguments.threads} threads; "
-              f"torchvision / ours {spread([row[1] / row[0] for row in times])}", flush=True)
+        print(
+            f"{name}: ours {seconds[0]:.2f} s, torchvision {seconds[1]:.2f} s, {arguments.threads} threads; "
+            f"torchvision / ours {spread([row[1] / row[0] for row in times])}",
+            flush=True,
+        )
         if not arguments.one_process:
             print("  peak memory in GiB: " + table(memory, "{:.1f}"))
         for kernel in KERNELS if times_by_kernel else ():

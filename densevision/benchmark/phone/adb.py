@@ -109,7 +109,8 @@ class Phone:
 
 def _adb(words: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["adb", *words], capture_output=True, text=True, errors="replace", timeout=timeout,
-                              stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            ["adb", *words], capture_output=True, text=True, errors="replace", timeout=timeout, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError as error:
         raise NoPhoneError("adb is not installed; it is in Android's platform-tools (Debian: package adb)") from error

@@ -40,7 +40,10 @@ class Plan:
 
 
 def time_on_phone(
-    phone: Phone, binary: Path, models: Sequence[Path], plan: Plan = Plan(),  # noqa: B008
+    phone: Phone,
+    binary: Path,
+    models: Sequence[Path],
+    plan: Plan = Plan(),  # noqa: B008
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[Path, list[Measurement]]:
     """Copy everything to the phone, measure in rounds, remove it again.

@@ -68,7 +68,7 @@ def parse_benchmark_log(text: str) -> PhoneLog:
     Raises:
         LogError: the run failed or the log ends before its summary.
     """
-    text = text[max(text.rfind("STARTING!"), 0):].replace("\r\n", "\n")
+    text = text[max(text.rfind("STARTING!"), 0) :].replace("\r\n", "\n")
     times = _microseconds(text) or _milliseconds(text)
     if times is None:
         raise LogError(_why(text))

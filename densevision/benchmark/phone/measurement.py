@@ -77,8 +77,17 @@ def parse_measurement(text: str) -> Measurement:
     properties = [rest.partition("=")[::2] for name, rest in ours if name == "prop"]
     hashes = [rest.split(maxsplit=1)[::-1] for name, rest in ours if name == "hash" and rest]
     cores = parts["cores"]
-    return Measurement(dict(properties), cores["mask"], cores["numbers"], int(cores["max_khz"]), dict(ours)["flags"],
-                       dict(hashes), _conditions(parts["before"]), _conditions(parts["after"]), log)
+    return Measurement(
+        dict(properties),
+        cores["mask"],
+        cores["numbers"],
+        int(cores["max_khz"]),
+        dict(ours)["flags"],
+        dict(hashes),
+        _conditions(parts["before"]),
+        _conditions(parts["after"]),
+        log,
+    )
 
 
 def split_measurements(text: str) -> list[str]:
@@ -93,7 +102,8 @@ def _fields(rest: str) -> dict[str, str]:
 
 def _conditions(fields: dict[str, str]) -> Conditions:
     return Conditions(
-        governor=fields["governor"], limit_khz=int(fields["limit_khz"]),
+        governor=fields["governor"],
+        limit_khz=int(fields["limit_khz"]),
         thermal_status=int(fields["status"]) if fields["status"] else None,
         battery_c=int(fields["battery"]) / 10 if fields["battery"] else None,
         cpu_c=_degrees(int(fields["cpu"])) if fields["cpu"] else None,

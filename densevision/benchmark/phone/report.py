@@ -51,9 +51,11 @@ def phone_line(report: PhoneReport) -> str:
     heat = [c for each in rounds for c in (each.before.battery_c, each.after.battery_c) if c is not None]
     warmth = f", battery {min(heat):g}-{max(heat):g} C" if heat else ""
     android = one.properties.get("ro.build.version.release", "?")
-    return (f"{one.phone} ({report.serial}), {one.soc}, Android {android}, {one.properties['ro.build.fingerprint']}; "
-            f"cores {one.cores} (mask {one.mask}) up to {one.max_khz / 1e6:.2f} GHz, governor {one.before.governor}"
-            f"{warmth}; {one.flags.partition(' ')[2]}")
+    return (
+        f"{one.phone} ({report.serial}), {one.soc}, Android {android}, {one.properties['ro.build.fingerprint']}; "
+        f"cores {one.cores} (mask {one.mask}) up to {one.max_khz / 1e6:.2f} GHz, governor {one.before.governor}"
+        f"{warmth}; {one.flags.partition(' ')[2]}"
+    )
 
 
 def phone_warnings(report: PhoneReport) -> list[str]:
@@ -74,9 +76,21 @@ def phone_warnings(report: PhoneReport) -> list[str]:
 def report_as_dict(report: PhoneReport, binary: Path | None) -> dict[str, object]:
     """Return all figures as plain data; ``binary`` is None where a script measured."""
     models = [
-        dict(file=str(model), sha256=file_hash(model), time_ms=report.time_ms(model), ratio=report.ratio(model),
-             throttled=report.throttled(model), rounds=[asdict(one) for one in rounds])
+        dict(
+            file=str(model),
+            sha256=file_hash(model),
+            time_ms=report.time_ms(model),
+            ratio=report.ratio(model),
+            throttled=report.throttled(model),
+            rounds=[asdict(one) for one in rounds],
+        )
         for model, rounds in report.measurements.items()
     ]
-    return dict(serial=report.serial, phone=report.first.phone, soc=report.first.soc, column=report.column,
-                binary_sha256=file_hash(binary) if binary else None, models=models)
+    return dict(
+        serial=report.serial,
+        phone=report.first.phone,
+        soc=report.first.soc,
+        column=report.column,
+        binary_sha256=file_hash(binary) if binary else None,
+        models=models,
+    )

@@ -50,10 +50,20 @@ def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
     """Return the text of a script that does what ``time_on_phone`` does, and leaves ``LOG_NAME``."""
     pushes = [f'adb push {_quoted(model)} "$folder/{index}.tflite"' for index, model in enumerate(models)]
     return _SCRIPT.format(
-        script=SCRIPT_NAME, log=LOG_NAME, models=" ".join(map(_quoted, models)), folder=FOLDER,
-        measure=SCRIPT.read_text(), binary=_quoted(binary), pushes="\n".join(pushes), rounds=_count(plan.rounds),
-        numbers=" ".join(map(str, range(len(models)))), attempts=_count(plan.attempts), last=plan.attempts,
-        runs=plan.runs, threads=plan.threads, pause=f"{plan.pause_s:g}",
+        script=SCRIPT_NAME,
+        log=LOG_NAME,
+        models=" ".join(map(_quoted, models)),
+        folder=FOLDER,
+        measure=SCRIPT.read_text(),
+        binary=_quoted(binary),
+        pushes="\n".join(pushes),
+        rounds=_count(plan.rounds),
+        numbers=" ".join(map(str, range(len(models)))),
+        attempts=_count(plan.attempts),
+        last=plan.attempts,
+        runs=plan.runs,
+        threads=plan.threads,
+        pause=f"{plan.pause_s:g}",
     )
 
 

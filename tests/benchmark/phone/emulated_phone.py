@@ -18,8 +18,9 @@ import subprocess
 import threading
 from pathlib import Path
 
-CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = (int.from_bytes(name, "little") for name in (
-    b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE"))
+CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = (
+    int.from_bytes(name, "little") for name in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE")
+)
 BANNER = b"device::ro.product.name=emulated;ro.product.model=Emulated;ro.product.device=emulated;features=%s"
 VANISH = b"@vanish"
 
@@ -60,9 +61,13 @@ class EmulatedPhone:
         self._threads[0].start()
 
     def _make_files(self, model: str) -> None:
-        properties = {"ro.product.model": model, "ro.product.cpu.abilist": "arm64-v8a,armeabi-v7a,armeabi",
-                      "ro.board.platform": "sdm845", "ro.build.version.release": "12",
-                      "ro.build.fingerprint": "google/blueline/blueline:12/SP1A.210812.016/1:user/release-keys"}
+        properties = {
+            "ro.product.model": model,
+            "ro.product.cpu.abilist": "arm64-v8a,armeabi-v7a,armeabi",
+            "ro.board.platform": "sdm845",
+            "ro.build.version.release": "12",
+            "ro.build.fingerprint": "google/blueline/blueline:12/SP1A.210812.016/1:user/release-keys",
+        }
         for name, value in properties.items():
             self.write(f"properties/{name}", value)
         for core in range(8):
@@ -130,8 +135,13 @@ class EmulatedPhone:
     def shell(self, command: str) -> tuple[bytes, int]:
         """Run a command line as ``adb shell`` does."""
         environment = dict(ROOT=str(self.root), PATH=f"{self.root}/bin:{os.environ['PATH']}")
-        done = subprocess.run(["/usr/bin/env", "sh", "-c", self.inside(command)], env=environment, cwd=self.root,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            ["/usr/bin/env", "sh", "-c", self.inside(command)],
+            env=environment,
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return self.outside(done.stdout), done.returncode
 
 

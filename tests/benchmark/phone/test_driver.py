@@ -63,8 +63,9 @@ def test_a_phone_is_measured_and_left_clean(attach, files):
     phone, (binary, first, _) = attach(), files
     (one,) = time_on_phone(Phone(phone.serial), binary, [first], PLAN)[first]
     assert (one.phone, one.soc, one.mask, one.cores, one.max_khz) == ("Pixel 3", "sdm845", "f0", "4 5 6 7", 2803200)
-    assert one.flags == ("--graph=/data/local/tmp/densevision/0.tflite --num_threads=1 --use_xnnpack=true "
-                         "--warmup_runs=5 --num_runs=50")
+    assert one.flags == (
+        "--graph=/data/local/tmp/densevision/0.tflite --num_threads=1 --use_xnnpack=true --warmup_runs=5 --num_runs=50"
+    )
     assert one.before == one.after
     assert (one.before.governor, one.before.battery_c, one.before.cpu_c) == ("schedutil", 28.5, 44.8)
     assert one.properties["ro.build.fingerprint"].startswith("google/blueline/blueline:12/")
@@ -80,12 +81,15 @@ def test_an_old_phone_without_exit_codes_reads_the_same(attach, files):
     assert time_on_phone(Phone(phone.serial), binary, [first], PLAN)[first][0].log.mean_ms == 55.0432
 
 
-@pytest.mark.parametrize(("tops", "mask"), [
-    ((1593600, 1593600, 2150400, 2150400), "c"),  # the first Pixel
-    ((1766400,) * 4 + (2803200,) * 4, "f0"),  # Pixel 3
-    ((1785600,) * 4 + (2419200,) * 3 + (2841600,), "80"),  # one prime core
-    ((2000000, 1000000, "", 2000000), "9"),  # one is offline
-])
+@pytest.mark.parametrize(
+    ("tops", "mask"),
+    [
+        ((1593600, 1593600, 2150400, 2150400), "c"),  # the first Pixel
+        ((1766400,) * 4 + (2803200,) * 4, "f0"),  # Pixel 3
+        ((1785600,) * 4 + (2419200,) * 3 + (2841600,), "80"),  # one prime core
+        ((2000000, 1000000, "", 2000000), "9"),  # one is offline
+    ],
+)
 def test_the_fastest_cores_are_bound(attach, files, tops, mask):
     phone, (binary, first, _) = attach(), files
     for core in range(8):
@@ -98,7 +102,11 @@ def test_rounds_begin_with_another_file_each_time(attach, files):
     phone, (binary, *models) = attach(), files
     time_on_phone(Phone(phone.serial), binary, models, Plan(rounds=2))
     assert [call.split("--graph=")[1].split()[0][-8:] for call in phone.runs()] == [
-        "0.tflite", "1.tflite", "1.tflite", "0.tflite"]
+        "0.tflite",
+        "1.tflite",
+        "1.tflite",
+        "0.tflite",
+    ]
 
 
 def test_a_throttled_call_is_repeated(attach, files):
@@ -124,7 +132,8 @@ def test_no_phone_writes_a_script(adb, files, tmp_path, monkeypatch, capsys):
     assert main(["benchmark", str(first), "--device", "adb", "--binary", str(binary)]) == 2
     assert capsys.readouterr().err == (
         "densevision: error: no phone is attached; plug one in with USB debugging switched on; or run "
-        "time_on_phone.sh, written here, where a phone is\n")
+        "time_on_phone.sh, written here, where a phone is\n"
+    )
     assert (tmp_path / "time_on_phone.sh").exists()
 
 
@@ -157,12 +166,15 @@ def test_a_push_that_fails(attach, files):
     assert phone.files() == [] and phone.runs() == []
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "No such file or directory; docs/benchmark.md says"),
-    (b"PK\x03\x04 an apk", "is no Android program"),
-    (elf(62), "is for x86_64, the phone runs arm64-v8a, armeabi-v7a, armeabi"),
-    (elf(243), "is for machine 243, the phone runs"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file or directory; docs/benchmark.md says"),
+        (b"PK\x03\x04 an apk", "is no Android program"),
+        (elf(62), "is for x86_64, the phone runs arm64-v8a, armeabi-v7a, armeabi"),
+        (elf(243), "is for machine 243, the phone runs"),
+    ],
+)
 def test_a_binary_that_is_missing_or_for_another_processor(attach, files, content, message):
     phone, (binary, first, _) = attach(), files
     binary.unlink() if content is None else binary.write_bytes(content)
@@ -184,11 +196,18 @@ def test_a_binary_that_the_phone_refuses_after_all(attach, files):
     assert phone.files() == []
 
 
-@pytest.mark.parametrize(("text", "code", "message"), [
-    (XNNPACK_999[: XNNPACK_999.index("count=50")], 137, "cut short after: Running benchmark for at least 50"),
-    ("ERROR: Encountered unresolved custom op: Foo.", 1, "benchmark_model says: ERROR: Encountered unresolved custom"),
-    (XNNPACK_999, 139, "benchmark_model ended with status 139"),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (XNNPACK_999[: XNNPACK_999.index("count=50")], 137, "cut short after: Running benchmark for at least 50"),
+        (
+            "ERROR: Encountered unresolved custom op: Foo.",
+            1,
+            "benchmark_model says: ERROR: Encountered unresolved custom",
+        ),
+        (XNNPACK_999, 139, "benchmark_model ended with status 139"),
+    ],
+)
 def test_a_log_cut_short_or_of_a_failure(attach, files, text, code, message):
     phone, (binary, first, _) = attach(), files
     phone.write("logs/always", text)
@@ -252,8 +271,9 @@ def test_the_script_measures_and_its_log_reads_as_the_driver(attach, files, tmp_
     assert main([*words, "--device", "adb", "--binary", str(binary)]) == 2
     phone = attach()
     phone.write("statuses", "\n".join("0" * 13))
-    phone.write("logs/1", LITERT + "Inference timings in us: Init: 1, First inference: 2, Warmup (avg): 3, "
-                "Inference (avg): 4\n")
+    phone.write(
+        "logs/1", LITERT + "Inference timings in us: Init: 1, First inference: 2, Warmup (avg): 3, Inference (avg): 4\n"
+    )
     done = subprocess.run(["sh", "time_on_phone.sh"], capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert phone.files() == []

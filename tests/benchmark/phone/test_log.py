@@ -98,8 +98,9 @@ def test_one_run_and_exponents():
 
 @pytest.mark.parametrize("same", ["count=50 curr=7000(all same)", "count=50 curr=7000 (all same)"])
 def test_runs_that_are_all_the_same(same):
-    log = parse_benchmark_log(XNNPACK_999.replace(
-        "count=50 first=58154 curr=53809 min=53077 max=60727 avg=55043.2 std=1562", same))
+    log = parse_benchmark_log(
+        XNNPACK_999.replace("count=50 first=58154 curr=53809 min=53077 max=60727 avg=55043.2 std=1562", same)
+    )
     assert (log.runs, log.mean_ms, log.min_ms, log.median_ms, log.std_ms) == (50, 7.0, 7.0, 7.0, 0.0)
 
 
@@ -131,13 +132,21 @@ def test_of_two_runs_the_last_counts():
     assert parse_benchmark_log(OLD.format(name="no stats") + XNNPACK_999).runs == 50
 
 
-@pytest.mark.parametrize(("line", "delegated"), [
-    ("Explicitly applied XNNPACK delegate, and the model graph will be partially executed by the delegate w/ 2 "
-     "delegate kernels.", "partially"),
-    ("Explicitly applied XNNPACK delegate, and the model graph will be completely executed by the delegate.",
-     "completely"),
-    ("Though XNNPACK delegate is explicitly applied, the model graph will not be executed by the delegate.", "not"),
-])
+@pytest.mark.parametrize(
+    ("line", "delegated"),
+    [
+        (
+            "Explicitly applied XNNPACK delegate, and the model graph will be partially executed by the delegate w/ 2 "
+            "delegate kernels.",
+            "partially",
+        ),
+        (
+            "Explicitly applied XNNPACK delegate, and the model graph will be completely executed by the delegate.",
+            "completely",
+        ),
+        ("Though XNNPACK delegate is explicitly applied, the model graph will not be executed by the delegate.", "not"),
+    ],
+)
 def test_what_the_delegate_took(line, delegated):
     assert parse_benchmark_log(_after_start(line)).delegated == delegated
 
@@ -160,11 +169,14 @@ def test_a_block_cut_before_its_figures_and_an_empty_log():
         parse_benchmark_log("")
 
 
-@pytest.mark.parametrize("line", [
-    "ERROR: Encountered unresolved custom op: TFLite_Detection_PostProcess.",
-    "Failed to load model m.tflite",
-    "/system/bin/sh: ./benchmark_model: not executable: 64-bit ELF file",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: Encountered unresolved custom op: TFLite_Detection_PostProcess.",
+        "Failed to load model m.tflite",
+        "/system/bin/sh: ./benchmark_model: not executable: 64-bit ELF file",
+    ],
+)
 def test_a_failed_run_says_why(line):
     with pytest.raises(LogError) as error:
         parse_benchmark_log(f"STARTING!\n{line}\nBenchmarking failed.\n")

@@ -71,10 +71,17 @@ def report(*times_ms: float, **changes) -> PhoneReport:
     return PhoneReport("SERIAL", {Path("a.tflite"): rounds})
 
 
-@pytest.mark.parametrize(("model", "column"), [
-    ("Pixel", "Pixel 1"), ("Pixel XL", "Pixel 1"), ("Pixel 2", "Pixel 2"), ("Pixel 3 XL", "Pixel 3"),
-    ("Pixel 3a", "Pixel 3a"), ("SM-G960F", "SM-G960F"),
-])
+@pytest.mark.parametrize(
+    ("model", "column"),
+    [
+        ("Pixel", "Pixel 1"),
+        ("Pixel XL", "Pixel 1"),
+        ("Pixel 2", "Pixel 2"),
+        ("Pixel 3 XL", "Pixel 3"),
+        ("Pixel 3a", "Pixel 3a"),
+        ("SM-G960F", "SM-G960F"),
+    ],
+)
 def test_phones_stand_in_the_papers_columns(model, column):
     assert report(1.0, properties={"ro.product.model": model}).column == column
 
@@ -87,7 +94,8 @@ def test_the_line_under_the_table():
     assert phone_line(report(40.0)) == (
         "Pixel 2 XL (SERIAL), msm8998, Android 11, google/taimen/taimen:11/RP1A.201005.004.A1/6934943:user/"
         "release-keys; cores 4 5 6 7 (mask f0) up to 2.46 GHz, governor schedutil, battery 28.5-30.1 C; "
-        "--num_threads=4 --num_runs=50")
+        "--num_threads=4 --num_runs=50"
+    )
 
 
 def test_doubtful_figures_get_a_warning():
