@@ -15,7 +15,7 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "structures", "image_header", "images", "visualize", "console"}
+LIGHT = {"errors", "atomic", "structures", "image_header", "images", "visualize", "console"}
 TASKS = {"detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {

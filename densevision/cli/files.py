@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from densevision.atomic import partial_path
 from densevision.errors import UserError
 
 
@@ -142,7 +143,7 @@ def _is_dump(path: Path) -> bool:
 
 def _loss(path: Path, kind: Kind, others: Sequence[Path]) -> str | None:
     """Say what would be lost if the file were written."""
-    for found in (path, *_unfinished(path)):
+    for found in (path, partial_path(path)):
         if found.is_symlink() or found.exists() and not found.is_file():
             return f"{found} is a link or no regular file"
     if any(_same(path, other) for other in others):
@@ -186,20 +187,3 @@ def _same(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return one.samefile(other)
     return os.path.realpath(one) == os.path.realpath(other)
-
-
-def _unfinished(path: Path) -> list[Path]:
-    """Return the names under which the commands write a file until it is whole."""
-    names = f".{path.name}.part", f".{path.name}.tmp", f".{path.stem}.part{path.suffix}"
-    return [path.with_name(name) for name in names]
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write plain data for ``--json``, whole or not at all; raises a UserError where that can't be."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error

@@ -6,7 +6,8 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from densevision.cli.files import add_files, check_output, check_work_dir, split_files, write_json
+from densevision.atomic import write_json
+from densevision.cli.files import add_files, check_output, check_work_dir, split_files
 from densevision.errors import UserError
 
 
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(warning)
         print(f"result files are in {folder}")
         if arguments.json:
-            write_json(arguments.json, {**plain(metrics), "files": files})
+            write_json(arguments.json, {**plain(metrics), "files": files}, "--json")
     return 0
 
 

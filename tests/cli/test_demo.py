@@ -107,7 +107,7 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "--score-threshold -0.1"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "--score-threshold nan"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "1"], "give a number from 0 to under 1"),
-        (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't write"),
+        (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't be written"),
         (["--input", "in.mp4", "--show"], "there is no display"),
     ],
 )
