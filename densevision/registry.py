@@ -11,7 +11,7 @@ _LOCATIONS = {
     "dataset": ["densevision.detection.coco", "densevision.segmentation.cityscapes"],
     "optim_wrapper": ["densevision.training.optim"],
     "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
-    "transform": ["densevision.detection.transforms"],
+    "transform": ["densevision.data.augment", "densevision.detection.transforms"],
 }
 
 

@@ -14,8 +14,8 @@ from densevision.cli.own_folder import OwnFolder
 from densevision.errors import UserError
 
 CONFIGS = {
-    "detection": "ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
-    "segmentation": "lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+    "detection": "ssdlite_v3_small_reduced_scenes.py",
+    "segmentation": "lraspp_v3_small_scenes.py",
 }
 HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}
 _PICTURES = 3  # rows of comparison.png

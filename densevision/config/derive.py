@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 from mmengine.config import ConfigDict
 from mmengine.registry import Registry
 
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.registry import DATASETS, MODELS
 
@@ -125,13 +127,13 @@ def _parameters(mapping: ConfigDict, registry: Registry) -> dict[str, inspect.Pa
     kind = mapping.get("type")
     if isinstance(kind, str):
         try:
-            kind = registry.get(kind)
-        except (ImportError, AttributeError):  # said when it is built
-            kind = None
+            kind = resolve_type(kind, registry)
+        except UserError:  # reported when it is built
+            return {}
     return dict(inspect.signature(kind).parameters) if callable(kind) else {}
 
 
-def _is_size(size: object) -> bool:
+def _is_size(size: object) -> TypeGuard[Sequence[int]]:
     if not isinstance(size, list | tuple) or len(size) != 2:
         return False
     return all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from densevision.config.derive import LOADERS, fill_sizes, fill_test, forget_copies
 from densevision.config.init_from import InitFrom
+from densevision.config.types import import_types
 from densevision.errors import UserError, did_you_mean
 
 _READ_BY_RUNNER = {
@@ -65,13 +66,15 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
 def _read(path: Path) -> ConfigDict:
     try:
         loaded = Config.fromfile(str(path))
-        imported = getattr(loaded, "_imported_names", set())
+        imported: set[str] = getattr(loaded, "_imported_names", set())
         items = loaded._cfg_dict.items()  # resolves the imports
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
     except Exception as error:  # a config is a program: anything may go wrong in it
         raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    return ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
+    content = ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
+    import_types(content)
+    return content
 
 
 def _apply(content: ConfigDict, override: str) -> None:

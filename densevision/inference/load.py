@@ -11,6 +11,7 @@ from mmengine.config import Config
 from densevision.checkpoints.reading import check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
 from densevision.config.load import load_config
+from densevision.config.types import resolve_type
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
@@ -82,10 +83,10 @@ def model_type(config: Config) -> type[SSDLite] | type[Segmentor]:
     if not config.get("model"):
         raise UserError(f"{config.filename} has no model")
     named = config.model.get("type")
-    found = MODELS.get(named) if isinstance(named, str) else named
-    if isinstance(found, type) and issubclass(found, SSDLite | Segmentor):
+    found = resolve_type(named, MODELS)
+    if issubclass(found, SSDLite | Segmentor):
         return found
-    raise UserError(f"{config.filename}: the model is {getattr(found, '__name__', named)}, not SSDLite or Segmentor")
+    raise UserError(f"{config.filename}: the model is {found.__name__}, not SSDLite or Segmentor")
 
 
 def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:

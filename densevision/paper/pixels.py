@@ -8,7 +8,7 @@ from pathlib import Path
 
 from densevision.errors import UserError
 from densevision.inference.metadata import read_model_info
-from densevision.paper.tables import HALF, SMALL, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
+from densevision.paper.tables import HALF, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
 
 PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
 _PIXEL_2_AND_3 = (  # Table 3, ms, rows 1 to 9
@@ -70,15 +70,13 @@ def config_of_row(row: PaperRow) -> str:
     """Name the config file, without ``.py``, that trains a row of Table 6, 7 or 8."""
     network = row.network
     width = network.get("width", 1.0)
-    steps = "800k" if network["name"] == SMALL else "400k"
     words = [
-        f"{row.kind}{network.get('filters', '')}",
-        network["name"],
+        "lraspp256" if row.kind == "lraspp" and network["filters"] == 256 else row.kind,
+        str(network["name"]).replace("mobilenet_", ""),
         f"w{round(100 * width):03}" if width != 1 else "",
         "reduced" if network.get("reduced_tail") else "",
         f"os{network['output_stride']}" if "output_stride" in network else "",
-        f"320_{steps}_coco" if row.kind == "ssdlite" else "769x769_320k",
-        {7: "cityscapes", 8: "test_cityscapes"}.get(row.table, ""),
+        {6: "coco", 7: "cityscapes", 8: "cityscapes_testsplit"}[row.table],
     ]
     return "_".join(word for word in words if word)
 

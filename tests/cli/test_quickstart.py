@@ -85,7 +85,7 @@ def test_the_patterns_name_every_file_of_a_run():
         "scenes/annotations/instances_val.json",
         "segmentation/20261121_101500/vis_data/scalars.json",
         "segmentation/test/predictions/street/street_000001_000019_leftImg8bit.png",
-        "segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+        "segmentation/lraspp_v3_small_scenes.py",
     ):
         assert any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name
     for name in (

@@ -81,7 +81,7 @@ def test_the_segmentation_recipe_is_the_authors(row):
 
 
 def test_torchvisions_recipe():
-    (leaf,) = (path for path in HEADERS if "torchvision_403k" in path.name)
+    (leaf,) = (path for path in HEADERS if path.name.endswith("coco_torchvision.py"))
     config = load_config(leaf)
     # 660 epochs of 117,266 images with objects, 8 * 24 a step: 403,102
     assert config.train_dataloader.batch_size == 24 and config.train_cfg.max_iters == round(660 * 117_266 / 192, -3)

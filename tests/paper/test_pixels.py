@@ -53,7 +53,7 @@ def test_every_row_has_its_config(row):
 
 
 def test_our_own_configs_are_no_rows():
-    assert find_row("ssdlite_mobilenet_v3_small_reduced_320_bccd") is None
+    assert find_row("ssdlite_v3_small_reduced_bccd") is None
 
 
 @pytest.fixture

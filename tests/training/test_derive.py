@@ -8,9 +8,9 @@ from densevision.config.load import load_config
 from densevision.errors import UserError
 from tests.training.toy_runs import CONFIG, ROOT
 
-DETECTOR = ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_320_bccd.py"
-SCENES = ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py"
-TEST_SPLIT = next((ROOT / "configs/segmentation").glob("*_320k_test_cityscapes.py"))
+DETECTOR = ROOT / "configs/detection/ssdlite_v3_small_reduced_bccd.py"
+SCENES = ROOT / "configs/detection/ssdlite_v3_small_reduced_scenes.py"
+TEST_SPLIT = next((ROOT / "configs/segmentation").glob("*_testsplit.py"))
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 OWN = """
 from densevision.detection.coco import CocoDataset
