@@ -64,6 +64,7 @@ class IoUMetric(BaseMetric):
     """
 
     default_prefix = "seg"
+    best_key = "seg/mIoU"  # chooses best.pth where a config has no save_best
 
     def __init__(self, out_dir: str | Path | None = None) -> None:
         # 'gpu' gathers through the process group, which gloo does too; 'cpu' would leave ./.dist_test behind.
