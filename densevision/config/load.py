@@ -44,7 +44,16 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise UserError(f"no config file {path}; {near or 'ready-made ones are in configs/'}")
     if path.suffix != ".py":
         raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
-    content = _read(path)
+    return complete_config(_read(path), overrides, str(path))
+
+
+def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str) -> Config:
+    """Apply overrides to a config's content, fill in what other keys imply, and check every key; see ``load_config``.
+
+    Args:
+        content: it is changed.
+        filename: the config's name in messages.
+    """
     val = forget_copies(content)
     overrides = list(overrides)
     for override in overrides:
@@ -57,10 +66,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     fill_sizes(content)
     for name in content:
         if name not in _TOP_LEVEL:
-            raise UserError(f"{path}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
+            raise UserError(f"{filename}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
     for place, mapping in _mappings(content, ""):
         _check_arguments(place, mapping)
-    return Config(content, filename=str(path))
+    return Config(content, cfg_text=filename, filename=filename)  # with a text, mmengine opens no file
 
 
 def _read(path: Path) -> ConfigDict:
