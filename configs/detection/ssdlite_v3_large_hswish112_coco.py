@@ -1,4 +1,4 @@
-"""SSDLite on V3-Large with h-swish from 112 channels on, 320x320: COCO, an ablation, the authors' recipe.
+"""SSDLite on V3-Large, h-swish from 112 channels, 320x320: COCO, ablation.
 
 Published: none on COCO; as a classifier 75.0 instead of 75.2 top-1 and 51 instead of 51.4 ms on Pixel 1 (Table 5).
 `hswish_from=None` is ReLU everywhere, 16 h-swish everywhere; docs/paper.md lists the switches.

@@ -1,4 +1,4 @@
-"""SSDLite on V3-Large without squeeze-and-excite, 320x320: COCO, an ablation, the authors' recipe.
+"""SSDLite on V3-Large, no squeeze-and-excite, 320x320: COCO, ablation.
 
 Published: none on COCO (Figure 9 shows the step as a classifier); docs/paper.md lists the switches.
 Ours: not trained yet. Batch 512: 64 on each of 8 processes.

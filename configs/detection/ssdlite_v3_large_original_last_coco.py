@@ -1,4 +1,4 @@
-"""SSDLite on V3-Large with MobileNetV2's last stage, 320x320: COCO, an ablation, the authors' recipe.
+"""SSDLite on V3-Large, V2's last stage, 320x320: COCO, ablation.
 
 Published: none on COCO (Figure 5 and section 5.1, as a classifier); docs/paper.md lists the switches.
 Ours: not trained yet. Batch 512: 64 on each of 8 processes.

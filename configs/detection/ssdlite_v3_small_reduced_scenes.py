@@ -1,4 +1,4 @@
-"""SSDLite on V3-Small, halved tail, 256x448: the rendered driving scenes of the quickstart, 5 classes.
+"""SSDLite on V3-Small, halved tail, 256x448: the quickstart's scenes.
 
 Published: none. Ours: AP50 0.641 on rendered scenes val (docs/results.md).
 

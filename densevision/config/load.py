@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -70,6 +70,13 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
     for place, mapping in _mappings(content, ""):
         _check_arguments(place, mapping)
     return Config(content, cfg_text=filename, filename=filename)  # with a text, mmengine opens no file
+
+
+def as_overrides(given: Mapping[str, object] | Iterable[str]) -> list[str]:
+    """Return overrides as "key=value" texts, also of a dict by dotted key."""
+    if isinstance(given, Mapping):
+        return [f"{key}={value!r}" for key, value in given.items()]
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _read(path: Path) -> ConfigDict:

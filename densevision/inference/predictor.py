@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import cv2
 import numpy as np
 
-from densevision.images import resize_image
+from densevision.images import check_image, resize_image
+from densevision.inference.results import DetectionResult, SegmentationResult
 from densevision.structures import Detections, PostProcess
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class DetectionPredictor:
     Attributes:
         best_score: highest score that the backend gave so far; None if it gave none.
     """
+
+    task: ClassVar[Literal["detection"]] = "detection"
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class DetectionPredictor:
         Returns:
             NumPy arrays; boxes in pixels of ``image``.
         """
+        image = check_image(image)
         size = self._backend.input_size or image.shape[:2]
         pixels = image.astype(np.float32) if self.float_resize else image
         (boxes,), (scores,) = self._backend(resize_image(pixels, size)[None])
@@ -63,6 +67,17 @@ class DetectionPredictor:
         found = select(boxes, scores, self.postprocess)
         scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
         return Detections(_clip(found.boxes * scale, image.shape[:2]), found.scores, found.labels)
+
+    def result(self, image: np.ndarray) -> DetectionResult:
+        """Find the objects of one image, and return them with it."""
+        image = check_image(image)
+        found = self(image)
+        return DetectionResult(image, self.classes, found.boxes, found.scores, found.labels)
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to; None takes any size."""
+        return self._backend.input_size
 
     def nothing_found(self, frames: int) -> str:
         """Say in one line that there was no detection in so many frames, and how close the best one came."""
@@ -147,6 +162,8 @@ class SegmentationPredictor:
             divide the input evenly.
     """
 
+    task: ClassVar[Literal["segmentation"]] = "segmentation"
+
     def __init__(
         self,
         backend: Backend,
@@ -162,6 +179,7 @@ class SegmentationPredictor:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label one image [H, W, 3] uint8 RGB of any size; returns [H, W] uint8, an index into classes."""
+        image = check_image(image)
         size, target = self._backend.input_size or image.shape[:2], image.shape[:2]
         (output,) = self._backend(resize_image(image, size)[None])
         if self.padded_size is not None:
@@ -173,6 +191,16 @@ class SegmentationPredictor:
         if output.ndim == 3:  # a label map already
             return cv2.resize(output[0], target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return best_class(output[0], lambda plane: _enlarge(plane, target))
+
+    def result(self, image: np.ndarray) -> SegmentationResult:
+        """Label one image, and return the labels with it."""
+        image = check_image(image)
+        return SegmentationResult(image, self.classes, self(image), self.palette)
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to; None takes any size."""
+        return self._backend.input_size
 
 
 def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:
