@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, TypeAlias
 
 from densevision.errors import UserError
 from densevision.images import as_image
@@ -13,12 +13,11 @@ from densevision.structures import Nms
 
 if TYPE_CHECKING:
     from densevision.config.load import Config
-    from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
-    from densevision.inference.results import DetectionResult, SegmentationResult
+    from densevision.inference.predictor import Predictor
+    from densevision.inference.results import Result
 
-    AnyConfig = str | Path | Config
-    Overrides = Mapping[str, object] | Iterable[str]
-    Result = DetectionResult | SegmentationResult
+    AnyConfig: TypeAlias = str | Path | Config
+    Overrides: TypeAlias = Mapping[str, object] | Iterable[str]
 
 DRAWING_THRESHOLD = 0.3  # lowest score of a box that is worth showing
 
@@ -33,9 +32,9 @@ class Model:
         predictor: finds the results, on arrays.
     """
 
-    def __init__(self, predictor: DetectionPredictor | SegmentationPredictor):
+    def __init__(self, predictor: Predictor):
         self.predictor = predictor
-        self.task: Literal["detection", "segmentation"] = predictor.task
+        self.task = predictor.task
         self.classes = predictor.classes
         self.input_size = predictor.input_size
 

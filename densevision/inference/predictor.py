@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 
 from densevision.images import check_image, resize_image
-from densevision.inference.results import DetectionResult, SegmentationResult
+from densevision.inference.results import DetectionResult, Result, SegmentationResult
 from densevision.structures import Detections, PostProcess
+from densevision.visualize import draw_boxes, draw_labels
 
 if TYPE_CHECKING:
     from densevision.inference.torch_backend import Backend
 
 
 DRAWING = PostProcess(score_threshold=0.3, clip_first=False, nms="across-classes")
+
+
+class Predictor(Protocol):
+    """What ``densevision.load``, ``demo`` and ``evaluate`` need of any task.
+
+    Attributes:
+        task: what it finds.
+        classes: K names.
+        input_size: (height, width) that images are resized to; None takes any size.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+
+    @property
+    def input_size(self) -> tuple[int, int] | None: ...
+
+    def __call__(self, image: np.ndarray) -> Any:
+        """Predict one image [H, W, 3] uint8 RGB of any size; the result's type is the task's own."""
+        ...
+
+    def result(self, image: np.ndarray) -> Result:
+        """Predict one image, and return the result with it."""
+        ...
+
+    def draw(self, image: np.ndarray, result: Any) -> np.ndarray:
+        """Draw the result of an image into a copy of it."""
+        ...
+
+    def record(self, result: Any) -> dict[str, Any]:
+        """Return a result as plain data, ready for JSON."""
+        ...
+
+    def nothing_found(self, frames: int) -> str | None:
+        """Return a line for the user if the images so far, ``frames`` in number, gave no result; else None."""
+        ...
 
 
 class DetectionPredictor:
@@ -29,9 +66,10 @@ class DetectionPredictor:
         float_resize: hand the backend float32 in 0..255, not rounded to bytes after the resize.
     Attributes:
         best_score: highest score that the backend gave so far; None if it gave none.
+        found: number of objects found so far.
     """
 
-    task: ClassVar[Literal["detection"]] = "detection"
+    task = "detection"
 
     def __init__(
         self,
@@ -45,6 +83,7 @@ class DetectionPredictor:
         self.classes = tuple(classes)
         self.postprocess = postprocess
         self.best_score: float | None = None
+        self.found = 0
         self._backend = backend
 
     def __call__(self, image: np.ndarray) -> Detections:
@@ -65,6 +104,7 @@ class DetectionPredictor:
         if self.postprocess.clip_first:
             boxes = _clip(boxes, size)
         found = select(boxes, scores, self.postprocess)
+        self.found += len(found)
         scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
         return Detections(_clip(found.boxes * scale, image.shape[:2]), found.scores, found.labels)
 
@@ -79,8 +119,24 @@ class DetectionPredictor:
         """(height, width) that images are resized to; None takes any size."""
         return self._backend.input_size
 
-    def nothing_found(self, frames: int) -> str:
-        """Say in one line that there was no detection in so many frames, and how close the best one came."""
+    def draw(self, image: np.ndarray, result: Detections) -> np.ndarray:
+        """Draw boxes with class and score."""
+        return draw_boxes(image, result, self.classes)
+
+    def record(self, result: Detections) -> dict[str, Any]:
+        """Return ``detections``: class, score and box (xyxy in pixels) of each."""
+        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
+        return dict(
+            detections=[
+                dict(**{"class": self.classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
+                for label, score, box in rows
+            ]
+        )
+
+    def nothing_found(self, frames: int) -> str | None:
+        """Return how close the best detection came to the threshold; None if there was a detection."""
+        if self.found or not frames:
+            return None
         threshold, floor = self.postprocess.score_threshold, self._backend.lowest_score
         said = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
         if self.best_score is None:
@@ -162,7 +218,7 @@ class SegmentationPredictor:
             divide the input evenly.
     """
 
-    task: ClassVar[Literal["segmentation"]] = "segmentation"
+    task = "segmentation"
 
     def __init__(
         self,
@@ -201,6 +257,18 @@ class SegmentationPredictor:
     def input_size(self) -> tuple[int, int] | None:
         """(height, width) that images are resized to; None takes any size."""
         return self._backend.input_size
+
+    def draw(self, image: np.ndarray, result: np.ndarray) -> np.ndarray:
+        """Blend the classes' colors over the image, with a legend."""
+        return draw_labels(image, result, self.classes, self.palette)
+
+    def record(self, result: np.ndarray) -> dict[str, Any]:
+        """Return ``shares``: the share of the pixels of each class that occurs."""
+        shares = (np.bincount(result.reshape(-1), minlength=len(self.classes)) / result.size).round(6)
+        return dict(shares={name: share for name, share in zip(self.classes, shares.tolist(), strict=True) if share})
+
+    def nothing_found(self, frames: int) -> None:
+        """Return None: every pixel has a class."""
 
 
 def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:

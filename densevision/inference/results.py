@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,37 @@ from densevision.visualize import Color, draw_boxes, draw_labels
 
 if TYPE_CHECKING:
     import supervision
+
+
+class Result(Protocol):
+    """What is common to the results of all tasks.
+
+    Attributes:
+        image: [H, W, 3] uint8 RGB.
+        classes: K names.
+    """
+
+    @property
+    def image(self) -> np.ndarray: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def draw(self) -> np.ndarray:
+        """Return a copy of the image with the result drawn into it, [H, W, 3] uint8 RGB."""
+        ...
+
+    def to_coco(self, image_id: int | str, category_ids: Sequence[int] | None = None) -> list[dict[str, object]]:
+        """Return it in COCO's format of results."""
+        ...
+
+    def to_supervision(self) -> supervision.Detections:
+        """Return it as ``supervision.Detections``."""
+        ...
+
+    def summary(self) -> str:
+        """Return in a few words what was found."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
