@@ -11,7 +11,7 @@ NAME = "ssdlite_v3_large_reduced_coco"
 
 
 def test_the_rows_are_those_of_the_tables():
-    assert ROWS == {table: len({row.row for row in TABLES[table]}) for table in (6, 7, 8)}
+    assert {table: len({row.row for row in TABLES[table]}) for table in (6, 7, 8)} == ROWS
 
 
 @pytest.mark.parametrize("table, row", [(6, 1), (6, 11), (7, 11), (8, 4)])
