@@ -1,4 +1,4 @@
-"""Every detection config: its name says what it builds, and it runs in the three modes."""
+"""Every detection config is named after its fields, and its model runs in the three modes."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ LEAVES = sorted((Path(__file__).parents[2] / "configs" / "detection").glob("*.py
 
 
 def name_of(config):
-    """Return the file name that a config's fields ask for."""
+    """Return the file name that matches the fields of a config."""
     backbone, dataset = config.model.backbone, config.train_dataloader.dataset
     height, width = dataset.input_size
     tokens = ["ssdlite", backbone.name]
@@ -33,7 +33,7 @@ def name_of(config):
         tokens.append("tensorflow")
     if "init_from" in config:
         tokens.append("finetuned")
-    if dataset.data_root == "coco" and backbone.get("padding") != "same":  # there only to test published weights
+    if dataset.data_root == "coco" and backbone.get("padding") != "same":  # only for testing published weights
         tokens.append(f"{config.train_cfg.max_iters / 1000:g}k")
     return "_".join([*tokens, dataset.data_root])
 
