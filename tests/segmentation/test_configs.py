@@ -1,4 +1,4 @@
-"""Every segmentation config: its name says what it builds, and it runs in the three modes."""
+"""Every segmentation config is named after its fields, and its model runs in the three modes."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ LEAVES = sorted((Path(__file__).parents[2] / "configs" / "segmentation").glob("*
 
 
 def name_of(config):
-    """Return the file name that a config's fields ask for."""
+    """Return the file name that matches the fields of a config."""
     backbone, dataset = config.model.backbone, config.train_dataloader.dataset
     crop = next(t for t in dataset.transforms if t.type.__name__ == "RandomCrop")
     tokens = [config.model.head.type.__name__.removesuffix("Head").lower() + str(config.model.head.filters)]
