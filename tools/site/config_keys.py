@@ -1,0 +1,3 @@
+"""x"""
+def config_keys_page():
+    return "# Config keys\n"
