@@ -17,7 +17,8 @@ NOT_PUBLIC = {"__main__", "cli", "scenes"}
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the reference pages to the last section of the navigation."""
     (section,) = config.nav[-1].values()
-    section += [{name: f"reference/{name}.md"} for name in ("modules", *packages())]
+    section += [{f"densevision.{name}": f"reference/{name}.md"} for name in packages()]
+    section.append({"Other modules": "reference/modules.md"})
     return config
 
 
@@ -34,9 +35,10 @@ def generated_pages() -> Iterator[tuple[str, str]]:
     from config_keys import config_keys_page
 
     yield "config_keys.md", config_keys_page()
-    yield "reference/modules.md", _page("Modules", modules())
     for name in packages():
-        yield f"reference/{name}.md", _page(name, [f"densevision.{name}"])
+        yield f"reference/{name}.md", f"::: densevision.{name}\n    options:\n      heading_level: 1\n"
+    blocks = [f"::: {name}\n    options:\n      heading_level: 2\n" for name in modules()]
+    yield "reference/modules.md", "\n".join(["# Other modules\n", *blocks])
 
 
 def packages() -> list[str]:
@@ -48,10 +50,3 @@ def modules() -> list[str]:
     """Return the dotted names of the modules of densevision/ that are in no package."""
     names = (path.stem for path in sorted(PACKAGE.glob("*.py")))
     return [f"densevision.{name}" for name in names if not name.startswith("__") and name not in NOT_PUBLIC]
-
-
-def _page(title: str, names: list[str]) -> str:
-    blocks = [f"::: {name}\n    options:\n      heading_level: 2\n" for name in names]
-    return "\n".join([f"# {title}\n", *blocks])
-
-
