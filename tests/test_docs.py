@@ -111,6 +111,8 @@ def quoted_commands(page):
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_quoted_commands_parse(page):
     for command, *words in quoted_commands(page):
+        if command.isupper():
+            continue
         assert command in COMMANDS, f"{page_id(page)}: densevision {command}"
         if not words:
             continue
