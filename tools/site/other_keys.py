@@ -163,8 +163,8 @@ OTHER_TABLES = {
             "logger": "MMEngine's hook, switched off: `ProgressHook` writes the log.",
         },
         "EMAHook": {
-            "ema_type": "`MomentumAnnealingEMA`: a new step has the weight gamma / (gamma + steps), at least `momentum`.",
-            "momentum": "Smallest weight of a new step in the average.",
+            "ema_type": "`MomentumAnnealingEMA`: a step has the weight gamma / (gamma + steps), at least `momentum`.",
+            "momentum": "Smallest weight of a step in the average.",
             "gamma": "See `ema_type`: the average of a short training is over its last part only.",
             "update_buffers": "Average the statistics of the batch norms too.",
             "interval": "Iterations between two updates of the average.",
