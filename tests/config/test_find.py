@@ -40,8 +40,8 @@ def test_a_name_or_a_path_finds_the_config(tmp_path, monkeypatch):
         ("folder/qqqq.py", "no config file folder/qqqq.py; `densevision configs` lists the shipped ones"),
         ("mein.py", "no config file mein.py; did you mean mine.py? `densevision configs` lists the shipped ones"),
         ("notes.txt", "notes.txt is no config: configs are Python files"),
-        ("ssdlite_v3_large_coco", "it was renamed to ssdlite_v3_large_coco"),
-        ("configs/detection/ssdlite_v1_coco.py", "it was renamed to ssdlite_v1_coco"),
+        ("ssdlite_mobilenet_v3_large_320_400k_coco", "it was renamed to ssdlite_v3_large_coco"),
+        ("configs/detection/ssdlite_mobilenet_v1_320_400k_coco.py", "it was renamed to ssdlite_v1_coco"),
     ],
 )
 def test_what_is_not_found_gets_one_line(tmp_path, monkeypatch, capsys, given, message):
@@ -61,7 +61,7 @@ def test_every_old_name_has_a_config_of_today():
 
 
 def test_an_old_name_of_the_users_own_file_is_a_path(tmp_path):
-    own = tmp_path / "ssdlite_v3_large_coco.py"
+    own = tmp_path / "ssdlite_mobilenet_v3_large_320_400k_coco.py"
     own.write_text("train_cfg = dict(max_iters=3)")
     assert find_config(own) == own
 
