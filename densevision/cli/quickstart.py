@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densevision.atomic import write_json
 from densevision.cli.own_folder import OwnFolder
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ CONFIGS = {
 }
 HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}
 _PICTURES = 3  # rows of comparison.png
-_TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.tmp", "2???????_??????/*", "test/*")
+_TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.part*", "2???????_??????/*", "test/*")
 _RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
 WRITES = (
     "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png",
@@ -156,7 +157,7 @@ def write_summary(metrics: dict[str, dict], files: dict[str, str], seconds: floa
     from rich.table import Table
 
     flat = {key: value for by_key in metrics.values() for key, value in by_key.items()}
-    path.write_text(json.dumps(flat | {"files": files, "seconds": round(seconds, 1)}, indent=2) + "\n")
+    write_json(path, flat | {"files": files, "seconds": round(seconds, 1)})
     table = Table("what", "figure", title="densevision quickstart")
     for key in (*HEADLINES["detection"], *HEADLINES["segmentation"]):
         table.add_row(key, f"{flat[key]:.3f}")

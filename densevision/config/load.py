@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -42,7 +42,16 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         UserError: no such file, an error in it, a key that nothing would read, or two that disagree.
     """
     path = find_config(path)
-    content = _read(path)
+    return complete_config(_read(path), overrides, str(path))
+
+
+def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str) -> Config:
+    """Apply overrides to a config's content, fill in what other keys imply, and check every key; see ``load_config``.
+
+    Args:
+        content: it is changed.
+        filename: the config's name in messages.
+    """
     val = forget_copies(content)
     overrides = list(overrides)
     for override in overrides:
@@ -61,10 +70,17 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         check_paper(content["paper"])
     for name in content:
         if name not in _TOP_LEVEL:
-            raise UserError(f"{path}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
+            raise UserError(f"{filename}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
     for place, mapping in _mappings(content, ""):
         _check_arguments(place, mapping)
-    return Config(content, filename=str(path))
+    return Config(content, cfg_text=filename, filename=filename)  # with a text, mmengine opens no file
+
+
+def as_overrides(given: Mapping[str, object] | Iterable[str]) -> list[str]:
+    """Return overrides as "key=value" texts, also of a dict by dotted key."""
+    if isinstance(given, Mapping):
+        return [f"{key}={value!r}" for key, value in given.items()]
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _read(path: Path) -> ConfigDict:

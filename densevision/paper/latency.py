@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from densevision.atomic import write_whole
 from densevision.benchmark.timing import Ratio, Timing, paired_ratio, time_models
 from densevision.data.normalize import Normalize
 from densevision.errors import UserError
@@ -117,9 +118,7 @@ def export_row(row: PaperRow, path: Path, *, quantized: bool) -> None:
     torch.manual_seed(0)
     model = settle(build_row(row), row.size)
     if row.kind == "classifier":
-        unfinished = path.with_suffix(".part")
-        unfinished.write_bytes(_classifier(model, row.size, quantized))
-        unfinished.replace(path)
+        write_whole(path, _classifier(model, row.size, quantized))
         return
     options = ExportOptions(size=row.size, postprocess="none", labels="logits")
     export_tflite(model, path, options, about=dict(origin=dict(paper=row_field(row))))

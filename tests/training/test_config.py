@@ -153,6 +153,6 @@ def test_the_dumped_config_is_a_config(finished):
 
 
 def test_a_run_may_replace_the_dump_of_an_earlier_one(finished):
-    from densevision.cli.files import check_work_dir
+    from densevision.training.workdir import check_work_dir
 
     check_work_dir(finished, finished / "toy_config.py")
