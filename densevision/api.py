@@ -104,9 +104,9 @@ def load(
 
         predictor = load_predictor(config, path, threshold, nms=nms or "across-classes", device=device)
     if predictor.task == "segmentation":
-        for name, value in {"score threshold": score_threshold, "NMS": nms}.items():
+        for name, value in {"a score threshold": score_threshold, "an NMS mode": nms}.items():
             if value is not None:
-                raise UserError(f"{name}: it has no meaning for a segmentation model; leave it out")
+                raise UserError(f"{name} has no meaning for a segmentation model; leave it out")
     return Model(predictor)
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train a detector or a segmenter from a config file",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
     "convert": "convert published weights to a checkpoint",
     "benchmark": "time .tflite files on this machine or on phones",

@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 
 from densevision.images import check_image, resize_image
-from densevision.inference.results import DetectionResult, Result, SegmentationResult
+from densevision.inference.results import (
+    DetectionResult,
+    Result,
+    SegmentationResult,
+    record_detections,
+    record_shares,
+)
 from densevision.structures import Detections, PostProcess
 from densevision.visualize import draw_boxes, draw_labels
 
@@ -26,10 +32,12 @@ class Predictor(Protocol):
     Attributes:
         task: what it finds.
         classes: K names.
+        columns: names of the values in a row of ``Result.rows``, the class first.
         input_size: (height, width) that images are resized to; None takes any size.
     """
 
     task: str
+    columns: tuple[str, ...]
     classes: tuple[str, ...]
 
     @property
@@ -70,6 +78,7 @@ class DetectionPredictor:
     """
 
     task = "detection"
+    columns = ("class", "score", "x_min", "y_min", "x_max", "y_max")
 
     def __init__(
         self,
@@ -125,13 +134,7 @@ class DetectionPredictor:
 
     def record(self, result: Detections) -> dict[str, Any]:
         """Return ``detections``: class, score and box (xyxy in pixels) of each."""
-        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
-        return dict(
-            detections=[
-                dict(**{"class": self.classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
-                for label, score, box in rows
-            ]
-        )
+        return record_detections(result, self.classes)
 
     def nothing_found(self, frames: int) -> str | None:
         """Return how close the best detection came to the threshold; None if there was a detection."""
@@ -219,6 +222,7 @@ class SegmentationPredictor:
     """
 
     task = "segmentation"
+    columns = ("class", "share")
 
     def __init__(
         self,
@@ -264,8 +268,7 @@ class SegmentationPredictor:
 
     def record(self, result: np.ndarray) -> dict[str, Any]:
         """Return ``shares``: the share of the pixels of each class that occurs."""
-        shares = (np.bincount(result.reshape(-1), minlength=len(self.classes)) / result.size).round(6)
-        return dict(shares={name: share for name, share in zip(self.classes, shares.tolist(), strict=True) if share})
+        return record_shares(result, self.classes)
 
     def nothing_found(self, frames: int) -> None:
         """Return None: every pixel has a class."""
