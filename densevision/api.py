@@ -151,13 +151,13 @@ def train(
         UserError: config or data are at fault.
         TrainingStopped: Ctrl-C or SIGTERM ended it; ``resume=True`` continues from there.
     """
-    from densevision.checkpoints.config import read_config
+    from densevision.checkpoints.config import as_config
     from densevision.config.load import as_overrides
     from densevision.training.checkpoint_hook import find_last_checkpoint
     from densevision.training.runner import build_runner, use_amp
     from densevision.training.workdir import check_work_dir
 
-    loaded = read_config(config, as_overrides(overrides))
+    loaded = as_config(config, as_overrides(overrides))
     source = Path(loaded.filename)
     loaded.work_dir = str(Path("work_dirs", source.stem) if work_dir is None else work_dir)
     loaded.resume = resume
@@ -212,7 +212,7 @@ def evaluate(
         UserError: config, data or model are at fault.
     """
     from densevision import evaluation
-    from densevision.checkpoints.config import find_config
+    from densevision.checkpoints.config import checkpoint_config
     from densevision.config.load import as_overrides
     from densevision.training.metrics import warn_if_worthless
     from densevision.training.progress import ranking_metric
@@ -221,7 +221,7 @@ def evaluate(
     model = Path(model)
     if model.suffix == ".tflite" and config is None:
         raise UserError(f"{model}: a .tflite does not name its test data; give its config")
-    loaded = find_config(model, config, as_overrides(overrides))
+    loaded = checkpoint_config(model, config, as_overrides(overrides))
     source = Path(loaded.filename)
     folder = str(default_folder(source, model) if work_dir is None else work_dir)
     check_work_dir(folder, source)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import densevision
-from densevision.checkpoints.config import find_config
+from densevision.checkpoints.config import checkpoint_config
 from densevision.config.dump import printable
 from densevision.config.load import Config
 from densevision.detection.model import SSDLite
@@ -85,11 +85,11 @@ def read_config(
     if size and not all(_SMALLEST <= side <= _LARGEST for side in size):
         raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
     overrides = list(overrides)
-    config = find_config(checkpoint, path, overrides)
+    config = checkpoint_config(checkpoint, path, overrides)
     if size and is_detector(config):
         if any(override.partition("=")[0] == "model.input_size" for override in overrides):
             raise UserError("--size and --cfg-options model.input_size both set the input size; leave one of them out")
-        return find_config(checkpoint, path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
+        return checkpoint_config(checkpoint, path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
     return config, None
 
 

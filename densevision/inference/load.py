@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from densevision.checkpoints.config import find_config
+from densevision.checkpoints.config import checkpoint_config
 from densevision.checkpoints.reading import check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
@@ -42,7 +42,7 @@ def load_predictor(
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
-    config = find_config(checkpoint_path, config, only_model=True)
+    config = checkpoint_config(checkpoint_path, config, only_model=True)
     model, info = load_model(config, checkpoint_path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
