@@ -105,7 +105,7 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("converted_once")
-def test_demo_needs_neither_torch_nor_mmengine(tmp_path):
+def test_demo_predict_and_load_need_neither_torch_nor_mmengine(tmp_path):
     """With the imports forbidden; the slow test below installs nothing but the light extra."""
     config, checkpoint = write_detector(tmp_path)
     assert export(tmp_path, (config, checkpoint)) == 0
@@ -113,13 +113,22 @@ def test_demo_needs_neither_torch_nor_mmengine(tmp_path):
 import sys
 for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations", "litert_torch", "scipy"):
     sys.modules[name] = None
+import densevision
 from densevision.cli.main import main
-sys.exit(main(["demo", {str(tmp_path / "m.tflite")!r}, "--input", {str(tmp_path / "images")!r},
-               "--output", {str(tmp_path / "film.mp4")!r}]))
+model, images = {str(tmp_path / "m.tflite")!r}, {str(tmp_path / "images")!r}
+assert main(["demo", model, "--input", images, "--output", {str(tmp_path / "film.mp4")!r}]) == 0
+assert main(["predict", model, images, "--csv", {str(tmp_path / "found.csv")!r}]) == 0
+result = densevision.load(model)(images + "/0.png")
+assert len(result) == len(result.to_coco(0)) > 0 and result.draw().shape == result.image.shape
+try:
+    densevision.load({str(checkpoint)!r})
+except ModuleNotFoundError as error:
+    assert error.name in ("torch", "mmengine")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "film.mp4").stat().st_size > 1000
+    assert (tmp_path / "found.csv").read_text().startswith("file,class,score,")
 
 
 @pytest.mark.slow
