@@ -107,6 +107,11 @@ def load(
         for name, value in {"a score threshold": score_threshold, "an NMS mode": nms}.items():
             if value is not None:
                 raise UserError(f"{name} has no meaning for a segmentation model; leave it out")
+    if score_threshold is not None and score_threshold < predictor.lowest_score:
+        raise UserError(
+            f"score threshold {score_threshold:g}: {path} itself reports nothing below {predictor.lowest_score:g}; "
+            "give more, or export it with a lower model.postprocess.score_threshold"
+        )
     return Model(predictor)
 
 

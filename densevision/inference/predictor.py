@@ -34,6 +34,7 @@ class Predictor(Protocol):
         classes: K names.
         columns: names of the values in a row of ``Result.rows``, the class first.
         input_size: (height, width) that images are resized to; None takes any size.
+        lowest_score: the network itself gives no scores below this.
     """
 
     task: str
@@ -42,6 +43,9 @@ class Predictor(Protocol):
 
     @property
     def input_size(self) -> tuple[int, int] | None: ...
+
+    @property
+    def lowest_score(self) -> float: ...
 
     def __call__(self, image: np.ndarray) -> Any:
         """Predict one image [H, W, 3] uint8 RGB of any size; the result's type is the task's own."""
@@ -127,6 +131,11 @@ class DetectionPredictor:
     def input_size(self) -> tuple[int, int] | None:
         """(height, width) that images are resized to; None takes any size."""
         return self._backend.input_size
+
+    @property
+    def lowest_score(self) -> float:
+        """The network itself gives no scores below this."""
+        return self._backend.lowest_score
 
     def draw(self, image: np.ndarray, result: Detections) -> np.ndarray:
         """Draw boxes with class and score."""
@@ -261,6 +270,11 @@ class SegmentationPredictor:
     def input_size(self) -> tuple[int, int] | None:
         """(height, width) that images are resized to; None takes any size."""
         return self._backend.input_size
+
+    @property
+    def lowest_score(self) -> float:
+        """The network itself gives no scores below this."""
+        return self._backend.lowest_score
 
     def draw(self, image: np.ndarray, result: np.ndarray) -> np.ndarray:
         """Blend the classes' colors over the image, with a legend."""
