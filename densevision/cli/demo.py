@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from densevision.cli.files import add_files, check_frames, split_files
+
+if TYPE_CHECKING:
+    from densevision.task import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +50,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path) -> None:
-    """Refuse options of a detector for a segmenter, and a threshold that a file can't go down to."""
+    """Refuse options of another task, and a threshold that a file can't go down to."""
     from densevision.errors import UserError
     from densevision.inference.metadata import read_model_info
+    from densevision.task import foreign_options
 
     given = {"--score-threshold": arguments.score_threshold, "--nms": arguments.nms}
     options = [name for name, value in given.items() if value is not None]
     if not options:
         return
-    if _is_segmenter(config, model):
-        raise UserError(f"{options[0]} has no meaning for a segmenter; leave it out")
+    task = _task(config, model)
+    if foreign := [option for option in options if option in foreign_options(task)]:
+        raise UserError(f"{foreign[0]} has no meaning for a {task.noun}; leave it out")
     about = read_model_info(model) if model.suffix == ".tflite" else None
     if arguments.score_threshold is not None and about and about.outputs == "detections":
         lowest = about.postprocess["score_threshold"]
@@ -66,16 +72,16 @@ def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path)
             )
 
 
-def _is_segmenter(config: Path | None, model: Path) -> bool:
+def _task(config: Path | None, model: Path) -> Task:
     if model.suffix == ".tflite":
         from densevision.inference.metadata import read_model_info
+        from densevision.task import TASKS
 
-        return read_model_info(model).task == "segmentation"
+        return TASKS[read_model_info(model).task]
     from densevision.config.load import load_config
-    from densevision.inference.load import model_type
-    from densevision.segmentation.model import Segmentor
+    from densevision.inference.load import model_task
 
-    return issubclass(model_type(load_config(config)), Segmentor)
+    return model_task(load_config(config))
 
 
 def _load(config: Path | None, model: Path, score_threshold: float, nms: str):
