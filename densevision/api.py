@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from densevision.errors import UserError
 from densevision.images import as_image
+from densevision.inference.predictor import DRAWING, Predictor
+from densevision.inference.results import Result
 from densevision.structures import Nms
+from densevision.task import TASKS, foreign_options
 
 if TYPE_CHECKING:
     from densevision.config.load import Config
-    from densevision.inference.predictor import Predictor
-    from densevision.inference.results import Result
 
     AnyConfig: TypeAlias = str | Path | Config
     Overrides: TypeAlias = Mapping[str, object] | Iterable[str]
-
-DRAWING_THRESHOLD = 0.3  # lowest score of a box that is worth showing
 
 
 class Model:
@@ -88,7 +87,7 @@ def load(
         UserError: a file is missing or damaged, or an argument does not fit it.
     """
     path = Path(path)
-    threshold = DRAWING_THRESHOLD if score_threshold is None else score_threshold
+    threshold = DRAWING.score_threshold if score_threshold is None else score_threshold
     if not 0 <= threshold < 1:  # also NaN
         raise UserError(f"score threshold {threshold}: give a number from 0 to under 1")
     if path.suffix == ".tflite":
@@ -98,15 +97,15 @@ def load(
             raise UserError(f"{path} runs on the CPU; leave device={device!r} out")
         from densevision.inference.tflite_backend import load_tflite
 
-        predictor = load_tflite(path, threshold, nms=nms or "across-classes")
+        predictor = load_tflite(path, threshold, nms=nms or DRAWING.nms)
     else:
         from densevision.inference.load import load_predictor
 
-        predictor = load_predictor(config, path, threshold, nms=nms or "across-classes", device=device)
-    if predictor.task == "segmentation":
-        for name, value in {"a score threshold": score_threshold, "an NMS mode": nms}.items():
-            if value is not None:
-                raise UserError(f"{name} has no meaning for a segmentation model; leave it out")
+        predictor = load_predictor(config, path, threshold, nms=nms or DRAWING.nms, device=device)
+    task, given = TASKS[predictor.task], {"--score-threshold": score_threshold, "--nms": nms}
+    for option in foreign_options(task):
+        if given.get(option) is not None:
+            raise UserError(f"{option.strip('-').replace('-', ' ')} has no meaning for a {task.noun}; leave it out")
     if score_threshold is not None and score_threshold < predictor.lowest_score:
         raise UserError(
             f"score threshold {score_threshold:g}: {path} itself reports nothing below {predictor.lowest_score:g}; "

@@ -223,8 +223,8 @@ def test_a_model_takes_images_and_videos(tmp_path):
         (DETECTOR, dict(score_threshold=float("nan")), "score threshold nan"),
         (DETECTOR, dict(nms="none"), "postprocess.nms is 'none'; give across-classes or per-class"),
         (DETECTOR, dict(device="tpu"), "device 'tpu' can't be used"),
-        (SEGMENTER, dict(score_threshold=0.3), "a score threshold has no meaning for a segmentation model"),
-        (SEGMENTER, dict(nms="per-class"), "an NMS mode has no meaning for a segmentation model"),
+        (SEGMENTER, dict(score_threshold=0.3), "score threshold has no meaning for a segmentation model"),
+        (SEGMENTER, dict(nms="per-class"), "nms has no meaning for a segmentation model"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(tmp_path, text, options, message):

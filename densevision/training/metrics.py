@@ -25,11 +25,9 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
-
-MAIN = ("coco/AP", "seg/mIoU")  # the figure that counts where a config does not say so by save_best
+from densevision.task import is_share, primary_metrics
 
 WORTHLESS_BELOW = 0.01  # a point of 100
-_OF_ONE = ("coco/", "seg/")  # what the metrics that run from 0 to 1 begin with
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
@@ -135,8 +133,8 @@ def score_of(figures: Mapping[str, object], name: str) -> float | None:
     return None if value is None or not math.isfinite(value) or value == -1 else value
 
 
-def headline(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
-    """Return name and value of the one figure that counts: ``preferred``, ours, or else the first number.
+def primary_metric(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
+    """Return name and value of the figure that counts: ``preferred``, a task's own, or else the first number.
 
     Args:
         preferred: the config's ``default_hooks.checkpoint.save_best``.
@@ -144,7 +142,7 @@ def headline(figures: Mapping[str, object], preferred: str | None = None) -> tup
         UserError: there is no figure.
     """
     found = numbers_of(figures)
-    for name in (preferred, *MAIN, *found):
+    for name in (preferred, *primary_metrics(), *found):
         if name in found:
             return name, found[name]
     raise UserError("the metrics gave no figure: the test data have no ground truth, or compute_metrics returns none")
@@ -153,7 +151,7 @@ def headline(figures: Mapping[str, object], preferred: str | None = None) -> tup
 def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
     """Return a line where a model's AP or mIoU is under a point; None where all is well, or for other metrics."""
     found = numbers_of(figures)
-    name = next((name for name in (preferred, *MAIN) if name in found), None)
+    name = next((name for name in (preferred, *primary_metrics()) if name in found), None)
     return None if name is None else worthless(name, found[name])
 
 
@@ -164,7 +162,7 @@ def worthless(name: str, value: float) -> str | None:
         name: key of the metric, as "coco/AP". Of metrics other than the package's own the scale is not known.
         value: 0 to 1; NaN, or below 0 as pycocotools has it, where the data has nothing to measure by.
     """
-    if not name.startswith(_OF_ONE):
+    if not is_share(name):
         return None
     if math.isnan(value) or value < 0:
         return f"warning: {name} can't be measured ({value:g}): the data has no object or labeled pixel to find"

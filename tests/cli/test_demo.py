@@ -160,7 +160,7 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
     "words, message",
     [
         (["--score-threshold", "0.3"], "score threshold has no meaning for a segmentation model"),  # also the default
-        (["--nms", "across-classes"], "NMS mode has no meaning for a segmentation model"),
+        (["--nms", "across-classes"], "nms has no meaning for a segmentation model"),
     ],
 )
 def test_options_of_a_detector_are_refused_for_a_segmenter(tmp_path, capsys, words, message):
