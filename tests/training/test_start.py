@@ -151,8 +151,8 @@ def test_a_start_says_what_is_trained(tmp_path, capsys):
         "6 iterations of 1 image = 0.273 epochs of 22 images; evaluation at the end",
         f"results: {tmp_path}",
         "warning: param_scheduler.1 (CosineAnnealingLR) has T_max=9 and lasts 1 iterations: it never reaches eta_min",
-        "warning: train_dataloader.batch_size is 1: batch norms see a single image, and use their running statistics on "
-        "maps of one pixel",
+        "warning: train_dataloader.batch_size is 1: batch norms see a single image, and use their running statistics "
+        "on maps of one pixel",
         "warning: 1 image per step (1 process of 1), but the config's learning rate is for 512 (total_batch): run 512 "
         "processes or scale optim_wrapper.optimizer.lr from 0.2 to 0.000391 or set total_batch=1 if this is intended",
     ]
@@ -175,7 +175,8 @@ def test_the_grid_is_made_for_eight_processes():
         (
             ("total_batch=6", "optim_wrapper.accumulative_counts=2"),
             "8 images per step (1 process of 4, 2 batches accumulated), but the config's learning rate is for 6 "
-            "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or set total_batch=8 if this is intended",
+            "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or "
+            "set total_batch=8 if this is intended",
         ),
     ],
 )
