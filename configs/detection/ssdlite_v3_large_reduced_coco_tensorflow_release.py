@@ -1,28 +1,24 @@
-"""SSDLite on V3-Large, halved tail, 320x320: COCO, as the authors' ssd_mobilenet_v3_large_coco_2020_01_14.
+"""SSDLite on V3-Large, halved tail, 320x320: COCO, the authors' release.
 
 Published: 22.6 mAP on COCO (Object Detection API). Ours: not measured.
 It differs from the paper's in padding, clipping and the 90 columns, one for each category id.
-docs/weights.md says more.
+See docs/weights.md.
 
     densevision convert ssd_mobilenet_v3_large_coco_2020_01_14/model.ckpt.index \
         --model tensorflow:ssd_mobilenet_v3_large_coco --out weights.pth
-    DENSEVISION_DATA=/folder/with/coco densevision test \
-        configs/detection/ssdlite_v3_large_reduced_coco_tensorflow_release.py weights.pth
+    DENSEVISION_DATA=/folder/with/coco densevision test ssdlite_v3_large_reduced_coco_tensorflow_release weights.pth
 """
 
-from albumentations import HorizontalFlip
 from mmengine.config import read_base
-from mmengine.optim import CosineAnnealingLR, LinearLR
-from torch.optim import SGD
 
 from densevision.detection.model import SSDLite
-from densevision.detection.transforms import SSDCrop
 
 with read_base():
-    from .._base_.coco import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.coco import *
+    from densevision.configs._base_.ssdlite_400k import *
 
-train_dataloader.dataset.update(classes=90, transforms=[dict(type=SSDCrop), dict(type=HorizontalFlip, p=0.5)])
+train_dataloader.dataset.update(classes=90)
 val_dataloader.dataset.update(classes=90, float_resize=True)
 
 model = dict(
@@ -31,11 +27,3 @@ model = dict(
     num_classes=90,
     postprocess=dict(score_threshold=1e-8, candidates=2034, clip_first=False),
 )
-train_cfg.update(max_iters=400_000, val_interval=10_000)
-total_batch = 512
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.4, momentum=0.9, weight_decay=4e-5))
-param_scheduler = [
-    dict(type=LinearLR, start_factor=1 / 3, end=2000),
-    dict(type=CosineAnnealingLR, begin=2000),
-]
-default_hooks.checkpoint.update(save_best="coco/AP")

@@ -1,15 +1,13 @@
-"""SSDLite on V3-Large, halved tail, 320x320: COCO, as torchvision's ssdlite320_mobilenet_v3_large.
+"""SSDLite on V3-Large, halved tail, 320x320: COCO, torchvision's recipe.
 
 Published: 21.3 mAP by torchvision (weights COCO_V1), for the network of Table 6, row 5 (the authors: 22.0).
 Unlike the authors: soft-max with hard negatives, 3234 anchors, a column for each of 90 category ids; in training
 batch 192, all weights decay, no moving average. Its 660 epochs of 117,266 images are 403,000 steps.
 Ours: neither its weights evaluated nor trained yet. From scratch, 24 images on each of 8 processes, or its weights:
 
-    DENSEVISION_DATA=/folder/with/coco tools/dist_train.sh \
-        configs/detection/ssdlite_v3_large_reduced_coco_torchvision.py 8
+    DENSEVISION_DATA=/folder/with/coco tools/dist_train.sh ssdlite_v3_large_reduced_coco_torchvision 8
     densevision convert torchvision:ssdlite320_mobilenet_v3_large --out weights.pth
-    DENSEVISION_DATA=/folder/with/coco densevision test \
-        configs/detection/ssdlite_v3_large_reduced_coco_torchvision.py weights.pth
+    DENSEVISION_DATA=/folder/with/coco densevision test ssdlite_v3_large_reduced_coco_torchvision weights.pth
 """
 
 from albumentations import HorizontalFlip
@@ -22,8 +20,8 @@ from densevision.detection.model import SSDLite
 from densevision.detection.transforms import SSDCrop
 
 with read_base():
-    from .._base_.coco import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.coco import *
 
 train_dataloader.dataset.update(classes=90, transforms=[dict(type=SSDCrop), dict(type=HorizontalFlip, p=0.5)])
 train_dataloader.update(batch_size=24)
@@ -49,4 +47,3 @@ param_scheduler = [
     dict(type=CosineAnnealingLR, begin=1000),
 ]
 default_hooks.update(ema=None)
-default_hooks.checkpoint.update(save_best="coco/AP")

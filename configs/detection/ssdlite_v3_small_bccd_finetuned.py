@@ -1,39 +1,21 @@
-"""SSDLite on V3-Small, 320x320: BCCD blood cells, 3 classes, from a backbone trained on ImageNet by timm.
+"""SSDLite on V3-Small, 320x320: BCCD blood cells, from ImageNet weights.
 
 Published: none for this model. Ours: not measured, no published weights could be fetched here (docs/weights.md).
 
     densevision convert timm:mobilenetv3_small_100 --out weights/mobilenetv3_small_100.pth
-    DENSEVISION_DATA=/folder/with/bccd densevision train \
-        configs/detection/ssdlite_v3_small_bccd_finetuned.py
+    DENSEVISION_DATA=/folder/with/bccd densevision train ssdlite_v3_small_bccd_finetuned
 """
 
-from albumentations import ColorJitter, HorizontalFlip, VerticalFlip
 from mmengine.config import read_base
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import SGD
 
 from densevision.data.normalize import Normalize
 from densevision.detection.model import SSDLite
-from densevision.detection.transforms import Expand, SSDCrop
 
 with read_base():
-    from .._base_.coco import *
-    from .._base_.runtime import *
-
-_classes = ("RBC", "WBC", "Platelets")
-_train = dict(data_root="bccd", ann_file="annotations/instances_train.json", image_dir="train", classes=_classes)
-_val = dict(data_root="bccd", ann_file="annotations/instances_val.json", image_dir="val", classes=_classes)
-_transforms = [
-    dict(type=Expand, max_ratio=2.0, p=0.3),
-    dict(type=SSDCrop, p=0.7),
-    dict(type=HorizontalFlip),
-    dict(type=VerticalFlip),
-    dict(type=ColorJitter, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, p=0.5),
-]
-train_dataloader.dataset.update(_train, transforms=_transforms)
-val_dataloader.dataset.update(_val)
-train_dataloader.update(batch_size=16, num_workers=1)
-val_dataloader.update(num_workers=1)
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.bccd import *
 
 init_from = "weights/mobilenetv3_small_100.pth"
 model = dict(
@@ -49,4 +31,3 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=100),
     dict(type=CosineAnnealingLR, begin=100),
 ]
-default_hooks.checkpoint.update(save_best="coco/AP")

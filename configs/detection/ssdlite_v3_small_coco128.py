@@ -1,10 +1,9 @@
-"""SSDLite on V3-Small, 320x320: COCO128's 128 images by heart, 80 classes, from scratch, no augmentation.
+"""SSDLite on V3-Small, 320x320: COCO128, tested on its training images.
 
 It shows that the pipeline can learn COCO's classes: trained and evaluated on the same images.
 Published: none. Ours: AP 0.867 on COCO128 (its training images) (docs/results.md).
 
-    DENSEVISION_DATA=/folder/with/coco128 densevision train \
-        configs/detection/ssdlite_v3_small_coco128.py
+    DENSEVISION_DATA=/folder/with/coco128 densevision train ssdlite_v3_small_coco128
 """
 
 from mmengine.config import read_base
@@ -14,8 +13,8 @@ from torch.optim import SGD
 from densevision.detection.model import SSDLite
 
 with read_base():
-    from .._base_.coco import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.coco import *
 
 _coco128 = dict(data_root="coco128", ann_file="annotations/instances_train2017.json", image_dir="train2017")
 train_dataloader.dataset.update(_coco128, transforms=[])
@@ -34,4 +33,3 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=100),
     dict(type=CosineAnnealingLR, begin=100),
 ]
-default_hooks.checkpoint.update(save_best="coco/AP")

@@ -1,8 +1,8 @@
-"""SSDLite on V3-Small, halved tail, 256x448: the rendered driving scenes of the quickstart, 5 classes.
+"""SSDLite on V3-Small, halved tail, 256x448: the quickstart's scenes.
 
 Published: none. Ours: AP50 0.641 on rendered scenes val (docs/results.md).
 
-    make demo
+    densevision quickstart
 """
 
 from albumentations import ColorJitter, HorizontalFlip
@@ -14,8 +14,8 @@ from densevision.detection.model import SSDLite
 from densevision.detection.transforms import SSDCrop
 
 with read_base():
-    from .._base_.coco import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.coco import *
 
 _train = dict(data_root="scenes", ann_file="annotations/instances_train.json", image_dir="leftImg8bit/train")
 _val = dict(data_root="scenes", ann_file="annotations/instances_val.json", image_dir="leftImg8bit/val")

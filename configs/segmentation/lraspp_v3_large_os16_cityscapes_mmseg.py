@@ -1,11 +1,10 @@
-"""LR-ASPP 128 on V3-Large, output stride 16: Cityscapes, 19 classes, from scratch, in MMSegmentation's manner.
+"""LR-ASPP 128 on V3-Large, output stride 16: Cityscapes, as MMSegmentation.
 
 Published: 67.87 mIOU on val from scratch, 69.54 from ImageNet weights, by MMSegmentation on an LR-ASPP of its own
 (output stride 8, skips of strides 2 and 4); the network here is the paper's, its tail not halved.
 From its recipe: crop, augmentation, rate, decay of all weights, batch 16, length. Ours: not trained yet.
 
-    DENSEVISION_DATA=/folder/with/cityscapes tools/dist_train.sh \
-        configs/segmentation/lraspp_v3_large_os16_cityscapes_mmseg.py 4
+    DENSEVISION_DATA=/folder/with/cityscapes tools/dist_train.sh lraspp_v3_large_os16_cityscapes_mmseg 4
 """
 
 from albumentations import ColorJitter, HorizontalFlip, PadIfNeeded, RandomCrop, RandomScale
@@ -17,8 +16,8 @@ from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from .._base_.cityscapes import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.cityscapes import *
 
 train_dataloader.dataset.update(
     transforms=[
@@ -47,4 +46,3 @@ optim_wrapper.update(
 )
 param_scheduler = [dict(type=PolyLR, power=0.9, eta_min=1e-4)]
 default_hooks.update(ema=None)
-default_hooks.checkpoint.update(save_best="seg/mIoU")

@@ -1,11 +1,10 @@
-"""LR-ASPP 128 on V3-Large, output stride 16: Pascal VOC's 21 classes, as torchvision's lraspp_mobilenet_v3_large.
+"""LR-ASPP 128 on V3-Large, output stride 16: Pascal VOC, as torchvision.
 
 Published: 57.9 mIOU on COCO val2017 with VOC labels, short side 520 (torchvision). Ours: not measured.
 It differs from the paper's in the low-level tap, one dilation and the gate. docs/weights.md lays out the folders.
 
     densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth
-    DENSEVISION_DATA=/folder/with/voc densevision test \
-        configs/segmentation/lraspp_v3_large_os16_voc_torchvision.py weights.pth
+    DENSEVISION_DATA=/folder/with/voc densevision test lraspp_v3_large_os16_voc_torchvision weights.pth
 """
 
 from mmengine.config import read_base
@@ -17,8 +16,8 @@ from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from .._base_.runtime import *
-    from .._base_.voc import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.voc import *
 
 model = dict(
     type=Segmentor,
@@ -30,4 +29,3 @@ model = dict(
 train_cfg.update(max_iters=86_000, val_interval=4000)
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.02, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [dict(type=PolyLR, power=0.9)]
-default_hooks.checkpoint.update(save_best="seg/mIoU")

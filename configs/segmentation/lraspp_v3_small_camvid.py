@@ -1,9 +1,8 @@
-"""LR-ASPP 128 on V3-Small RF2, output stride 16: CamVid, 11 classes, from scratch, 288x384 crops.
+"""LR-ASPP 128 on V3-Small RF2, output stride 16: CamVid, 11 classes.
 
 Published: none for this model. Ours: mIoU 0.588 on CamVid val (11 classes) (docs/results.md).
 
-    DENSEVISION_DATA=/folder/with/camvid densevision train \
-        configs/segmentation/lraspp_v3_small_camvid.py
+    DENSEVISION_DATA=/folder/with/camvid densevision train lraspp_v3_small_camvid
 """
 
 from mmengine.config import read_base
@@ -15,8 +14,8 @@ from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from .._base_.camvid import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.camvid import *
 
 model = dict(
     type=Segmentor,
@@ -32,4 +31,3 @@ param_scheduler = [
     dict(type=PolyLR, power=0.9, begin=100, eta_min=1e-5),
 ]
 custom_hooks = [dict(type=BalanceClasses)]
-default_hooks.checkpoint.update(save_best="seg/mIoU")

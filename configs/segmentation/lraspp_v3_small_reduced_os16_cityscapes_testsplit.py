@@ -1,27 +1,26 @@
-"""LR-ASPP 128 on V3-Small RF2, output stride 16: Cityscapes, 19 classes, from scratch.
+"""LR-ASPP 128 on V3-Small RF2, output stride 16: Cityscapes, test split.
 
 Published: 69.4 mIOU on test, 2.90 B MAdds, 1.21 s on Pixel 3 (Table 8, row 3); at half
 resolution 0.74 B, 0.327 s. On val: Table 7, row 11. Ours: not trained yet.
 The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
 ``densevision test`` labels the test images and writes what the Cityscapes server takes, zipped.
 
-    DENSEVISION_DATA=/folder/with/cityscapes densevision train \
-        configs/segmentation/lraspp_v3_small_reduced_os16_cityscapes_testsplit.py
+    DENSEVISION_DATA=/folder/with/cityscapes densevision train lraspp_v3_small_reduced_os16_cityscapes_testsplit
 """
 
 from mmengine.config import read_base
-from mmengine.optim import LinearLR, PolyLR
-from torch.optim import SGD
 
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from .._base_.cityscapes import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.cityscapes import *
+    from densevision.configs._base_.aspp_320k import *
 
 test_dataloader.dataset.update(split="test")
 
+paper = dict(table=8, row=3)
 model = dict(
     type=Segmentor,
     backbone=dict(name="mobilenet_v3_small", output_stride=16, reduced_tail="segmentation"),
@@ -29,10 +28,3 @@ model = dict(
     num_classes=None,
     bn_momentum=0.0003,
 )
-train_cfg.update(max_iters=320_000, val_interval=8000)
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.05, momentum=0.9, weight_decay=4e-5))
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.01, end=2000),
-    dict(type=PolyLR, power=0.9, begin=2000),
-]
-default_hooks.checkpoint.update(save_best="seg/mIoU")

@@ -1,9 +1,9 @@
-"""LR-ASPP on V3-Small, halved tail (RF2), output stride 16: the rendered driving scenes of the quickstart.
+"""LR-ASPP 128 on V3-Small RF2, output stride 16: the quickstart's scenes.
 
 Published: none. Ours: mIoU 0.574 on rendered scenes val (docs/results.md).
 Trained on crops of 192x320, evaluated on whole 360x640 frames.
 
-    make demo
+    densevision quickstart
 """
 
 from albumentations import ColorJitter, HorizontalFlip, RandomCrop
@@ -16,8 +16,8 @@ from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from .._base_.cityscapes import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.cityscapes import *
 
 _classes = "road,sidewalk,building,pole,traffic light,traffic sign,vegetation,terrain,sky,person,car,bus"
 _scenes = dict(data_root="scenes", classes=_classes.split(","))
@@ -46,4 +46,3 @@ param_scheduler = [
     dict(type=PolyLR, power=0.9, begin=20, eta_min=1e-5),
 ]
 custom_hooks = [dict(type=BalanceClasses)]
-default_hooks.checkpoint.update(save_best="seg/mIoU")

@@ -1,24 +1,23 @@
-"""R-ASPP 256 on V3-Large, output stride 16: Cityscapes, 19 classes, from scratch.
+"""R-ASPP 256 on V3-Large, output stride 16: Cityscapes.
 
 Published: 72.64 mIOU on val, 3.60 M parameters, 18.43 B MAdds, 3.55 s on Pixel 3 (Table 7, row 5);
 0.906 s at half resolution. Ours: not trained yet.
 The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
 
-    DENSEVISION_DATA=/folder/with/cityscapes densevision train \
-        configs/segmentation/raspp_v3_large_os16_cityscapes.py
+    DENSEVISION_DATA=/folder/with/cityscapes densevision train raspp_v3_large_os16_cityscapes
 """
 
 from mmengine.config import read_base
-from mmengine.optim import LinearLR, PolyLR
-from torch.optim import SGD
 
 from densevision.segmentation.head import RASPPHead
 from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from .._base_.cityscapes import *
-    from .._base_.runtime import *
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.cityscapes import *
+    from densevision.configs._base_.aspp_320k import *
 
+paper = dict(table=7, row=5)
 model = dict(
     type=Segmentor,
     backbone=dict(name="mobilenet_v3_large", output_stride=16),
@@ -26,10 +25,3 @@ model = dict(
     num_classes=None,
     bn_momentum=0.0003,
 )
-train_cfg.update(max_iters=320_000, val_interval=8000)
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.05, momentum=0.9, weight_decay=4e-5))
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.01, end=2000),
-    dict(type=PolyLR, power=0.9, begin=2000),
-]
-default_hooks.checkpoint.update(save_best="seg/mIoU")

@@ -215,7 +215,7 @@ class CheckpointHook(Hook):
                 partial.name,
                 save_optimizer=resumable,
                 save_param_scheduler=resumable,
-                meta=dict(epoch=0, iter=iteration, draws=draws, made_from=made_from(runner)),
+                meta=dict(epoch=0, iter=iteration, draws=draws, made_from=made_from(runner), **runner.stored_config),
             )
             if is_main_process():
                 publish(partial, path)

@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import densevision
+from densevision.checkpoints.config import describe_config
 from densevision.config.build_errors import config_errors
 from densevision.config.dump import printable
 from densevision.config.init_from import InitFrom
@@ -47,12 +48,14 @@ class DenseRunner(SplitsRunner, ResumingRunner):
     Attributes:
         training: whether a training is running, not only an evaluation.
         notes: warnings about the config to print at the start, one line each.
+        stored_config: the config's part of each checkpoint's meta.
     """
 
     def __init__(self, *, cfg: Config, work_dir: str, **kwargs: object):
         self.stop_request = StopRequest()
         self.training = False
         self.notes: list[str] = []
+        self.stored_config: dict[str, object] = {}
         self._begun, self._prepared, self._classes_in = False, False, {}
         self.folder = WorkDir(work_dir)
         try:
@@ -237,6 +240,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     Raises:
         UserError: something in the config or the data is wrong.
     """
+    stored, note = _stored_config(config) if training else ({}, [])
     config = copy.deepcopy(config)
     check_parts(config, training=training)
     check_numbers(config)
@@ -255,8 +259,16 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("launcher", "none") != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
-    runner.notes = notes
+    runner.notes, runner.stored_config = notes + note, stored
     return runner
+
+
+def _stored_config(config: Config) -> tuple[dict[str, object], list[str]]:
+    """Return what checkpoints hold of the config, and a note where they can't."""
+    try:
+        return describe_config(config), []
+    except UserError as error:
+        return {}, [f"checkpoints of this training will not contain the config: {error}"]
 
 
 _RUN_NUMBERS = itertools.count()

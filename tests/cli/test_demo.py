@@ -126,12 +126,10 @@ def test_faults_of_the_user_are_one_line(tmp_path, capsys, monkeypatch, words, m
 
 
 def test_a_fault_in_the_middle_leaves_no_output(tmp_path, monkeypatch):
-    from densevision.video import annotate
-
     def fail(*parts):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(annotate, "draw_boxes", fail)
+    monkeypatch.setattr("densevision.inference.predictor.draw_boxes", fail)
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
     with pytest.raises(RuntimeError, match="out of memory"):
         main([*command, "--output", str(tmp_path / "made/out.mp4")])

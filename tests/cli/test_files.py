@@ -14,10 +14,10 @@ from densevision.cli.files import (
     Kind,
     check_frames,
     check_output,
-    check_work_dir,
 )
 from densevision.cli.main import main
 from densevision.errors import UserError
+from densevision.training.workdir import check_work_dir
 
 
 def put(path, content):

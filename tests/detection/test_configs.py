@@ -1,4 +1,4 @@
-"""Every detection config: its name says what it builds, and it runs in the three modes."""
+"""Every detection config is named after its fields, and its model runs in the three modes."""
 
 import pytest
 import torch
