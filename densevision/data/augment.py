@@ -19,6 +19,10 @@ from densevision.registry import TRANSFORMS  # noqa: E402
 
 __all__ = ["Augment", "Resize"]
 
+for _transform in list(vars(A).values()):  # so that a config may name them by text
+    if isinstance(_transform, type) and issubclass(_transform, A.BasicTransform):
+        TRANSFORMS.register_module(module=_transform)
+
 _TRIALS = 4  # random scales to try before training
 
 

@@ -38,6 +38,7 @@ class CocoMetric(BaseMetric):
     """
 
     default_prefix = "coco"
+    best_key = "coco/AP"  # chooses best.pth where a config has no save_best
 
     def __init__(self, out_dir: str | Path | None = None):
         super().__init__(collect_device="gpu")  # gathers by all_gather_object, also with gloo; "cpu" leaves a folder

@@ -66,6 +66,7 @@ class IoUMetric(BaseMetric):
     """
 
     default_prefix = "seg"
+    best_key = "seg/mIoU"  # chooses best.pth where a config has no save_best
 
     def __init__(self, out_dir: str | Path | None = None) -> None:
         super().__init__(collect_device="gpu")  # gathers by all_gather_object, also with gloo; "cpu" leaves a folder

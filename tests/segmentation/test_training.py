@@ -12,10 +12,7 @@ from densevision.segmentation.balance import class_weights
 from densevision.training.runner import build_runner
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
 
-CONFIG = (
-    Path(__file__).parents[2]
-    / "configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_769x769_320k_cityscapes.py"
-)
+CONFIG = Path(__file__).parents[2] / "configs/segmentation/lraspp_v3_small_reduced_os16_cityscapes.py"
 
 
 def tiny_runner(config, tmp_path, *changes):
@@ -105,7 +102,7 @@ def test_validation_images_of_two_sizes_in_a_batch_stop_before_the_training(tmp_
 
 
 def test_raspp_with_batch_size_1_raises_an_error_before_the_training(tmp_path):
-    path = CONFIG.with_name("raspp256_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py")
+    path = CONFIG.with_name("raspp_v3_large_reduced_os16_cityscapes.py")
     runner = tiny_runner(path, tmp_path, "train_dataloader.batch_size=1")
     with pytest.raises(UserError, match="train_dataloader.batch_size is 1; RASPPHead trains on 2 images a batch"):
         runner.train()
