@@ -78,5 +78,5 @@ def test_video_has_its_frames_and_size(folder):
 
 def test_folder_that_cannot_be_created_raises_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file/below can't be made"):
+    with pytest.raises(UserError, match="file/below can't be created"):
         write_dataset(tmp_path / "file" / "below", train=1, val=1, video_seconds=0)
