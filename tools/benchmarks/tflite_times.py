@@ -32,7 +32,7 @@ from densevision.inference.load import build_model
 from densevision.inference.tflite_backend import open_interpreter
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SEGMENTER = CONFIGS / "segmentation/lraspp128_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py"
+SEGMENTATION = CONFIGS / "segmentation/lraspp128_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py"
 DETECTOR = CONFIGS / "detection/ssdlite_mobilenet_v3_large_reduced_320_400k_coco.py"
 
 
@@ -91,11 +91,11 @@ def write_files(out: Path, folder: Path) -> dict[str, Path]:
             path.write_bytes(to_int8(content, inputs[size]) if kind == "int8" else content)
 
     for tail in ("", "_full"):
-        segmenter, detector = build_model(_config(SEGMENTER, tail), 19), build_model(_config(DETECTOR, tail), 80)
-        settle(segmenter, segmenter, small)
+        segmentor, detector = build_model(_config(SEGMENTATION, tail), 19), build_model(_config(DETECTOR, tail), 80)
+        settle(segmentor, segmentor, small)
         settle(detector, detector.raw, small)
         for kind, pixels in (("float", "uint8"), ("int8", "float32")):  # as densevision export does; both take uint8
-            write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmenter, pixels), (512, 1024))
+            write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmentor, pixels), (512, 1024))
             write(f"ssdlite{tail}_320", kind, DetectionGraph(detector, pixels, decode=True), (320, 320))
     for kind, pixels in (("float", "uint8"), ("int8", "float32")):
         torch.manual_seed(0)
