@@ -15,7 +15,7 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "structures", "image_header", "images", "visualize", "console"}
+LIGHT = {"errors", "atomic", "structures", "image_header", "images", "visualize", "console"}
 TASKS = {"detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "detection": LIGHT | {"registry", "data", "backbones"},
     "segmentation": LIGHT | {"registry", "data", "backbones"},
     "config": {"errors", "registry"},
-    "checkpoints": {"errors", "registry"},
+    "checkpoints": {"errors", "registry", "config"},
     "weights": LIGHT | TASKS | {"backbones", "checkpoints", "config"},
     "training": LIGHT | {"registry", "data", "config", "checkpoints", "weights"},
     "inference": LIGHT,
@@ -60,6 +60,7 @@ OWNERS = {
     "mmengine": {
         "densevision.registry",
         "densevision.config",
+        "densevision.checkpoints.config",
         "densevision.training",
         "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),

@@ -50,7 +50,7 @@ class Backbone(nn.Module):
         taps = {}
         channels, reached, dilation = spec.stem, 2, 1
         for index, block in enumerate(spec.blocks):
-            if index == spec.c4 and not spec.c4_output:
+            if index == spec.c4 and spec.c4_from == "expansion":
                 taps["c4"] = Tap(block.expand, reached)
             keep_stride = reached * block.stride <= output_stride
             stride = block.stride if keep_stride else 1
@@ -60,8 +60,8 @@ class Backbone(nn.Module):
             self.blocks.append(InvertedResidual(channels, block, stride=stride, dilation=here, padding=padding))
             channels, reached, dilation = block.out, reached * stride, behind
             if index == spec.c3:
-                taps["c3"] = Tap(block.out if spec.c3_output else block.expand, reached)
-            if index == spec.c4 and spec.c4_output:
+                taps["c3"] = Tap(block.out if spec.c3_from == "output" else block.expand, reached)
+            if index == spec.c4 and spec.c4_from == "output":
                 taps["c4"] = Tap(block.out, reached)
         self.last = ConvNormAct(channels, spec.last, act=spec.blocks[-1].act) if spec.last else nn.Identity()
         self.taps = taps | {"c5": Tap(spec.last or channels, reached)}
@@ -84,9 +84,9 @@ class Backbone(nn.Module):
             filtered = block.filter(expanded)
             x = block.project(filtered, x)
             if index == self.spec.c3:
-                features["c3"] = x if self.spec.c3_output else filtered
+                features["c3"] = x if self.spec.c3_from == "output" else filtered
             if index == self.spec.c4:
-                features["c4"] = x if self.spec.c4_output else expanded
+                features["c4"] = x if self.spec.c4_from == "output" else expanded
         features["c5"] = self.last(x)
         return features
 

@@ -1,10 +1,10 @@
 """Tables 1 and 2 of "Searching for MobileNetV3" as data, and the registry of backbones."""
 
-import difflib
 from dataclasses import replace
 
 from densevision.backbones import baselines
 from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, without_se
+from densevision.errors import did_you_mean
 
 LARGE = BackboneSpec(
     stem=16,
@@ -57,12 +57,12 @@ SMALL = BackboneSpec(
     c4=8,
     source="Howard et al. 2019, Table 2",
     hidden=1024,
-    hidden_widens=True,  # at 1.25, Table 9's parameters fit 1280 channels here, and 1280 in Large too
+    widen_hidden=True,  # at width 1.25 the parameters of Table 9 fit 1280 channels here, and 1280 in Large too
 )
 
-# torchvision's segmenter (lraspp.py) departs from the paper in its low-level tap and in one dilation.
+# torchvision's LR-ASPP (lraspp.py) departs from the paper in its low-level tap and in one dilation.
 LARGE_LRASPP_TORCHVISION = replace(
-    LARGE, c3=3, c3_output=True, dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
+    LARGE, c3=3, c3_from="output", dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
 )
 
 BACKBONES: dict[str, BackboneSpec] = {
@@ -79,13 +79,13 @@ BACKBONES: dict[str, BackboneSpec] = {
     "mobilenet_v3_large_no_se": without_se(LARGE),
     "mobilenet_v3_small_no_se": without_se(SMALL),
     "mobilenet_v3_large_original_last": original_last_stage(LARGE),
-    "mobilenet_v3_small_fixed_stem": replace(SMALL, stem_widens=False, source="timm, mobilenetv3_small_050"),
+    "mobilenet_v3_small_fixed_stem": replace(SMALL, scale_stem=False, source="timm, mobilenetv3_small_050"),
     "mobilenet_v3_large_lraspp_torchvision": LARGE_LRASPP_TORCHVISION,
 }
 
 
 def register_backbone(name: str, spec: BackboneSpec) -> None:
-    """Make a table known to ``build_backbone`` and to configs under a new name.
+    """Register a table under a new name, for ``build_backbone`` and configs.
 
     Raises:
         ValueError: the name is taken.
@@ -99,10 +99,10 @@ def find_spec(name: str) -> BackboneSpec:
     """Return a registered table.
 
     Raises:
-        ValueError: unknown name (the message lists the known ones).
+        ValueError: unknown name; the message lists the registered ones.
     """
     if name not in BACKBONES:
-        near = difflib.get_close_matches(name, BACKBONES, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"unknown backbone {name!r}{hint}; known: {', '.join(sorted(BACKBONES))}")
+        raise ValueError(
+            f"unknown backbone {name!r}; {did_you_mean(name, BACKBONES)} known: {', '.join(sorted(BACKBONES))}"
+        )
     return BACKBONES[name]

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from densevision.cli.files import JSON, check_output, write_json
+from densevision.atomic import write_json
+from densevision.cli.files import JSON, check_output
 from densevision.errors import UserError
 
 
@@ -70,7 +71,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
         console.print(_profile_table(report))
     if arguments.json:
         files = [{**as_dict(one), "paper_ms": figures} for one, figures in zip(reports, printed, strict=True)]
-        write_json(arguments.json, dict(machine=describe_machine(arguments.threads), files=files))
+        write_json(arguments.json, dict(machine=describe_machine(arguments.threads), files=files), "--json")
     return 0
 
 
@@ -153,7 +154,7 @@ def _run_phones(arguments: argparse.Namespace) -> int:
     for line in (line for report in reports for line in phone_warnings(report)):
         console.print(f"warning: {line}", soft_wrap=True, highlight=False)
     if arguments.json:
-        write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports])
+        write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports], "--json")
     if failure:
         raise failure
     return int(any(report.throttled(model) for report in reports for model in arguments.models))

@@ -26,64 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the results; returns 130 when Ctrl-C ended it early, with what was done so far written."""
+    from densevision.api import load
     from densevision.errors import UserError
     from densevision.video.annotate import Window, annotate_video
 
     if not (arguments.output or arguments.json or arguments.show):
         raise UserError("nothing to do with the results; give --output, --json or --show")
-    threshold = 0.3 if arguments.score_threshold is None else arguments.score_threshold
-    if not 0 <= threshold < 1:  # also NaN
-        raise UserError(f"--score-threshold {threshold}: give a number from 0 to under 1")
     check_frames(arguments.input, arguments.output, arguments.json, arguments.files)
     window = Window() if arguments.show else None
-    config, model = split_files(arguments.files)
-    if config is not None and model.suffix == ".tflite":
-        raise UserError(f"{model} holds all that it needs; leave {config} out")
-    _check_task(arguments, config, model)
-    predictor = _load(config, model, threshold, arguments.nms or "across-classes")
-    report = annotate_video(predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
+    config, path = split_files(arguments.files)
+    model = load(path, config, score_threshold=arguments.score_threshold, nms=arguments.nms)
+    report = annotate_video(model.predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
     return 130 if report.interrupted else 0
-
-
-def _check_task(arguments: argparse.Namespace, config: Path | None, model: Path) -> None:
-    """Refuse options of a detector for a segmenter, and a threshold that a file can't go down to."""
-    from densevision.errors import UserError
-    from densevision.inference.metadata import read_model_info
-
-    given = {"--score-threshold": arguments.score_threshold, "--nms": arguments.nms}
-    options = [name for name, value in given.items() if value is not None]
-    if not options:
-        return
-    if _is_segmenter(config, model):
-        raise UserError(f"{options[0]} has no meaning for a segmenter; leave it out")
-    about = read_model_info(model) if model.suffix == ".tflite" else None
-    if arguments.score_threshold is not None and about and about.outputs == "detections":
-        lowest = about.postprocess["score_threshold"]
-        if arguments.score_threshold < lowest:
-            raise UserError(
-                f"--score-threshold {arguments.score_threshold:g}: {model} itself reports nothing below "
-                f"{lowest:g}; give more, or export it with a lower model.postprocess.score_threshold"
-            )
-
-
-def _is_segmenter(config: Path | None, model: Path) -> bool:
-    if model.suffix == ".tflite":
-        from densevision.inference.metadata import read_model_info
-
-        return read_model_info(model).task == "segmentation"
-    from densevision.config.load import load_config
-    from densevision.inference.load import model_type
-    from densevision.segmentation.model import Segmentor
-
-    return issubclass(model_type(load_config(config)), Segmentor)
-
-
-def _load(config: Path | None, model: Path, score_threshold: float, nms: str):
-    """A .tflite must run where neither torch nor mmengine is installed."""
-    if model.suffix == ".tflite":
-        from densevision.inference.tflite_backend import load_tflite
-
-        return load_tflite(model, score_threshold, nms=nms)
-    from densevision.inference.load import load_predictor
-
-    return load_predictor(config, model, score_threshold, nms=nms)

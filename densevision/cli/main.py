@@ -12,7 +12,8 @@ import densevision
 from densevision.errors import UserError, did_you_mean
 
 COMMANDS = {
-    "train": "train a detector or a segmenter from a config file",
+    "configs": "list the configs that ship with the package",
+    "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "export": "export a checkpoint to a verified .tflite",

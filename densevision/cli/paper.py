@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.cli.files import JSON, PNG, check_output, write_json
+from densevision.atomic import write_json
+from densevision.cli.files import JSON, PNG, check_output
 from densevision.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = Counter(one.verdict for one in compared)
     console.print(f"{verdicts['ok']} rows within the bounds, {verdicts['noted']} off as noted, {verdicts['OFF']} off")
     if arguments.json:
-        write_json(arguments.json, [as_dict(one) for one in compared])
+        write_json(arguments.json, [as_dict(one) for one in compared], "--json")
     if arguments.plot:
         from densevision.paper.plot import draw
 
@@ -97,7 +98,7 @@ def run_latency(arguments: argparse.Namespace) -> int:
         raise UserError(f"{picture}: {error.strerror}; choose another --work-dir") from error
     console.print(f"the picture is {picture}", soft_wrap=True)
     if arguments.json:
-        write_json(arguments.json, [latency.as_dict(one) for one in timed])
+        write_json(arguments.json, [latency.as_dict(one) for one in timed], "--json")
     return 0
 
 

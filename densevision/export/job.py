@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import densevision
+from densevision.checkpoints.config import find_config
 from densevision.config.dump import printable
-from densevision.config.load import Config, load_config
+from densevision.config.load import Config
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset, evaluate_predictor, headline, read_images
@@ -67,10 +68,15 @@ class Drop:
 
 
 def read_config(
-    path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None
+    checkpoint: Path,
+    path: str | Path | Config | None,
+    overrides: Iterable[str] = (),
+    size: tuple[int, int] | None = None,
 ) -> tuple[Config, Config | None]:
     """Read a config for an export with an input of ``size``, which becomes a detector's ``model.input_size``.
 
+    Args:
+        path: None takes the config that the checkpoint carries.
     Returns:
         The config to export, and of a detector with ``size`` the one with its own size, else None.
     Raises:
@@ -79,11 +85,11 @@ def read_config(
     if size and not all(_SMALLEST <= side <= _LARGEST for side in size):
         raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
     overrides = list(overrides)
-    config = load_config(path, overrides)
+    config = find_config(checkpoint, path, overrides)
     if size and is_detector(config):
         if any(override.partition("=")[0] == "model.input_size" for override in overrides):
             raise UserError("--size and --cfg-options model.input_size both set the input size; leave one of them out")
-        return load_config(path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
+        return find_config(checkpoint, path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
     return config, None
 
 
@@ -203,6 +209,7 @@ class ExportJob:
         origin = dict(
             config_name=Path(self.config.filename).stem,
             config=printable(self.config).pretty_text,
+            paper=dict(self.config.get("paper") or {}),
             versions=dict(densevision=densevision.__version__, **versions),
             weights_sha256=digest.hexdigest(),
         )

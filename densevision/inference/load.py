@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from densevision.checkpoints.config import find_config
 from densevision.checkpoints.reading import check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
-from densevision.config.load import load_config
+from densevision.config.types import resolve_type
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
@@ -23,25 +24,31 @@ Predictor = DetectionPredictor | SegmentationPredictor
 
 
 def load_predictor(
-    config_path: str | Path,
+    config: str | Path | Config | None,
     checkpoint_path: str | Path,
     score_threshold: float | None = None,
     *,
     nms: Nms | None = None,
+    device: str | None = None,
 ) -> Predictor:
     """Build the model of a config with the weights of a checkpoint.
 
     Args:
+        config: None takes the one that the checkpoint carries.
         score_threshold: lowest score of a detection, in 0..1; None takes the config's. Segmenters have no use for it.
         nms: how overlapping boxes are suppressed, for drawing, as in an exported file; None takes the config's
             ``postprocess``, for evaluation.
+        device: for example "cuda:1"; None takes a GPU if there is one.
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
-    config = load_config(config_path)
+    config = find_config(checkpoint_path, config, only_model=True)
     model, info = load_model(config, checkpoint_path)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises differs by kind of device
+        raise UserError(f"device {device!r} can't be used: {str(error).splitlines()[0][:200]}") from error
     if isinstance(model, SSDLite):
         if nms is not None:
             model.postprocess = replace(model.postprocess, nms=nms, clip_first=False)
@@ -82,10 +89,10 @@ def model_type(config: Config) -> type[SSDLite] | type[Segmentor]:
     if not config.get("model"):
         raise UserError(f"{config.filename} has no model")
     named = config.model.get("type")
-    found = MODELS.get(named) if isinstance(named, str) else named
-    if isinstance(found, type) and issubclass(found, SSDLite | Segmentor):
+    found = resolve_type(named, MODELS)
+    if issubclass(found, SSDLite | Segmentor):
         return found
-    raise UserError(f"{config.filename}: the model is {getattr(found, '__name__', named)}, not SSDLite or Segmentor")
+    raise UserError(f"{config.filename}: the model is {found.__name__}, not SSDLite or Segmentor")
 
 
 def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:

@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 
-from densevision.images import resize_image
+from densevision.images import check_image, resize_image
+from densevision.inference.results import DetectionResult, Result, SegmentationResult
 from densevision.structures import Detections, PostProcess
+from densevision.visualize import draw_boxes, draw_labels
 
 if TYPE_CHECKING:
     from densevision.inference.torch_backend import Backend
 
 
 DRAWING = PostProcess(score_threshold=0.3, clip_first=False, nms="across-classes")
+
+
+class Predictor(Protocol):
+    """What ``densevision.load``, ``demo`` and ``evaluate`` need of any task.
+
+    Attributes:
+        task: what it finds.
+        classes: K names.
+        input_size: (height, width) that images are resized to; None takes any size.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+
+    @property
+    def input_size(self) -> tuple[int, int] | None: ...
+
+    def __call__(self, image: np.ndarray) -> Any:
+        """Predict one image [H, W, 3] uint8 RGB of any size; the result's type is the task's own."""
+        ...
+
+    def result(self, image: np.ndarray) -> Result:
+        """Predict one image, and return the result with it."""
+        ...
+
+    def draw(self, image: np.ndarray, result: Any) -> np.ndarray:
+        """Draw the result of an image into a copy of it."""
+        ...
+
+    def record(self, result: Any) -> dict[str, Any]:
+        """Return a result as plain data, ready for JSON."""
+        ...
+
+    def nothing_found(self, frames: int) -> str | None:
+        """Return a line for the user if the images so far, ``frames`` in number, gave no result; else None."""
+        ...
 
 
 class DetectionPredictor:
@@ -28,7 +66,10 @@ class DetectionPredictor:
         float_resize: hand the backend float32 in 0..255, not rounded to bytes after the resize.
     Attributes:
         best_score: highest score that the backend gave so far; None if it gave none.
+        found: number of objects found so far.
     """
+
+    task = "detection"
 
     def __init__(
         self,
@@ -42,6 +83,7 @@ class DetectionPredictor:
         self.classes = tuple(classes)
         self.postprocess = postprocess
         self.best_score: float | None = None
+        self.found = 0
         self._backend = backend
 
     def __call__(self, image: np.ndarray) -> Detections:
@@ -52,6 +94,7 @@ class DetectionPredictor:
         Returns:
             NumPy arrays; boxes in pixels of ``image``.
         """
+        image = check_image(image)
         size = self._backend.input_size or image.shape[:2]
         pixels = image.astype(np.float32) if self.float_resize else image
         (boxes,), (scores,) = self._backend(resize_image(pixels, size)[None])
@@ -61,11 +104,39 @@ class DetectionPredictor:
         if self.postprocess.clip_first:
             boxes = _clip(boxes, size)
         found = select(boxes, scores, self.postprocess)
+        self.found += len(found)
         scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
         return Detections(_clip(found.boxes * scale, image.shape[:2]), found.scores, found.labels)
 
-    def nothing_found(self, frames: int) -> str:
-        """Say in one line that there was no detection in so many frames, and how close the best one came."""
+    def result(self, image: np.ndarray) -> DetectionResult:
+        """Find the objects of one image, and return them with it."""
+        image = check_image(image)
+        found = self(image)
+        return DetectionResult(image, self.classes, found.boxes, found.scores, found.labels)
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to; None takes any size."""
+        return self._backend.input_size
+
+    def draw(self, image: np.ndarray, result: Detections) -> np.ndarray:
+        """Draw boxes with class and score."""
+        return draw_boxes(image, result, self.classes)
+
+    def record(self, result: Detections) -> dict[str, Any]:
+        """Return ``detections``: class, score and box (xyxy in pixels) of each."""
+        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
+        return dict(
+            detections=[
+                dict(**{"class": self.classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
+                for label, score, box in rows
+            ]
+        )
+
+    def nothing_found(self, frames: int) -> str | None:
+        """Return how close the best detection came to the threshold; None if there was a detection."""
+        if self.found or not frames:
+            return None
         threshold, floor = self.postprocess.score_threshold, self._backend.lowest_score
         said = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
         if self.best_score is None:
@@ -147,6 +218,8 @@ class SegmentationPredictor:
             divide the input evenly.
     """
 
+    task = "segmentation"
+
     def __init__(
         self,
         backend: Backend,
@@ -162,6 +235,7 @@ class SegmentationPredictor:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label one image [H, W, 3] uint8 RGB of any size; returns [H, W] uint8, an index into classes."""
+        image = check_image(image)
         size, target = self._backend.input_size or image.shape[:2], image.shape[:2]
         (output,) = self._backend(resize_image(image, size)[None])
         if self.padded_size is not None:
@@ -173,6 +247,28 @@ class SegmentationPredictor:
         if output.ndim == 3:  # a label map already
             return cv2.resize(output[0], target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return best_class(output[0], lambda plane: _enlarge(plane, target))
+
+    def result(self, image: np.ndarray) -> SegmentationResult:
+        """Label one image, and return the labels with it."""
+        image = check_image(image)
+        return SegmentationResult(image, self.classes, self(image), self.palette)
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to; None takes any size."""
+        return self._backend.input_size
+
+    def draw(self, image: np.ndarray, result: np.ndarray) -> np.ndarray:
+        """Blend the classes' colors over the image, with a legend."""
+        return draw_labels(image, result, self.classes, self.palette)
+
+    def record(self, result: np.ndarray) -> dict[str, Any]:
+        """Return ``shares``: the share of the pixels of each class that occurs."""
+        shares = (np.bincount(result.reshape(-1), minlength=len(self.classes)) / result.size).round(6)
+        return dict(shares={name: share for name, share in zip(self.classes, shares.tolist(), strict=True) if share})
+
+    def nothing_found(self, frames: int) -> None:
+        """Return None: every pixel has a class."""
 
 
 def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:

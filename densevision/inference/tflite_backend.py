@@ -137,6 +137,11 @@ def load_tflite(
         return SegmentationPredictor(backend, about.classes, about.palette, padded_size=about.padded_size)
     postprocess = _reported(about, nms, path)
     if score_threshold is not None:
+        if score_threshold < backend.lowest_score:
+            raise UserError(
+                f"score threshold {score_threshold:g}: {path} itself reports nothing below {backend.lowest_score:g}; "
+                "give more, or export it with a lower model.postprocess.score_threshold"
+            )
         postprocess = replace(postprocess, score_threshold=score_threshold)
     return DetectionPredictor(backend, about.classes, postprocess)
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from densevision.atomic import write_whole
 from densevision.benchmark.timing import Ratio, Timing, paired_ratio, time_models
 from densevision.data.normalize import Normalize
 from densevision.errors import UserError
@@ -17,7 +18,7 @@ from densevision.export.convert import ExportOptions, convert, export_tflite
 from densevision.export.graph import InputType, Pixels
 from densevision.export.quantize import to_int8
 from densevision.paper.compare import build_row
-from densevision.paper.pixels import TABLE_4, config_of_row, printed_latencies
+from densevision.paper.pixels import TABLE_4, printed_latencies, row_field
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7, PaperRow
 
 RUNS = {3: 50, 6: 50, 7: 10}  # rounds by table; Table 4 is timed with Table 3
@@ -117,12 +118,10 @@ def export_row(row: PaperRow, path: Path, *, quantized: bool) -> None:
     torch.manual_seed(0)
     model = settle(build_row(row), row.size)
     if row.kind == "classifier":
-        unfinished = path.with_suffix(".part")
-        unfinished.write_bytes(_classifier(model, row.size, quantized))
-        unfinished.replace(path)
+        write_whole(path, _classifier(model, row.size, quantized))
         return
     options = ExportOptions(size=row.size, postprocess="none", labels="logits")
-    export_tflite(model, path, options, about=dict(origin=dict(config_name=config_of_row(row))))
+    export_tflite(model, path, options, about=dict(origin=dict(paper=row_field(row))))
 
 
 def settle(model: nn.Module, size: tuple[int, int]) -> nn.Module:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from densevision.errors import UserError
 from densevision.inference.metadata import read_model_info
-from densevision.paper.tables import HALF, SMALL, TABLE_3, TABLE_6, TABLE_7, TABLE_8, PaperRow
+from densevision.paper.tables import HALF, TABLE_3, TABLE_6, TABLE_7, TABLE_8, TABLE_9, PaperRow
 
 PIXELS = ("Pixel 1", "Pixel 2", "Pixel 3")
 _PIXEL_2_AND_3 = (  # Table 3, ms, rows 1 to 9
@@ -66,30 +66,19 @@ def _same(size: tuple[int, int], printed: tuple[int, int]) -> bool:
     return all(0 <= b - a <= 1 for a, b in zip(size, printed, strict=True))
 
 
-def config_of_row(row: PaperRow) -> str:
-    """Name the config file, without ``.py``, that trains a row of Table 6, 7 or 8."""
-    network = row.network
-    width = network.get("width", 1.0)
-    steps = "800k" if network["name"] == SMALL else "400k"
-    words = [
-        f"{row.kind}{network.get('filters', '')}",
-        network["name"],
-        f"w{round(100 * width):03}" if width != 1 else "",
-        "reduced" if network.get("reduced_tail") else "",
-        f"os{network['output_stride']}" if "output_stride" in network else "",
-        f"320_{steps}_coco" if row.kind == "ssdlite" else "769x769_320k",
-        {7: "cityscapes", 8: "test_cityscapes"}.get(row.table, ""),
-    ]
-    return "_".join(word for word in words if word)
+def row_field(row: PaperRow) -> dict[str, int]:
+    """Return what stands for a row in a config's and an exported file's ``paper``."""
+    return dict(table=row.table, row=row.row)
 
 
-def find_row(config: str) -> PaperRow | None:
-    """Return the first row of Tables 6, 7 and 8 that a config trains, by its file's name; None if there is none."""
-    return next((row for row in (*TABLE_6, *TABLE_7, *TABLE_8) if config_of_row(row) == config), None)
+def find_row(field: Mapping[str, object]) -> PaperRow | None:
+    """Return the row that a ``paper`` field names; None if there is none. Of Table 8 it is the full resolution."""
+    rows = (*TABLE_3, *TABLE_6, *TABLE_7, *TABLE_8, *TABLE_9)
+    return next((row for row in rows if row_field(row) == field), None)
 
 
 def printed_of_files(paths: Sequence[Path]) -> list[dict[str, float]]:
-    """Return ``printed_latencies`` of each .tflite whose metadata names one of the paper's configs, else nothing."""
+    """Return ``printed_latencies`` of each .tflite whose metadata names a row of the paper, else nothing."""
     return [_printed_of_file(path) for path in paths]
 
 
@@ -98,5 +87,6 @@ def _printed_of_file(path: Path) -> dict[str, float]:
         about = read_model_info(path)
     except UserError:  # another project's file
         return {}
-    row = find_row(str(about.origin.get("config_name", "")))
+    field = about.origin.get("paper")
+    row = find_row(field) if isinstance(field, Mapping) else None
     return printed_latencies(row, about.size) if row else {}

@@ -6,7 +6,6 @@ without an allow-list, and nothing in it is ever executed.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from densevision.atomic import partial_path, publish, write_durable
 from densevision.checkpoints.reading import first_not_finite
 from densevision.errors import UserError
 from densevision.registry import HOOKS
@@ -33,7 +33,7 @@ _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
-_HALF_WRITTEN = re.compile(r"\.(iter_\d+\.pth|best\.pth|last_checkpoint|curves\.csv)\.tmp")
+_HALF_WRITTEN = re.compile(r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv)")
 
 
 @HOOKS.register_module()
@@ -77,7 +77,7 @@ class CheckpointHook(Hook):
         """Sweep what a killed process left half written, and set an earlier training's files aside."""
         if is_main_process():
             folder = Path(runner.work_dir)
-            for leftover in folder.glob(".*.tmp"):
+            for leftover in folder.glob(".*.part*"):
                 if _HALF_WRITTEN.fullmatch(leftover.name):
                     leftover.unlink()
             dump = Path(runner.cfg.filename or "config.py")
@@ -182,7 +182,7 @@ class CheckpointHook(Hook):
         proven = [name for name, number in numbers.items() if number < first_bad - 1]
         name = (proven or self._written or [None])[-1]
         if name is not None and is_main_process():
-            write_atomically(Path(runner.work_dir, "last_checkpoint"), name.encode())
+            write_durable(Path(runner.work_dir, "last_checkpoint"), name.encode())
         return name
 
     def _save_latest(self, runner: Runner, iteration: int, *, asked_for: bool = False) -> None:
@@ -196,28 +196,27 @@ class CheckpointHook(Hook):
         self._save(runner, name, iteration, resumable=True)
         if is_main_process():
             folder = Path(runner.work_dir)
-            write_atomically(folder / "last_checkpoint", name.encode())
+            write_durable(folder / "last_checkpoint", name.encode())
             for other in removed:
                 (folder / other).unlink(missing_ok=True)
 
     def _save(self, runner: Runner, name: str, iteration: int, *, resumable: bool) -> None:
-        temporary = f".{name}.tmp"
+        path = Path(runner.work_dir, name)
+        partial = partial_path(path)
         draws = runner.train_loop.draws_at(iteration)
         try:
             runner.save_checkpoint(
                 runner.work_dir,
-                temporary,
+                partial.name,
                 save_optimizer=resumable,
                 save_param_scheduler=resumable,
-                meta=dict(epoch=0, iter=iteration, draws=draws, made_from=made_from(runner)),
+                meta=dict(epoch=0, iter=iteration, draws=draws, made_from=made_from(runner), **runner.stored_config),
             )
             if is_main_process():
-                _publish(Path(runner.work_dir, temporary), name)
+                publish(partial, path)
         except OSError as error:
-            Path(runner.work_dir, temporary).unlink(missing_ok=True)
-            raise UserError(
-                f"{Path(runner.work_dir, name)} can't be written: {error.strerror or error}; make room, then --resume"
-            ) from error
+            partial.unlink(missing_ok=True)
+            raise UserError(f"{path} can't be written: {error.strerror or error}; make room, then --resume") from error
 
 
 def find_last_checkpoint(work_dir: Path) -> Path | None:
@@ -255,13 +254,6 @@ def advice_on_nan(checkpoint: str | None) -> str:
     return f"lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad=dict(max_norm=1.0), then {go_on}"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at every moment either the old or the new content is whole on the disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    _publish(temporary, path.name)
-
-
 def plain(value: object) -> object:
     """Rebuild nested containers from dict, list, tuple, numbers and text; tensors stay, anything else becomes text."""
     if isinstance(value, dict):
@@ -273,12 +265,3 @@ def plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return value if isinstance(value, _PLAIN) else str(value)
-
-
-def _publish(temporary: Path, name: str) -> None:
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, temporary.with_name(name))
-    folder = os.open(temporary.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)

@@ -16,8 +16,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from densevision.atomic import write_durable
 from densevision.registry import HOOKS
-from densevision.training.checkpoint_hook import write_atomically
 from densevision.training.metrics import numbers_of
 from densevision.training.prepare import whole_number
 from densevision.training.progress import class_names, headline, ranking_metric, window_means
@@ -69,7 +69,7 @@ class CurvesHook(Hook):
         self.rows[-1].update(values)
 
     def _write(self, runner: Runner) -> None:
-        write_atomically(Path(runner.work_dir, "curves.csv"), format_table(self.rows).encode())
+        write_durable(Path(runner.work_dir, "curves.csv"), format_table(self.rows).encode())
 
 
 def format_table(rows: list[dict[str, float]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config, ConfigDict
 
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.registry import LOOPS
 from densevision.training.loop import TrainLoop
@@ -43,8 +44,7 @@ def check_parts(config: Config, *, training: bool) -> None:
 
 def _check_loop(settings: ConfigDict) -> None:
     kind = settings.get("type")
-    kind = LOOPS.get(kind) if isinstance(kind, str) else kind
-    if "max_iters" not in settings or not (isinstance(kind, type) and issubclass(kind, TrainLoop)):
+    if "max_iters" not in settings or not (kind and issubclass(resolve_type(kind, LOOPS), TrainLoop)):
         raise UserError(
             f"config, train_cfg is {dict(settings)}; this training counts iterations, and needs "
             "dict(type=TrainLoop, max_iters=..., val_interval=...) with densevision.training.loop.TrainLoop"

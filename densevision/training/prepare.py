@@ -8,7 +8,9 @@ import os
 from mmengine.config import Config, ConfigDict
 
 from densevision.config.derive import LOADERS
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
+from densevision.registry import PARAM_SCHEDULERS
 
 _LEAST = {  # smallest value of every whole number; None in place of those in _MAY_BE_NONE
     "total_batch": 1,
@@ -154,5 +156,4 @@ def _check_average(config: Config, last: int) -> None:
 
 
 def _type_name(mapping: ConfigDict) -> str:
-    kind = mapping.get("type")
-    return getattr(kind, "__name__", str(kind).rpartition(".")[2])
+    return resolve_type(mapping.get("type"), PARAM_SCHEDULERS).__name__

@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import densevision
+from densevision.checkpoints.config import describe_config
 from densevision.config.build_errors import config_errors
 from densevision.config.dump import printable
 from densevision.config.init_from import InitFrom
@@ -47,11 +48,12 @@ class DenseRunner(Splits, Resuming, Runner):
     Attributes:
         training: a training is going on, not an evaluation alone.
         notes: what the start has to say about the config, one line each.
+        stored_config: what the meta of each checkpoint holds of the config.
     """
 
     def __init__(self, **kwargs: object):
         self.stop_request = StopRequest()
-        self.training, self.notes = False, []
+        self.training, self.notes, self.stored_config = False, [], {}
         self._begun, self._prepared, self._classes_in = False, False, {}
         kwargs["cfg"] = printable(kwargs["cfg"])
         self.folder = WorkDir(kwargs["work_dir"])
@@ -235,6 +237,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     Raises:
         UserError: something in the config or the data is wrong.
     """
+    stored, note = _stored_config(config) if training else ({}, [])
     config = copy.deepcopy(config)
     check_parts(config, training=training)
     check_numbers(config)
@@ -253,8 +256,16 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("launcher", "none") != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
-    runner.notes = notes
+    runner.notes, runner.stored_config = notes + note, stored
     return runner
+
+
+def _stored_config(config: Config) -> tuple[dict[str, object], list[str]]:
+    """Return what checkpoints hold of the config, and a note where they can't."""
+    try:
+        return describe_config(config), []
+    except UserError as error:
+        return {}, [f"checkpoints of this training will not contain the config: {error}"]
 
 
 _RUN_NUMBERS = itertools.count()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from densevision.errors import UserError
+
+_RUN_KEYS = {"experiment_name", "launcher", "work_dir"}  # in every dump of a run's config
 
 
 class WorkDir:
@@ -100,3 +103,42 @@ def free_name(path: Path) -> Path:
     while free.exists():
         free, number = path.with_name(f"{path.name}_{number}"), number + 1
     return free
+
+
+def check_work_dir(work_dir: str | Path, config: Path) -> None:
+    """Check, before the work, that a run's dump of its config overwrites no config that a person wrote.
+
+    The config itself may be in the work directory: then there is no dump.
+
+    Raises:
+        UserError: the work directory holds another file of the config's name that is no such dump.
+    """
+    dump = Path(work_dir, config.name)
+    try:
+        if config.exists() and dump.exists() and dump.samefile(config):
+            return
+        foreign = dump.is_symlink() or dump.exists() and not _is_dump(dump)
+    except (OSError, ValueError):  # a name that can't be: said when the folder is made
+        return
+    if foreign:
+        raise UserError(
+            f"--work-dir {work_dir}: the run would overwrite {dump} with its own settings; give another folder"
+        )
+
+
+def _is_dump(path: Path) -> bool:
+    """A dump only assigns, has no comment, and holds what a run adds."""
+    try:
+        text = path.read_text()
+        statements = ast.parse(text).body
+    except (OSError, ValueError, SyntaxError):
+        return False
+    names = {
+        target.id
+        for one in statements
+        if isinstance(one, ast.Assign)
+        for target in one.targets
+        if isinstance(target, ast.Name)
+    }
+    commented = any(line.lstrip().startswith("#") for line in text.splitlines())
+    return len(names) == len(statements) and names >= _RUN_KEYS and not commented

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from rich.console import Console
 
+from densevision.atomic import check_writable, write_json
 from densevision.console import Display
 from densevision.errors import UserError
-from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
-from densevision.structures import Detections
+from densevision.inference.predictor import Predictor
 from densevision.video.pipeline import VideoReport, run_pipeline
 from densevision.video.sinks import Sink, open_sink
 from densevision.video.sources import Frame, Source, open_source
-from densevision.visualize import draw_boxes, draw_labels
 
 _LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 
@@ -59,51 +58,26 @@ class FrameWriter:
     Attributes:
         latest: the picture drawn last.
         record: what was found, a dict for each frame.
-        detections: number of boxes in all frames.
     """
 
-    def __init__(self, predictor: DetectionPredictor | SegmentationPredictor, sink: Sink | None, rate: float):
+    def __init__(self, predictor: Predictor, sink: Sink | None, rate: float):
         self.latest: np.ndarray | None = None
         self.record: list[dict] = []
-        self.detections = 0
         self._predictor, self._sink, self._rate = predictor, sink, rate
 
-    def draw(self, image: np.ndarray, result: Detections | np.ndarray) -> np.ndarray:
-        """Draw one frame's result."""
-        classes = self._predictor.classes
-        if isinstance(result, Detections):
-            return draw_boxes(image, result, classes)
-        return draw_labels(image, result, classes, self._predictor.palette)
-
-    def write(self, frame: Frame, result: Detections | np.ndarray, picture: np.ndarray) -> None:
+    def write(self, frame: Frame, result: Any, picture: np.ndarray) -> None:
         """Hand the picture on and note the result."""
         self.latest = picture
         if self._sink is not None:
             self._sink.write(frame, picture)
-        if isinstance(result, Detections):
-            self.detections += len(result)
         place = dict(frame=frame.number, time=round(frame.number / self._rate, 4))
         if frame.name:
             place = dict(frame=frame.number, file=frame.name)
-        self.record.append(place | describe(result, self._predictor.classes))
-
-
-def describe(result: Detections | np.ndarray, classes: tuple[str, ...]) -> dict:
-    """Return a result as plain data: detections, or the share of the pixels of each class that occurs."""
-    if isinstance(result, Detections):
-        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
-        return dict(
-            detections=[
-                dict(**{"class": classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
-                for label, score, box in rows
-            ]
-        )
-    shares = (np.bincount(result.reshape(-1), minlength=len(classes)) / result.size).round(6)
-    return dict(shares={name: share for name, share in zip(classes, shares.tolist(), strict=True) if share})
+        self.record.append(place | self._predictor.record(result))
 
 
 def annotate_video(
-    predictor: DetectionPredictor | SegmentationPredictor,
+    predictor: Predictor,
     where: str,
     output: Path | None,
     *,
@@ -122,19 +96,19 @@ def annotate_video(
     """
     source = open_source(where)
     if json_path is not None:
-        _try_json(json_path)
+        check_writable(json_path, "--json")
     sink = open_sink(output, source, where) if output is not None else None
     made = FrameWriter(predictor, sink, source.rate)
     with _finished(sink) as place, Display(Console()) as display:
         progress = _Progress(display, source, made, window)
-        report = run_pipeline(source.frames, predictor, made.draw, made.write, progress.watch)
+        report = run_pipeline(source.frames, predictor, predictor.draw, made.write, progress.watch)
     if json_path is not None:
         height, width = source.size
         head = dict(input=where, size=[height, width], rate=source.rate, classes=list(predictor.classes))
-        _write_json(json_path, head | dict(frames=made.record))
+        write_json(json_path, head | dict(frames=made.record), "--json")
     _tell(report, source, [*place, *([str(json_path)] if json_path else [])])
-    if isinstance(predictor, DetectionPredictor) and report.frames and not made.detections:
-        print(predictor.nothing_found(report.frames))
+    if remark := predictor.nothing_found(report.frames):
+        print(remark)
     return report
 
 
@@ -170,32 +144,6 @@ def _finished(sink: Sink | None) -> Iterator[list[str]]:
         raise
     if sink is not None:
         place.append(sink.finish())
-
-
-@contextlib.contextmanager
-def _writing_json(path: Path) -> Iterator[Path]:
-    """Give the name to write to until the file is whole, in a folder that exists."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path.with_name(f".{path.name}.part")
-    except OSError as error:
-        raise UserError(f"--json {path}: can't write there ({error.strerror})") from error
-
-
-def _try_json(path: Path) -> None:
-    """Show before the work that a name can't be written; leaves nothing behind."""
-    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
-    with _writing_json(path) as unfinished:
-        unfinished.touch()
-        unfinished.unlink()
-    for folder in missing:
-        folder.rmdir()
-
-
-def _write_json(path: Path, content: dict) -> None:
-    with _writing_json(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n")
-        unfinished.replace(path)
 
 
 def _tell(report: VideoReport, source: Source, places: list[str]) -> None:

@@ -119,7 +119,7 @@ class _Comparison:
 
 def _tail(backbone: nn.Module) -> tuple[str, ...]:
     spec = backbone.spec
-    blocks = range(spec.c4 + spec.c4_output, len(spec.blocks))
+    blocks = range(spec.tail_start, len(spec.blocks))
     return *(f"backbone.blocks.{index}." for index in blocks), "backbone.last."
 
 

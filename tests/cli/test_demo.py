@@ -107,7 +107,7 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "--score-threshold -0.1"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "--score-threshold nan"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "1"], "give a number from 0 to under 1"),
-        (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't write"),
+        (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't be written"),
         (["--input", "in.mp4", "--show"], "there is no display"),
     ],
 )
@@ -126,12 +126,10 @@ def test_faults_of_the_user_are_one_line(tmp_path, capsys, monkeypatch, words, m
 
 
 def test_a_fault_in_the_middle_leaves_no_output(tmp_path, monkeypatch):
-    from densevision.video import annotate
-
     def fail(*parts):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(annotate, "draw_boxes", fail)
+    monkeypatch.setattr("densevision.inference.predictor.draw_boxes", fail)
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
     with pytest.raises(RuntimeError, match="out of memory"):
         main([*command, "--output", str(tmp_path / "made/out.mp4")])

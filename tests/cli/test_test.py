@@ -14,8 +14,8 @@ from densevision.scenes import write_dataset
 from tests.training.toy_runs import ROOT
 
 CONFIGS = {
-    "detection": ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
-    "segmentation": ROOT / "configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+    "detection": ROOT / "configs/detection/ssdlite_v3_small_reduced_scenes.py",
+    "segmentation": ROOT / "configs/segmentation/lraspp_v3_small_scenes.py",
 }
 CLASSES = {"detection": 5, "segmentation": 12}
 

@@ -15,8 +15,9 @@ ROWS = [*TABLE_6, *TABLE_7, *(row for row in TABLE_8 if row.size == FULL)]
 
 
 def leaf(row):
-    """The config whose header names the row behind the published figures, all in parentheses."""
-    (path,) = (path for path, header in HEADERS.items() if f"(Table {row.table}, row {row.row})" in header)
+    """The one config whose ``paper`` is the row."""
+    field = f"\npaper = dict(table={row.table}, row={row.row})\n"
+    (path,) = (path for path in HEADERS if field in path.read_text())
     return path
 
 
@@ -43,7 +44,12 @@ def test_the_header_prints_the_row_and_the_command(row):
     measure = "mAP" if row.table == 6 else "mIOU"
     assert figures(row) == (row.accuracy, measure, row.params, row.madds, row.latency_ms)
     path = leaf(row)
-    assert f"configs/{path.parent.name}/{path.name}" in HEADERS[path] and "DENSEVISION_DATA=" in HEADERS[path]
+    assert f"(Table {row.table}, row {row.row})" in HEADERS[path]
+    assert re.search(rf"DENSEVISION_DATA=\S+ (tools/dist_train.sh|densevision train) {path.stem}\b", HEADERS[path])
+
+
+def test_no_other_config_is_a_row():
+    assert sum("\npaper = " in path.read_text() for path in HEADERS) == len(ROWS)
 
 
 @rows(ROWS)
@@ -81,7 +87,7 @@ def test_the_segmentation_recipe_is_the_authors(row):
 
 
 def test_torchvisions_recipe():
-    (leaf,) = (path for path in HEADERS if "torchvision_403k" in path.name)
+    (leaf,) = (path for path in HEADERS if path.name.endswith("coco_torchvision.py"))
     config = load_config(leaf)
     # 660 epochs of 117,266 images with objects, 8 * 24 a step: 403,102
     assert config.train_dataloader.batch_size == 24 and config.train_cfg.max_iters == round(660 * 117_266 / 192, -3)

@@ -1,16 +1,14 @@
 """One source for one number: input size and test data (B14, cases.md row 28)."""
 
-import shutil
-
 import pytest
 
 from densevision.config.load import load_config
 from densevision.errors import UserError
 from tests.training.toy_runs import CONFIG, ROOT
 
-DETECTOR = ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_320_bccd.py"
-SCENES = ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py"
-TEST_SPLIT = next((ROOT / "configs/segmentation").glob("*_320k_test_cityscapes.py"))
+DETECTOR = ROOT / "configs/detection/ssdlite_v3_small_reduced_bccd.py"
+SCENES = ROOT / "configs/detection/ssdlite_v3_small_reduced_scenes.py"
+TEST_SPLIT = next((ROOT / "configs/segmentation").glob("*_testsplit.py"))
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 OWN = """
 from densevision.detection.coco import CocoDataset
@@ -124,11 +122,9 @@ def test_a_config_of_one_s_own_keeps_working(tmp_path):
 
 
 def test_a_leaf_that_updates_both_loaders_keeps_working(tmp_path):
-    shutil.copytree(ROOT / "configs" / "_base_", tmp_path / "_base_")
-    leaf = tmp_path / "detection" / "leaf.py"
-    leaf.parent.mkdir()
-    changes = "test_dataloader.dataset.update(_val)\ntest_dataloader.update(num_workers=2)\n"
-    leaf.write_text(DETECTOR.read_text() + changes)
+    leaf = tmp_path / "leaf.py"
+    changes = "test_dataloader.dataset.update(_coco128)\ntest_dataloader.update(num_workers=2)\n"
+    leaf.write_text((ROOT / "configs/detection/ssdlite_v3_small_coco128.py").read_text() + changes)
     config = load_config(leaf)
     assert config.test_dataloader.dataset == config.val_dataloader.dataset
     assert (config.val_dataloader.num_workers, config.test_dataloader.num_workers) == (1, 2)

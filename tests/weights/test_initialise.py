@@ -219,7 +219,7 @@ def bccd_like(root, out, *overrides, resume=False):
     return main(
         [
             "train",
-            str(CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"),
+            str(CONFIGS / "ssdlite_v3_small_bccd_finetuned.py"),
             "--work-dir",
             str(out),
             *["--resume"] * resume,
@@ -249,7 +249,7 @@ def test_a_training_starts_from_a_converted_file_and_a_resumed_one_does_not(coco
 
 
 def test_the_command_line_changes_an_option_and_refuses_a_misspelt_one(tmp_path):
-    config = CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"
+    config = CONFIGS / "ssdlite_v3_small_bccd_finetuned.py"
     text = "init_from = dict(source='w.pth')\n"
     (tmp_path / "config.py").write_text(text)
     assert load_config(tmp_path / "config.py", ["init_from.same_classes=True"]).init_from.same_classes is True
@@ -269,7 +269,7 @@ def test_a_missing_file_is_one_line(coco_root, tmp_path, capsys):
 @pytest.mark.skipif(not Path(os.environ.get("DENSEVISION_DATA", "-"), "bccd").is_dir(), reason="needs BCCD")
 def test_bccd_learns_from_a_backbone_of_another_framework(timm_file, tmp_path):
     weights = tmp_path / "weights.pth"
-    config = CONFIGS / "ssdlite_mobilenet_v3_small_320_finetuned_bccd.py"
+    config = CONFIGS / "ssdlite_v3_small_bccd_finetuned.py"
     assert main(["convert", str(timm_file), "--model", "timm:mobilenetv3_small_100", "--out", str(weights)]) == 0
     assert (
         main(

@@ -93,7 +93,7 @@ def model_of(name, config, num_classes):
 def test_the_detector_gives_the_same_outputs_and_detections(peer, size):
     name = f"ssd_mobilenet_v3_{size}_coco"
     image, theirs = peer[name]
-    model = model_of(name, f"detection/ssdlite_mobilenet_v3_{size}_reduced_320_tensorflow_coco.py", 90)
+    model = model_of(name, f"detection/ssdlite_v3_{size}_reduced_coco_tensorflow_release.py", 90)
     images = normalized(model, image)
     with torch.no_grad():
         (found,) = model.detect(images)
@@ -113,7 +113,7 @@ def test_the_detector_gives_the_same_outputs_and_detections(peer, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_the_segmenter_gives_the_same_logits(peer, size):
     image, theirs = peer[deeplab(size)]
-    config = f"segmentation/lraspp128_mobilenet_v3_{size}_reduced_os32_769x769_tensorflow_cityscapes.py"
+    config = f"segmentation/lraspp_v3_{size}_reduced_os32_cityscapes_deeplab_release.py"
     model = model_of(deeplab(size), config, 19)
     with torch.no_grad():
         ours = model(normalized(model, image))

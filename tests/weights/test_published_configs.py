@@ -19,8 +19,8 @@ from densevision.weights.torchvision import voc_classes
 from tests.weights.peers import lraspp, ssdlite
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SSDLITE = CONFIGS / "detection" / "ssdlite_mobilenet_v3_large_reduced_320_torchvision_403k_coco.py"
-LRASPP = CONFIGS / "segmentation" / "lraspp128_mobilenet_v3_large_lraspp_torchvision_os16_480x480_voc.py"
+SSDLITE = CONFIGS / "detection" / "ssdlite_v3_large_reduced_coco_torchvision.py"
+LRASPP = CONFIGS / "segmentation" / "lraspp_v3_large_os16_voc_torchvision.py"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from densevision.weights.source import sources
 from tests.weights.peers import Bomb
 
 ROOT = __file__.rsplit("tests", 1)[0]
-CONFIG = ROOT + "configs/detection/ssdlite_mobilenet_v3_small_reduced_320_bccd.py"
+CONFIG = ROOT + "configs/detection/ssdlite_v3_small_reduced_bccd.py"
 
 
 @pytest.fixture

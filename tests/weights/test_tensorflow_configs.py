@@ -17,8 +17,8 @@ from densevision.weights.tensorflow import to_pytorch
 from tests.weights.bundle import release_variables, write_checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-DETECTION = CONFIGS / "detection" / "ssdlite_mobilenet_v3_small_reduced_320_tensorflow_coco.py"
-SEGMENTATION = CONFIGS / "segmentation" / "lraspp128_mobilenet_v3_small_reduced_os32_769x769_tensorflow_cityscapes.py"
+DETECTION = CONFIGS / "detection" / "ssdlite_v3_small_reduced_coco_tensorflow_release.py"
+SEGMENTATION = CONFIGS / "segmentation" / "lraspp_v3_small_reduced_os32_cityscapes_deeplab_release.py"
 
 
 def anchors_of_the_release():

@@ -32,8 +32,8 @@ from densevision.inference.load import build_model
 from densevision.inference.tflite_backend import open_interpreter
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SEGMENTATION = CONFIGS / "segmentation/lraspp128_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py"
-DETECTOR = CONFIGS / "detection/ssdlite_mobilenet_v3_large_reduced_320_400k_coco.py"
+SEGMENTATION = CONFIGS / "segmentation/lraspp_v3_large_reduced_os16_cityscapes.py"
+DETECTOR = CONFIGS / "detection/ssdlite_v3_large_reduced_coco.py"
 
 
 class TorchvisionGraph(nn.Module):
