@@ -187,7 +187,11 @@ def test_quoted_messages_are_those_of_the_code():
     quoted += re.findall(r'\*\*"([^"]+)"\*\*', page)
     texts = list(literals())
     assert len(quoted) > 20
-    for message in quoted:
-        fragments = [part.strip(" :") for part in re.split(r"\.\.\.|\bboxes(?=:)|\bpixels(?=:)", message)]
-        pattern = re.compile(".*".join(map(re.escape, filter(None, fragments))), re.DOTALL)
-        assert any(pattern.search(text) for text in texts), message
+    missing = [message for message in quoted if not any(map(pattern_of(message).search, texts))]
+    assert not missing, missing
+
+
+def pattern_of(message):
+    """Return what a literal must hold; "..." stands for any text, as do the two units of a count."""
+    fragments = [part.strip(" :") for part in re.split(r"\.\.\.|\bboxes(?=:)|\bpixels(?=:)", message)]
+    return re.compile(".*".join(map(re.escape, filter(None, fragments))), re.DOTALL)

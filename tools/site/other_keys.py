@@ -219,6 +219,10 @@ TOP_LEVEL = {
         "Images per step, over all processes, that the learning rate was chosen for; another number is reported.",
         "densevision.training.start.training_lines",
     ),
+    "paper": (
+        "The row of the paper that the network is, `dict(table=6, row=5)`, for `densevision paper`.",
+        "densevision.config.paper.check_paper",
+    ),
     "randomness": (
         "`dict(seed=0)`; `deterministic=True` also makes cuDNN deterministic.",
         "densevision.training.runner.DenseRunner",
