@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import densevision
 from densevision.cli.main import COMMANDS
+from densevision.inference.results import DetectionResult
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
@@ -69,6 +71,22 @@ def test_python_blocks_are_python(page):
 class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise ValueError(message)
+
+
+def attributes_of(code, name):
+    """Return the attributes that a code block reads of a variable."""
+    nodes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute))
+    return {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == name}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/install.md"])
+def test_python_examples_use_public_names(page):
+    codes = [code for language, code in FENCE.findall((ROOT / page).read_text()) if language == "python"]
+    assert codes
+    for code in codes:
+        assert attributes_of(code, "dv") <= set(densevision.__all__)
+        found = attributes_of(code, "result")
+        assert all(hasattr(DetectionResult, name) or name in DetectionResult.__annotations__ for name in found)
 
 
 def parser_of(command):
