@@ -213,3 +213,16 @@ def pattern_of(message):
     """Return what a literal must hold; "..." stands for any text, as do the two units of a count."""
     fragments = [part.strip(" :") for part in re.split(r"\.\.\.|\bboxes(?=:)|\bpixels(?=:)", message)]
     return re.compile(".*".join(map(re.escape, filter(None, fragments))), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "this is not ...: ... tensors do not fit, first ...",
+        "weights of ...: ... of ... tensors loaded",
+        "re-initialised, other classes...: ...",
+    ],
+)
+def test_the_output_on_the_page_of_weights_is_that_of_the_code(message):
+    assert any(map(pattern_of(message).search, literals()))
+    assert pattern_of(message).search((ROOT / "docs/weights.md").read_text())
