@@ -36,7 +36,7 @@ def resolve_type(value: object, registry: Registry) -> type:
         known += level.module_dict
         level = level.parent
     near = did_you_mean(name, known) or "register the class and import its module first"
-    raise UserError(f"config, type {value!r} is no registered {registry.name}; {near}")
+    raise UserError(f"config, type {value!r} is not a registered {registry.name}; {near}")
 
 
 def _is_inside(found: type, package: str, registry: Registry) -> bool:
