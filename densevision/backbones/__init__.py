@@ -1,7 +1,8 @@
 """Mobile backbones: tables as data, one builder, three taps."""
 
-from densevision.backbones.backbone import Backbone, Tap, build_backbone
+from densevision.backbones.backbone import Backbone, Tap, TappedNetwork, build_backbone, network_parts
 from densevision.backbones.classifier import Classifier
+from densevision.backbones.freeze import keep_frozen
 from densevision.backbones.spec import BackboneSpec, Block
 from densevision.backbones.tables import BACKBONES, register_backbone
 
@@ -12,6 +13,9 @@ __all__ = [
     "Block",
     "Classifier",
     "Tap",
+    "TappedNetwork",
     "build_backbone",
+    "keep_frozen",
+    "network_parts",
     "register_backbone",
 ]

@@ -1,7 +1,9 @@
 """Tables 1 and 2 of "Searching for MobileNetV3" as data, and the registry of backbones."""
 
 import difflib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from densevision.backbones import baselines
 from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, without_se
@@ -65,7 +67,8 @@ LARGE_LRASPP_TORCHVISION = replace(
     LARGE, c3=3, c3_output=True, dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
 )
 
-BACKBONES: dict[str, BackboneSpec] = {
+Builder = Callable[..., Any]  # keyword arguments -> a ``TappedNetwork``
+BACKBONES: dict[str, BackboneSpec | Builder] = {
     "mobilenet_v1": baselines.MOBILENET_V1,
     "mobilenet_v2": baselines.MOBILENET_V2,
     "mobilenet_v2_no_last": baselines.MOBILENET_V2_NO_LAST,
@@ -84,19 +87,34 @@ BACKBONES: dict[str, BackboneSpec] = {
 }
 
 
-def register_backbone(name: str, spec: BackboneSpec) -> None:
-    """Make a table known to ``build_backbone`` and to configs under a new name.
+def register_backbone(name: str, backbone: BackboneSpec | Builder) -> None:
+    """Register a backbone for ``build_backbone`` and for configs.
 
+    Args:
+        backbone: a table; or a function that returns a ``TappedNetwork``, called with what the config's ``backbone``
+            holds beside ``name``, ``frozen_stages`` and ``freeze_norm_statistics``.
     Raises:
         ValueError: the name is taken.
     """
     if name in BACKBONES:
         raise ValueError(f"backbone {name!r} is already registered")
-    BACKBONES[name] = spec
+    BACKBONES[name] = backbone
 
 
 def find_spec(name: str) -> BackboneSpec:
     """Return a registered table.
+
+    Raises:
+        ValueError: unknown name, or a backbone that is not a table.
+    """
+    found = find_backbone(name)
+    if not isinstance(found, BackboneSpec):
+        raise ValueError(f"backbone {name!r} is not a table")
+    return found
+
+
+def find_backbone(name: str) -> BackboneSpec | Builder:
+    """Return a registered table or builder.
 
     Raises:
         ValueError: unknown name (the message lists the known ones).

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     import torch
 
-    from densevision.checkpoints.settings import assignments, special
+    from densevision.checkpoints.settings import format_overrides, non_default
     from densevision.errors import UserError
     from densevision.training.checkpoint_hook import write_atomically
     from densevision.weights.convert import convert
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"--out {arguments.out} can't be written: {error.strerror}") from error
     print(report)
-    if settings := special(checkpoint["meta"]["settings"]):
-        print(f"  a config for them sets {assignments(settings)}")
+    if settings := non_default(checkpoint["meta"]["settings"]):
+        print(f"  a config for them sets {format_overrides(settings)}")
     print(f"wrote {arguments.out}")
     return 0
 
