@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,23 +27,23 @@ _ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class LayerCount:
-    """What one convolution, linear layer or batch norm costs on one image."""
+    """The cost of one convolution, linear layer or batch norm for one image."""
 
     name: str
     kind: str
-    output_shape: tuple[int, ...]  # without the image axis: (C, H, W) or (C,)
-    params: int  # weights and biases; of a batch norm gamma and beta
-    madds: int  # multiply-adds of convolutions and linear layers; batch norm is folded away
+    output_shape: tuple[int, ...]  # without the batch dimension: (C, H, W) or (C,)
+    params: int  # weights and biases; gamma and beta of a batch norm
+    madds: int  # multiply-adds of convolutions and linear layers; 0 for a batch norm, which is folded away
 
 
 def count_layers(model: nn.Module, size: tuple[int, int]) -> list[LayerCount]:
-    """Run one image of shapes alone (meta tensors: no arithmetic) through a network.
+    """Count every layer of a network, by a run on the meta device: shapes without arithmetic.
 
     Args:
         model: takes [1, 3, H, W]; it is moved to the meta device and loses its weights.
         size: (height, width) of the input in pixels.
     Returns:
-        The layers in the order they run. Activations, gates' products, pooling and resizing count nothing.
+        The layers in the order they run. Activations, products with gates, pooling and resizing are not counted.
     """
     counts: list[LayerCount] = []
     hooks = [
@@ -56,13 +58,12 @@ def count_layers(model: nn.Module, size: tuple[int, int]) -> list[LayerCount]:
 
 
 def peak_activation(model: nn.Module, size: tuple[int, int]) -> int:
-    """Bytes of the tensors that are alive at the same time in the worst step of one image's inference, float32.
+    """Return the peak memory of the activations for one image, in bytes of float32.
 
-    The operations run one after another in the order of the network's code. A tensor lives from the operation
-    that writes it to the last one that reads it, so taps and the inputs of residual additions live on while other
-    layers run; an operation's inputs and outputs are alive together. The image and the network's outputs count,
-    weights do not. Batch norms and activations work in place, as runtimes fold them into the convolution; views
-    share their memory.
+    The operations run in the order of the network's code. A tensor is alive from the operation that writes it to
+    the last one that reads it: taps and the inputs of residual additions stay alive while other layers run. The
+    image and the network's outputs count, weights do not. Batch norms and activations work in place, as runtimes
+    fold them into the convolution; views share memory.
 
     Args:
         model: as for ``count_layers``.
@@ -75,17 +76,17 @@ def peak_activation(model: nn.Module, size: tuple[int, int]) -> int:
     )
 
 
-def total_params(counts: list[LayerCount], *, norm: bool) -> int:
+def total_params(counts: Sequence[LayerCount], *, norm: bool) -> int:
     """Sum the parameters, with or without batch norms."""
     return sum(layer.params for layer in counts if norm or layer.kind != "BatchNorm2d")
 
 
-def total_madds(counts: list[LayerCount]) -> int:
+def total_madds(counts: Sequence[LayerCount]) -> int:
     """Sum the multiply-adds."""
     return sum(layer.madds for layer in counts)
 
 
-def _recorder(name: str, counts: list[LayerCount]):
+def _recorder(name: str, counts: list[LayerCount]) -> Callable[..., None]:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         params = sum(p.numel() for p in module.parameters(recurse=False))
         shape = tuple(output.shape[1:])
@@ -95,21 +96,20 @@ def _recorder(name: str, counts: list[LayerCount]):
 
 
 def _madds(module: nn.Module, output: Tensor) -> int:
-    """One multiply-add per weight and output position; biases are free."""
-    if isinstance(module, nn.BatchNorm2d):
-        return 0
-    positions = output.shape[-2] * output.shape[-1] if isinstance(module, nn.Conv2d) else 1
-    return module.weight.numel() * positions
+    """Count one multiply-add per weight and output position, none for biases."""
+    if isinstance(module, nn.Conv2d):
+        return module.weight.numel() * output.shape[-2] * output.shape[-1]
+    return module.weight.numel() if isinstance(module, nn.Linear) else 0
 
 
 class ShapeRun(TorchDispatchMode):
-    """One run of a network on the meta device, and the life of every tensor in it.
+    """One run of a network on the meta device, with the lifetime of every tensor.
 
     Attributes:
-        steps: number of operations; step 0 is the image's.
-        bytes: size of each tensor's memory, by the memory's identity.
-        written: first step of each.
-        read: last step of each; the network's outputs are read behind the last step.
+        steps: number of operations; the image is written in step 0.
+        bytes: memory address -> size of the tensor's memory.
+        written: memory address -> first step of the tensor.
+        read: memory address -> last step of the tensor; for the network's outputs the last step of the run.
     """
 
     def __init__(self, model: nn.Module, size: tuple[int, int]):
@@ -118,7 +118,7 @@ class ShapeRun(TorchDispatchMode):
         self.bytes: dict[int, int] = {}
         self.written: dict[int, int] = {}
         self.read: dict[int, int] = {}
-        self._kept: list[Tensor] = []  # else a freed memory's identity could come again
+        self._kept: list[Tensor] = []  # keeps memory from being freed and its address from being used again
         model = model.to("meta").eval()
         self._weights = {_memory(weight) for weight in model.state_dict(keep_vars=True).values()}
         image = torch.empty(1, 3, *size, device="meta")
@@ -127,10 +127,10 @@ class ShapeRun(TorchDispatchMode):
             outputs = model(image)
         self.read.update(dict.fromkeys(_memories(outputs) & self.bytes.keys(), self.steps))
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         self.steps += 1
         if operation.overloadpacket in _ACTIVATIONS:
-            result = args[0]  # as said; and PyTorch's own shapes of these take most of the time
+            result = args[0]  # in place; also saves most of the time, which PyTorch's shape functions of these take
         elif operation.overloadpacket in _NORMS:
             result = (args[0], *torch.empty(2, 0, device="meta"))
         else:

@@ -1,12 +1,17 @@
-"""Image files in and out: RGB, uint8, [H, W, 3]."""
+"""Images: RGB, uint8, [H, W, 3]; read from files, checked, resized and written."""
+
+from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # faults are raised as exceptions, with the file's name
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from densevision.errors import UserError  # noqa: E402
 from densevision.image_header import (  # noqa: E402
     JPEG_END,
     JPEG_START,
@@ -18,9 +23,22 @@ from densevision.image_header import (  # noqa: E402
     parse_header,
 )
 
-__all__ = ["ImageHeader", "explain_unreadable", "read_header", "read_image", "resize_image", "write_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageHeader",
+    "as_image",
+    "check_image",
+    "encode_image",
+    "explain_unreadable",
+    "read_header",
+    "read_image",
+    "resize_image",
+    "write_image",
+]
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _HEAD = 65536  # bytes that hold size and orientation, but for files with a large thumbnail or color profile
+_PIL_MODES = ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")  # of 8 bits or less
 _OTHER_KINDS = {
     b"version https://git-lfs": "a Git LFS pointer; run git lfs pull",
     b"<": "a web page or XML, not an image; download it again",
@@ -33,15 +51,15 @@ def read_image(path: str | Path, *, apply_exif: bool = True) -> np.ndarray:
     """Read an image as [H, W, 3] uint8 RGB.
 
     Args:
-        path: of any format that OpenCV decodes; of several images in one file it is the first.
-        apply_exif: turn the image as its EXIF tag says; False returns the pixels as they are stored.
+        path: of any format that OpenCV decodes; of a file with several images, the first is read.
+        apply_exif: rotate the image as its EXIF tag says; False returns the pixels as they are stored.
     Raises:
         OSError: the file is missing, not an image or cut short. OpenCV 4 returns a gray-filled image for half a
             JPEG.
     """
     if Path(path).is_dir():
         raise OSError(f"{path}: a folder, not an image")
-    data = np.fromfile(path, np.uint8)
+    data: np.ndarray = np.fromfile(path, np.uint8)
     start, end = data[:8].tobytes(), data[-8:].tobytes()
     if start.startswith(JPEG_START) and not end.endswith(JPEG_END):
         data = _whole_jpeg(path, data.tobytes())
@@ -58,10 +76,10 @@ def read_image(path: str | Path, *, apply_exif: bool = True) -> np.ndarray:
 
 
 def read_header(path: str | Path) -> ImageHeader:
-    """Read size and EXIF orientation of an image file without decoding it, and look at its end.
+    """Read size and EXIF orientation of an image file without decoding it, and check its end.
 
     Raises:
-        OSError: as of ``read_image``; damage inside the file shows only when it is decoded.
+        OSError: as ``read_image``; damage inside the file shows only when it is decoded.
     """
     if Path(path).is_dir():
         raise OSError(f"{path}: a folder, not an image")
@@ -69,18 +87,87 @@ def read_header(path: str | Path) -> ImageHeader:
         head = file.read(_HEAD)
         file.seek(max(file.seek(0, os.SEEK_END) - 8, 0))
         tail = file.read()
-    marked = head.startswith((JPEG_START, PNG_START))
-    whole = not marked or tail.endswith((JPEG_END, PNG_END))
-    header = parse_header(head) if marked and whole else None
+    has_end_mark = head.startswith((JPEG_START, PNG_START))
+    whole = not has_end_mark or tail.endswith((JPEG_END, PNG_END))
+    header = parse_header(head) if has_end_mark and whole else None
     header = header or parse_header(Path(path).read_bytes())
     if header and whole:
         return header
-    size = read_image(path, apply_exif=False).shape[:2]
-    return ImageHeader(size, header.orientation if header else 1)
+    height, width = read_image(path, apply_exif=False).shape[:2]
+    return ImageHeader((height, width), header.orientation if header else 1)
+
+
+def as_image(image: object, *, bgr: bool = False) -> np.ndarray:
+    """Return an image that a user gave as [H, W, 3] uint8 RGB.
+
+    Args:
+        image: a path; [H, W, 3] uint8; or a PIL image of 8 bits per channel, which is converted to RGB (transparency
+            is dropped) and rotated as its EXIF tag says.
+        bgr: the array's channels are in OpenCV's order.
+    Raises:
+        UserError: anything else; the message names what came and the remedy.
+    """
+    if isinstance(image, str | Path):
+        if bgr:
+            raise UserError(f"{image}: bgr=True is for arrays; a file is read as RGB, so leave bgr out")
+        try:
+            return read_image(image)
+        except OSError as error:
+            raise UserError(f"{image}: {error.strerror}" if error.strerror else str(error)) from error
+    pil = sys.modules.get("PIL.Image")  # whoever holds a PIL image has imported it
+    if pil is not None and isinstance(image, pil.Image):
+        return _from_pil(image)
+    checked = check_image(image)
+    return np.ascontiguousarray(checked[..., ::-1]) if bgr else checked
+
+
+def _from_pil(image: Any) -> np.ndarray:
+    from PIL import ImageOps
+
+    if image.mode not in _PIL_MODES:
+        raise UserError(f"the PIL image has the mode {image.mode}; scale it to 8 bits, then convert it to RGB")
+    return check_image(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+
+
+def check_image(image: object) -> np.ndarray:
+    """Return an array [H, W, 3] uint8 as it is, or copied where its memory is not contiguous.
+
+    Raises:
+        UserError: anything else; the message names what came and the remedy.
+    """
+    if image is None:
+        raise UserError("the image is None, which cv2.imread returns for a file that it can't read; give its path")
+    if not isinstance(image, np.ndarray):
+        raise UserError(f"the image is a {type(image).__name__}; give a path, a NumPy array or a PIL image")
+    if fault := _fault(image.dtype, image.shape):
+        shape = "x".join(map(str, image.shape)) or "a single value"
+        raise UserError(f"the image is {image.dtype} {shape}, not uint8 [H, W, 3] RGB; {fault}")
+    return np.ascontiguousarray(image)
+
+
+def _fault(dtype: np.dtype, shape: tuple[int, ...]) -> str | None:
+    """Return the remedy for an array that is not an image, or None."""
+    if 0 in shape:
+        return "it has no pixels"
+    if dtype.kind == "f":
+        return "convert it: (255 * image).round().astype(np.uint8) for values in 0..1"
+    if dtype != np.uint8:
+        return "scale it to 0..255, then image.astype(np.uint8)"
+    if len(shape) == 2:
+        return "stack it: np.stack([image] * 3, axis=-1)"
+    if len(shape) == 4:
+        return "give one image at a time, image[0]"
+    if len(shape) != 3:
+        return "give an array with height, width and channels"
+    if shape[2] == 4:
+        return "drop the transparency: image[..., :3]"
+    if shape[2] != 3 and shape[0] == 3:
+        return "move the channels to the end: image.transpose(1, 2, 0)"
+    return None if shape[2] == 3 else "give 3 channels, red, green and blue"
 
 
 def _whole_jpeg(path: str | Path, data: bytes) -> np.ndarray:
-    """Return a JPEG's first image, its end mark added where nothing else is missing."""
+    """Return a JPEG's first image, with its end marker added where nothing else is missing."""
     end = jpeg_end(data)
     if end is None:
         if not has_all_pixels(data):
@@ -90,33 +177,48 @@ def _whole_jpeg(path: str | Path, data: bytes) -> np.ndarray:
 
 
 def explain_unreadable(data: bytes) -> str:
-    """Say what a file is that no decoder takes for an image, given its content."""
+    """Return what a file is that can't be decoded as an image, given its content."""
     if not data:
         return "the file is empty"
     if data[4:8] == b"ftyp":
         kind = data[8:12].decode("latin1").strip()
-        named = {"heic": "a HEIC photo", "heix": "a HEIC photo", "mif1": "a HEIF photo", "avif": "an AVIF image"}
-        return f"{named.get(kind, f'a {kind!r} video or image')}, which can't be read; convert it to JPEG or PNG"
+        known = {"heic": "a HEIC photo", "heix": "a HEIC photo", "mif1": "a HEIF photo", "avif": "an AVIF image"}
+        return f"{known.get(kind, f'a {kind!r} video or image')}, which can't be read; convert it to JPEG or PNG"
     kinds = (what for start, what in _OTHER_KINDS.items() if data.lstrip().startswith(start))
     return next(kinds, "not a readable image")
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write [H, W, 3] uint8 RGB (or [H, W] uint8); the suffix chooses the format; folders are made.
+    """Write [H, W, 3] uint8 RGB (or [H, W] uint8); the suffix chooses the format; missing folders are created.
 
     Raises:
         OSError: the file can't be written, or the suffix names no image format.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_bytes(encode_image(image, path.suffix))
+    except ValueError as error:
+        raise OSError(f"{path}: {error}") from error
+
+
+def encode_image(image: np.ndarray, suffix: str = ".png") -> bytes:
+    """Return the content of an image file.
+
+    Args:
+        image: [H, W, 3] uint8 RGB, or [H, W] uint8.
+        suffix: chooses the format.
+    Raises:
+        ValueError: the suffix names no image format.
+    """
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     try:
-        written, data = cv2.imencode(path.suffix, pixels)
+        encoded, data = cv2.imencode(suffix, pixels)
     except cv2.error:
-        written = False
-    if not written:
-        raise OSError(f"{path}: {path.suffix or 'no suffix'!r} names no image format")
-    path.write_bytes(data.tobytes())
+        encoded = False
+    if not encoded:
+        raise ValueError(f"{suffix or 'no suffix'!r} names no image format")
+    return data.tobytes()
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

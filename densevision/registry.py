@@ -7,11 +7,18 @@ Our own configs import classes; the names serve text-style configs of other proj
 import mmengine.registry as root
 
 _LOCATIONS = {
+    "data sampler": ["densevision.data.sampler"],
+    "hook": [
+        "densevision.segmentation.balance",
+        *(f"densevision.training.{name}" for name in ("checkpoint_hook", "curves", "progress")),
+    ],
+    "loop": ["densevision.training.loop"],
+    "optimizer wrapper constructor": ["densevision.training.optim"],
     "model": ["densevision.detection.model", "densevision.segmentation.model"],
     "dataset": ["densevision.detection.coco", "densevision.segmentation.cityscapes"],
     "optim_wrapper": ["densevision.training.optim"],
     "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
-    "transform": ["densevision.detection.transforms"],
+    "transform": ["densevision.data.augment", "densevision.detection.transforms"],
 }
 
 

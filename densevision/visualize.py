@@ -16,12 +16,12 @@ _PANEL = (24, 26, 30)
 _WHITE = (255, 255, 255)
 _LEGEND = 20  # classes that a legend lists in full
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @cache
-def class_colour(label: int) -> Colour:
-    """Return the RGB colour of a class; neighbours differ, and a class keeps its colour in every picture."""
+def class_color(label: int) -> Color:
+    """Return the RGB color of a class; neighbors differ, and a class keeps its color in every picture."""
     hue = (0.02 + label * 0.381966) % 1.0  # steps of the golden angle never come close to an earlier hue
     saturation = (0.85, 0.6)[label // 8 % 2]
     return tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, saturation, 0.95))
@@ -40,13 +40,13 @@ def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]
     for index in reversed(range(len(detections))):
         left, top, right, bottom = (round(float(side)) for side in detections.boxes[index])
         label, score = int(detections.labels[index]), float(detections.scores[index])
-        cv2.rectangle(picture, (left, top), (right, bottom), class_colour(label), thick)
+        cv2.rectangle(picture, (left, top), (right, bottom), class_color(label), thick)
         text = classes[label] if np.isnan(score) else f"{classes[label]} {score:.2f}"
-        _tag(picture, text, (left, top), class_colour(label))
+        _tag(picture, text, (left, top), class_color(label))
     return picture
 
 
-def _tag(picture: np.ndarray, text: str, corner: tuple[int, int], colour: Colour) -> None:
+def _tag(picture: np.ndarray, text: str, corner: tuple[int, int], color: Color) -> None:
     """Write a text on a plate above a box's top left corner, pushed back into the frame where needed."""
     height, width = picture.shape[:2]
     scale = _text_scale(picture.shape)
@@ -54,8 +54,8 @@ def _tag(picture: np.ndarray, text: str, corner: tuple[int, int], colour: Colour
     plate_height, plate_width = tall + base + 2, wide + 4
     left = max(0, min(corner[0], width - plate_width))
     top = max(0, min(corner[1] - plate_height, height - plate_height))
-    cv2.rectangle(picture, (left, top), (left + plate_width, top + plate_height), colour, -1)
-    ink = (0, 0, 0) if np.dot(colour, (0.3, 0.59, 0.11)) > 120 else _WHITE
+    cv2.rectangle(picture, (left, top), (left + plate_width, top + plate_height), color, -1)
+    ink = (0, 0, 0) if np.dot(color, (0.3, 0.59, 0.11)) > 120 else _WHITE
     cv2.putText(picture, text, (left + 2, top + tall + 1), _FONT, scale, ink, 1, cv2.LINE_AA)
 
 
@@ -67,7 +67,7 @@ def draw_labels(
     image: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str],
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     alpha: float = 0.5,
 ) -> np.ndarray:
     """Blend a label map over an image and list the classes: all, so that a film's legend stands still.
@@ -78,13 +78,13 @@ def draw_labels(
         image: [H, W, 3] uint8 RGB; it is not changed.
         labels: [H, W] uint8, index into classes; other values (255) let the image show.
         classes: name of each label.
-        palette: RGB colour of each label.
-        alpha: weight of the colours, 0..1.
+        palette: RGB color of each label.
+        alpha: weight of the colors, 0..1.
     """
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette
-    colours = cv2.LUT(cv2.cvtColor(labels, cv2.COLOR_GRAY2RGB), table[None])
-    picture = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
+    colors = cv2.LUT(cv2.cvtColor(labels, cv2.COLOR_GRAY2RGB), table[None])
+    picture = cv2.addWeighted(image, 1 - alpha, colors, alpha, 0)
     counts = np.bincount(labels.reshape(-1), minlength=256)
     if counts[len(palette) :].any():
         unknown = labels >= len(palette)
@@ -94,8 +94,8 @@ def draw_labels(
     return picture
 
 
-def _legend(picture: np.ndarray, entries: Sequence[tuple[str, Colour]]) -> None:
-    """Write names beside patches of colour on a dark panel at the lower left, in columns."""
+def _legend(picture: np.ndarray, entries: Sequence[tuple[str, Color]]) -> None:
+    """Write names beside patches of color on a dark panel at the lower left, in columns."""
     if not entries:
         return
     height, width = picture.shape[:2]
@@ -108,9 +108,9 @@ def _legend(picture: np.ndarray, entries: Sequence[tuple[str, Colour]]) -> None:
     left, top = 4, height - 6 - rows * row
     panel = picture[max(top, 0) : height - 2, left : min(width, left + columns * column)]
     panel[:] = cv2.addWeighted(panel, 0.3, np.full_like(panel, _PANEL), 0.7, 0)
-    for index, (name, colour) in enumerate(entries):
+    for index, (name, color) in enumerate(entries):
         x, y = left + index // rows * column + 4, top + index % rows * row + 3
-        cv2.rectangle(picture, (x, y), (x + row - 6, y + row - 6), colour, -1)
+        cv2.rectangle(picture, (x, y), (x + row - 6, y + row - 6), color, -1)
         cv2.putText(picture, name, (x + row, y + row - 7), _FONT, scale, _WHITE, 1, cv2.LINE_AA)
 
 

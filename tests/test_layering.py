@@ -17,7 +17,7 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "structures", "image_header", "images", "visualize", "console"}
+LIGHT = {"errors", "atomic", "structures", "image_header", "images", "visualize", "console"}
 TASKS = {"detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "detection": LIGHT | {"registry", "data", "backbones"},
     "segmentation": LIGHT | {"registry", "data", "backbones"},
     "config": {"errors", "registry"},
-    "checkpoints": {"errors", "registry"},
+    "checkpoints": {"errors", "registry", "config"},
     "weights": LIGHT | TASKS | {"backbones", "checkpoints", "config"},
     "task": TASKS | {"inference", "export"},  # by text; of these parts it may name anything
     "training": LIGHT | {"registry", "task", "data", "config", "checkpoints", "weights"},
@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "inference.load": LIGHT | TASKS | {"registry", "task", "config", "checkpoints", "inference"},
     "evaluation": LIGHT | {"registry", "data", "config", "checkpoints", "inference", "training"},
     "export": LIGHT | TASKS | {"task", "backbones", "data", "config", "checkpoints", "inference", "evaluation"},
+    "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training"},
     "benchmark": LIGHT | {"inference"},
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
@@ -64,6 +65,7 @@ OWNERS = {
     "mmengine": {
         "densevision.registry",
         "densevision.config",
+        "densevision.checkpoints.config",
         "densevision.training",
         "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
@@ -72,7 +74,7 @@ OWNERS = {
         "densevision.inference.load",
         "densevision.cli",
     },
-    "pycocotools": {"densevision.detection"},
+    "pycocotools": {"densevision.detection", "densevision.inference.results"},
     "cityscapesscripts": {"densevision.segmentation.official"},
     "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
     "litert_torch": {"densevision.export.convert"},

@@ -16,7 +16,7 @@ _camvid = dict(
     ],
     image_suffix="_leftImg8bit.jpg",
 )
-# Scale 0.75 to 1.75; padding has about the mean colour and no label.
+# Scale 0.75 to 1.75; padding has about the mean color and no label.
 _transforms = [
     dict(type=RandomScale, scale_limit=(-0.25, 0.75), p=1.0),
     dict(type=PadIfNeeded, min_height=288, min_width=384, fill=127, fill_mask=255),

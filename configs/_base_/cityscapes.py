@@ -1,6 +1,6 @@
-"""Cityscapes folders: loaders, metric and the augmentation that every segmenter starts from.
+"""Cityscapes folders: loaders, metric and the augmentation that every segmentation model starts from.
 
-A leaf for another data set of this layout updates ``data_root``, ``classes`` and suffixes of the loaders
+A config for another data set of this layout updates ``data_root``, ``classes`` and suffixes of the loaders
 (``dict.update`` on ``train_dataloader.dataset`` and so on), and sets its own ``transforms`` for another crop.
 """
 
@@ -11,7 +11,7 @@ from densevision.data.sampler import SeededSampler
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.metric import IoUMetric
 
-# The authors' augmentation: scale 0.5 to 2, crop, flip; padding has about the mean colour and no label.
+# The authors' augmentation: scale 0.5 to 2, crop, flip; padding has about the mean color and no label.
 _transforms = [
     dict(type=RandomScale, scale_limit=(-0.5, 1.0), p=1.0),
     dict(type=PadIfNeeded, min_height=769, min_width=769, fill=127, fill_mask=255),

@@ -1,6 +1,6 @@
 """COCO's folders: loaders, metric and the augmentation that every detector starts from.
 
-A leaf for another data set in COCO's format updates ``data_root``, ``ann_file`` and ``image_dir`` of the loaders
+A config for another data set in COCO's format updates ``data_root``, ``ann_file`` and ``image_dir`` of the loaders
 (``dict.update`` on ``train_dataloader.dataset`` and so on). ``classes=None`` takes all classes of the json.
 """
 

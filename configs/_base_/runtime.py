@@ -1,19 +1,21 @@
-"""What every training shares. A leaf config imports it and says only what differs:
+"""What every training shares. A config imports it, from any folder, and states only what differs:
 
     with read_base():
-        from .._base_.runtime import *
+        from densevision.configs._base_.runtime import *
+        from densevision.configs._base_.coco import *
     train_cfg.update(max_iters=4000, val_interval=500)
     optim_wrapper.update(optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=4e-5))
     param_scheduler = [
         dict(type=LinearLR, start_factor=0.1, end=200),
         dict(type=CosineAnnealingLR, begin=200),
     ]
-    default_hooks.checkpoint.update(save_best="coco/AP")
 
-Iterations are the only unit of time; a schedule without ``end`` lasts until ``max_iters``.
-``total_batch = 512`` says for how many images per step (batch size x processes) the rate was chosen: a training
-with another number says so at its start. ``init_from = "weights.pth"`` starts from other weights, see docs/weights.md.
-``default_hooks.ema=None`` switches the moving average off. Names with a leading underscore are private.
+A base is read after those whose names it replaces. Iterations are the only unit of time; a schedule without ``end``
+lasts until ``max_iters``. ``best.pth`` is chosen by the metric's ``best_key``, or by
+``default_hooks.checkpoint.save_best``. ``total_batch = 512`` states for how many images per step (batch size x
+processes) the learning rate was chosen: a training with another number reports that at its start.
+``init_from = "weights.pth"`` starts from other weights, see docs/weights.md. ``default_hooks.ema=None`` switches the
+moving average off. Names with a leading underscore are private.
 """
 
 from mmengine.config import read_base  # noqa: F401

@@ -18,7 +18,7 @@ _voc = dict(
     image_suffix=".jpg",
     label_suffix=".png",
 )
-# Scale 0.5 to 2; padding has about the mean colour and no label.
+# Scale 0.5 to 2; padding has about the mean color and no label.
 _transforms = [
     dict(type=RandomScale, scale_limit=(-0.5, 1.0), p=1.0),
     dict(type=PadIfNeeded, min_height=480, min_width=480, fill=127, fill_mask=255),

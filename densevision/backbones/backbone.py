@@ -73,7 +73,7 @@ class Backbone(nn.Module):
         taps = {}
         channels, stride_so_far, dilation = spec.stem, 2, 1
         for index, block in enumerate(spec.blocks):
-            if index == spec.c4 and not spec.c4_output:
+            if index == spec.c4 and spec.c4_from == "expansion":
                 taps["c4"] = Tap(block.expand, stride_so_far)
             keep_stride = stride_so_far * block.stride <= output_stride
             stride = block.stride if keep_stride else 1
@@ -85,8 +85,8 @@ class Backbone(nn.Module):
             )
             channels, stride_so_far, dilation = block.out, stride_so_far * stride, next_dilation
             if index == spec.c3:
-                taps["c3"] = Tap(block.out if spec.c3_output else block.expand, stride_so_far)
-            if index == spec.c4 and spec.c4_output:
+                taps["c3"] = Tap(block.out if spec.c3_from == "output" else block.expand, stride_so_far)
+            if index == spec.c4 and spec.c4_from == "output":
                 taps["c4"] = Tap(block.out, stride_so_far)
         self.last = ConvNormAct(channels, spec.last, act=spec.blocks[-1].act) if spec.last else nn.Identity()
         self.taps = taps | {"c5": Tap(spec.last or channels, stride_so_far)}
@@ -109,9 +109,9 @@ class Backbone(nn.Module):
             filtered = block.filter(expanded)
             x = block.project(filtered, x)
             if index == self.spec.c3:
-                features["c3"] = x if self.spec.c3_output else filtered
+                features["c3"] = x if self.spec.c3_from == "output" else filtered
             if index == self.spec.c4:
-                features["c4"] = x if self.spec.c4_output else expanded
+                features["c4"] = x if self.spec.c4_from == "output" else expanded
         features["c5"] = self.last(x)
         return features
 
@@ -133,8 +133,7 @@ class Backbone(nn.Module):
 
     def tail(self) -> tuple[str, ...]:
         """Return what the names of the parameters between C4 and C5 begin with: those that a reduced tail halves."""
-        first = self.spec.c4 + self.spec.c4_output
-        return *(f"blocks.{index}." for index in range(first, len(self.blocks))), "last."
+        return *(f"blocks.{index}." for index in range(self.spec.tail_start, len(self.blocks))), "last."
 
 
 def build_backbone(

@@ -1,4 +1,4 @@
-"""The networks the paper compares with, as data: MobileNetV1, V2, MnasNet and ProxylessNAS."""
+"""The networks that the paper compares with, as data: MobileNetV1, V2, MnasNet and ProxylessNAS."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ Stage = tuple[int, int, int, int, bool, int]  # kernel, expansion ratio, #out, r
 
 
 def _bottlenecks(in_channels: int, stages: Sequence[Stage], act: Activation) -> tuple[Block, ...]:
-    """Write out stages whose expansions are multiples of the input channels and whose SE is of the input."""
+    """List the blocks of stages; expansions and squeeze-and-excite are relative to a block's input channels."""
     blocks = []
     for kernel, ratio, out, repeats, se, stride in stages:
         for repeat in range(repeats):
@@ -40,7 +40,7 @@ MOBILENET_V1 = BackboneSpec(
     last=None,
     c3=4,
     c4=10,
-    c4_output=True,
+    c4_from="output",
     source="Howard et al. 2017, Table 1",
 )
 
@@ -64,7 +64,7 @@ MOBILENET_V2 = BackboneSpec(
     last=1280,
     c3=5,
     c4=13,
-    rf2_expansion=False,
+    halve_c4_expansion=False,
     source="Sandler et al. 2018, Table 2",
 )
 

@@ -26,10 +26,10 @@ def hard_sigmoid(x: Tensor) -> Tensor:
 
 
 class Conv2d(nn.Conv2d):
-    """Convolution whose output is ceil(input / stride) high and wide.
+    """Convolution with an output of ceil(input size / stride).
 
-    ``padding="symmetric"`` pads alike on both sides (PyTorch's habit); ``"same"`` pads as TensorFlow's SAME does:
-    as little as needed, the odd pixel at the bottom and right. They differ for stride 2 on even sizes.
+    ``padding="symmetric"`` pads both sides equally, as is usual in PyTorch; ``"same"`` pads as TensorFlow's SAME
+    does: as little as needed, an odd pixel at the bottom and right. They differ for stride 2 on even sizes.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Conv2d(nn.Conv2d):
     ):
         if padding not in ("symmetric", "same"):
             raise ValueError(f'padding is {padding!r}; it is "symmetric" or "same"')
-        # At stride 1 both rules pad alike, and no extra operation is needed.
+        # At stride 1 both rules are the same, and no extra operation is needed.
         self.same = padding == "same" and stride > 1
         pad = 0 if self.same else dilation * (kernel - 1) // 2
         super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
@@ -64,9 +64,9 @@ class Conv2d(nn.Conv2d):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that keeps to its running statistics where a batch has one value per channel.
+    """Batch norm that uses its running statistics where a batch has one value per channel.
 
-    That is one image with a map of one pixel: it has no variance, and PyTorch refuses it.
+    One image with a 1x1 map has no variance, and PyTorch raises an error.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch norm, and an activation (None: linear)."""
+    """Convolution without bias, batch norm, and an activation unless it is None."""
 
     def __init__(
         self,
@@ -101,11 +101,11 @@ class ConvNormAct(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by a gate that sees the whole map.
+    """Scale each channel by a gate that is computed from the mean of the map.
 
     Args:
-        channels: of the map.
-        squeezed: between the gate's two layers.
+        channels: channels of the map.
+        squeezed: channels between the two layers of the gate.
         gate: last activation of the gate.
     Source: paper section 5.3; MnasNet's gate is a sigmoid.
     """
@@ -124,7 +124,7 @@ class SqueezeExcite(nn.Module):
 class InvertedResidual(nn.Module):
     """Expansion, depthwise filter, squeeze-and-excite, projection (paper Figure 4).
 
-    ``expand``, ``filter`` and ``project`` are the three stages; a backbone calls them apart to tap the first two.
+    ``expand``, ``filter`` and ``project`` are the three stages; a backbone calls them one by one to tap the first two.
     """
 
     def __init__(self, in_channels: int, block: Block, *, stride: int, dilation: int, padding: Padding):
@@ -161,7 +161,7 @@ class InvertedResidual(nn.Module):
 
 
 def _squeeze_excite(in_channels: int, block: Block) -> nn.Module:
-    """The paper rounds a quarter of the expansion to 8; MnasNet takes a quarter of the block's input unrounded."""
+    """Squeeze to 1/4 of the expansion rounded to 8, as in the paper, or to 1/4 of the block's input as in MnasNet."""
     if block.se == "input":
         return SqueezeExcite(block.expand, round(in_channels / 4), torch.sigmoid)
     return SqueezeExcite(block.expand, make_divisible(block.expand / 4)) if block.se else nn.Identity()

@@ -1,4 +1,4 @@
-"""What a backbone's table row says, and how a table is scaled. Pure Python, no torch."""
+"""The rows of a backbone table, and how a table is scaled. Pure Python, no torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Block:
     kernel: int  # of the depthwise convolution, 3, 5 or 7
     expand: int  # "exp size": channels after the 1x1 expansion
     out: int  # "#out"
-    se: bool | Literal["input"]  # squeeze-and-excite: of a quarter of the expansion; "input": of the block's input
+    se: bool | Literal["input"]  # squeeze-and-excite to 1/4 of the expansion, or with "input" of the block's input
     act: Activation  # "NL"
     stride: int  # 1 or 2
-    separable: bool = False  # MobileNetV1: an activation behind the projection, and no residual
+    separable: bool = False  # MobileNetV1: an activation after the projection, and no residual
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,25 @@ class BackboneSpec:
     stem_act: Activation
     blocks: tuple[Block, ...]
     last: int | None  # channels of the last 1x1 convolution, the tap C5; None: C5 is the last block's output
-    c3: int  # index of the block whose depthwise output is the stride-8 tap
-    c4: int  # index of the block whose expansion is the stride-16 tap
+    c3: int  # index of the block with the stride-8 tap
+    c4: int  # index of the block with the stride-16 tap
     source: str
-    c4_output: bool = False  # MobileNetV1 has no expansions: C4 is that block's output, the tail begins behind it
-    rf2_expansion: bool = True  # the segmentation tail halves the expansion of the C4 block too
-    hidden: int | None = None  # channels of the classifier's own layer behind the pooling
-    hidden_widens: bool = False  # whether multipliers over 1 widen that layer
-    stem_widens: bool = True  # timm's V3 of width 0.5 keeps the stem's 16 channels
-    c3_output: bool = False  # torchvision's LR-ASPP reads the C3 block's output, not its depthwise output
-    dilate_strided: bool = False  # torchvision's convolution that loses its stride dilates like the ones behind it
+    c3_from: Literal["depthwise", "output"] = "depthwise"  # torchvision's LR-ASPP reads the output of the C3 block
+    c4_from: Literal["expansion", "output"] = "expansion"  # MobileNetV1 has no expansions
+    halve_c4_expansion: bool = True  # whether the segmentation tail (RF2) halves the expansion of the C4 block
+    hidden: int | None = None  # channels of the classifier's layer after the pooling
+    widen_hidden: bool = False  # whether width multipliers over 1 widen that layer
+    scale_stem: bool = True  # timm's V3 of width 0.5 keeps the stem's 16 channels
+    dilate_strided: bool = False  # whether a block that loses its stride dilates, as in torchvision's LR-ASPP
+
+    @property
+    def tail_start(self) -> int:
+        """Index of the first block of the tail: the C4 block, or the next one where C4 is its output."""
+        return self.c4 if self.c4_from == "expansion" else self.c4 + 1
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
-    """Round to the nearest multiple, at least one, never more than 10 % down.
+    """Round to the nearest multiple of the divisor, at least one, never down by more than 10 %.
 
     Source: the authors' release of MobileNet (slim).
     """
@@ -54,15 +59,15 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
 def scale_spec(
     spec: BackboneSpec, *, width: float = 1.0, reduced_tail: ReducedTail | None = None, keep_last: bool = False
 ) -> BackboneSpec:
-    """Halve a table's tail, what lies between C4 and C5, and widen the table.
+    """Halve a table's tail, the layers between C4 and C5, and scale all channels.
 
     Args:
         spec: the table at width 1.0.
         width: multiplier of every channel count.
-        reduced_tail: "detection" halves the outputs of the blocks from C4 on and of the last convolution;
-            the expansion of the C4 block stays, later ones follow their halved input. "segmentation" (RF2)
-            halves the expansion of the C4 block too, where the table says so (V3, not V2).
-        keep_last: do not narrow the last convolution at widths under 1, as classifiers of MobileNetV2 do.
+        reduced_tail: "detection" halves the outputs of the blocks from C4 on, the expansions after the C4 block
+            and the last convolution. "segmentation" (RF2) also halves the expansion of the C4 block, unless the
+            table excludes it (MobileNetV2).
+        keep_last: keep the last convolution at full size for widths under 1, as classifiers of MobileNetV2 do.
     Raises:
         ValueError: width is not positive, or reduced_tail is not one of the above.
     Source: paper section 6.3 (Table 6, dagger) and 6.4 (Table 7, RF2).
@@ -72,7 +77,7 @@ def scale_spec(
     if reduced_tail not in (None, "detection", "segmentation"):
         raise ValueError(f'reduced_tail is {reduced_tail!r}; it is None, "detection" or "segmentation"')
     if reduced_tail:
-        spec = _halve_tail(spec, halve_c4_expansion=reduced_tail == "segmentation" and spec.rf2_expansion)
+        spec = _halve_tail(spec, halve_c4_expansion=reduced_tail == "segmentation" and spec.halve_c4_expansion)
     widened = _widen(spec, width)
     return replace(widened, last=spec.last) if keep_last and width < 1 else widened
 
@@ -81,7 +86,7 @@ def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
     if width == 1.0:
         return spec
     blocks = []
-    stem = make_divisible(spec.stem * width) if spec.stem_widens else spec.stem
+    stem = make_divisible(spec.stem * width) if spec.scale_stem else spec.stem
     table_in, scaled_in = spec.stem, stem
     for block in spec.blocks:
         scaled_out = make_divisible(block.out * width)
@@ -89,23 +94,22 @@ def _widen(spec: BackboneSpec, width: float) -> BackboneSpec:
         blocks.append(replace(block, expand=expand, out=scaled_out))
         table_in, scaled_in = block.out, scaled_out
     last = spec.last and make_divisible(scaled_in * spec.last / table_in)
-    hidden = make_divisible(spec.hidden * max(1.0, width)) if spec.hidden_widens else spec.hidden
+    hidden = make_divisible(spec.hidden * max(1.0, width)) if spec.hidden and spec.widen_hidden else spec.hidden
     return replace(spec, stem=stem, blocks=tuple(blocks), last=last, hidden=hidden)
 
 
 def _halve_tail(spec: BackboneSpec, *, halve_c4_expansion: bool) -> BackboneSpec:
     blocks = list(spec.blocks)
-    first = spec.c4 + spec.c4_output
-    for index in range(first, len(blocks)):
+    for index in range(spec.tail_start, len(blocks)):
         block = blocks[index]
-        halve = halve_c4_expansion or index > first
+        halve = halve_c4_expansion or index > spec.tail_start
         expand = make_divisible(block.expand / 2) if halve else block.expand
         blocks[index] = replace(block, expand=expand, out=make_divisible(block.out / 2))
     return replace(spec, blocks=tuple(blocks), last=spec.last and make_divisible(spec.last / 2))
 
 
 def minimalistic(spec: BackboneSpec) -> BackboneSpec:
-    """Drop what quantises badly: no squeeze-and-excite, ReLU everywhere, 3x3 kernels.
+    """Drop what quantizes badly: no squeeze-and-excite, ReLU everywhere, 3x3 kernels.
 
     Source: the authors' release of MobileNetV3 (slim), "minimalistic" models.
     """
@@ -119,22 +123,23 @@ def without_se(spec: BackboneSpec) -> BackboneSpec:
 
 
 def original_last_stage(spec: BackboneSpec) -> BackboneSpec:
-    """Put MobileNetV2's last stage back: one more bottleneck to 320, a 1280 convolution, and pooling only then.
+    """Restore MobileNetV2's last stage: a bottleneck to 320 channels, a convolution to 1280, then the pooling.
 
-    The efficient stage pools in front of the 1280 channels, and needs no bottleneck to keep that layer small.
+    The paper's efficient stage pools before the 1280 channels and drops the bottleneck.
 
     Source: paper section 5.1 and Figure 5, upper half.
     """
+    assert spec.last is not None
     bottleneck = Block(3, spec.last, 320, False, spec.blocks[-1].act, 1)
-    return replace(spec, blocks=(*spec.blocks, bottleneck), last=1280, hidden=None, hidden_widens=False)
+    return replace(spec, blocks=(*spec.blocks, bottleneck), last=1280, hidden=None, widen_hidden=False)
 
 
 def place_hswish(spec: BackboneSpec, channels: int | None) -> BackboneSpec:
-    """Use h-swish from the first block that has this many output channels, ReLU before it.
+    """Use h-swish from the first block with this many output channels on, and ReLU before it.
 
     Args:
-        channels: 16, 80 or 112 in the paper's ablation; None for ReLU everywhere. With 16 the stem too has
-            h-swish; the first bottleneck, which has the stem's 16 channels, follows it.
+        channels: 16, 80 or 112 in the paper's ablation; None for ReLU everywhere. The stem has h-swish unless it
+            is None.
     Source: paper Table 5 and Figure 9.
     """
     start = len(spec.blocks)

@@ -1,12 +1,12 @@
 """Tables 1 and 2 of "Searching for MobileNetV3" as data, and the registry of backbones."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from densevision.backbones import baselines
 from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, without_se
+from densevision.errors import did_you_mean
 
 LARGE = BackboneSpec(
     stem=16,
@@ -59,12 +59,12 @@ SMALL = BackboneSpec(
     c4=8,
     source="Howard et al. 2019, Table 2",
     hidden=1024,
-    hidden_widens=True,  # at 1.25, Table 9's parameters fit 1280 channels here, and 1280 in Large too
+    widen_hidden=True,  # at width 1.25 the parameters of Table 9 fit 1280 channels here, and 1280 in Large too
 )
 
-# torchvision's segmenter (lraspp.py) departs from the paper in its low-level tap and in one dilation.
+# torchvision's LR-ASPP (lraspp.py) departs from the paper in its low-level tap and in one dilation.
 LARGE_LRASPP_TORCHVISION = replace(
-    LARGE, c3=3, c3_output=True, dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
+    LARGE, c3=3, c3_from="output", dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
 )
 
 Builder = Callable[..., Any]  # keyword arguments -> a ``TappedNetwork``
@@ -82,7 +82,7 @@ BACKBONES: dict[str, BackboneSpec | Builder] = {
     "mobilenet_v3_large_no_se": without_se(LARGE),
     "mobilenet_v3_small_no_se": without_se(SMALL),
     "mobilenet_v3_large_original_last": original_last_stage(LARGE),
-    "mobilenet_v3_small_fixed_stem": replace(SMALL, stem_widens=False, source="timm, mobilenetv3_small_050"),
+    "mobilenet_v3_small_fixed_stem": replace(SMALL, scale_stem=False, source="timm, mobilenetv3_small_050"),
     "mobilenet_v3_large_lraspp_torchvision": LARGE_LRASPP_TORCHVISION,
 }
 
@@ -120,7 +120,7 @@ def find_backbone(name: str) -> BackboneSpec | Builder:
         ValueError: unknown name (the message lists the known ones).
     """
     if name not in BACKBONES:
-        near = difflib.get_close_matches(name, BACKBONES, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"unknown backbone {name!r}{hint}; known: {', '.join(sorted(BACKBONES))}")
+        raise ValueError(
+            f"unknown backbone {name!r}; {did_you_mean(name, BACKBONES)} known: {', '.join(sorted(BACKBONES))}"
+        )
     return BACKBONES[name]

@@ -11,7 +11,7 @@ from torch import Tensor
 from densevision.errors import UserError
 
 
-def read_plain(path: Path) -> object:
+def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
     """Read a .pth or .safetensors file.
 
     Returns:
@@ -22,7 +22,9 @@ def read_plain(path: Path) -> object:
     if not path.is_file():
         raise UserError(f"no weights file {path}")
     try:
-        return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        return torch.load(path, map_location=map_location, weights_only=True)
     except UserError:
         raise
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
@@ -30,10 +32,10 @@ def read_plain(path: Path) -> object:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the state dict of a file; a dict around it under "state_dict" or "model" is taken off.
+    """Read the state dict of a file; of a dict with "state_dict" or "model", that entry.
 
     Raises:
-        UserError: as ``read_plain``, or the file holds something else than tensors by name.
+        UserError: as ``read_plain``, or the file holds something other than tensors by name.
     """
     content = read_plain(path)
     for key in ("state_dict", "model"):
@@ -53,10 +55,6 @@ def is_state_dict(content: object) -> bool:
     )
 
 
-def _read_torch(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
 def _read_safetensors(path: Path) -> object:
     try:
         from safetensors.torch import load_file
@@ -66,12 +64,12 @@ def _read_safetensors(path: Path) -> object:
 
 
 def describe(tensor: Tensor | None) -> str:
-    """Write a tensor's shape for a message."""
+    """Return a tensor's shape as text, for a message."""
     return "nothing" if tensor is None else "x".join(map(str, tensor.shape)) or "scalar"
 
 
 def first_line(error: Exception) -> str:
-    """Say in one line what went wrong."""
+    """Return one line on what went wrong."""
     if isinstance(error, pickle.UnpicklingError):  # torch's own text advises to load it all the same
-        return "there is more in it than tensors and plain data; none of it was run"
+        return "it contains more than tensors and plain data; none of it was run"
     return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0][:200]

@@ -1,4 +1,4 @@
-"""Read checkpoints: as plain data, of this very model, with finite values."""
+"""Read checkpoints, and check that they fit a model and hold finite values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from densevision.checkpoints.files import describe, first_line
+from densevision.checkpoints.files import describe, read_plain
 from densevision.checkpoints.settings import check_settings
 from densevision.errors import UserError
 
@@ -19,16 +19,11 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     """Read a checkpoint file as plain data.
 
     Raises:
-        UserError: no such file, or one that is no checkpoint.
+        UserError: see ``read_plain``; or the file is not a checkpoint.
     """
-    if not Path(path).is_file():
-        raise UserError(f"no checkpoint {path}")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or no checkpoint: {first_line(error)}") from error
+    checkpoint = read_plain(Path(path), map_location)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is no checkpoint of densevision: it has no 'state_dict'")
+        raise UserError(f"{path} is not a checkpoint of densevision: it has no 'state_dict'")
     return checkpoint
 
 
@@ -57,7 +52,7 @@ def first_not_finite(model: nn.Module, checkpoint: dict) -> str | None:
     """Name a weight, a batch statistic or an optimizer's value that is NaN or infinite; None if all are finite.
 
     Args:
-        checkpoint: of this model; other buffers of it may hold what they like.
+        checkpoint: of this model; its other buffers are not checked.
     """
     parameters = {name for name, _ in model.named_parameters()}
     for name, tensor in _tensors(checkpoint, parameters):

@@ -22,9 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     import torch
 
+    from densevision.atomic import write_whole
     from densevision.checkpoints.settings import format_overrides, non_default
     from densevision.errors import UserError
-    from densevision.training.checkpoint_hook import write_atomically
     from densevision.weights.convert import convert
 
     if os.path.isdir(arguments.out):
@@ -33,11 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     checkpoint, report = convert(arguments.source, arguments.model)
     content = io.BytesIO()
     torch.save(checkpoint, content)
-    try:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(arguments.out, content.getvalue())
-    except OSError as error:
-        raise UserError(f"--out {arguments.out} can't be written: {error.strerror}") from error
+    write_whole(arguments.out, content.getvalue(), "--out")
     print(report)
     if settings := non_default(checkpoint["meta"]["settings"]):
         print(f"  a config for them sets {format_overrides(settings)}")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.cli.files import TFLITE, check_output
+from densevision.cli.files import TFLITE, add_files, check_output, split_files
 
 if TYPE_CHECKING:
     from densevision.export.convert import ExportOptions, ExportReport
@@ -18,8 +18,7 @@ _INT8 = ("--calibration", "--float-parts", "--sensitivity")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is None was not given."""
-    parser.add_argument("config", type=Path, help="the config of the training")
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint of it, best.pth")
+    add_files(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL.tflite", help="the file to write")
     parser.add_argument(
         "--quantize",
@@ -99,12 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.out.suffix != ".tflite":
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
-    inputs = arguments.config, arguments.checkpoint
-    check_output("--out", arguments.out, TFLITE, inputs, makes_folder=True)
-    size = tuple(arguments.size) if arguments.size else None
-    config, own = read_config(arguments.config, arguments.cfg_options, size)
+    check_output("--out", arguments.out, TFLITE, arguments.files, makes_folder=True)
+    given, checkpoint = split_files(arguments.files)
+    if checkpoint.suffix == ".tflite":
+        raise UserError(f"{checkpoint} is exported already; give a checkpoint, best.pth")
+    config, own = read_config(checkpoint, given, arguments.cfg_options, _size(arguments))
     check_options(arguments, model_task(config))
-    job = ExportJob(config, arguments.checkpoint, read_options(arguments), own)
+    job = ExportJob(config, checkpoint, read_options(arguments), own)
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
     for line in lines(report):
         print(line)
@@ -143,7 +143,7 @@ def read_options(arguments: argparse.Namespace) -> ExportOptions:
     from densevision.export.convert import ExportOptions
 
     return ExportOptions(
-        size=tuple(arguments.size) if arguments.size else None,
+        size=_size(arguments),
         quantize=arguments.quantize,
         input_type=arguments.input_type,
         postprocess=arguments.postprocess or "nms",
@@ -152,6 +152,10 @@ def read_options(arguments: argparse.Namespace) -> ExportOptions:
         upsample=None if arguments.full_size else arguments.upsample or 1,
         float_parts=tuple(arguments.float_parts or ()),
     )
+
+
+def _size(arguments: argparse.Namespace) -> tuple[int, int] | None:
+    return (arguments.size[0], arguments.size[1]) if arguments.size else None
 
 
 def lines(report: ExportReport) -> list[str]:

@@ -1,9 +1,8 @@
-"""Files that several commands are given: a config and a checkpoint, or a .tflite; and the files that they write."""
+"""Files that several commands take: a checkpoint with or without a config, or a .tflite; and files that they write."""
 
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from densevision.atomic import partial_path
 from densevision.errors import UserError
 
 
@@ -41,7 +41,7 @@ def _holds_results(path: Path) -> bool:
 
 
 _DATA_KEYS = {"images", "annotations", "categories", "shapes", "cells"}  # COCO, LabelMe, notebooks
-_RUN_KEYS = {"experiment_name", "launcher", "work_dir"}  # in every dump of a run's config
+CSV = Kind("csv of results", lambda path: path.read_bytes().startswith(b"file,class,"))
 JSON = Kind("json of results", _holds_results)
 PNG = Kind("png image", lambda path: _head(path).startswith(b"\x89PNG"))
 TFLITE = Kind(".tflite", lambda path: _head(path)[4:] == b"TFL3")
@@ -55,7 +55,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="CONFIG CHECKPOINT of a training, or a MODEL.tflite that densevision export wrote",
+        help="CHECKPOINT of a training (or CONFIG CHECKPOINT, where another config is to be used), or a MODEL.tflite",
     )
 
 
@@ -65,15 +65,15 @@ def split_files(files: Sequence[Path], config: Path | None = None) -> tuple[Path
     Args:
         config: as given by an option.
     Raises:
-        UserError: something is missing, or too much.
+        UserError: a file is missing, or there is one too many.
     """
-    if len(files) == 1 and files[0].suffix == ".tflite":
+    if len(files) == 1 and files[0].suffix != ".py":
         return config, files[0]
     if len(files) == 2 and config is None:
         return files[0], files[1]
-    if len(files) == 1 and config is not None:
-        return config, files[0]
-    raise UserError(f"can't tell what {' '.join(map(str, files))} is; give CONFIG CHECKPOINT, or one MODEL.tflite")
+    raise UserError(
+        f"can't tell what {' '.join(map(str, files))} is; give CHECKPOINT, CONFIG CHECKPOINT, or one MODEL.tflite"
+    )
 
 
 def check_output(
@@ -101,48 +101,9 @@ def check_output(
         raise UserError(f"{option} {path}: {fault}; give another name")
 
 
-def check_work_dir(work_dir: str | Path, config: Path) -> None:
-    """Check, before the work, that a run's dump of its config overwrites no config that a person wrote.
-
-    The config itself may be in the work directory: then there is no dump.
-
-    Raises:
-        UserError: the work directory holds another file of the config's name that is no such dump.
-    """
-    dump = Path(work_dir, config.name)
-    try:
-        if config.exists() and dump.exists() and dump.samefile(config):
-            return
-        foreign = dump.is_symlink() or dump.exists() and not _is_dump(dump)
-    except (OSError, ValueError):  # a name that can't be: said when the folder is made
-        return
-    if foreign:
-        raise UserError(
-            f"--work-dir {work_dir}: the run would overwrite {dump} with its own settings; give another folder"
-        )
-
-
-def _is_dump(path: Path) -> bool:
-    """A dump only assigns, has no comment, and holds what a run adds."""
-    try:
-        text = path.read_text()
-        statements = ast.parse(text).body
-    except (OSError, ValueError, SyntaxError):
-        return False
-    names = {
-        target.id
-        for one in statements
-        if isinstance(one, ast.Assign)
-        for target in one.targets
-        if isinstance(target, ast.Name)
-    }
-    commented = any(line.lstrip().startswith("#") for line in text.splitlines())
-    return len(names) == len(statements) and names >= _RUN_KEYS and not commented
-
-
 def _loss(path: Path, kind: Kind, others: Sequence[Path]) -> str | None:
     """Say what would be lost if the file were written."""
-    for found in (path, *_unfinished(path)):
+    for found in (path, partial_path(path)):
         if found.is_symlink() or found.exists() and not found.is_file():
             return f"{found} is a link or no regular file"
     if any(_same(path, other) for other in others):
@@ -170,15 +131,21 @@ def check_frames(where: str, output: Path | None, json_path: Path | None, models
 
 
 def _check_folder(folder: Path, source: Path) -> None:
-    """Images get the names of the input's, or six digits; in a folder such a file may be anyone's."""
-    there = {path.name for path in folder.iterdir()}
+    """Images get the names of the input's, or six digits; any program may have written such a file."""
     if source.is_dir():
-        taken = there & {path.name for path in source.iterdir()}
+        names = {path.name for path in source.iterdir()}
     else:
-        taken = {name for name in there if name == source.name or re.fullmatch(r"\d{6}\.jpg", name)}
+        numbered = {path.name for path in folder.iterdir() if re.fullmatch(r"\d{6}\.jpg", path.name)}
+        names = numbered | {source.name}
+    check_taken("--output", folder, names)
+
+
+def check_taken(option: str, folder: Path, names: Iterable[str]) -> None:
+    """Raise a UserError if a folder that images are to be written to holds a file of one of these names."""
+    taken = [name for name in names if (folder / name).exists()]
     if taken:
         raise UserError(
-            f"--output {folder} already holds {min(taken)}, which would be overwritten; give a new or an empty folder"
+            f"{option} {folder} already holds {min(taken)}, which would be overwritten; give a new or an empty folder"
         )
 
 
@@ -186,20 +153,3 @@ def _same(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return one.samefile(other)
     return os.path.realpath(one) == os.path.realpath(other)
-
-
-def _unfinished(path: Path) -> list[Path]:
-    """Return the names under which the commands write a file until it is whole."""
-    names = f".{path.name}.part", f".{path.name}.tmp", f".{path.stem}.part{path.suffix}"
-    return [path.with_name(name) for name in names]
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write plain data for ``--json``, whole or not at all; raises a UserError where that can't be."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise UserError(f"--json {path}: {error.strerror}; give a file in an existing folder") from error

@@ -12,9 +12,11 @@ import densevision
 from densevision.errors import UserError, did_you_mean
 
 COMMANDS = {
-    "train": "train a detector or a segmenter from a config file",
+    "configs": "list the configs that ship with the package",
+    "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
     "convert": "convert published weights to a checkpoint",
     "benchmark": "time .tflite files on this machine or on phones",

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from densevision.atomic import write_json
 from densevision.errors import UserError
 
 MARKER = ".densevision.json"
@@ -48,7 +49,7 @@ class OwnFolder:
         try:
             yield
         finally:
-            with suppress(OSError):  # the marker then says that the run did not end
+            with suppress(OSError, UserError):  # the marker then says that the run did not end
                 self._write_marker(started, self._found(started))
 
     def _check(self) -> list[str]:
@@ -99,9 +100,7 @@ class OwnFolder:
         return started
 
     def _write_marker(self, started: int, made: dict | None) -> None:
-        unfinished = self._marker.with_suffix(".part")
-        unfinished.write_text(json.dumps(dict(about=_ABOUT, started=started, made=made), indent=1) + "\n")
-        unfinished.replace(self._marker)
+        write_json(self._marker, dict(about=_ABOUT, started=started, made=made), "--out")
 
     def _found(self, since: int) -> dict[str, list[int]]:
         """Return size and time of the files that the patterns name and that changed since a time in ns."""

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.cli.files import JSON, PNG, check_output, write_json
+from densevision.atomic import write_json
+from densevision.cli.files import JSON, PNG, check_output
 from densevision.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
         return run_latency(arguments)
     from rich.console import Console
 
-    from densevision.paper.compare import compare
+    from densevision.paper.compare import compare_row
     from densevision.paper.results import read_results
     from densevision.paper.tables import TABLES as PRINTED
 
     ours = read_results(arguments.ours) if arguments.ours else []
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
-        rows = [compare(row) for row in PRINTED[number]]
+        rows = [compare_row(row) for row in PRINTED[number]]
         console.print(layout(number, rows))
         for one in rows:
             if one.verdict == "noted":
@@ -60,11 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
     verdicts = Counter(one.verdict for one in compared)
     console.print(f"{verdicts['ok']} rows within the bounds, {verdicts['noted']} off as noted, {verdicts['OFF']} off")
     if arguments.json:
-        write_json(arguments.json, [as_dict(one) for one in compared])
+        write_json(arguments.json, [as_dict(one) for one in compared], "--json")
     if arguments.plot:
-        from densevision.paper.plot import draw
+        from densevision.paper.plot import plot_tables
 
-        draw(compared, ours).savefig(arguments.plot)
+        plot_tables(compared, ours).savefig(arguments.plot)
     return 1 if verdicts["OFF"] else 0
 
 
@@ -89,15 +90,15 @@ def run_latency(arguments: argparse.Namespace) -> int:
     console = Console()
     for table in tables:
         console.print(latency_report.latency_table(timed, table))
-    console.print(latency_report.pair_table(latency.pairs(timed)))
+    console.print(latency_report.pair_table(latency.compare_pairs(timed)))
     picture = arguments.work_dir / LATENCY_PLOT
     try:
-        latency_plot.draw(timed).savefig(picture)
+        latency_plot.plot_latency(timed).savefig(picture)
     except OSError as error:
         raise UserError(f"{picture}: {error.strerror}; choose another --work-dir") from error
     console.print(f"the picture is {picture}", soft_wrap=True)
     if arguments.json:
-        write_json(arguments.json, [latency.as_dict(one) for one in timed])
+        write_json(arguments.json, [one.to_dict() for one in timed], "--json")
     return 0
 
 

@@ -7,18 +7,21 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import densevision
+from densevision.atomic import write_json
 from densevision.cli.own_folder import OwnFolder
-from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from densevision.inference.load import Predictor
 
 CONFIGS = {
-    "detection": "ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
-    "segmentation": "lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+    "detection": "ssdlite_v3_small_reduced_scenes",
+    "segmentation": "lraspp_v3_small_scenes",
 }
 HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}
 _PICTURES = 3  # rows of comparison.png
-_TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.tmp", "2???????_??????/*", "test/*")
+_TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.part*", "2???????_??????/*", "test/*")
 _RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
 WRITES = (
     "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png",
@@ -26,7 +29,7 @@ WRITES = (
     "scenes/annotations/instances_*.json",
     "scenes/drive.mp4",
     *_RESULTS,
-    *(f"{task}/{name}" for task, config in CONFIGS.items() for name in (*_TRAINING, config)),
+    *(f"{task}/{name}" for task, config in CONFIGS.items() for name in (*_TRAINING, f"{config}.py")),
 )
 EXCLUSIVE = ("scenes/*", "detection/test/*", "segmentation/test/*", *_RESULTS)
 
@@ -41,18 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Render, train, evaluate and annotate the video; returns 128 + the signal's number when one ended it."""
     from densevision.training.stop import TrainingStopped
 
-    configs, out = {task: find_config(task) for task in CONFIGS}, arguments.out.absolute()
+    out = arguments.out.absolute()
     try:
         with OwnFolder(out, WRITES, EXCLUSIVE).claimed():
-            _run(configs, out, arguments.seed)
+            _run(out, arguments.seed)
     except TrainingStopped as stopped:
         print(f"{stopped}; the same command starts anew", file=sys.stderr)
         return 128 + stopped.signal_number
     return 0
 
 
-def _run(configs: dict[str, Path], out: Path, seed: int) -> None:
-    """End with a table and ``summary.json``."""
+def _run(out: Path, seed: int) -> None:
     from densevision.scenes import write_dataset
     from densevision.training.process import tune_process
 
@@ -61,9 +63,9 @@ def _run(configs: dict[str, Path], out: Path, seed: int) -> None:
     video = write_dataset(out / "scenes", train=240, val=40, video_seconds=8, seed=seed)
     tune_process()
     metrics, files, predictors = {}, {"video": str(video)}, {}
-    for task, path in configs.items():
-        print(f"\n{task}: training {path.stem}", flush=True)
-        metrics[task], predictors[task], made = train_and_film(task, path, out, video)
+    for task, config in CONFIGS.items():
+        print(f"\n{task}: training {config}", flush=True)
+        metrics[task], predictors[task], made = train(task, out, video)
         files |= {f"{task}/{kind}": place for kind, place in made.items()}
     files["comparison"] = str(compare(predictors, out))
     write_summary(metrics, files, time.time() - start, out / "summary.json")
@@ -76,20 +78,8 @@ def _seed(text: str) -> int:
     return number
 
 
-def find_config(task: str) -> Path:
-    """Return a config of the source checkout.
-
-    Raises:
-        UserError: the package was installed without its ``configs`` folder.
-    """
-    path = Path(densevision.__file__).parents[1] / "configs" / task / CONFIGS[task]
-    if not path.is_file():
-        raise UserError(f"no config {path}; run the quickstart in a source checkout, installed with pip install -e .")
-    return path
-
-
-def train_and_film(task: str, path: Path, out: Path, video: Path) -> tuple[dict, object, dict[str, str]]:
-    """Train one model on ``out/scenes``, evaluate it with the official tool and film the drive.
+def train(task: str, out: Path, video: Path) -> tuple[dict[str, float], Predictor, dict[str, str]]:
+    """Train one model on ``out/scenes``, evaluate it with the official tool and annotate the video.
 
     Returns:
         The metrics, the predictor, and the paths of what was made by kind.
@@ -101,16 +91,16 @@ def train_and_film(task: str, path: Path, out: Path, video: Path) -> tuple[dict,
     from densevision.video.annotate import annotate_video
 
     loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
-    roots = [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in loaders]
-    config = load_config(path, roots)
+    name, roots = CONFIGS[task], [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in loaders]
+    config = load_config(name, roots)
     config.work_dir = str(out / task)
     build_runner(config).train()
     best = out / task / "best.pth"
-    metrics, table, files = evaluate(load_config(path, roots), best, out / task / "test")
+    metrics, table, files = evaluate(load_config(name, roots), best, out / task / "test")
     print(table, flush=True)
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
-    predictor = load_predictor(path, best, score_threshold=0.4, nms="across-classes")
+    predictor = load_predictor(name, best, score_threshold=0.4, nms="across-classes")
     annotate_video(predictor, str(video), out / f"{task}.mp4")
     files |= dict(checkpoint=str(best), curves=str(out / task / "curves.png"), film=str(out / f"{task}.mp4"))
     return metrics, predictor, files
@@ -167,7 +157,7 @@ def write_summary(metrics: dict[str, dict], files: dict[str, str], seconds: floa
     from rich.table import Table
 
     flat = {key: value for by_key in metrics.values() for key, value in by_key.items()}
-    path.write_text(json.dumps(flat | {"files": files, "seconds": round(seconds, 1)}, indent=2) + "\n")
+    write_json(path, flat | {"files": files, "seconds": round(seconds, 1)})
     table = Table("what", "figure", title="densevision quickstart")
     for key in (*HEADLINES["detection"], *HEADLINES["segmentation"]):
         table.add_row(key, f"{flat[key]:.3f}")

@@ -6,7 +6,8 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from densevision.cli.files import add_files, check_output, check_work_dir, split_files, write_json
+from densevision.atomic import write_json
+from densevision.cli.files import add_files, check_output, split_files
 from densevision.errors import UserError
 
 
@@ -28,34 +29,25 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the official table, write the result files."""
     from mmengine.dist import is_main_process
 
-    from densevision.config.load import load_config
-    from densevision.evaluation import evaluate
+    from densevision.api import evaluate
+    from densevision.checkpoints.config import checkpoint_config
     from densevision.training.checkpoint_hook import plain
-    from densevision.training.metrics import warn_if_worthless
-    from densevision.training.progress import ranking_metric
 
-    path, model = split_files(arguments.files, arguments.config)
-    if path is None:
-        raise UserError(f"{model}: a .tflite knows no test data; give its config with --config")
+    given, model = split_files(arguments.files, arguments.config)
+    if model.suffix == ".tflite" and given is None:
+        raise UserError(f"{model}: a .tflite does not name its test data; give its config with --config")
     if arguments.json:
-        with contextlib.suppress(OSError):  # said by check_output
+        with contextlib.suppress(OSError):  # reported by check_output
             arguments.json.parent.mkdir(parents=True, exist_ok=True)
         check_output("--json", arguments.json)
-    config = load_config(path, arguments.cfg_options)
+    config = checkpoint_config(model, given, arguments.cfg_options)
     config.launcher = arguments.launcher
-    folder = default_folder(path, model) if arguments.work_dir is None else arguments.work_dir
-    check_work_dir(folder, path)
-    metrics, table, files = evaluate(config, model, folder)
+    found = evaluate(model, config, work_dir=arguments.work_dir)
     if is_main_process():
-        print(table)
-        if warning := warn_if_worthless(metrics, ranking_metric(config)):
-            print(warning)
-        print(f"result files are in {folder}")
+        print(found.table)
+        if found.warning:
+            print(found.warning)
+        print(f"result files are in {found.work_dir}")
         if arguments.json:
-            write_json(arguments.json, {**plain(metrics), "files": files})
+            write_json(arguments.json, {**plain(found.metrics), "files": found.files}, "--json")
     return 0
-
-
-def default_folder(config: Path, model: Path) -> Path:
-    """Return where the result files of a checkpoint or a .tflite go: neither overwrites the other's."""
-    return Path("work_dirs", config.stem, f"test_{model.stem}" if model.suffix == ".tflite" else "test")

@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from densevision.cli.files import check_work_dir
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -29,26 +27,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; returns 128 + the signal's number when one ended it."""
     from mmengine.dist import is_main_process
 
+    from densevision.api import train
     from densevision.config.load import load_config
     from densevision.training.process import tune_process
-    from densevision.training.runner import build_runner, use_amp
     from densevision.training.stop import TrainingStopped
 
     config = load_config(arguments.config, arguments.cfg_options)
-    default = str(Path("work_dirs", arguments.config.stem))
-    config.work_dir = default if arguments.work_dir is None else str(arguments.work_dir)
-    check_work_dir(config.work_dir, arguments.config)
-    config.resume = arguments.resume
     config.launcher = arguments.launcher
-    if arguments.amp:
-        use_amp(config)
     tune_process()
     try:
-        build_runner(config).train()
+        result = train(config, work_dir=arguments.work_dir, resume=arguments.resume, amp=arguments.amp)
     except TrainingStopped as stopped:
         if is_main_process():
-            print(f"{stopped}; the same command with --resume goes on from there", file=sys.stderr)
+            print(f"{stopped}; the same command with --resume continues from there", file=sys.stderr)
         return 128 + stopped.signal_number
     if is_main_process():
-        print(f"trained; checkpoints and curves are in {config.work_dir}")
+        print(f"trained; checkpoints and curves are in {result.work_dir}")
     return 0

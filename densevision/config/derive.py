@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 from mmengine.config import ConfigDict
 from mmengine.registry import Registry
 
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
-from densevision.registry import DATASETS, MODELS
+from densevision.registry import DATASETS, METRICS, MODELS
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _SIZE = "input_size"
@@ -76,6 +78,17 @@ def fill_sizes(content: ConfigDict) -> None:
         mapping[_SIZE] = tuple(size)
 
 
+def fill_best(content: ConfigDict) -> None:
+    """Let the val metric's ``best_key`` decide which checkpoint is the best one, where the config does not say so."""
+    checkpoint = (content.get("default_hooks") or {}).get("checkpoint")
+    evaluator = content.get("val_evaluator")
+    if not isinstance(checkpoint, dict) or "save_best" in checkpoint or not isinstance(evaluator, dict):
+        return
+    best = getattr(_type_of(evaluator, METRICS), "best_key", None)
+    if best is not None:
+        checkpoint["save_best"] = best
+
+
 def _overlay(loader: ConfigDict, own: ConfigDict) -> ConfigDict:
     dataset = own.get("dataset") or {}
     complete = "type" in dataset
@@ -122,16 +135,21 @@ def _walk(value: object, place: str) -> Iterator[tuple[str, ConfigDict]]:
 
 
 def _parameters(mapping: ConfigDict, registry: Registry) -> dict[str, inspect.Parameter]:
-    kind = mapping.get("type")
-    if isinstance(kind, str):
-        try:
-            kind = registry.get(kind)
-        except (ImportError, AttributeError):  # said when it is built
-            kind = None
+    kind = _type_of(mapping, registry)
     return dict(inspect.signature(kind).parameters) if callable(kind) else {}
 
 
-def _is_size(size: object) -> bool:
+def _type_of(mapping: ConfigDict, registry: Registry) -> object:
+    kind = mapping.get("type")
+    if not isinstance(kind, str):
+        return kind
+    try:
+        return resolve_type(kind, registry)
+    except UserError:  # reported when it is built
+        return None
+
+
+def _is_size(size: object) -> TypeGuard[Sequence[int]]:
     if not isinstance(size, list | tuple) or len(size) != 2:
         return False
     return all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size)

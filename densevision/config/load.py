@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,14 +12,18 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from densevision.config.derive import LOADERS, fill_sizes, fill_test, forget_copies
+from densevision.config.bases import package_bases
+from densevision.config.derive import LOADERS, fill_best, fill_sizes, fill_test, forget_copies
+from densevision.config.find import find_config
 from densevision.config.init_from import InitFrom
+from densevision.config.paper import changes_network, check_paper
+from densevision.config.types import import_types
 from densevision.errors import UserError, did_you_mean
 
-_READ_BY_RUNNER = {
-    *("init_from", "total_batch", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"),
+_OURS = {
+    *("init_from", "total_batch", "paper", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"),
 }
-_TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _READ_BY_RUNNER) - {"self", "cfg"}
+_TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _OURS) - {"self", "cfg"}
 _LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
 _OPTIONS = {"work_dir": "--work-dir", "resume": "--resume", "launcher": "--launcher"}  # would overwrite such a key
 _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
@@ -32,18 +36,22 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     ``derive``: the data sets' input size is the model's, and the test data are the val ones.
 
     Args:
-        path: a pure-Python mmengine config.
+        path: a pure-Python mmengine config, or the name of a shipped one.
         overrides: values are Python literals, ``dict(...)`` calls, or else plain text.
     Raises:
         UserError: no such file, an error in it, a key that nothing would read, or two that disagree.
     """
-    path = Path(path)
-    if not path.is_file():
-        near = did_you_mean(path.name, (other.name for other in path.parent.glob("*.py")))
-        raise UserError(f"no config file {path}; {near or 'ready-made ones are in configs/'}")
-    if path.suffix != ".py":
-        raise UserError(f"{path} is no config: configs are Python files, ready-made ones are in configs/")
-    content = _read(path)
+    path = find_config(path)
+    return complete_config(_read(path), overrides, str(path))
+
+
+def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str) -> Config:
+    """Apply overrides to a config's content, fill in what other keys imply, and check every key; see ``load_config``.
+
+    Args:
+        content: it is changed.
+        filename: the config's name in messages.
+    """
     val = forget_copies(content)
     overrides = list(overrides)
     for override in overrides:
@@ -54,24 +62,39 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         if override.startswith("test_"):
             _apply(content, override)
     fill_sizes(content)
+    fill_best(content)
+    if changes_network(overrides):
+        content.pop("paper", None)
+    if "paper" in content:
+        check_paper(content["paper"])
     for name in content:
         if name not in _TOP_LEVEL:
-            raise UserError(f"{path}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
+            raise UserError(f"{filename}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
     for place, mapping in _mappings(content, ""):
         _check_arguments(place, mapping)
-    return Config(content, filename=str(path))
+    return Config(content, cfg_text=filename, filename=filename)  # with a text, mmengine opens no file
+
+
+def as_overrides(given: Mapping[str, object] | Iterable[str]) -> list[str]:
+    """Return overrides as "key=value" texts, also of a dict by dotted key."""
+    if isinstance(given, Mapping):
+        return [f"{key}={value!r}" for key, value in given.items()]
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _read(path: Path) -> ConfigDict:
     try:
-        loaded = Config.fromfile(str(path))
-        imported = getattr(loaded, "_imported_names", set())
+        with package_bases():
+            loaded = Config.fromfile(str(path))
+        imported: set[str] = getattr(loaded, "_imported_names", set())
         items = loaded._cfg_dict.items()  # resolves the imports
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
     except Exception as error:  # a config is a program: anything may go wrong in it
         raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    return ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
+    content = ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
+    import_types(content)
+    return content
 
 
 def _apply(content: ConfigDict, override: str) -> None:
@@ -85,15 +108,17 @@ def _apply(content: ConfigDict, override: str) -> None:
     for part in parents:
         target, place = _child(target, part, place, key), f"{place}{part}."
         typed = typed or isinstance(target, dict) and "type" in target
+    new = {last: parse_value(key, text)}
+    import_types(new)
     if isinstance(target, list):
-        target[_position(target, last, key)] = parse_value(key, text)
+        target[_position(target, last, key)] = new[last]
         return
     known = set(target) | accepted_keys(place.rstrip("."), target)
     if typed and "type" not in target:
         known.add("*")  # arguments that a constructor passes on, and refuses when the config is built
     if last not in known and "*" not in known:
         raise UserError(f"--cfg-options {key}: nothing reads {last!r} there{_near(last, known)}")
-    target[last] = parse_value(key, text)
+    target[last] = new[last]
 
 
 def _child(target: object, part: str, place: str, key: str) -> object:

@@ -1,4 +1,4 @@
-"""The one place that knows albumentations: build, seed, and keep boxes sane."""
+"""The only use of albumentations: build transforms, seed them, and keep boxes valid."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from densevision.registry import TRANSFORMS  # noqa: E402
 
 __all__ = ["Augment", "Resize"]
 
+for _transform in list(vars(A).values()):  # so that a config may name them by text
+    if isinstance(_transform, type) and issubclass(_transform, A.BasicTransform):
+        TRANSFORMS.register_module(module=_transform)
+
 _TRIALS = 4  # random scales to try before training
 
 
@@ -27,9 +31,9 @@ class Augment:
 
     Args:
         transforms: config dicts (``dict(type=HorizontalFlip, p=0.5)``) or built transforms.
-        boxes: whether samples carry boxes.
+        boxes: whether samples have boxes.
     Raises:
-        UserError: an argument that the transform does not know, or a value that it refuses.
+        UserError: an unknown argument of a transform, or an invalid value.
     """
 
     def __init__(self, transforms: Sequence[dict | A.BasicTransform], *, boxes: bool):
@@ -42,13 +46,13 @@ class Augment:
         """Augment one sample.
 
         Args:
-            seed: decides every random choice.
+            seed: determines every random choice.
             sample: ``image`` [H, W, 3] uint8; ``mask`` [H, W] uint8, or ``boxes`` [G, 4] xyxy in pixels and
                 ``labels`` [G].
         Returns:
-            The same keys, augmented; boxes that left the image are gone.
+            The same keys, augmented; boxes that are no longer in the image are removed.
         """
-        # Compose's own seed gives every transform the same stream; shared generators keep them independent.
+        # Compose's own seed gives every transform the same random numbers; shared generators make them independent.
         self.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         if "boxes" not in sample:
             return self._compose(**sample)
@@ -69,7 +73,7 @@ class Augment:
             ) from error
 
     def check(self, sizes: Collection[tuple[int, int]]) -> None:
-        """Try the transforms on the lowest and the narrowest of images of these (height, width).
+        """Try the transforms on images of the smallest height and of the smallest width of these (height, width).
 
         Raises:
             UserError: a crop is larger than the image.
@@ -84,7 +88,7 @@ def _build(transform: dict | A.BasicTransform) -> A.BasicTransform:
         return transform
     name = getattr(transform.get("type"), "__name__", transform.get("type"))
     with warnings.catch_warnings():
-        # albumentations only warns about an unknown argument, and goes on with its default
+        # albumentations only warns about an unknown argument, and continues with its default
         warnings.filterwarnings("error", message=r"Argument\(s\)")
         try:
             return TRANSFORMS.build(transform)

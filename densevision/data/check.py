@@ -1,4 +1,4 @@
-"""Count what a split holds before it is used: a few lines to read, and a stop where what is needed is zero."""
+"""Count the contents of a split before it is used, print them, and stop where something needed is missing."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 from densevision.errors import UserError
 
-_LISTED = 8  # classes that a line names
+_LISTED = 8  # classes in one line
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What one split of a data set holds.
+    """The contents of one split of a data set.
 
     Attributes:
-        images: images that are used.
+        images: number of images in use.
         unit: what ``per_class`` counts, "boxes" or "pixels".
         per_class: class name -> count, in the order of the labels.
         dropped: reason -> number of annotations, pixels or files that are not used at all.
-        untrained: reason -> number of annotations that training leaves out and the evaluation keeps.
+        untrained: reason -> number of annotations that training ignores and the evaluation keeps.
         notes: further facts, one line each.
         training_fault: why nothing can be learned from the split, with the likely cause and the remedy.
-        evaluation_fault: why no metric can be computed on it.
+        evaluation_fault: why no metric can be computed on the split.
     """
 
     images: int
@@ -35,7 +35,7 @@ class SplitCounts:
 
 
 def count_lines(split: str, counts: SplitCounts) -> list[str]:
-    """Describe a split in a few lines: images, objects per class, what is dropped and why.
+    """Describe a split in a few lines: images, objects per class, and the unused annotations with the reasons.
 
     Args:
         split: "train", "val" or "test".
@@ -43,12 +43,10 @@ def count_lines(split: str, counts: SplitCounts) -> list[str]:
     present = {name: count for name, count in counts.per_class.items() if count}
     total = sum(present.values())
     ranked = sorted(present, key=present.__getitem__, reverse=True)
-    if counts.unit == "pixels":
-        figures = [f"{name} {share(present[name], total)}" for name in ranked[:_LISTED]]
-    else:
-        figures = [f"{name} {present[name]:,}" for name in ranked[:_LISTED]]
+    in_pixels = counts.unit == "pixels"
+    per_class = [f"{name} {share(present[name], total) if in_pixels else f'{present[name]:,}'}" for name in ranked]
     more = [f"{len(ranked) - _LISTED} more"] if len(ranked) > _LISTED else []
-    listed = ", ".join([*figures, *more])
+    listed = ", ".join([*per_class[:_LISTED], *more])
     lines = [f"{split}: {counts.images:,} images, {total:,} {counts.unit}{': ' if listed else ''}{listed}"]
     absent = [name for name in counts.per_class if name not in present]
     if absent and present:
@@ -63,7 +61,7 @@ def count_lines(split: str, counts: SplitCounts) -> list[str]:
 
 
 def check_counts(split: str, counts: SplitCounts) -> None:
-    """Stop where a split lacks what its use needs.
+    """Raise an error if a split can't be used for training or evaluation.
 
     Raises:
         UserError: with the likely cause.
@@ -74,7 +72,7 @@ def check_counts(split: str, counts: SplitCounts) -> None:
 
 
 def share(part: int, whole: int) -> str:
-    """Write a share in percent, with a digit more below 1 %: "12 %", "0.3 %", "< 0.1 %"."""
+    """Format a share in percent, with one decimal below 1 %: "12 %", "0.3 %", "< 0.1 %"."""
     percent = 100 * part / max(whole, 1)
     if percent >= 1 or part == 0:
         return f"{percent:.0f} %"

@@ -1,4 +1,4 @@
-"""What the two data sets share: draws for training, plain indices for evaluation, damaged images."""
+"""The base class of data sets: seeded samples for training, plain indices for evaluation, damaged images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class SeededDataset(Dataset):
     """A data set that is indexed by a ``SampleKey`` in training and by an int in evaluation.
 
     ``dataset[SampleKey(index, seed)]`` is augmented, a pure function of the two numbers; an image that can't be read
-    is named once, counted, and replaced by another one. ``dataset[index]`` is not augmented and raises instead.
-    Subclasses write ``load``, and ``count`` and ``align_classes``, which are called before training and evaluation.
+    is logged once and replaced by another one. ``dataset[index]`` is not augmented and raises an error instead.
+    Subclasses implement ``load``, ``count`` and ``align_classes``; the last two are called before training and
+    evaluation.
     """
 
     def __init__(self, size: int):
@@ -52,17 +53,17 @@ class SeededDataset(Dataset):
         """Count what the data set holds, see ``SplitCounts``, and check its files.
 
         Args:
-            split: "train", "val" or "test". The headers of all images are read, of "train" an even sample: the
-                others follow when they are drawn.
+            split: "train", "val" or "test". The headers of all images are read; for "train" those of an even
+                sample, as the others are checked when they are loaded.
         Raises:
             UserError: files and annotations contradict each other.
         """
         raise NotImplementedError
 
     def align_classes(self, classes: Sequence[str]) -> None:
-        """Take the model's classes, by name, in its order; ``metainfo`` then names these.
+        """Map the labels to the model's classes, by name; ``metainfo`` then lists these, in the model's order.
 
-        Classes of the data set without objects may be missing there, and classes of the model here.
+        The model may lack classes without objects in the data set, and the data set classes of the model.
 
         Raises:
             UserError: the data set has objects of a class that the model does not have.
@@ -76,7 +77,7 @@ class SeededDataset(Dataset):
             except OSError as error:
                 raise UserError(f"{error}; fix or delete the image and its annotation") from error
         random = np.random.default_rng(key.seed)
-        index = key.index
+        index = key.image_index
         for _ in range(_ATTEMPTS):
             try:
                 return self.load(index, key.seed)

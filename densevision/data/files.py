@@ -1,4 +1,4 @@
-"""Find the image files that a json names, also where it was written on another machine."""
+"""Find the image files of an annotation file, even if it was written on another machine."""
 
 from __future__ import annotations
 
@@ -20,28 +20,34 @@ _LOCAL_FILE = re.compile(r"\bd=([^&#]*)")  # Label Studio serves files as ?d=pat
 def find_files(folder: Path, names: Sequence[str], source: Path) -> tuple[list[str], list[str]]:
     """Find each name below a folder.
 
-    A name that is not there as it is written is searched for with slashes for backslashes, without URL quoting, by
-    as much of its path as fits, at least the base name, and without regard to upper and lower case.
+    A name that does not exist as written is searched for with slashes for backslashes, without URL quoting, by the
+    longest matching end of its path (at least the base name), and case-insensitively.
 
     Args:
-        source: the json, for messages.
+        folder: the folder of the images.
+        names: relative or absolute paths.
+        source: the annotation file, for messages.
     Returns:
-        A path relative to ``folder`` for each name, and a note if some names are spelled otherwise than the files.
+        A path relative to ``folder`` for each name, and a note if some names are spelled differently from the files.
     Raises:
-        UserError: files are missing, a name fits several files, or two names fit one.
+        UserError: files are missing, a name matches several files, or two names match one.
     """
     listing = cache(_file_names)
-    found = []
-    for name in names:
+    found = list(names)
+    absent, missing = [], []
+    for row, name in enumerate(names):
         parent, base = os.path.split(name)
-        found.append(name if base in listing(os.path.join(folder, parent)) else None)
-    absent = [row for row, name in enumerate(found) if name is None]
+        if base not in listing(os.path.join(folder, parent)):
+            absent.append(row)
     if not absent:
         return found, []
     below = _all_files(folder)
     for row in absent:
-        found[row] = _search(names[row], below, source)
-    missing = [names[row] for row in absent if found[row] is None]
+        match = _search(names[row], below, source)
+        if match is None:
+            missing.append(names[row])
+        else:
+            found[row] = match
     if missing:
         absence = f"the first is {missing[0]}" if folder.is_dir() else "which does not exist"
         raise UserError(
@@ -51,8 +57,8 @@ def find_files(folder: Path, names: Sequence[str], source: Path) -> tuple[list[s
     _refuse_shared(found, names, source)
     first = absent[0]
     return found, [
-        f"{len(absent)} images found under another spelling of their file_name, "
-        f"the first {names[first]!r} as {found[first]!r}"
+        f"{len(absent)} file_name entries are spelled differently from their files, "
+        f"the first is {names[first]!r} for {found[first]!r}"
     ]
 
 
@@ -60,30 +66,30 @@ def _file_names(folder: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file()}
-    except (OSError, ValueError):  # no such folder, or no possible name
+    except (OSError, ValueError):  # no such folder, or an impossible name
         return set()
 
 
 def _all_files(folder: Path) -> dict[str, list[tuple[str, ...]]]:
-    """Map the plain base name of each file below a folder to the parts of its paths."""
-    below = defaultdict(list)
+    """Map the normalized base name of each file below a folder to the parts of its paths."""
+    below: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for parent, _, names in os.walk(folder):
         parts = Path(parent).relative_to(folder).parts
         for name in names:
-            below[_plain(name)].append((*parts, name))
+            below[_normalized(name)].append((*parts, name))
     return below
 
 
 def _search(name: str, below: dict[str, list[tuple[str, ...]]], source: Path) -> str | None:
     for spelling in _spellings(name):
-        parts = [_plain(part) for part in spelling.split("/") if part not in ("", ".")]
+        parts = [_normalized(part) for part in spelling.split("/") if part not in ("", ".")]
         matches = below.get(parts[-1], []) if parts else []
-        lengths = [_common_end(parts, [_plain(part) for part in path]) for path in matches]
+        lengths = [_common_end(parts, [_normalized(part) for part in path]) for path in matches]
         best = [path for path, length in zip(matches, lengths, strict=True) if length == max(lengths)]
         if len(best) > 1:
             listed = " and ".join("/".join(path) for path in sorted(best)[:2])
             raise UserError(
-                f"{source}: file_name {name!r} is not there, and {listed} both fit; "
+                f"{source}: file_name {name!r} does not exist, and {listed} both match; "
                 "correct file_name, or image_dir in the config"
             )
         if best:
@@ -92,7 +98,7 @@ def _search(name: str, below: dict[str, list[tuple[str, ...]]], source: Path) ->
 
 
 def _spellings(name: str) -> list[str]:
-    """Return what a name may mean, as paths with slashes: itself, and without a URL's decoration."""
+    """Return the possible paths of a name, with slashes: the name itself, and the path of a URL."""
     spellings = [name.strip()]
     if _URL.match(spellings[0]) or "?" in spellings[0]:
         path, _, query = _URL.sub("", spellings[0]).partition("?")
@@ -101,7 +107,7 @@ def _spellings(name: str) -> list[str]:
     return list(dict.fromkeys(spelling.replace("\\", "/").rstrip("/") for spelling in spellings))
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -113,12 +119,11 @@ def _common_end(left: Sequence[str], right: Sequence[str]) -> int:
 
 
 def _refuse_shared(found: Sequence[str], names: Sequence[str], source: Path) -> None:
-    user = {}
-    for path, name in zip(found, names, strict=True):
-        path = os.path.normpath(path)
-        if path in user:
+    name_of: dict[str, str] = {}
+    for path, name in zip(map(os.path.normpath, found), names, strict=True):
+        if path in name_of:
             raise UserError(
-                f"{source}: file_name {user[path]!r} and {name!r} both fit the one file {path}; "
+                f"{source}: file_name {name_of[path]!r} and {name!r} both match the file {path}; "
                 "correct file_name, or image_dir in the config"
             )
-        user[path] = name
+        name_of[path] = name

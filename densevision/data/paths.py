@@ -1,4 +1,4 @@
-"""Where data sets lie."""
+"""Find data set folders."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from densevision.errors import UserError
 
 
 def resolve_data_root(root: str) -> Path:
-    """Find a data set folder.
+    """Return the path of a data set folder.
 
     Args:
-        root: an absolute path, or one relative to ``$DENSEVISION_DATA`` (where that is not set, to the current
-            folder).
+        root: an absolute path, or one relative to ``$DENSEVISION_DATA``; if that is not set, relative to the current
+            folder.
     Raises:
         UserError: there is no such folder.
     """

@@ -1,7 +1,8 @@
-"""Which image next, and with which seed: a training order that can be entered at any point."""
+"""The training order: image indices with seeds, which can start at any position."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sized
 from typing import NamedTuple
 
@@ -13,25 +14,25 @@ from densevision.registry import DATA_SAMPLERS
 
 
 class SampleKey(NamedTuple):
-    """One training sample to make: image ``index``, augmented by ``seed``."""
+    """One training sample: the index of its image, and the seed of its augmentation."""
 
-    index: int
+    image_index: int
     seed: int
 
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(Sampler):
-    """Endless shuffled stream of draws, shared out among the processes.
+    """Endless shuffled stream of samples, distributed over the processes.
 
-    Draw number d (counted over all processes) belongs to pass d // len(dataset); every pass is a permutation
-    that depends on (seed, pass), and the draw's own seed depends on (seed, d). Process r of w takes
-    d = r, r + w, ... So neither the number of loader workers nor a restart changes the samples.
+    Sample number n, counted over all processes, belongs to pass n // len(dataset); every pass is a permutation
+    that depends on (seed, pass), and the sample's own seed depends on (seed, n). Process r of w takes
+    n = r, r + w, ... So neither the number of loader workers nor a restart changes the samples.
 
     Args:
         dataset: only its length is used.
-        seed: decides order and augmentation; None counts as 0.
+        seed: determines order and augmentation; None is 0.
     Attributes:
-        start: draws, counted over all processes, that are skipped; set it before iterating.
+        start: number of samples to skip, counted over all processes; set it before iterating.
     Raises:
         ValueError: the data set is empty.
     """
@@ -57,5 +58,5 @@ class SeededSampler(Sampler):
             number += self.world_size
 
     def __len__(self) -> int:
-        """Draws of this process in one pass, rounded up."""
-        return -(-self.size // self.world_size)
+        """Return the number of samples of this process in one pass, rounded up."""
+        return math.ceil(self.size / self.world_size)

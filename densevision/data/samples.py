@@ -1,4 +1,4 @@
-"""What a data set hands to a model beside the image, and gets back: mmengine data samples."""
+"""The ground truth and prediction of one image, as mmengine data samples."""
 
 from __future__ import annotations
 

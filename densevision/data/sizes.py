@@ -15,12 +15,12 @@ SAMPLE = 1000  # training images whose headers are read before training
 
 @dataclass(frozen=True)
 class Annotated:
-    """One image as its annotations have it.
+    """One image as its annotations describe it.
 
     Attributes:
-        path: of the file.
-        size: (height, width), (0, 0) where the annotations do not say.
-        objects: something is annotated on it.
+        path: path of the image file.
+        size: (height, width), (0, 0) where the annotations do not give it.
+        objects: whether there are annotated objects.
     """
 
     path: str
@@ -33,27 +33,34 @@ def size_as_read(header: ImageHeader, exif: str) -> tuple[int, int]:
     return header.turned_size if exif == "apply" else header.size
 
 
+def other_exif(exif: str) -> str:
+    """Return the other value of the option, as ``exif='ignore'``."""
+    return f"exif={EXIF[exif == 'apply']!r}"
+
+
 def size_fault(image: Annotated, header: ImageHeader, exif: str) -> str | None:
-    """Describe the fault where annotations were made for another size than the image is read with, with the remedy."""
+    """Describe the difference between the annotated size and the size as read, with the remedy; None if equal."""
     read, other = size_as_read(header, exif), size_as_read(header, EXIF[exif == "apply"])
     if image.size in ((0, 0), read):
         return None
-    said = f"{image.path} is annotated as {describe_size(image.size)} (width x height)"
+    annotated = f"{image.path} is annotated as {describe_size(image.size)} (width x height)"
     if image.size == other:
-        how = "its EXIF tag turns it to" if exif == "apply" else "its pixels, unturned, are"
+        cause = "its EXIF tag rotates it to" if exif == "apply" else "without the rotation of its EXIF tag it is"
         return (
-            f"{said}, but {how} {describe_size(read)}: set exif={EXIF[exif == 'apply']!r} in the data set of the "
-            "config, or write the images upright"
+            f"{annotated}, but {cause} {describe_size(read)}: set {other_exif(exif)} in the data set of the config, "
+            "or save the images upright"
         )
     cause = "width and height are swapped" if image.size == read[::-1] else "it was resized after it was annotated"
-    return f"{said}, but it is {describe_size(read)}: maybe {cause}; correct the annotation file or the image"
+    return f"{annotated}, but it is {describe_size(read)}: maybe {cause}; correct the annotation file or the image"
 
 
 def check_headers(images: Sequence[Annotated], exif: str, *, skip_damaged: bool) -> list[str]:
-    """Read the headers of images, compare their sizes, and note the ones that EXIF turns.
+    """Read the headers of images, and compare their sizes with the annotations.
 
     Args:
-        skip_damaged: pass over an image that can't be read; else it is an error.
+        images: the images, with the sizes that their annotations give.
+        exif: "apply" or "ignore" the rotation that an EXIF tag asks for.
+        skip_damaged: skip an image that can't be read; otherwise it is an error.
     Returns:
         Notes to print.
     Raises:
@@ -74,22 +81,28 @@ def check_headers(images: Sequence[Annotated], exif: str, *, skip_damaged: bool)
             f"{'the first, ' if len(faults) > 1 else ''}{faults[0]}"
         )
     notes = [f"{len(unread)} images can't be read and will be skipped, the first is {unread[0]}"] if unread else []
-    return notes + _exif_notes(headers, exif)
+    rotated = [i for i, header in headers.items() if header.orientation != 1 and i.objects]
+    unsure = [i.path for i in rotated if i.size == (0, 0) or headers[i].size == headers[i].turned_size]
+    return notes + exif_notes(len(rotated), unsure, exif)
 
 
-def _exif_notes(headers: dict[Annotated, ImageHeader], exif: str) -> list[str]:
-    turned = {i: header for i, header in headers.items() if header.orientation != 1 and i.objects}
-    if not turned:
+def exif_notes(rotated: int, unsure: Sequence[str], exif: str) -> list[str]:
+    """Describe how images with a rotation in their EXIF tag are read.
+
+    Args:
+        rotated: number of images with such a tag.
+        unsure: paths of those whose size does not show whether their annotations are rotated too.
+        exif: "apply" or "ignore" the tag.
+    """
+    if not rotated:
         return []
-    how = "as their EXIF tag turns them" if exif == "apply" else "as stored, without the turn of their EXIF tag"
-    note = f"{len(turned)} of {len(headers)} images are read {how}"
-    unsure = [i for i, header in turned.items() if i.size == (0, 0) or header.size == header.turned_size]
+    how = "rotated by their EXIF tag" if exif == "apply" else "as stored, without the rotation of their EXIF tag"
     if not unsure:
-        return [note + ", which is the size that they are annotated with"]
+        return [f"{rotated:,} images are read {how}, which fits the size of their annotations"]
     return [
-        note,
-        f"whether the annotations of {len(unsure)} of them are turned too can't be told by the size: look at "
-        f"{Path(unsure[0].path).name}; exif={EXIF[exif == 'apply']!r} is the other way",
+        f"{rotated:,} images are read {how}",
+        f"the size of {len(unsure):,} of them does not show whether their annotations are rotated too: check "
+        f"{Path(unsure[0]).name}, and set {other_exif(exif)} if its annotations do not fit",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The anchors of SSD: which shapes each feature map has, and where they stand."""
+"""The anchors of SSD: the shapes for each feature map, and their positions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def anchor_shapes(scales: Sequence[float] = LINEAR_SCALES, *, lowest: float | No
     Args:
         scales: anchor size of each map as a fraction of the image's short side.
         lowest: the first map gets three shapes: a square of this scale, and the ratios 2 and 1/2 of its own
-            scale. None is torchvision's variant, 3234 instead of 2034 anchors: six shapes there like on the
-            others, both squares first, no side longer than the image's short one.
+            scale. None is torchvision's variant with 3234 instead of 2034 anchors: six shapes as for the other
+            maps, both squares first, no side longer than the image's short one.
     Returns:
-        For each map its (height, width) shapes. Six: ratios (width / height) 1, 2, 1/2, 3, 1/3, and a square
-        between this scale and the next (1.0 behind the last).
+        The (height, width) shapes of each map. Six: ratios (width / height) 1, 2, 1/2, 3, 1/3, and a square
+        between this scale and the next one (1.0 after the last).
     Source: the authors' ssdlite_mobilenet_v3_large_320x320_coco; torchvision's ssdlite.py.
     """
     shapes = []
@@ -42,14 +42,14 @@ def _shape(scale: float, ratio: float) -> Shape:
 def place_anchors(
     shapes: Sequence[Sequence[Shape]], feature_sizes: Sequence[tuple[int, int]], input_size: tuple[int, int]
 ) -> Tensor:
-    """Put every shape at the centre of every cell.
+    """Place every shape at the center of every cell.
 
     Args:
         shapes: per map, as from ``anchor_shapes``.
         feature_sizes: (height, width) of each map in cells.
         input_size: (height, width) of the network input in pixels.
     Returns:
-        [A, 4] float32 xyxy in input pixels, ordered by map, row, column, shape; they may overhang the image.
+        [A, 4] float32 xyxy in input pixels, ordered by map, row, column, shape; they may extend beyond the image.
     """
     return torch.cat(
         [
@@ -63,7 +63,7 @@ def _place_map(shapes: Tensor, feature_size: tuple[int, int], input_size: tuple[
     (rows, columns), (height, width) = feature_size, input_size
     y = (torch.arange(rows) + 0.5) * (height / rows)
     x = (torch.arange(columns) + 0.5) * (width / columns)
-    centres = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flip(-1)  # [rows, columns, 2] as x, y
+    centers = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flip(-1)  # [rows, columns, 2] as x, y
     half = shapes.flip(-1) * (min(height, width) / 2)  # [shapes, 2] as half width, half height
-    corners = torch.cat([centres[:, :, None] - half, centres[:, :, None] + half], dim=-1)
+    corners = torch.cat([centers[:, :, None] - half, centers[:, :, None] + half], dim=-1)
     return corners.reshape(-1, 4)  # [rows * columns * shapes, 4]

@@ -1,4 +1,4 @@
-"""Boxes as offsets from anchors."""
+"""Encode boxes as offsets from anchors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torchvision.ops import box_convert
 from densevision.errors import UserError
 from densevision.structures import check_range
 
-_MAX_LOG = math.log(1000 / 16)  # a wild prediction may widen its anchor 62.5 times, not overflow
+_MAX_LOG = math.log(1000 / 16)  # limits a box to 62.5 times its anchor, so that no prediction overflows
 
 
 @dataclass(frozen=True)
 class BoxCoder:
     """Encode and decode with ``decode(encode(boxes, anchors), anchors) == boxes``.
 
-    A delta is (dx, dy, dw, dh): the shift of the centre in anchor widths and heights, and the logarithm of the
+    A delta is (dx, dy, dw, dh): the shift of the center in anchor widths and heights, and the logarithm of the
     size ratio, each times its weight.
 
     Args:
-        weights: of dx, dy, dw and dh, over 0.
+        weights: positive weights of dx, dy, dw and dh.
     Raises:
         UserError: they are not four positive numbers.
     Source: Ren et al. 2015; weights of the authors' SSDLite configuration.
@@ -41,22 +41,22 @@ class BoxCoder:
 
     def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
         """[..., 4] xyxy boxes of positive size, [..., 4] xyxy anchors -> [..., 4] deltas."""
-        box, anchor = _centred(boxes), _centred(anchors)
+        box, anchor = _to_cxcywh(boxes), _to_cxcywh(anchors)
         shift = (box[..., :2] - anchor[..., :2]) / anchor[..., 2:]
-        stretch = (box[..., 2:] / anchor[..., 2:]).log()
-        return torch.cat([shift, stretch], dim=-1) * boxes.new_tensor(self.weights)
+        log_ratio = (box[..., 2:] / anchor[..., 2:]).log()
+        return torch.cat([shift, log_ratio], dim=-1) * boxes.new_tensor(self.weights)
 
     def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
         """[..., A, 4] deltas, [A, 4] xyxy anchors -> [..., A, 4] xyxy boxes, not clipped to the image.
 
         Departs: the size ratio is clamped to 62.5.
         """
-        anchor = _centred(anchors)
+        anchor = _to_cxcywh(anchors)
         deltas = deltas / deltas.new_tensor(self.weights)
-        centre = deltas[..., :2] * anchor[..., 2:] + anchor[..., :2]
+        center = deltas[..., :2] * anchor[..., 2:] + anchor[..., :2]
         half = deltas[..., 2:].clamp(max=_MAX_LOG).exp() * anchor[..., 2:] / 2
-        return torch.cat([centre - half, centre + half], dim=-1)
+        return torch.cat([center - half, center + half], dim=-1)
 
 
-def _centred(boxes: Tensor) -> Tensor:
+def _to_cxcywh(boxes: Tensor) -> Tensor:
     return box_convert(boxes, "xyxy", "cxcywh")

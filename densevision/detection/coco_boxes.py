@@ -1,21 +1,23 @@
-"""How a json writes its boxes: COCO's x, y, width, height in pixels, or one of the ways it is mistaken for."""
+"""Box formats in a json: COCO's x, y, width, height in pixels, and formats that are mistaken for it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 LAYOUTS = {"xywh": "x, y, width, height", "xyxy": "x1, y1, x2, y2", "cxcywh": "center x, center y, width, height"}
-_UNITS = {"relative": 1, "percent": 100}  # what the image's width and height are written as
+_UNITS = {"relative": 1, "percent": 100}  # value of the image's full width and height
 BOX_FORMATS = (*LAYOUTS, *(f"{unit}_{layout}" for unit in _UNITS for layout in LAYOUTS))
-# Part of the boxes that reach far past their image when such a layout is read as xywh, at least: corners do in two of
-# three boxes, centers in as many as lie at the edge.
+# Smallest share of boxes that extend far beyond their image when the layout is read as xywh: two of three boxes of
+# corners do, but only the boxes of centers at the edge of the image.
 _FAR = {"xyxy": 0.2, "cxcywh": 0.005}
 
 
 def to_xywh(boxes: np.ndarray, box_format: str, sizes: np.ndarray) -> np.ndarray:
-    """Bring [M, 4] boxes of one of ``BOX_FORMATS`` to x, y, width, height in pixels.
+    """Convert boxes to x, y, width, height in pixels.
 
     Args:
+        boxes: [M, 4].
+        box_format: one of ``BOX_FORMATS``.
         sizes: [M, 2] (height, width) of each box's image.
     """
     unit, _, layout = box_format.rpartition("_")
@@ -29,26 +31,27 @@ def to_xywh(boxes: np.ndarray, box_format: str, sizes: np.ndarray) -> np.ndarray
 
 
 def overhang(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """[M, 4] xywh, [M, 2] (height, width) -> [M] pixels by which a box reaches past its image, at the worst side."""
+    """[M, 4] xywh, [M, 2] (height, width) -> [M] pixels by which a box extends beyond its image, largest side."""
     past = np.concatenate([-boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - sizes[:, ::-1]], axis=1)
     return past.max(axis=1).clip(min=0)
 
 
 def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | None:
-    """Tell from all boxes together whether they are written in another way than COCO's.
+    """Detect from all boxes together whether they are in another format than COCO's.
 
-    Fractions of the image are boxes that lie within its first pixel. Percent are suspected where many boxes together
-    reach 100 in both directions, and not further, in images that are much larger. Corners or centers are suspected
-    where boxes reach far past their image as x, y, width, height, and the other layout explains it: ten times fewer
-    boxes contradict it. A few overhanging boxes of honest data contradict the other layouts as most boxes do.
+    Fractions are detected where boxes are within the first pixel of the image. Percent are suspected where many boxes
+    together reach 100 in both directions, and no further, in images that are much larger. Corners or centers are
+    suspected where boxes read as x, y, width, height extend far beyond their image and the other layout explains it:
+    ten times fewer boxes contradict it. With a few overhanging boxes in correct data, most boxes contradict the other
+    layouts.
 
     Args:
-        boxes: [M, 4] as the json has them.
+        boxes: [M, 4] as written in the json.
         sizes: [M, 2] (height, width) of each box's image.
     Returns:
-        One of ``BOX_FORMATS`` and the evidence; None for COCO's own.
+        One of ``BOX_FORMATS`` and the evidence; None for COCO's own format.
     """
-    usable = (boxes[:, 2:] > 0).all(axis=1) & (sizes > 0).all(axis=1)
+    usable: np.ndarray = np.all(boxes[:, 2:] > 0, axis=1) & np.all(sizes > 0, axis=1)
     boxes, sizes = boxes[usable], sizes[usable]
     if not len(boxes):
         return None
@@ -59,11 +62,11 @@ def suspect_format(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, str] | No
         return f"relative_{layout}", f"{len(boxes)} of {len(usable)} boxes are fractions of the image"
     if _is_percent(boxes, sizes):
         layout, _ = _suspect_layout(boxes * (sizes[:, [1, 0, 1, 0]] / 100), sizes)
-        return f"percent_{layout}", f"all {len(boxes)} boxes reach from 0 to 100, and look like percent of the image"
+        return f"percent_{layout}", f"all {len(boxes)} boxes are within 0 to 100 and look like percent of the image"
     layout, count = _suspect_layout(boxes, sizes)
     if layout == "xywh":
         return None
-    return layout, f"{count} of {len(usable)} boxes reach far past their image, and fit as {LAYOUTS[layout]}"
+    return layout, f"{count} of {len(usable)} boxes extend far beyond their image, and fit as {LAYOUTS[layout]}"
 
 
 def _is_percent(boxes: np.ndarray, sizes: np.ndarray) -> bool:
@@ -75,12 +78,12 @@ def _is_percent(boxes: np.ndarray, sizes: np.ndarray) -> bool:
 
 
 def _suspect_layout(boxes: np.ndarray, sizes: np.ndarray) -> tuple[str, int]:
-    """Return the layout that fits boxes in pixels, and how many boxes reach far past their image as xywh."""
+    """Return the layout that fits boxes in pixels, and the number of boxes that extend far beyond as xywh."""
     sides = sizes[:, ::-1].astype(float)
     slack = np.maximum(2, 0.002 * sides)
     past = boxes[:, :2] + boxes[:, 2:] - sides
     far = ((past > slack) & (past > np.minimum(0.25 * boxes[:, 2:], 0.1 * sides))).any(axis=1)
-    if far.sum() < 3:  # too few to tell from slips of the hand, unless they are gross
+    if far.sum() < 3:  # so few may be annotation errors, unless they are large
         far &= (past > 0.1 * sides).any(axis=1)
     count = int(far.sum())
     first, second = boxes[:, :2], boxes[:, 2:]

@@ -1,4 +1,4 @@
-"""The box around a COCO segmentation: polygons, or a mask in run-length encoding."""
+"""Compute the box around a COCO segmentation: polygons, or a mask in run-length encoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pycocotools import mask
 
 
 def polygon_box(segmentation: Any) -> list[float] | None:
-    """Return x, y, width, height of what a segmentation covers; None where it covers nothing or is malformed.
+    """Return x, y, width, height of the area of a segmentation; None if it is empty or malformed.
 
     Args:
         segmentation: polygons [[x, y, x, y, ...], ...], one polygon [x, y, ...], or an RLE mask.
@@ -43,7 +43,7 @@ def _mask_box(rle: dict) -> list[float] | None:
 
 
 def _is_packed(counts: Any) -> bool:
-    """Tell whether pycocotools, which checks nothing, can unpack a string: six bits each, the last one closes."""
+    """Tell whether pycocotools, which checks nothing, can unpack a string of six-bit characters."""
     return (
         isinstance(counts, str)
         and bool(counts)

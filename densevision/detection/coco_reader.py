@@ -1,4 +1,4 @@
-"""One reading of a COCO json for the data set and for the metric: boxes in pixels, crowds as the config says."""
+"""Read a COCO json for the data set and the metric: boxes in pixels, crowds as configured."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ CROWDS = ("ignore", "objects")
 
 @dataclasses.dataclass(frozen=True)
 class CocoReader:
-    """What decides how a json is read; plain values, so that a data set can hand it to the metric.
+    """The options for reading a json; plain values, so that a data set can pass them to the metric.
 
     Args:
-        path: of the json.
+        path: path of the json.
         image_dir: folder of its images.
-        box_format: one of ``BOX_FORMATS``; None is COCO's "xywh", and stops if the boxes look like another.
+        box_format: one of ``BOX_FORMATS``; None is COCO's "xywh", with an error if the boxes look like another one.
         crowds: "ignore" keeps COCO's meaning of ``iscrowd``; "objects" reads crowds as single objects.
-        exif: "apply" or "ignore" the turn that EXIF asks for, where an image's size is taken from its file.
+        exif: "apply" or "ignore" the rotation of the EXIF tag, where the size is read from the image file.
     Raises:
-        UserError: an option is none of these.
+        UserError: an option has none of these values.
     """
 
     path: str
@@ -37,7 +37,7 @@ class CocoReader:
     crowds: str = "ignore"
     exif: str = "apply"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, known in (("box_format", (None, *BOX_FORMATS)), ("crowds", CROWDS), ("exif", EXIF)):
             if getattr(self, name) not in known:
                 raise UserError(
@@ -45,10 +45,10 @@ class CocoReader:
                 )
 
     def read(self) -> CocoTable:
-        """Read the json; sizes that it lacks are taken from the images, 0 where those can't be read.
+        """Read the json; missing sizes are read from the images, 0 where those can't be read.
 
         Raises:
-            UserError: as of ``read_coco``, or the boxes are written in another way than ``box_format`` says.
+            UserError: as for ``read_coco``, or the boxes are not in the ``box_format``.
         """
         table = read_coco(Path(self.path))
         sizes = self._sizes(table)
@@ -61,26 +61,25 @@ class CocoReader:
         areas = np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)
         crowds = table.crowds if self.crowds == "ignore" else np.zeros(len(boxes), bool)
         table = dataclasses.replace(table, sizes=sizes, boxes=boxes, areas=areas, crowds=crowds)
-        negative = (boxes[:, 2:] < 0).any(axis=1)
+        negative: np.ndarray = np.any(boxes[:, 2:] < 0, axis=1)
         if self.box_format is not None and 2 * negative.sum() > len(boxes):
             raise UserError(
                 f"{self.path}: {negative.sum():,} of {len(boxes):,} boxes have a negative size when read "
-                f"with box_format={self.box_format!r}; take it out of the data set of the config, or "
-                "correct it"
+                f"with box_format={self.box_format!r}; remove it from the data set of the config, or correct it"
             )
         return _without(table, negative, "of negative size")
 
     def _sizes(self, table: CocoTable) -> np.ndarray:
-        unsaid = np.flatnonzero(~table.sized)
-        if not len(unsaid):
+        unknown = np.flatnonzero(~table.sized)
+        if not len(unknown):
             return table.sizes
         sizes = table.sizes.copy()
         found, _ = find_files(Path(self.image_dir), table.file_names, Path(self.path))
-        for row in unsaid:
+        for row in unknown:
             try:
                 sizes[row] = size_as_read(read_header(Path(self.image_dir, found[row])), self.exif)
             except OSError:
-                sizes[row] = 0  # named when the image is read
+                sizes[row] = 0  # reported when the image is read
         return sizes
 
     def _check_format(self, table: CocoTable, sizes: np.ndarray) -> None:
@@ -95,7 +94,7 @@ class CocoReader:
         raise UserError(
             f"{self.path}: {evidence}; COCO's boxes are x, y, width, height in pixels. Set "
             f"box_format={box_format!r}{other} in the data set of the config, or "
-            "box_format='xywh' if they are right as they are"
+            "box_format='xywh' if they are correct"
         )
 
 

@@ -1,6 +1,6 @@
-"""The two losses of SSDLite: the authors' focal loss, and the soft-max with hard negatives.
+"""The two losses of SSDLite: the authors' focal loss, and softmax with hard negative mining.
 
-Both see [N, A, K+1] logits whose column 0 is background, and both turn logits into scores for inference.
+Both take [N, A, K+1] logits whose column 0 is background, and both convert logits to scores for inference.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class FocalLoss:
     """Sigmoid focal loss over all anchors; the authors' choice.
 
     Args:
-        alpha: weight of an object's column, in 0..1; the others weigh 1 - alpha.
+        alpha: weight of the target's column, in 0..1; the other columns have 1 - alpha.
         gamma: 0 is plain cross-entropy; the higher, the less an easy anchor counts.
-        box_weight: of the box loss beside this one: the authors average it over the four numbers of the box code.
+        box_weight: weight of the box loss; 1/4, as the authors average over the four deltas.
     Raises:
         UserError: a value is out of its range.
     Source: Lin et al. 2017; alpha and gamma of the authors' SSDLite configuration.
@@ -36,7 +36,7 @@ class FocalLoss:
     alpha: float = 0.75
     gamma: float = 2.0
     box_weight: float = 0.25
-    prior_logit = 4.6  # sigmoid(-4.6) = 0.01: at the start every anchor is taken for background
+    prior_logit = 4.6  # sigmoid(-4.6) = 0.01: at the start every anchor is predicted as background
 
     def __post_init__(self) -> None:
         check_range("loss.alpha", self.alpha, low=0, high=1)
@@ -45,7 +45,7 @@ class FocalLoss:
 
     def __call__(self, logits: Tensor, columns: Tensor) -> Tensor:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
-        # torchvision's operator wants one-hot targets and visits the logits more often.
+        # torchvision's operator needs one-hot targets and reads the logits more often.
         target = columns[..., None]
         wrong = logits.scatter(-1, target, -logits.gather(-1, target))  # high where the prediction is wrong
         losses = wrong.sigmoid() ** self.gamma * F.softplus(wrong)
@@ -58,12 +58,12 @@ class FocalLoss:
 
 @dataclass(frozen=True)
 class SoftmaxLoss:
-    """Soft-max cross-entropy over the matched anchors and the hardest negatives; torchvision's choice.
+    """Softmax cross-entropy over the matched anchors and the hardest negatives; torchvision's choice.
 
     Args:
-        negatives_per_positive: how many negatives an image contributes for each matched anchor.
-        min_negatives: how many an image contributes at least, so that one without objects counts as background.
-        box_weight: of the box loss beside this one: SSD sums over the four numbers.
+        negatives_per_positive: number of negatives of an image per matched anchor.
+        min_negatives: minimum number of negatives of an image, so that images without objects count as background.
+        box_weight: weight of the box loss; 1, as SSD sums over the four deltas.
     Raises:
         UserError: a value is out of its range.
     Source: Liu et al. 2016 (SSD), section 2.2.
@@ -83,10 +83,10 @@ class SoftmaxLoss:
         """[N, A, K+1] logits, [N, A] target columns -> summed scalar."""
         losses = F.cross_entropy(logits.transpose(1, 2), columns, reduction="none")  # [N, A]
         positive = columns > 0
-        wanted = (positive.sum(dim=1, keepdim=True) * self.negatives_per_positive).clamp(min=self.min_negatives)
+        negatives = (positive.sum(dim=1, keepdim=True) * self.negatives_per_positive).clamp(min=self.min_negatives)
         hardness = losses.detach().masked_fill(positive, -torch.inf)
         rank = hardness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-        return losses[positive | (rank < wanted)].sum()
+        return losses[positive | (rank < negatives)].sum()
 
     def scores(self, logits: Tensor) -> Tensor:
         """[..., K+1] logits -> [..., K] scores in 0..1 of the foreground classes."""

@@ -1,4 +1,4 @@
-"""COCO's average precision, by pycocotools unchanged."""
+"""COCO's average precision, computed by pycocotools."""
 
 from __future__ import annotations
 
@@ -19,44 +19,34 @@ from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
 from densevision.registry import METRICS
 
-STATISTICS = (
-    "AP",
-    "AP50",
-    "AP75",
-    "AP_small",
-    "AP_medium",
-    "AP_large",
-    "AR1",
-    "AR10",
-    "AR100",
-    "AR_small",
-    "AR_medium",
-    "AR_large",
-)
+_BY_SIZE = ("small", "medium", "large")
+_AP = ("AP", "AP50", "AP75", *(f"AP_{size}" for size in _BY_SIZE))
+STATISTICS = (*_AP, "AR1", "AR10", "AR100", *(f"AR_{size}" for size in _BY_SIZE))
 
 
 @METRICS.register_module()
 class CocoMetric(BaseMetric):
-    """Keys ``coco/AP`` ... ``coco/AR_large`` and ``coco/AP/<class>``, 0..1; -1 where nothing is to be found.
+    """Report ``coco/AP`` ... ``coco/AR_large`` and ``coco/AP/<class>`` in 0..1; -1 where there are no objects.
 
-    The ground truth is read as the data set has read it. Detections of a class that has no objects count for nothing.
+    The ground truth is read with the options of the data set. Detections of a class without objects are ignored.
 
     Args:
-        out_dir: also write ``detections.json`` there, in COCO's result format with the data set's own image and
-            category ids.
-
-    After an evaluation ``table`` holds what pycocotools printed (in the main process).
+        out_dir: also write ``detections.json`` there, in COCO's result format with the image and category ids of the
+            data set.
+    Attributes:
+        table: the table of pycocotools and the AP of each class, after an evaluation, in the main process.
     """
 
     default_prefix = "coco"
+    best_key = "coco/AP"  # chooses best.pth where a config has no save_best
 
     def __init__(self, out_dir: str | Path | None = None):
-        super().__init__(collect_device="gpu")  # all_gather_object; works with gloo too and leaves no folder behind
+        super().__init__(collect_device="gpu")  # gathers by all_gather_object, also with gloo; "cpu" leaves a folder
         self.out_dir = None if out_dir is None else Path(out_dir)
         self.table = ""
 
     def process(self, data_batch: dict, data_samples: Sequence[DetSample | dict]) -> None:
-        """Keep the results of one batch: exactly one item an image, as mmengine's collection needs."""
+        """Store the results of one batch: exactly one item per image, as mmengine's collection requires."""
         for sample in data_samples:
             pred = sample["pred"]
             self.results.append(
@@ -86,7 +76,7 @@ class CocoMetric(BaseMetric):
         return metrics | {f"AP/{name}": ap for name, (ap, _) in by_name.items()}
 
     def write_report(self, folder: str | Path) -> dict[str, str]:
-        """Write the last evaluation's table to ``ap.txt``; returns the paths of all result files by kind."""
+        """Write the table of the last evaluation to ``ap.txt``; return the paths of all result files by kind."""
         table = Path(folder, "ap.txt")
         table.write_text(self.table + "\n")
         files = {"ap_table": str(table)}
@@ -94,7 +84,7 @@ class CocoMetric(BaseMetric):
 
 
 def detections_to_coco(image_id: Any, boxes: np.ndarray, scores: np.ndarray, category_ids: Sequence[Any]) -> list[dict]:
-    """[D, 4] xyxy, [D], D category ids -> rows of COCO's result format, boxes as x, y, width, height."""
+    """Convert [D, 4] xyxy boxes, [D] scores and D category ids to rows of COCO's result format."""
     xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float).round(3)
     return [
         dict(image_id=image_id, category_id=category_id, bbox=box, score=score)
@@ -103,15 +93,15 @@ def detections_to_coco(image_id: Any, boxes: np.ndarray, scores: np.ndarray, cat
 
 
 def load_truth(table: CocoTable, category_ids: Sequence[Any]) -> COCO:
-    """Hand the ground truth to pycocotools, with numbers from 1 for all ids.
+    """Convert the ground truth for pycocotools, with numbers from 1 for all ids.
 
-    pycocotools sorts image ids, which may be of several kinds, and counts the annotation id 0 as unmatched. Crowds
-    and the tiniest boxes stay, as in COCO's own evaluation.
+    pycocotools sorts image ids, which may be of several types, and treats the annotation id 0 as unmatched. Crowds
+    and tiny boxes are kept, as in COCO's own evaluation.
 
     Args:
         table: from ``CocoReader``.
-        category_ids: of the classes, in the order of the labels; class k becomes category k + 1, what belongs to
-            no class is left out.
+        category_ids: ids of the classes, in the order of the labels; class k becomes category k + 1, other categories
+            are left out.
     """
     number_of = {id_: number for number, id_ in enumerate(category_ids, start=1)}
     numbers = np.array([number_of.get(id_, 0) for id_ in table.category_ids], np.int64)
@@ -140,7 +130,7 @@ def load_truth(table: CocoTable, category_ids: Sequence[Any]) -> COCO:
 
 
 def number_detections(detections: Sequence[dict], table: CocoTable, category_ids: Sequence[Any]) -> list[dict]:
-    """Give rows of COCO's result format the ids of ``load_truth``."""
+    """Replace the ids in rows of COCO's result format by those of ``load_truth``."""
     image_of = _image_numbers(table)
     category_of = {id_: number for number, id_ in enumerate(category_ids, start=1)}
     return [
@@ -154,14 +144,14 @@ def evaluate_boxes(truth: COCO, detections: Sequence[dict], category_ids: Sequen
 
     Args:
         truth: from ``load_truth``.
-        detections: rows of COCO's result format with the ids of ``truth``; none is valid.
-        category_ids: what is evaluated; ``params.catIds`` of the result holds them by rising id.
+        detections: rows of COCO's result format with the ids of ``truth``; may be empty.
+        category_ids: ids to evaluate; ``params.catIds`` of the result lists them in ascending order.
     Returns:
         The finished evaluation, and the table that pycocotools prints.
     """
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        found = truth.loadRes([dict(row) for row in detections]) if detections else _nothing_found(truth)
+        found = truth.loadRes([dict(row) for row in detections]) if detections else _no_detections(truth)
         evaluation = COCOeval(truth, found, "bbox")
         evaluation.params.catIds = list(category_ids)
         evaluation.evaluate()
@@ -172,7 +162,7 @@ def evaluate_boxes(truth: COCO, detections: Sequence[dict], category_ids: Sequen
 
 
 def class_precision(evaluation: COCOeval) -> dict[int, tuple[float, float]]:
-    """Map category id -> (AP, AP50) in 0..1 over all areas; -1 for a class without objects."""
+    """Return category id -> (AP, AP50) in 0..1 over all areas; -1 for a class without objects."""
     precision = evaluation.eval["precision"][:, :, :, 0, 2]  # [IoU, recall, class], up to 100 detections
     by_id = {}
     for column, category_id in enumerate(evaluation.params.catIds):  # pycocotools has sorted them
@@ -183,7 +173,7 @@ def class_precision(evaluation: COCOeval) -> dict[int, tuple[float, float]]:
 
 
 def class_table(by_name: dict[str, tuple[float, float]]) -> str:
-    """Lay out AP and AP50 of each class in percent; a dash for a class without objects."""
+    """Format AP and AP50 of each class in percent; a dash for a class without objects."""
     width = max(5, *map(len, by_name))
     lines = [f"{'class':{width}}     AP   AP50"]
     for name, values in by_name.items():
@@ -193,17 +183,17 @@ def class_table(by_name: dict[str, tuple[float, float]]) -> str:
 
 
 def _image_numbers(table: CocoTable) -> dict[Any, int]:
-    """Map image id -> number from 1 in pycocotools' order, by which it breaks ties of scores; in the json's order."""
+    """Return image id -> number from 1, in ascending order of ids, by which pycocotools breaks ties of scores."""
     try:
         ranked = sorted(table.image_ids)
-    except TypeError:  # numbers and words
+    except TypeError:  # a mix of numbers and strings
         ranked = table.image_ids
     number_of = {id_: number for number, id_ in enumerate(ranked, start=1)}
     return {id_: number_of[id_] for id_ in table.image_ids}
 
 
-def _nothing_found(truth: COCO) -> COCO:
-    """``loadRes([])`` raises IndexError."""
+def _no_detections(truth: COCO) -> COCO:
+    """Stand in for ``loadRes([])``, which raises IndexError."""
     return _index(images=truth.dataset["images"], categories=truth.dataset["categories"], annotations=[])
 
 

@@ -1,4 +1,4 @@
-"""SSD's own augmentation, where albumentations has none: the IoU crop and the expansion."""
+"""The augmentations of SSD that albumentations lacks: the IoU crop and the expansion."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pydantic import Field
 from densevision.registry import TRANSFORMS
 
 MIN_IOUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-_TRIES = 40
+_ATTEMPTS = 40
 
 
 @TRANSFORMS.register_module()
 class SSDCrop(BaseCrop):
-    """Crop so that some object keeps a minimum IoU with the crop; objects whose centre is outside go.
+    """Crop so that an object keeps a minimum IoU with the crop, and remove objects whose center is outside.
 
-    One of "no crop" and ``MIN_IOUS`` is drawn; a crop spans 0.3 to 1 of each side, its aspect ratio 1/2 to 2.
-    Images without objects are left as they are.
+    The minimum is sampled from ``MIN_IOUS`` and "no crop"; a crop is 0.3 to 1 of each side with an aspect ratio of
+    1/2 to 2. Images without objects are not changed.
 
     Source: Liu et al. 2016 (SSD), section 2.2.
     """
@@ -45,26 +45,26 @@ class SSDCrop(BaseCrop):
         return {"crop_coords": crop or whole}
 
     def _find(self, boxes: np.ndarray, size: tuple[int, int], min_iou: float) -> tuple[int, int, int, int] | None:
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             height, width = (max(1, round(side * self.py_random.uniform(0.3, 1))) for side in size)
             if not 0.5 <= width / height <= 2:
                 continue
             top = self.py_random.randint(0, size[0] - height)
             left = self.py_random.randint(0, size[1] - width)
             crop = (left, top, left + width, top + height)
-            if (centres_inside(boxes, crop) & (iou_with(boxes, crop) >= min_iou)).any():
+            if (centers_inside(boxes, crop) & (iou_with(boxes, crop) >= min_iou)).any():
                 return crop
         return None
 
     def apply_to_bboxes(self, bboxes: np.ndarray, crop_coords: tuple[int, int, int, int], **params: Any) -> np.ndarray:
         height, width = params["shape"][:2]
-        inside = centres_inside(bboxes[:, :4] * [width, height, width, height], crop_coords)
+        inside = centers_inside(bboxes[:, :4] * [width, height, width, height], crop_coords)
         return super().apply_to_bboxes(bboxes[inside], crop_coords, **params)
 
 
 @TRANSFORMS.register_module()
 class Expand(A.Pad):
-    """Put the image at a random place of a grey canvas up to ``max_ratio`` times its size, so objects shrink.
+    """Pad the image to up to ``max_ratio`` times its size with gray, at a random position, so that objects shrink.
 
     Source: Liu et al. 2016 (SSD), section 3.6.
     """
@@ -84,10 +84,10 @@ class Expand(A.Pad):
         return dict(pad_top=top, pad_bottom=rows - top, pad_left=left, pad_right=columns - left)
 
 
-def centres_inside(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
-    """[G, 4] xyxy, crop xyxy -> [G] bool: the box's centre lies in the crop."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return ((centres >= crop[:2]) & (centres <= crop[2:])).all(axis=1)
+def centers_inside(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
+    """[G, 4] xyxy, crop xyxy -> [G] bool, whether the center of the box is in the crop."""
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return ((centers >= crop[:2]) & (centers <= crop[2:])).all(axis=1)
 
 
 def iou_with(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from densevision.atomic import replacing
 from densevision.errors import UserError
 from densevision.export.exporter import Exporter, ExportOptions, Parity, make_exporter
 from densevision.export.metadata import attach_metadata
@@ -87,7 +88,7 @@ def export_tflite(
     check_images(images, exporter.size, options)
     exporter.check_graph(images.check[0] if len(images.check) else _waves(exporter.size))
     info = build_model_info(exporter, model, options, about or {})
-    with _published(path) as unfinished:
+    with replacing(path, "--out") as unfinished:
         content = quantize(convert(exporter.graph, exporter.size), options, images.calibration)
         content = finish(content, exporter, info)
         unfinished.write_bytes(content)
@@ -198,23 +199,3 @@ def _waves(size: tuple[int, int]) -> np.ndarray:
     rows, columns = np.mgrid[: size[0], : size[1]] / 20.0
     waves = [np.sin(a * rows + b * columns) for a, b in ((1.0, 0.3), (0.4, 1.1), (0.7, 0.7))]
     return (np.stack(waves, -1) * 127 + 128).astype(np.uint8)
-
-
-@contextlib.contextmanager
-def _published(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file gets its own name only if all goes well, else no new folder is left either."""
-    unfinished = path.with_name(f".{path.name}.part")
-    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.touch()  # a name that can't be written shows before the work
-    except OSError as error:
-        raise UserError(f"--out {path}: can't write there ({error.strerror})") from error
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty: all went well
-            for folder in missing:
-                folder.rmdir()

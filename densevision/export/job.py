@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import densevision
+from densevision.checkpoints.config import checkpoint_config
 from densevision.config.dump import printable
-from densevision.config.load import Config, load_config
+from densevision.config.load import Config
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset, evaluate_predictor, primary_metric, read_images
 from densevision.export.convert import ExportImages, ExportReport, build_model_info, convert, export_tflite, finish
@@ -56,10 +57,15 @@ class Drop:
 
 
 def read_config(
-    path: Path, overrides: Iterable[str] = (), size: tuple[int, int] | None = None
+    checkpoint: Path,
+    path: str | Path | Config | None,
+    overrides: Iterable[str] = (),
+    size: tuple[int, int] | None = None,
 ) -> tuple[Config, Config | None]:
     """Read a config for an export with an input of ``size``, which becomes ``model.input_size`` where there is one.
 
+    Args:
+        path: None takes the config that the checkpoint carries.
     Returns:
         The config to export, and where ``size`` changed that key, the config without the change, else None.
     Raises:
@@ -68,11 +74,11 @@ def read_config(
     if size and not all(_SMALLEST <= side <= _LARGEST for side in size):
         raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
     overrides = list(overrides)
-    config = load_config(path, overrides)
+    config = checkpoint_config(checkpoint, path, overrides)
     if size and model_task(config).fixed_size:
         if any(override.partition("=")[0] == "model.input_size" for override in overrides):
             raise UserError("--size and --cfg-options model.input_size both set the input size; leave one of them out")
-        return load_config(path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
+        return checkpoint_config(checkpoint, path, [*overrides, f"model.input_size=({size[0]}, {size[1]})"]), config
     return config, None
 
 
@@ -178,6 +184,7 @@ class ExportJob:
         origin = dict(
             config_name=Path(self.config.filename).stem,
             config=printable(self.config).pretty_text,
+            paper=dict(self.config.get("paper") or {}),
             versions=dict(densevision=densevision.__version__, **versions),
             weights_sha256=digest.hexdigest(),
         )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from mmengine.config import Config
 
+from densevision.checkpoints.config import checkpoint_config
 from densevision.checkpoints.reading import check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
-from densevision.config.load import load_config
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor
 from densevision.inference.torch_backend import TorchBackend
@@ -25,24 +26,31 @@ if TYPE_CHECKING:
 
 
 def load_predictor(
-    config_path: str | Path,
+    config: str | Path | Config | None,
     checkpoint_path: str | Path,
     score_threshold: float | None = None,
     *,
     nms: Nms | None = None,
+    device: str | None = None,
 ) -> Predictor:
     """Build the model of a config with the weights of a checkpoint.
 
     Args:
+        config: None takes the one that the checkpoint carries.
         score_threshold: lowest score of a detection, in 0..1; None takes the config's. Other tasks ignore it.
         nms: how NMS treats overlapping boxes, for drawing, as in an exported file; None takes the config's
             ``postprocess``, for evaluation. Other tasks ignore it.
+        device: for example "cuda:1"; None takes a GPU if there is one.
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
-    config = load_config(config_path)
+    config = checkpoint_config(checkpoint_path, config, only_model=True)
     model, info = load_model(config, checkpoint_path)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises differs by kind of device
+        raise UserError(f"device {device!r} can't be used: {str(error).splitlines()[0][:200]}") from error
     build = resolve(model_task(config).predictor)
     return build(model, info, config, score_threshold=score_threshold, nms=nms)
 
@@ -55,7 +63,7 @@ def detection_predictor(
         model.postprocess = replace(model.postprocess, nms=nms, clip_first=False)
     if score_threshold is not None:
         model.postprocess = replace(model.postprocess, score_threshold=score_threshold)
-    device = model.anchors.device.type
+    device = str(model.anchors.device)
     backend = TorchBackend(model.predict_dense, model.data_preprocessor.normalize, model.input_size, device)
     float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
     return DetectionPredictor(backend, info["classes"], model.postprocess, float_resize=float_resize)
@@ -65,7 +73,7 @@ def segmentation_predictor(
     model: Segmentor, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
 ) -> SegmentationPredictor:
     """Return the predictor of a trained segmentation model, which takes images of any size."""
-    device = next(model.parameters()).device.type
+    device = str(next(model.parameters()).device)
     normalize = model.data_preprocessor.normalize
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), normalize, None, device)
     return SegmentationPredictor(backend, info["classes"], info["palette"])
@@ -98,11 +106,12 @@ def model_task(config: Config) -> Task:
     if not config.get("model"):
         raise UserError(f"{config.filename} has no model")
     named = config.model.get("type")
-    kind = MODELS.get(named) if isinstance(named, str) else named
+    kind = resolve_type(named, MODELS)
     task = getattr(kind, "task", None)
     if task not in TASKS:
-        name = getattr(kind, "__name__", named)
-        raise UserError(f"{config.filename}: the model {name} has no attribute task that is one of {', '.join(TASKS)}")
+        raise UserError(
+            f"{config.filename}: the model {kind.__name__} has no attribute task that is one of {', '.join(TASKS)}"
+        )
     return TASKS[task]
 
 

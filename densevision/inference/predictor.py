@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from densevision.images import resize_image
+from densevision.images import check_image, resize_image
+from densevision.inference.results import (
+    DetectionResult,
+    Result,
+    SegmentationResult,
+    record_detections,
+    record_shares,
+)
 from densevision.structures import Detections, PostProcess
 from densevision.visualize import draw_boxes, draw_labels
 
@@ -23,13 +30,29 @@ class Predictor(Protocol):
     """What ``densevision.load``, ``demo`` and ``evaluate`` need of any task.
 
     Attributes:
+        task: what it finds.
         classes: K names.
+        columns: names of the values in a row of ``Result.rows``, the class first.
+        input_size: (height, width) that images are resized to; None takes any size.
+        lowest_score: the network itself gives no scores below this.
     """
 
+    task: str
+    columns: tuple[str, ...]
     classes: tuple[str, ...]
+
+    @property
+    def input_size(self) -> tuple[int, int] | None: ...
+
+    @property
+    def lowest_score(self) -> float: ...
 
     def __call__(self, image: np.ndarray) -> Any:
         """Predict one image [H, W, 3] uint8 RGB of any size; the result's type is the task's own."""
+        ...
+
+    def result(self, image: np.ndarray) -> Result:
+        """Predict one image, and return the result with it."""
         ...
 
     def draw(self, image: np.ndarray, result: Any) -> np.ndarray:
@@ -58,6 +81,9 @@ class DetectionPredictor:
         found: number of objects found so far.
     """
 
+    task = "detection"
+    columns = ("class", "score", "x_min", "y_min", "x_max", "y_max")
+
     def __init__(
         self,
         backend: Backend,
@@ -81,6 +107,7 @@ class DetectionPredictor:
         Returns:
             NumPy arrays; boxes in pixels of ``image``.
         """
+        image = check_image(image)
         size = self._backend.input_size or image.shape[:2]
         pixels = image.astype(np.float32) if self.float_resize else image
         (boxes,), (scores,) = self._backend(resize_image(pixels, size)[None])
@@ -94,19 +121,29 @@ class DetectionPredictor:
         scale = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
         return Detections(_clip(found.boxes * scale, image.shape[:2]), found.scores, found.labels)
 
+    def result(self, image: np.ndarray) -> DetectionResult:
+        """Find the objects of one image, and return them with it."""
+        image = check_image(image)
+        found = self(image)
+        return DetectionResult(image, self.classes, found.boxes, found.scores, found.labels)
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to; None takes any size."""
+        return self._backend.input_size
+
+    @property
+    def lowest_score(self) -> float:
+        """The network itself gives no scores below this."""
+        return self._backend.lowest_score
+
     def draw(self, image: np.ndarray, result: Detections) -> np.ndarray:
         """Draw boxes with class and score."""
         return draw_boxes(image, result, self.classes)
 
     def record(self, result: Detections) -> dict[str, Any]:
         """Return ``detections``: class, score and box (xyxy in pixels) of each."""
-        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
-        return dict(
-            detections=[
-                dict(**{"class": self.classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
-                for label, score, box in rows
-            ]
-        )
+        return record_detections(result, self.classes)
 
     def nothing_found(self, frames: int) -> str | None:
         """Return how close the best detection came to the threshold; None if there was a detection."""
@@ -193,6 +230,9 @@ class SegmentationPredictor:
             divide the input evenly.
     """
 
+    task = "segmentation"
+    columns = ("class", "share")
+
     def __init__(
         self,
         backend: Backend,
@@ -208,6 +248,7 @@ class SegmentationPredictor:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label one image [H, W, 3] uint8 RGB of any size; returns [H, W] uint8, an index into classes."""
+        image = check_image(image)
         size, target = self._backend.input_size or image.shape[:2], image.shape[:2]
         (output,) = self._backend(resize_image(image, size)[None])
         if self.padded_size is not None:
@@ -220,14 +261,28 @@ class SegmentationPredictor:
             return cv2.resize(output[0], target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return best_class(output[0], lambda plane: _enlarge(plane, target))
 
+    def result(self, image: np.ndarray) -> SegmentationResult:
+        """Label one image, and return the labels with it."""
+        image = check_image(image)
+        return SegmentationResult(image, self.classes, self(image), self.palette)
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to; None takes any size."""
+        return self._backend.input_size
+
+    @property
+    def lowest_score(self) -> float:
+        """The network itself gives no scores below this."""
+        return self._backend.lowest_score
+
     def draw(self, image: np.ndarray, result: np.ndarray) -> np.ndarray:
         """Blend the classes' colors over the image, with a legend."""
         return draw_labels(image, result, self.classes, self.palette)
 
     def record(self, result: np.ndarray) -> dict[str, Any]:
         """Return ``shares``: the share of the pixels of each class that occurs."""
-        shares = (np.bincount(result.reshape(-1), minlength=len(self.classes)) / result.size).round(6)
-        return dict(shares={name: share for name, share in zip(self.classes, shares.tolist(), strict=True) if share})
+        return record_shares(result, self.classes)
 
     def nothing_found(self, frames: int) -> None:
         """Return None: every pixel has a class."""

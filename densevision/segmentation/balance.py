@@ -15,31 +15,31 @@ from densevision.data.sizes import even_sample
 from densevision.registry import HOOKS
 from densevision.segmentation.cityscapes import CityscapesDataset
 
-_FILES = 500  # label files read at most, evenly over the data set
+_FILES = 500  # at most so many label files are read, evenly over the data set
 
 
 def pixel_frequency(dataset: CityscapesDataset) -> np.ndarray:
-    """Return the share of labelled pixels of every class, [K] float64 that sum to 1."""
+    """Return the share of the labeled pixels of every class, [K] float64 with the sum 1."""
     by_id = dataset.id_counts.read(even_sample(len(dataset), _FILES)).sum(0)
     counts = np.bincount(dataset.lookup, weights=by_id, minlength=256)[: len(dataset.metainfo["classes"])]
     return counts / max(counts.sum(), 1)
 
 
 def class_weights(frequency: np.ndarray) -> np.ndarray:
-    """Turn frequencies [K] into loss weights [K]: 1 / ln(1.1 + frequency), 1.3 to 10.5.
+    """Convert frequencies [K] to loss weights [K]: 1 / ln(1.1 + frequency), 1.3 to 10.5.
 
     Source: Paszke et al. 2016 (ENet), section 5.2.
-    Departs: 1.1 instead of 1.02, under which rare classes weigh so much that they spread over others.
+    Departs: 1.1 instead of 1.02, which gives rare classes so much weight that they spread over others.
     """
     return 1 / np.log(1.1 + frequency)
 
 
 @HOOKS.register_module()
 class BalanceClasses(Hook):
-    """Weigh the classes of a segmenter's loss by their frequency in the training set, before training."""
+    """Weight the classes in the loss of a ``Segmentor`` by their frequency in the training set."""
 
     def before_train(self, runner: Runner) -> None:
-        """Measure, and set ``class_weights`` of the model's loss function."""
+        """Measure the frequencies, and set ``class_weights`` of the model's loss function."""
         dataset = runner.train_dataloader.dataset
         weights = class_weights(pixel_frequency(dataset))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,4 +1,4 @@
-"""Cityscapes folders, read straight from the label-id images."""
+"""Data sets in the folders of Cityscapes, with label-id images."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ class CityscapesDataset(SeededDataset):
     Label ids become class indices 0..K-1 in memory; every other id becomes 255, ignored.
 
     Args:
-        data_root: folder that holds ``leftImg8bit`` and ``gtFine``; relative to ``$DENSEVISION_DATA``.
-        split: folder name. ``"test"`` may lack labels: then there are images only.
-        classes: names of the Cityscapes table in the wanted order (default: its 19 evaluated classes), or
-            name -> label id for ids of one's own.
-        image_suffix: what image names end with, in either case.
-        label_suffix: what stands in its place in label names, in either case.
+        data_root: folder of ``leftImg8bit`` and ``gtFine``; relative to ``$DENSEVISION_DATA``.
+        split: name of the split's folder. ``"test"`` may lack labels.
+        classes: names of the Cityscapes table in the order of the labels (default: its 19 evaluated classes), or
+            name -> label id for other ids.
+        image_suffix: the end of image names, case-insensitive.
+        label_suffix: the end of label names that replaces it, case-insensitive.
         transforms: albumentations transforms for training, applied to image and label map.
-        max_unnamed: largest share of the pixels, 0..1, of one id that no class names; more is taken for a mistake.
-        may_lack: classes with ids of one's own that may be without pixels, or "all".
-        exif: "apply" or "ignore" the turn that an image's EXIF tag asks for; label files are never turned.
+        max_unnamed: largest share of the pixels, 0..1, of one id without a class; more is considered a mistake.
+        may_lack: classes of ``classes=dict(...)`` that may have no pixels, or "all".
+        exif: "apply" or "ignore" the rotation of an image's EXIF tag; label files are never rotated.
     Attributes:
         metainfo: ``classes``, ``palette`` (RGB) and ``label_ids``, all in class order.
         images: path of each image, by index.
         labels: path of each label file, by index; empty without labels.
-        lookup: [256] uint8, label id -> class index, 255 where ignored.
+        lookup: [256] uint8, label id -> class index, 255 if ignored.
         id_counts: pixels per id of the label files.
     Raises:
-        UserError: no such folder, no image, an image without label file, an unknown class name, a label file
-            that is not a map of ids or does not fit its image.
+        UserError: the folder is missing or has no image, an image has no label file, a class name is unknown, or a
+            label file is not a map of ids or does not fit its image.
     """
 
     def __init__(
@@ -78,7 +78,9 @@ class CityscapesDataset(SeededDataset):
         self.metainfo = class_info(classes)
         id_of = dict(zip(self.metainfo["classes"], self.metainfo["label_ids"], strict=True))
         self._rules = Rules(id_of, isinstance(classes, Mapping), max_unnamed, may_lack)
-        self.exif = _checked_exif(exif)
+        if exif not in EXIF:
+            raise UserError(f"exif is {exif!r}; it is 'apply' or 'ignore'")
+        self.exif = exif
         self._image_folder, self._label_folder = root / "leftImg8bit" / split, root / "gtFine" / split
         self.images, self._notes = find_images(self._image_folder, image_suffix)
         self.labels = np.array([])
@@ -91,11 +93,11 @@ class CityscapesDataset(SeededDataset):
         self._augment = Augment(transforms, boxes=False)
         super().__init__(len(self.images))
         if len(self.labels):
-            with contextlib.suppress(OSError):  # counted later
-                self.read_labels(0)  # a wrong encoding shows before the training starts
+            with contextlib.suppress(OSError):  # reported by ``count``
+                self.read_labels(0)  # finds a wrong encoding before the training starts
 
     def count(self, split: str = "val") -> SplitCounts:
-        """Count the pixels per class and per id that no class names, over an even sample of the label files.
+        """Count the pixels per class and per id without a class, in an even sample of the label files.
 
         The headers of all files are read. See ``SeededDataset``.
         """
@@ -107,24 +109,24 @@ class CityscapesDataset(SeededDataset):
         if not len(self.labels):
             return replace(
                 counted,
-                notes=(*self._notes, *headers.notes(), "no label files: predictions only, no figures"),
+                notes=(*self._notes, *headers.notes(), "no label files: predictions only, no metrics"),
                 training_fault=f"{self._label_folder} does not exist, and training needs label files",
                 evaluation_fault=headers.damage_fault(),
             )
         pixels = self._read_pixels(headers, exact=split == "train")
         misfit, damage = headers.size_fault(), headers.damage_fault()
-        nothing_left = damage if not pixels.total or len(headers.damaged) == len(self) else None
-        may_be_unlabelled = self._image_folder.name == "test"
+        all_damaged = damage if not pixels.total or len(headers.damaged) == len(self) else None
+        may_be_unlabeled = self._image_folder.name == "test"
         return replace(
             counted,
             per_class=dict(zip(counted.per_class, pixels.per_class(len(counted.per_class)), strict=True)),
             notes=(*self._notes, *headers.notes(), *self.id_counts.notes(), *pixels.notes()),
-            training_fault=nothing_left or misfit or training_fault(pixels),
-            evaluation_fault=damage or misfit or evaluation_fault(pixels, may_be_unlabelled),
+            training_fault=all_damaged or misfit or training_fault(pixels),
+            evaluation_fault=damage or misfit or evaluation_fault(pixels, may_be_unlabeled),
         )
 
     def _read_pixels(self, headers: Headers, *, exact: bool) -> Pixels:
-        """Read a sample, and where ``exact`` further files until each class that must occur has been seen."""
+        """Read a sample, and if ``exact`` more files until each required class has occurred."""
         indices = {*even_sample(len(self), SAMPLED), *headers.kinds.values()}
         pixels = Pixels(self.id_counts.read(sorted(indices)), self.lookup, self._rules)
         if exact and pixels.needed:
@@ -136,24 +138,24 @@ class CityscapesDataset(SeededDataset):
         return pixels
 
     def check_batch(self, batch_size: int | None) -> None:
-        """Check that whole images fit into batches of a loader; call it after ``count``.
+        """Check that images without a crop fit into batches of a loader; call it after ``count``.
 
         Raises:
-            UserError: they differ in size, and batches hold more than one.
+            UserError: the images differ in size, and a batch has more than one.
         """
         if (batch_size or 1) > 1 and len(self._sizes) > 1:
             some = ", ".join(describe_size(size) for size in sorted(self._sizes)[:3])
             more = ", ..." if len(self._sizes) > 3 else ""
             raise UserError(
                 f"{self._image_folder} has images of {len(self._sizes)} sizes ({some}{more}), which batches of "
-                f"{batch_size} can't hold; set batch_size=1 in the loader of the config"
+                f"{batch_size} can't contain; set batch_size=1 in the loader of the config"
             )
 
     def align_classes(self, classes: Sequence[str]) -> None:
-        """Take the model's classes, see ``SeededDataset``; a class that the data set does not name has no pixel."""
+        """Map the labels to the model's classes, see ``SeededDataset``; a class unknown here has no pixels."""
         if tuple(classes) != self.metainfo["classes"]:
             info, self.lookup = align(self.metainfo, self.lookup, classes, self._occurs, str(self._label_folder))
-            self.metainfo.update(info)  # evaluators hold on to the dict
+            self.metainfo.update(info)  # evaluators keep a reference to the dict
 
     def _occurs(self, label_id: int) -> bool:
         return len(self.labels) > 0 and bool(self.id_counts.read(range(len(self)))[:, label_id].any())
@@ -172,16 +174,14 @@ class CityscapesDataset(SeededDataset):
         if seed is not None:
             arrays = self._augment(seed, **arrays)
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
-        path = str(self.images[index])
-        sample = SegSample(
-            metainfo=dict(img_id=index, img_path=path, ori_size=ori_size, input_size=tuple(inputs.shape[1:]))
-        )
+        metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
+        sample = SegSample(metainfo=metainfo | dict(input_size=tuple(inputs.shape[1:])))
         if "mask" in arrays:
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
         return dict(inputs=inputs, data_samples=sample)
 
     def _read_mask(self, index: int, *, training: bool) -> np.ndarray:
-        """Read one label file; one that the sample at the start did not meet does not end a training: it is skipped."""
+        """Read one label file; in training an unexpected one is skipped, as a damaged image is."""
         try:
             return self.read_labels(index)
         except UserError as error:
@@ -194,29 +194,23 @@ class CityscapesDataset(SeededDataset):
         return self.images.tolist()
 
     def read(self, index: int) -> np.ndarray:
-        """Read one image as [H, W, 3] uint8 RGB, turned or not as the option ``exif`` says.
+        """Read one image as [H, W, 3] uint8 RGB, rotated by its EXIF tag unless ``exif`` is "ignore".
 
         Raises:
-            OSError: it can't be read.
+            OSError: the image can't be read.
         """
-        return read_image(str(self.images[index]), apply_exif=self.exif == "apply")
+        return read_image(self.images[index], apply_exif=self.exif == "apply")
 
     def read_labels(self, index: int) -> np.ndarray:
-        """Read one label file as class indices [H, W] uint8, 255 where ignored.
+        """Read one label file as class indices [H, W] uint8, 255 if ignored.
 
         Raises:
             OSError: the file is damaged.
-            UserError: it is not a map of known ids.
+            UserError: the file is not a map of known ids.
         """
-        path = str(self.labels[index])
+        path = self.labels[index]
         ids = read_label_ids(path)
         labels = self.lookup[ids]
         if (labels == UNEXPECTED).any():
             raise UserError(unexpected_ids(path, np.unique(ids[labels == UNEXPECTED]).tolist()))
         return labels
-
-
-def _checked_exif(exif: str) -> str:
-    if exif not in EXIF:
-        raise UserError(f"exif is {exif!r}; it is 'apply' or 'ignore'")
-    return exif

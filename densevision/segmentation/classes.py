@@ -1,4 +1,4 @@
-"""A segmenter's classes: names, colors and label ids, and the way from an id to a class index."""
+"""The classes of a segmentation data set: names, colors, label ids, and the lookup from id to class index."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from densevision.errors import UserError
+from densevision.errors import UserError, listed
 from densevision.segmentation.labels import CITYSCAPES_LABELS, TRAIN_CLASSES
 from densevision.segmentation.loss import IGNORE_LABEL
 
-UNEXPECTED = 254  # in the id lookup only; classes are fewer
+UNEXPECTED = 254  # in the id lookup only; there are fewer classes
 TABLE = {label.name: label for label in CITYSCAPES_LABELS if label.id >= 0}
 VOID_IDS = tuple(label.id for label in TABLE.values() if label.train_id == IGNORE_LABEL)
 
 
 def class_info(classes: Sequence[str] | Mapping[str, int] | None) -> dict[str, Any]:
-    """Return ``classes``, ``palette`` and ``label_ids`` of a choice of classes.
+    """Return ``classes``, ``palette`` and ``label_ids`` of the chosen classes.
 
     Args:
         classes: as for :class:`CityscapesDataset`.
     Raises:
-        UserError: an unknown or repeated name, no name at all, or an id that is repeated or outside 0..255.
+        UserError: a name is unknown or repeated, there is none, or an id is repeated or outside 0..255.
     """
     if isinstance(classes, str):
         raise UserError(f"classes must be a list of names, not the text {classes!r}")
@@ -34,15 +34,14 @@ def class_info(classes: Sequence[str] | Mapping[str, int] | None) -> dict[str, A
     if not names or len(set(names)) < len(names):
         raise UserError(f"classes must be different names, at least one, not {list(names)}")
     if len(names) > UNEXPECTED:
-        raise UserError(f"classes: {len(names)} names; a label file tells at most {UNEXPECTED} classes apart")
+        raise UserError(f"classes: {len(names)} names; a label file can have at most {UNEXPECTED} classes")
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"classes: {name!r} is not a name; give names, or your own ids as classes=dict(name=id)")
     if not isinstance(classes, Mapping):
         classes = {name: _table_id(name) for name in names}
     _check_ids(classes)
-    spare = [_spread_color(i, len(names)) for i in range(len(names))]
-    palette = [TABLE[name].color if name in TABLE else spare[i] for i, name in enumerate(names)]
+    palette = [TABLE[n].color if n in TABLE else _spread_color(i, len(names)) for i, n in enumerate(names)]
     return dict(classes=names, palette=palette, label_ids=[classes[name] for name in names])
 
 
@@ -66,18 +65,19 @@ def _table_id(name: str) -> int:
 
 
 def near_name(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" if a known name is close to ``name``, else nothing."""
+    """Return " (did you mean ...?)" if a known name is similar to ``name`` in any case, else nothing."""
     lower = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), lower, n=1)
     return f" (did you mean {lower[near[0]]!r}?)" if near else ""
 
 
 def _spread_color(index: int, count: int) -> tuple[int, int, int]:
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(index / count, 0.7, 0.9))
+    red, green, blue = colorsys.hsv_to_rgb(index / count, 0.7, 0.9)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def id_lookup(label_ids: Sequence[int], *, own_ids: bool) -> np.ndarray:
-    """Return [256] uint8: label id -> class index, 255 where ignored, ``UNEXPECTED`` where the table has no such id."""
+    """Return [256] uint8: label id -> class index, 255 if ignored, ``UNEXPECTED`` if the table lacks the id."""
     lookup = np.full(256, IGNORE_LABEL if own_ids else UNEXPECTED, np.uint8)
     if not own_ids:
         lookup[[label.id for label in TABLE.values()]] = IGNORE_LABEL
@@ -88,14 +88,17 @@ def id_lookup(label_ids: Sequence[int], *, own_ids: bool) -> np.ndarray:
 def align(
     info: dict[str, Any], lookup: np.ndarray, classes: Sequence[str], occurs: Callable[[int], bool], source: str
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Bring ``class_info`` and ``id_lookup`` of a data set to the order of a model's classes, by name.
+    """Reorder ``class_info`` and ``id_lookup`` of a data set to a model's classes, by name.
 
-    A class that only the model has gets the id of the Cityscapes table, or else one that nothing else uses:
-    predictions of it are written as that id, and no label is read as it.
+    A class that only the model has gets its id of the Cityscapes table or else an unused one: predictions of the
+    class are written as that id, and no label is read as the class.
 
     Args:
+        info: from ``class_info``.
+        lookup: from ``id_lookup``.
+        classes: the model's classes.
         occurs: tells whether an id is in the label files.
-        source: their folder, for the message.
+        source: folder of the label files, for messages.
     Raises:
         UserError: a class occurs that the model lacks.
     """
@@ -103,9 +106,9 @@ def align(
     unknown = [name for name, id_ in id_of.items() if name not in classes and occurs(id_)]
     if unknown:
         raise UserError(
-            f"the label files in {source} hold {_listed(unknown)}, which the model lacks"
-            f"{near_name(unknown[0], classes)}; the model's classes are {_listed(classes)}; use its names in classes, "
-            "or leave the others out"
+            f"the label files in {source} contain {listed(unknown, 20)}, which the model lacks"
+            f"{near_name(unknown[0], classes)}; the model's classes are {listed(classes, 20)}; use its names in "
+            "classes, or leave the others out"
         )
     aligned = np.full(256, IGNORE_LABEL, np.uint8)
     aligned[UNEXPECTED] = UNEXPECTED
@@ -115,10 +118,5 @@ def align(
     for name in classes:
         if name not in id_of:
             free = [id_ for id_ in range(256) if id_ not in id_of.values()]
-            wanted = TABLE[name].id if name in TABLE else free[0]
-            id_of[name] = wanted if wanted in free else free[0]
+            id_of[name] = TABLE[name].id if name in TABLE and TABLE[name].id in free else free[0]
     return class_info({name: id_of[name] for name in classes}), aligned[lookup]
-
-
-def _listed(names: Sequence[str], limit: int = 20) -> str:
-    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

@@ -1,4 +1,4 @@
-"""Find the images and label files of a split, and read many of them at a time."""
+"""Find the images and label files of a split, and read several of them at a time."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from PIL import Image
 
 from densevision.errors import UserError
 
-_LAYOUT = "images go to leftImg8bit/SPLIT/ANY/, label files to gtFine/SPLIT/ANY/ (docs/weights.md shows it for VOC)"
+_LAYOUT = "put images in leftImg8bit/SPLIT/ANY/, label files in gtFine/SPLIT/ANY/ (docs/weights.md shows it for VOC)"
 _SYSTEM = ("Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")  # files and folders of Windows, Synology and macOS
-_THREADS = 4  # decoding and disks; Python itself takes turns
+_THREADS = 4  # decoding and reading release Python's lock
 T = TypeVar("T")
 
 
 def find_images(folder: Path, suffix: str) -> tuple[np.ndarray, list[str]]:
-    """List ``folder/*/*suffix``, the suffix in either case.
+    """List ``folder/*/*suffix``, the suffix case-insensitive.
 
     Returns:
-        The sorted paths, and a line about the files that are not taken, if any.
+        The sorted paths, and a note about other files in the folder, if any.
     Raises:
-        UserError: no such folder, no such file, or two images that differ in the suffix's case only.
+        UserError: there is no such folder or file, or two images differ only in the case of the suffix.
     """
     if not folder.is_dir():
         raise UserError(_missing_folder(folder))
-    images, others = [], Counter()
+    images: list[str] = []
+    others: Counter[str] = Counter()
     for city, name in _list_files(folder):
         if city and name.lower().endswith(suffix.lower()):
             images.append(str(folder / city / name))
@@ -41,17 +42,17 @@ def find_images(folder: Path, suffix: str) -> tuple[np.ndarray, list[str]]:
         raise UserError(_no_image(folder, suffix, others))
     _check_unique(images, suffix)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(8))
-    notes = [f"{others.total():,} files in {folder} are not taken: {kinds}"] if others else []
-    return np.array(sorted(images)), notes  # one block of memory: loader workers do not copy it
+    notes = [f"{others.total():,} files in {folder} are not used: {kinds}"] if others else []
+    return np.array(sorted(images)), notes  # one block of memory, which loader workers do not copy
 
 
 def find_labels(images: np.ndarray, folder: Path, image_suffix: str, label_suffix: str) -> tuple[np.ndarray, list[str]]:
-    """Find the label file of every image, the suffix in either case.
+    """Find the label file of every image, the suffix case-insensitive.
 
     Returns:
-        Their paths, and a line about label files without image, if any.
+        Their paths, and a note about label files without an image, if any.
     Raises:
-        UserError: no such folder, or an image without label file, or with two.
+        UserError: there is no such folder, or an image has no label file or two.
     """
     if not folder.is_dir():
         raise UserError(_missing_folder(folder))
@@ -77,14 +78,14 @@ def find_labels(images: np.ndarray, folder: Path, image_suffix: str, label_suffi
 
 
 def _kind(city: str, name: str, folder: Path) -> str:
-    """Say why a file is not taken: its suffix, or its place."""
+    """Return why a file is not used: its suffix, or its place."""
     if not city:
         return f"directly in {folder.name}/"
     return "(folder)" if name.endswith("/") else Path(name).suffix or "without suffix"
 
 
 def _list_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (subfolder, name) of each file in a folder ("") and its subfolders, hidden and system files excepted."""
+    """Yield (subfolder, name) of each file in a folder ("") and its subfolders, except hidden and system files."""
     for entry in os.scandir(folder):
         if entry.name.startswith(".") or entry.name in _SYSTEM:
             continue
@@ -100,25 +101,25 @@ def _missing_folder(folder: Path) -> str:
     above = next(parent for parent in folder.parents if parent.is_dir())
     found = ", ".join(sorted(path.name for path in above.iterdir())[:12]) or "nothing"
     if above == folder.parent:
-        return f"{folder} does not exist; check data_root and split (found beside it: {found})"
-    return f"{folder} does not exist; {above} holds {found}; {_LAYOUT}"
+        return f"{folder} does not exist; check data_root and split (found next to it: {found})"
+    return f"{folder} does not exist; {above} contains {found}; {_LAYOUT}"
 
 
 def _no_image(folder: Path, suffix: str, others: Counter) -> str:
     first = min((f"{city}/{name}" for city, name in _list_files(folder) if city and not name.endswith("/")), default="")
     if first:
-        return f"{folder} holds no */*{suffix}; found {first}, so set image_suffix"
+        return f"{folder} contains no */*{suffix}; found {first}, so set image_suffix"
     flat = min((name for city, name in _list_files(folder) if not city), default="")
     if flat:
         return (
-            f"{folder} holds {others.total():,} files such as {flat} directly; they go one folder deeper, as in "
+            f"{folder} contains {others.total():,} files such as {flat} directly; move them one folder deeper, as in "
             f"{folder.name}/all/{flat}; {_LAYOUT}"
         )
-    return f"{folder} holds no */*{suffix}; images lie in one folder per city; {_LAYOUT}"
+    return f"{folder} contains no */*{suffix}; images must be in one folder per city; {_LAYOUT}"
 
 
 def _seen(folder: Path) -> str:
-    """Name a file of a label folder, to compare suffixes with."""
+    """Name one file of a label folder, to compare suffixes with."""
     first = min((str(Path(city, name)) for city, name in _list_files(folder)), default="")
     return f" (found {first})" if first else f" ({folder} is empty)"
 

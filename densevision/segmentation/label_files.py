@@ -15,13 +15,13 @@ from PIL import Image, UnidentifiedImageError
 from densevision.errors import UserError
 from densevision.images import explain_unreadable
 
-# What Pillow raises for damaged content; it documents no list.
+# Pillow raises these for damaged files, and documents no list.
 _DAMAGED = (
     OSError,
     SyntaxError,
     ValueError,
+    LookupError,
     EOFError,
-    IndexError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -30,12 +30,12 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class LabelHeader:
-    """What a label file says before its pixels are decoded.
+    """The properties of a label file before its pixels are decoded.
 
     Attributes:
         size: (height, width).
         kind: file and pixel format, "PNG L".
-        palette: colors of a palette image, 3 bytes per id; else empty.
+        palette: colors of a palette image, 3 bytes per id, else empty.
     """
 
     size: tuple[int, int]
@@ -47,24 +47,24 @@ def read_label_header(path: str | Path) -> LabelHeader:
     """Read size and pixel format of a label file.
 
     Raises:
-        OSError: the file is missing or no image.
+        OSError: the file is missing or is not an image.
     """
     with _open(path) as image:
-        palette = image.palette.palette if image.mode == "P" else b""
+        palette = image.palette.palette if image.mode == "P" and image.palette else b""
         return LabelHeader((image.height, image.width), f"{image.format} {image.mode}", bytes(palette))
 
 
 def read_label_ids(path: str | Path) -> np.ndarray:
     """Read a label image as [H, W] uint8 ids.
 
-    A palette image gives its indices, a color image with equal channels their value.
+    The ids are the indices of a palette image, or the value of equal channels of a color image.
 
     Raises:
         OSError: the file is missing or damaged.
-        UserError: it is a color image or a JPEG, or holds something else than ids 0..255.
+        UserError: the file is a color image or a JPEG, or has values other than ids 0..255.
     """
-    with _open(path) as image:  # OpenCV would turn palette indices into brightness
-        kind, mode, deep = image.format, image.mode, ";16" in str(image.tile)
+    with _open(path) as image:  # OpenCV would convert palette indices to brightness
+        kind, mode, deep = image.format, image.mode, ";16" in str(getattr(image, "tile", ""))
         ids = np.asarray(image)
     if kind in ("JPEG", "MPO"):
         raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
@@ -92,8 +92,8 @@ def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: 
     if mode[-1] in "Aa":
         opaque, channels = bool((channels[..., -1] == 255).all()), channels[..., :-1]
     if not (channels == channels[..., :1]).all():
-        raise UserError(f"{path} is a color image ({mode}); label files hold one id per pixel")
-    if deep:  # Pillow drops the lower byte
+        raise UserError(f"{path} is a color image ({mode}); label files have one id per pixel")
+    if deep:  # Pillow discards the lower byte
         raise UserError(f"{path} has 16 bits per channel ({mode}); save it with one channel of 8 bits")
     if not opaque:
         raise UserError(f"{path} has transparent pixels ({mode}); save it without alpha, one id per pixel")
@@ -102,9 +102,9 @@ def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: 
 
 def _to_bytes(path: str | Path, ids: np.ndarray) -> np.ndarray:
     if ids.dtype.kind == "f" and not (ids == np.floor(ids)).all():  # also NaN
-        raise UserError(f"{path} holds fractions or NaN; label files hold whole numbers")
+        raise UserError(f"{path} contains fractions or NaN; label files have whole numbers")
     if ids.max(initial=0) > 255:
-        raise UserError(f"{path} holds ids up to {ids.max()}, label ids end at 255; is it an instanceIds file?")
+        raise UserError(f"{path} contains ids up to {ids.max()}, but label ids end at 255; is it an instanceIds file?")
     if ids.min(initial=0) < 0:
-        raise UserError(f"{path} holds the id {ids.min()}; label ids are 0..255, and 255 is ignored by convention")
+        raise UserError(f"{path} contains the id {ids.min()}; label ids are 0..255, and 255 is ignored by convention")
     return ids.astype(np.uint8)

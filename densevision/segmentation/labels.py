@@ -1,4 +1,4 @@
-"""The label table of Cityscapes, as data."""
+"""The label table of Cityscapes as data."""
 
 from typing import NamedTuple
 
@@ -7,8 +7,8 @@ class Label(NamedTuple):
     """One row of the table."""
 
     name: str
-    id: int  # in *_labelIds.png and in submitted files; -1 is never drawn
-    train_id: int  # index among the 19 evaluated classes, 255 or -1 where not evaluated
+    id: int  # in *_labelIds.png and in submitted files; -1 never occurs there
+    train_id: int  # index among the 19 evaluated classes, 255 or -1 if not evaluated
     color: tuple[int, int, int]  # RGB
 
 

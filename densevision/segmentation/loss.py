@@ -12,11 +12,13 @@ IGNORE_LABEL = 255
 
 
 class CrossEntropyLoss(nn.Module):
-    """Average the cross-entropy over the labelled pixels.
+    """Average the cross-entropy over the labeled pixels.
 
     Args:
-        class_weights: K factors, one a class; the average is then weighted by them.
+        class_weights: K weights, one per class, for a weighted average.
     """
+
+    class_weights: Tensor | None
 
     def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
@@ -26,7 +28,7 @@ class CrossEntropyLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar.
 
-        Without a labelled pixel the result is 0, with zero gradients.
+        Without a labeled pixel the result is 0, with zero gradients.
         """
         losses, weights = self.per_pixel(logits, target)
         return losses.sum() / weights.sum().clamp(min=1e-6)
@@ -35,22 +37,22 @@ class CrossEntropyLoss(nn.Module):
         """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
         target = target.long()
         losses = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE_LABEL, reduction="none")
-        labelled = target != IGNORE_LABEL
+        labeled = target != IGNORE_LABEL
         if self.class_weights is None:
-            return losses, labelled.to(losses.dtype)
-        return losses, self.class_weights[target * labelled] * labelled
+            return losses, labeled.to(losses.dtype)
+        return losses, self.class_weights[target * labeled] * labeled
 
 
 class OHEMCrossEntropyLoss(CrossEntropyLoss):
     """Average the cross-entropy over the hard pixels only.
 
-    A pixel is hard when its own class scores below ``threshold``; at least ``min_kept`` of the labelled
-    pixels, the hardest first, always count.
+    A pixel is hard if the score of its target class is below ``threshold``; at least the hardest ``min_kept`` of the
+    labeled pixels always count.
 
     Args:
         class_weights: as in :class:`CrossEntropyLoss`; hardness does not depend on them.
-        threshold: soft-max score in 0..1.
-        min_kept: share of the labelled pixels in 0..1.
+        threshold: softmax score in 0..1.
+        min_kept: share of the labeled pixels in 0..1.
     """
 
     def __init__(
@@ -70,10 +72,10 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
         hard = self._hard(losses.detach() / weights.clamp(min=1e-6), weights > 0)
         return (losses * hard).sum() / (weights * hard).sum().clamp(min=1e-6)
 
-    def _hard(self, losses: Tensor, labelled: Tensor) -> Tensor:
+    def _hard(self, losses: Tensor, labeled: Tensor) -> Tensor:
         limit = -torch.log(torch.tensor(self.threshold))
-        values = losses[labelled]
+        values = losses[labeled]
         kept = int(self.min_kept * values.numel())
         if kept > 0:
             limit = torch.minimum(limit.to(values), values.topk(kept).values[-1])
-        return (losses >= limit) & labelled
+        return (losses >= limit) & labeled

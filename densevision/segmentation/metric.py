@@ -1,4 +1,4 @@
-"""Intersection over union: the counting (pure) and its mmengine metric."""
+"""Intersection over union: pure functions, and the mmengine metric."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def confusion_matrix(pred: Tensor, target: Tensor, num_classes: int, ignore_labe
 
     Args:
         pred: class indices 0..K-1, any integer type and shape.
-        target: the same shape; ``ignore_label`` is not counted.
+        target: class indices of the same shape; ``ignore_label`` is not counted.
+        num_classes: K.
+        ignore_label: target value of pixels without a class.
     Returns:
         [K, K] int64, rows are target classes, columns predicted ones.
     Raises:
@@ -51,28 +53,28 @@ def iou(confusion: Tensor) -> Tensor:
 
 @METRICS.register_module()
 class IoUMetric(BaseMetric):
-    """Sum the confusion of all images; report ``seg/mIoU``, ``seg/IoU_<class>`` and ``seg/aAcc``, in 0..1.
+    """Report ``seg/mIoU``, ``seg/IoU_<class>`` and ``seg/aAcc`` in 0..1, from the confusion of all images.
 
-    ``mIoU`` is the mean over the classes that occur or are predicted, ``aAcc`` the share of pixels with the right
-    class. Images without labels (a test split) add nothing; without any label there are no figures, only files.
+    ``mIoU`` is the mean over the classes that occur or are predicted, ``aAcc`` the share of pixels with the correct
+    class. Images without labels (a test split) do not count; without any label nothing is reported.
 
     Args:
         out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, as label ids of the data
-            set: what the Cityscapes test server takes, zipped.
-
-    After an evaluation ``confusion`` holds the sum, [K, K] int64 (in the main process).
+            set; a zip of the folder can be sent to the Cityscapes test server.
+    Attributes:
+        confusion: [K, K] int64, summed over all images, after an evaluation, in the main process.
     """
 
     default_prefix = "seg"
+    best_key = "seg/mIoU"  # chooses best.pth where a config has no save_best
 
     def __init__(self, out_dir: str | Path | None = None) -> None:
-        # 'gpu' gathers through the process group, which gloo does too; 'cpu' would leave ./.dist_test behind.
-        super().__init__(collect_device="gpu")
+        super().__init__(collect_device="gpu")  # gathers by all_gather_object, also with gloo; "cpu" leaves a folder
         self.out_dir = None if out_dir is None else Path(out_dir)
-        self.confusion: Tensor | None = None
+        self.confusion = torch.zeros(0, 0, dtype=torch.int64)
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Append the confusion of each image; write its prediction when asked to."""
+        """Append the confusion of each image, and write its prediction if there is an ``out_dir``."""
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
             pred = sample["pred"]["labels"].cpu()
@@ -85,23 +87,22 @@ class IoUMetric(BaseMetric):
                 write_label_ids(pred[0].numpy(), sample["img_path"], label_ids, self.out_dir)
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
-        """Reduce the confusions of all images to the reported figures."""
+        """Sum the confusions of all images, and compute the metrics."""
         self.confusion = torch.from_numpy(np.sum(results, axis=0))
         if not self.confusion.any():
             return {}
-        return figures(self.confusion, self.dataset_meta["classes"])
+        return compute_scores(self.confusion, self.dataset_meta["classes"])
 
     @property
     def note(self) -> str:
-        """What to know beside the last evaluation's mIoU: how many classes have no pixel (in the main process)."""
-        counted = self.confusion is not None and self.confusion.any()
-        return absent_note(self.confusion.sum(1).numpy()) if counted else ""
+        """The number of classes without pixels in the last evaluation, to print next to the mIoU."""
+        return absent_note(self.confusion.sum(1).numpy()) if self.confusion.any() else ""
 
     @property
     def table(self) -> str:
-        """The last evaluation's figures by class, to print."""
+        """The scores of each class in the last evaluation, to print."""
         if not self.confusion.any():
-            return "no labels, so no figures: predictions only"
+            return "no labels, so no metrics: predictions only"
         return iou_table(self.confusion.numpy(), self.dataset_meta["classes"])
 
     def write_report(self, folder: str | Path) -> dict[str, str]:
@@ -112,8 +113,8 @@ class IoUMetric(BaseMetric):
         return written
 
 
-def figures(confusion: Tensor, classes: Sequence[str]) -> dict[str, float]:
-    """Name a confusion matrix's figures: ``mIoU``, ``aAcc`` and ``IoU_<class>`` of each class that occurs."""
+def compute_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, float]:
+    """Compute ``mIoU``, ``aAcc`` and ``IoU_<class>`` of each class that occurs or is predicted."""
     by_class = iou(confusion)
     summary = {"mIoU": by_class.nanmean(), "aAcc": confusion.diagonal().sum().double() / confusion.sum()}
     per_class = {f"IoU_{name}": value for name, value in zip(classes, by_class, strict=True)}

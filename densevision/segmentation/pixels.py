@@ -1,4 +1,4 @@
-"""The ids that label files hold, seen through a choice of classes."""
+"""The ids in label files, compared with the chosen classes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from densevision.errors import UserError
 from densevision.segmentation.classes import UNEXPECTED, VOID_IDS, near_name
 from densevision.segmentation.loss import IGNORE_LABEL
 
-LISTED = 5  # ids and classes that a line names
+LISTED = 5  # ids and classes in one line
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the label files of a data set are expected to hold.
+    """The expected ids in the label files of a data set.
 
     Attributes:
-        id_of: class name -> label id, for the classes that the data set names.
-        own_ids: the ids are the user's; otherwise the Cityscapes table's, whose void ids are meant to be ignored.
-        max_unnamed: largest share of the pixels, 0..1, of one id that no class names.
+        id_of: class name -> label id, for the chosen classes.
+        own_ids: whether the ids are the user's, not those of the Cityscapes table with its void ids.
+        max_unnamed: largest share of the pixels, 0..1, of one id without a class.
         may_lack: classes that need not occur, or "all".
     Raises:
-        UserError: no share, or an unknown class.
+        UserError: ``max_unnamed`` is not a share, or ``may_lack`` has an unknown class.
     """
 
     id_of: dict[str, int]
@@ -34,7 +34,7 @@ class Rules:
     max_unnamed: float = 0.2
     may_lack: Sequence[str] | str = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         number = isinstance(self.max_unnamed, int | float) and not isinstance(self.max_unnamed, bool)
         if not number or not 0 <= self.max_unnamed <= 1:
             raise UserError(f"max_unnamed is {self.max_unnamed!r}; it is a share of the pixels, 0 to 1")
@@ -44,15 +44,15 @@ class Rules:
             raise UserError(f"may_lack is {self.may_lack!r}; it is a list of class names, or 'all'")
         for name in self.may_lack:
             if name not in self.id_of:
-                raise UserError(f"may_lack: {name!r} is none of the classes{near_name(str(name), self.id_of)}")
+                raise UserError(f"may_lack: {name!r} is not one of the classes{near_name(str(name), self.id_of)}")
 
     def must_occur(self, name: str) -> bool:
-        """Tell whether a class must have pixels: ids of one's own that never occur are probably wrong."""
+        """Tell whether a class must have pixels: a user's id that never occurs is probably wrong."""
         return self.own_ids and self.may_lack != "all" and name not in self.may_lack
 
     @property
     def void_ids(self) -> Sequence[int]:
-        """Ids that are meant to be ignored."""
+        """Ids that are ignored on purpose."""
         return () if self.own_ids else VOID_IDS
 
 
@@ -62,8 +62,8 @@ class Pixels:
 
     Attributes:
         by_file: [F, 256], a row per file.
-        lookup: [256] id -> class index, 255 where ignored, or ``UNEXPECTED``.
-        rules: what is expected.
+        lookup: [256] id -> class index, 255 if ignored, or ``UNEXPECTED``.
+        rules: the expected ids.
     """
 
     by_file: np.ndarray
@@ -72,24 +72,24 @@ class Pixels:
 
     @cached_property
     def by_id(self) -> dict[int, int]:
-        """Id -> pixels, for the ids that occur, by rising id."""
+        """Id -> pixels, for the ids that occur, in ascending order."""
         counts = self.by_file.sum(0)
         return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
 
     @cached_property
     def total(self) -> int:
-        """All pixels."""
+        """Number of all pixels."""
         return sum(self.by_id.values())
 
     @cached_property
     def missing(self) -> list[str]:
-        """Classes without pixels, by rising id."""
+        """Classes without pixels, by ascending id."""
         id_of = self.rules.id_of
         return sorted((name for name in id_of if id_of[name] not in self.by_id), key=id_of.__getitem__)
 
     @property
     def needed(self) -> list[str]:
-        """Classes without pixels that must have some, by rising id."""
+        """Classes without pixels that must have some, by ascending id."""
         return [name for name in self.missing if self.rules.must_occur(name)]
 
     @cached_property
@@ -99,27 +99,27 @@ class Pixels:
 
     @cached_property
     def unnamed(self) -> dict[int, int]:
-        """Id -> pixels of what is ignored, without the table's void ids; most pixels first."""
+        """Id -> pixels of the ignored ids, except the void ids of the table; most pixels first."""
         ids = [i for i in self.by_id if self.lookup[i] == IGNORE_LABEL and i not in self.rules.void_ids]
         return {i: self.by_id[i] for i in sorted(ids, key=self.by_id.__getitem__, reverse=True)}
 
     @cached_property
     def void(self) -> int:
-        """Pixels of the table's void ids."""
+        """Number of pixels with void ids of the table."""
         return sum(self.by_id.get(i, 0) for i in self.rules.void_ids if self.lookup[i] == IGNORE_LABEL)
 
     @cached_property
     def unexpected(self) -> list[int]:
-        """Ids that the Cityscapes table does not have."""
+        """Ids that are not in the Cityscapes table."""
         return [i for i in self.by_id if self.lookup[i] == UNEXPECTED]
 
     def per_class(self, num_classes: int) -> list[int]:
-        """Pixels of each class index."""
+        """Return the pixels of each class index."""
         counts = np.bincount(self.lookup, weights=self.by_file.sum(0), minlength=256)
         return counts[:num_classes].astype(int).tolist()
 
     def notes(self) -> list[str]:
-        """Name the ids that are ignored, with their shares of the pixels."""
+        """List the ids that are ignored, with their shares of the pixels."""
         notes = []
         if self.void:
             notes.append(f"ignored: {share(self.void, self.total)} of the pixels, void ids of the Cityscapes table")
@@ -130,15 +130,15 @@ class Pixels:
         rest = list(self.unnamed.values())[LISTED:]
         if rest:
             named.append(f"{len(rest)} more ids: {share(sum(rest), self.total)}")
-        return notes + (["ids that no class names: " + ", ".join(named)] if named else []) + self._two_encodings()
+        return notes + (["ids without a class: " + ", ".join(named)] if named else []) + self._two_encodings()
 
     def _two_encodings(self) -> list[str]:
-        """Say that a class seems to have two ids: of the files with several ids, each holds the one or the other."""
-        holds = self.by_file > 0
-        holds = holds[holds.sum(1) > 1]
+        """Note a class that seems to have two ids: each file with several ids has exactly one of them."""
+        has = self.by_file > 0
+        has = has[has.sum(1) > 1]
         for id_ in self.unnamed:
             for name, own in self.rules.id_of.items():
-                this, that = int(holds[:, own].sum()), int(holds[:, id_].sum())
-                if min(this, that) > 1 and (holds[:, own] ^ holds[:, id_]).all():
-                    return [f"{this:,} files hold {name}={own} and {that:,} others {id_}: is that {name}, too?"]
+                files, others = int(has[:, own].sum()), int(has[:, id_].sum())
+                if min(files, others) > 1 and (has[:, own] ^ has[:, id_]).all():
+                    return [f"{files:,} files have {name}={own} and {others:,} others {id_}: is that {name} too?"]
         return []

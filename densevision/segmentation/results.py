@@ -1,4 +1,4 @@
-"""Result files of an evaluation: label images, a table, the confusion matrix."""
+"""Write the result files of an evaluation: label images, a table, the confusion matrix."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def write_label_ids(labels: np.ndarray, img_path: str, label_ids: Sequence[int],
 
     Args:
         labels: [H, W] class indices 0..K-1.
-        img_path: the image; its name and folder (the city) name the file.
+        img_path: path of the image; the file gets its name and folder (the city).
         label_ids: id of each class in the data set.
+        out_dir: folder of the predictions.
     Returns:
         ``<out_dir>/<city>/<image name>.png``, a name that the Cityscapes test server and its scripts accept.
     """
@@ -28,13 +29,14 @@ def write_label_ids(labels: np.ndarray, img_path: str, label_ids: Sequence[int],
 
 
 def write_report(confusion: np.ndarray, classes: Sequence[str], folder: str | Path) -> dict[str, str]:
-    """Write ``iou.txt``, ``confusion.csv`` and ``confusion.png`` into ``folder``, which is made.
+    """Write ``iou.txt``, ``confusion.csv`` and ``confusion.png``.
 
     Args:
         confusion: [K, K] pixel counts, rows are target classes.
         classes: K names.
+        folder: created if it does not exist.
     Returns:
-        The paths as text, under ``iou_table``, ``confusion_csv`` and ``confusion_png``.
+        The paths, with the keys ``iou_table``, ``confusion_csv`` and ``confusion_png``.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,9 +52,9 @@ def write_report(confusion: np.ndarray, classes: Sequence[str], folder: str | Pa
 
 
 def iou_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
-    """Lay out IoU, precision, recall and share of pixels of each class in percent, and the mean IoU.
+    """Format IoU, precision, recall and share of pixels of each class in percent, and the mean IoU.
 
-    A class that neither occurs nor is predicted has a dash and no part in the mean, as in cityscapesscripts.
+    A class that neither occurs nor is predicted has a dash and does not count in the mean, as in cityscapesscripts.
     """
     hit, target, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
     columns = [
@@ -75,7 +77,7 @@ def iou_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def absent_note(target: np.ndarray) -> str:
-    """Say how many of the classes have no labelled pixel, given their pixels [K]; nothing if all have some."""
+    """Return how many of the classes have no labeled pixel, given their pixels [K]; "" if all have some."""
     absent = int((target == 0).sum())
     return f"{absent} of {len(target)} classes {'has' if absent == 1 else 'have'} no pixel" if absent else ""
 
@@ -85,7 +87,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
-    from matplotlib.figure import Figure  # here: training and testing without a report need not wait for it
+    from matplotlib.figure import Figure  # a slow import that only reports need
 
     shares = np.nan_to_num(confusion / np.maximum(1, confusion.sum(1, keepdims=True)))
     side = 2.5 + 0.5 * len(classes)
@@ -95,8 +97,8 @@ def _draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -
     axes.set_xticks(range(len(classes)), classes, rotation=45, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    axes.set_ylabel("labelled as")
-    axes.set_xlabel("predicted as, % of the labelled pixels")
+    axes.set_ylabel("labeled as")
+    axes.set_xlabel("predicted as, % of the labeled pixels")
     for row, column in np.argwhere(shares >= 0.005):
         share = shares[row, column]
         color = "white" if share > 0.6 else "black"

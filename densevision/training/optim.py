@@ -1,4 +1,4 @@
-"""How the weights move: a guard against non-finite batches, and which weights decay."""
+"""Optimizer wrappers that skip non-finite batches, and a constructor that decays the right weights."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPT
 from densevision.structures import check_range
 
 _OTHER = "constructor='DefaultOptimWrapperConstructor'"
-MAX_BAD = 5  # skipped batches in a row before a training counts as lost
+MAX_BAD = 5  # skipped batches in a row before a training is given up
 
 
 class NotFiniteError(UserError):
     """Several batches in a row were not finite.
 
     Attributes:
-        first: iteration of the first of them, counted from 1.
+        first: iteration of the first such batch, counted from 1.
     """
 
     def __init__(self, message: str, first: int):
@@ -32,14 +32,14 @@ class NotFiniteError(UserError):
         self.first = first
 
 
-class _Guard:
-    """Skip a batch whose loss is not finite in any process, weights and norm statistics untouched."""
+class _Guard(OptimWrapper):
+    """Skip a batch whose loss is not finite in any process; weights and norm statistics stay as they were."""
 
     bad_in_a_row = 0
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Remember the statistics that the forward pass is about to change."""
+        """Copy the statistics that the forward pass is about to change."""
         self._statistics = [(buffer, buffer.clone()) for buffer in model.buffers()]
         with super().optim_context(model):
             yield
@@ -71,11 +71,11 @@ class _Guard:
 
 
 @OPTIM_WRAPPERS.register_module()
-class GuardedOptimWrapper(_Guard, OptimWrapper):
-    """mmengine's wrapper that also skips a batch whose gradient is not finite."""
+class GuardedOptimWrapper(_Guard):
+    """Skip a batch whose gradient is not finite, too."""
 
     def step(self, **kwargs: object) -> None:
-        """Step the optimizer where the gradient is finite; after DDP it is the same in all processes."""
+        """Step the optimizer if the gradient is finite; after DDP it is the same in all processes."""
         gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
         if torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
             self.bad_in_a_row = 0
@@ -86,7 +86,7 @@ class GuardedOptimWrapper(_Guard, OptimWrapper):
 
 @OPTIM_WRAPPERS.register_module()
 class GuardedAmpOptimWrapper(_Guard, AmpOptimWrapper):
-    """Mixed precision on a GPU; its loss scaler already skips gradients that are not finite."""
+    """Train in mixed precision on a GPU; the loss scaler already skips non-finite gradients."""
 
     def step(self, **kwargs: object) -> None:
         """Step through the loss scaler."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
+from densevision.atomic import check_writable, write_json
 from densevision.console import Display
 from densevision.errors import UserError
 from densevision.inference.predictor import Predictor
@@ -96,7 +96,7 @@ def annotate_video(
     """
     source = open_source(where)
     if json_path is not None:
-        _try_json(json_path)
+        check_writable(json_path, "--json")
     sink = open_sink(output, source, where) if output is not None else None
     made = FrameWriter(predictor, sink, source.rate)
     with _finished(sink) as place, Display(Console()) as display:
@@ -105,7 +105,7 @@ def annotate_video(
     if json_path is not None:
         height, width = source.size
         head = dict(input=where, size=[height, width], rate=source.rate, classes=list(predictor.classes))
-        _write_json(json_path, head | dict(frames=made.record))
+        write_json(json_path, head | dict(frames=made.record), "--json")
     _tell(report, source, [*place, *([str(json_path)] if json_path else [])])
     if remark := predictor.nothing_found(report.frames):
         print(remark)
@@ -144,32 +144,6 @@ def _finished(sink: Sink | None) -> Iterator[list[str]]:
         raise
     if sink is not None:
         place.append(sink.finish())
-
-
-@contextlib.contextmanager
-def _writing_json(path: Path) -> Iterator[Path]:
-    """Give the name to write to until the file is whole, in a folder that exists."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path.with_name(f".{path.name}.part")
-    except OSError as error:
-        raise UserError(f"--json {path}: can't write there ({error.strerror})") from error
-
-
-def _try_json(path: Path) -> None:
-    """Show before the work that a name can't be written; leaves nothing behind."""
-    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
-    with _writing_json(path) as unfinished:
-        unfinished.touch()
-        unfinished.unlink()
-    for folder in missing:
-        folder.rmdir()
-
-
-def _write_json(path: Path, content: dict) -> None:
-    with _writing_json(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n")
-        unfinished.replace(path)
 
 
 def _tell(report: VideoReport, source: Source, places: list[str]) -> None:

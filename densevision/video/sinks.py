@@ -8,9 +8,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from densevision.atomic import partial_path, replacing
 from densevision.errors import UserError
-from densevision.images import resize_image, write_image
-from densevision.video.sources import IMAGE_SUFFIXES, Frame, Source
+from densevision.images import IMAGE_SUFFIXES, resize_image, write_image
+from densevision.video.sources import Frame, Source
 
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
@@ -62,7 +63,7 @@ def _make_folder(folder: Path, output: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"--output {output}: can't write there ({error.strerror})") from error
+        raise UserError(f"--output {output}: can't be written ({error.strerror})") from error
 
 
 class VideoSink:
@@ -80,11 +81,11 @@ class VideoSink:
             raise UserError(f"--output {path} is a folder; give a file's name")
         self.size = size
         self._path = path
-        self._unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
+        self._partial = partial_path(path)
         self._margin = (size[0] % 2, size[1] % 2)
         codec = cv2.VideoWriter_fourcc(*_CODECS[path.suffix.lower()])
         even = (size[1] + self._margin[1], size[0] + self._margin[0])
-        self._writer = cv2.VideoWriter(str(self._unfinished), codec, rate, even)
+        self._writer = cv2.VideoWriter(str(self._partial), codec, rate, even)
         if not self._writer.isOpened():
             self.discard()
             shape = f"{even[0]}x{even[1]}"
@@ -103,7 +104,7 @@ class VideoSink:
     def finish(self) -> str:
         """Give the file its name."""
         self._writer.release()
-        self._unfinished.replace(self._path)
+        self._partial.replace(self._path)
         if any(self._margin):
             height, width = self.size
             return f"{self._path} ({width}x{height}, padded to even numbers)"
@@ -112,7 +113,7 @@ class VideoSink:
     def discard(self) -> None:
         """Remove the unfinished file."""
         self._writer.release()
-        self._unfinished.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
 
 
 def _fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -164,10 +165,8 @@ class FolderSink:
 
 
 def _write_whole(path: Path, picture: np.ndarray) -> None:
-    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        write_image(unfinished, picture)
-        unfinished.replace(path)
+        with replacing(path, "--output") as partial:
+            write_image(partial, picture)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise UserError(f"--output {path}: {error.strerror or error}") from error

@@ -52,7 +52,7 @@ def initialise(model: Any, options: InitFrom, classes: Sequence[str]) -> LoadRep
         origin,
         loaded=fates["loaded"],
         kept_classes=columns.shared if options.same_classes else [],
-        reinitialised=fates["classes"],
+        reinitialized=fates["classes"],
         cut=cut,
         initial=fates["initial"] + [name for name in fates["tail"] if name not in cut],
         unused=[name for name in theirs if name not in comparison.ours],

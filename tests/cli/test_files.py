@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from densevision.atomic import write_json
 from densevision.cli.files import (
     ANY,
     JSON,
@@ -13,11 +14,10 @@ from densevision.cli.files import (
     Kind,
     check_frames,
     check_output,
-    check_work_dir,
-    write_json,
 )
 from densevision.cli.main import main
 from densevision.errors import UserError
+from densevision.training.workdir import check_work_dir
 
 
 def put(path, content):
@@ -78,7 +78,7 @@ def test_an_input_is_refused_under_any_name(tmp_path, monkeypatch, name):
         check_output("--json", Path("new.json"), JSON, ["folder/../new.json"])
 
 
-@pytest.mark.parametrize("name", ["out.json", ".out.json.part", ".out.json.tmp", ".out.part.json"])
+@pytest.mark.parametrize("name", ["out.json", ".out.part.json"])
 @pytest.mark.parametrize("target", ["precious.json", "nowhere", "out.json"])
 def test_links_are_refused(tmp_path, name, target):
     put(tmp_path / "precious.json", "{}")
@@ -108,13 +108,13 @@ def test_what_is_no_file_is_refused(tmp_path, monkeypatch, path):
 
 
 def test_a_folder_in_place_of_the_unfinished_file_is_refused(tmp_path):
-    (tmp_path / ".m.tflite.part").mkdir()
+    (tmp_path / ".m.part.tflite").mkdir()
     with pytest.raises(UserError, match="is a link or no regular file"):
         check_output("--out", tmp_path / "m.tflite", TFLITE, makes_folder=True)
 
 
 def test_a_leftover_of_a_killed_run_is_no_obstacle(tmp_path):
-    put(tmp_path / ".m.tflite.part", b"half")
+    put(tmp_path / ".m.part.tflite", b"half")
     check_output("--out", tmp_path / "m.tflite", TFLITE, makes_folder=True)
 
 

@@ -64,7 +64,9 @@ def test_the_module_runs_as_the_command():
 
 def test_a_user_error_is_one_line_and_status_2(capsys):
     assert main(["train", "nowhere.py"]) == 2
-    assert capsys.readouterr().err == "densevision: error: no config file nowhere.py; ready-made ones are in configs/\n"
+    assert capsys.readouterr().err == (
+        "densevision: error: no config file nowhere.py; `densevision configs` lists the shipped ones\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["train", "summary"])
@@ -72,9 +74,12 @@ def test_a_config_of_nearly_that_name_is_suggested(command, tmp_path, capsys):
     (tmp_path / "ssdlite_small_bccd.py").touch()
     (tmp_path / "other.txt").touch()
     assert main([command, str(tmp_path / "ssdlite_small_bcdd.py")]) == 2
-    assert f"{tmp_path}/ssdlite_small_bcdd.py; did you mean ssdlite_small_bccd.py?\n" in capsys.readouterr().err
+    assert (
+        f"{tmp_path}/ssdlite_small_bcdd.py; did you mean ssdlite_small_bccd.py? `densevision configs`"
+        in capsys.readouterr().err
+    )
     assert main([command, str(tmp_path / "xyz.py")]) == 2
-    assert "ready-made ones are in configs/" in capsys.readouterr().err
+    assert "xyz.py; `densevision configs` lists the shipped ones" in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy():

@@ -6,7 +6,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def test_summary_prints_layers_taps_and_totals(capsys):
-    config = CONFIGS / "detection" / "ssdlite_mobilenet_v3_small_320_800k_coco.py"
+    config = CONFIGS / "detection" / "ssdlite_v3_small_coco.py"
     assert main(["summary", str(config), "--size", "64", "96"]) == 0
     out = capsys.readouterr().out
     # the stem: 3 * 16 * 9 = 432 weights, on 32x48 positions 663,552 multiply-adds
@@ -19,12 +19,12 @@ def test_summary_prints_layers_taps_and_totals(capsys):
 
 
 def test_summary_takes_the_crop_of_a_segmenter(capsys):
-    config = CONFIGS / "segmentation" / "lraspp128_mobilenet_v3_small_reduced_os16_288x384_camvid.py"
+    config = CONFIGS / "segmentation" / "lraspp_v3_small_camvid.py"
     assert main(["summary", str(config)]) == 0
     assert "288x384" in capsys.readouterr().out
 
 
 def test_a_size_of_nothing_is_one_line(capsys):
-    config = CONFIGS / "detection" / "ssdlite_mobilenet_v3_small_320_800k_coco.py"
+    config = CONFIGS / "detection" / "ssdlite_v3_small_coco.py"
     assert main(["summary", str(config), "--size", "0", "96"]) == 2
     assert capsys.readouterr().err == "densevision: error: --size 0 96: give height and width in pixels, 1 or more\n"

@@ -14,8 +14,8 @@ from densevision.scenes import write_dataset
 from tests.training.toy_runs import ROOT
 
 CONFIGS = {
-    "detection": ROOT / "configs/detection/ssdlite_mobilenet_v3_small_reduced_256x448_scenes.py",
-    "segmentation": ROOT / "configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_192x320_scenes.py",
+    "detection": ROOT / "configs/detection/ssdlite_v3_small_reduced_scenes.py",
+    "segmentation": ROOT / "configs/segmentation/lraspp_v3_small_scenes.py",
 }
 CLASSES = {"detection": 5, "segmentation": 12}
 
@@ -125,7 +125,7 @@ def test_a_test_that_fails_leaves_nothing_behind(scenes, checkpoints, tmp_path, 
 def test_a_checkpoint_and_a_file_have_folders_of_their_own():
     from pathlib import Path
 
-    from densevision.cli.test import default_folder
+    from densevision.api import default_folder
 
     config = Path("configs/detection/mine.py")
     assert default_folder(config, Path("work_dirs/mine/best.pth")) == Path("work_dirs/mine/test")

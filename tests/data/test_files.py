@@ -20,7 +20,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_names_as_they_are(folder):
+def test_existing_names_are_kept(folder):
     assert find_files(folder, FILES, SOURCE) == (FILES, [])
     assert find_files(folder, [str(folder / "a.jpg"), "./a.jpg"], SOURCE) == ([str(folder / "a.jpg"), "./a.jpg"], [])
 
@@ -33,7 +33,7 @@ def test_names_as_they_are(folder):
         ("/srv/label-studio/upload/3/a.jpg", "a.jpg"),
         ("/home/me/data/sub/c.png", "sub/c.png"),
         ("../images/a.jpg", "a.jpg"),
-        ("images/sub/d.png", "sub/d.png"),  # more of the path fits than of deep/er/d.png
+        ("images/sub/d.png", "sub/d.png"),  # a longer end of the path matches than for deep/er/d.png
         ("er/d.png", "deep/er/d.png"),
         ("c.png", "sub/c.png"),
         ("b%20b.JPG", "b b.JPG"),
@@ -49,13 +49,15 @@ def test_names_as_they_are(folder):
         ("file:///srv/sub/c.png", "sub/c.png"),
     ],
 )
-def test_another_spelling_is_found_and_said(folder, name, found):
+def test_other_spellings_are_found_and_noted(folder, name, found):
     names, notes = find_files(folder, [name], SOURCE)
     assert names == [found]
-    assert notes == [f"1 images found under another spelling of their file_name, the first {name!r} as {found!r}"]
+    assert notes == [
+        f"1 file_name entries are spelled differently from their files, the first is {name!r} for {found!r}"
+    ]
 
 
-def test_accents_of_another_system(folder):
+def test_accents_of_another_unicode_form_are_found(folder):
     written = unicodedata.normalize("NFD", "übung.jpg")
     (folder / written).touch()
     assert find_files(folder, ["übung.jpg"], SOURCE)[0] == [written]
@@ -66,29 +68,29 @@ def test_accents_of_another_system(folder):
     [
         (["gone.jpg", "a.jpg"], "1 of 2 images of truth.json are not in .*, the first is gone.jpg; check image_dir"),
         (["folder.jpg"], "1 of 1 images .* first is folder.jpg"),
-        (["d.png"], r"file_name 'd.png' is not there, and deep/er/d.png and sub/d.png both fit"),
-        (["x/a.jpg", "y/a.jpg"], "file_name 'x/a.jpg' and 'y/a.jpg' both fit the one file a.jpg"),
-        (["a.jpg", "y/a.jpg"], "file_name 'a.jpg' and 'y/a.jpg' both fit the one file a.jpg"),
+        (["d.png"], r"file_name 'd.png' does not exist, and deep/er/d.png and sub/d.png both match"),
+        (["x/a.jpg", "y/a.jpg"], "file_name 'x/a.jpg' and 'y/a.jpg' both match the file a.jpg"),
+        (["a.jpg", "y/a.jpg"], "file_name 'a.jpg' and 'y/a.jpg' both match the file a.jpg"),
         (["a\0.jpg"], "1 of 1 images"),
         (["/"], "1 of 1 images"),
         (["http://[broken/a"], "1 of 1 images"),
     ],
 )
-def test_what_is_not_there_or_not_clear_is_refused(folder, names, words):
+def test_missing_or_ambiguous_names_raise_an_error(folder, names, words):
     with pytest.raises(UserError, match=words) as caught:
         find_files(folder, names, SOURCE)
     assert "\n" not in str(caught.value)
 
 
-def test_two_files_that_differ_in_case_are_no_match(folder):
+def test_two_files_that_differ_in_case_are_ambiguous(folder):
     (folder / "A.JPG").touch()
     if len(os.listdir(folder)) < 6:
         pytest.skip("this file system knows no case")
     assert find_files(folder, ["a.jpg", "A.JPG"], SOURCE)[1] == []
-    with pytest.raises(UserError, match="A.JPG and a.jpg both fit"):
+    with pytest.raises(UserError, match="A.JPG and a.jpg both match"):
         find_files(folder, ["a.JPG"], SOURCE)
 
 
-def test_a_missing_folder_is_said(folder):
+def test_missing_folder_is_reported(folder):
     with pytest.raises(UserError, match="1 of 1 images of truth.json are not in .*nowhere, which does not exist"):
         find_files(folder / "nowhere", ["a.jpg"], SOURCE)

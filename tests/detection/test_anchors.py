@@ -4,10 +4,10 @@ import torch
 from densevision.detection.anchors import anchor_shapes, place_anchors
 
 
-def test_the_authors_shapes():
+def test_shapes_of_the_authors_configuration():
     shapes = anchor_shapes()
     assert [len(level) for level in shapes] == [3, 6, 6, 6, 6, 6]
-    # ratio 2 at scale 0.2: height 0.2 / sqrt(2), width 0.2 * sqrt(2)
+    # aspect ratio 2 at scale 0.2: height 0.2 / sqrt(2), width 0.2 * sqrt(2)
     assert shapes[0] == [
         pytest.approx((0.1, 0.1)),
         pytest.approx((0.1414214, 0.2828427)),
@@ -17,7 +17,7 @@ def test_the_authors_shapes():
     assert shapes[5][5] == pytest.approx((0.9746794, 0.9746794))  # sqrt(0.95 * 1.0)
 
 
-def test_torchvisions_variant_has_six_everywhere_squares_first_none_over_1():
+def test_torchvision_variant_has_six_shapes_per_map_with_squares_first_and_sides_up_to_1():
     shapes = anchor_shapes(lowest=None)
     assert [len(level) for level in shapes] == [6] * 6
     # sqrt(0.2 * 0.35) = 0.2645751; ratio 3 at scale 0.95: height 0.5484828, width 1.6454483 -> 1
@@ -25,27 +25,27 @@ def test_torchvisions_variant_has_six_everywhere_squares_first_none_over_1():
     assert shapes[5][4] == pytest.approx((0.5484828, 1.0))
 
 
-def test_anchors_stand_at_cell_centres_by_row_then_column_then_shape():
+def test_anchors_are_at_cell_centers_ordered_by_row_column_shape():
     shapes = [[(0.5, 0.5), (0.25, 1.0)]]  # (height, width)
     anchors = place_anchors(shapes, [(1, 2)], (40, 80))
     # Cells are 40 wide and 40 high, the short side is 40: the first shape is 20x20, the second 10 high, 40 wide.
-    # First cell: centre x 20, y 20 -> 20 +- 10 = 10..30.
+    # First cell: center x 20, y 20 -> 20 +- 10 = 10..30.
     assert anchors.tolist() == [[10, 10, 30, 30], [0, 15, 40, 25], [50, 10, 70, 30], [40, 15, 80, 25]]
 
 
-def test_levels_follow_each_other():
+def test_maps_are_concatenated_in_order():
     anchors = place_anchors([[(1.0, 1.0)], [(1.0, 1.0)]], [(2, 1), (1, 1)], (8, 8))
     assert anchors.tolist() == [[0, -2, 8, 6], [0, 2, 8, 10], [0, 0, 8, 8]]
 
 
 @pytest.mark.parametrize(("lowest", "count"), [(0.1, 2034), (None, 3234)])
-def test_the_papers_count_at_320(lowest, count):
+def test_number_of_anchors_at_320(lowest, count):
     sizes = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
     assert place_anchors(anchor_shapes(lowest=lowest), sizes, (320, 320)).shape == (count, 4)
 
 
 @pytest.mark.reference
-def test_boxes_equal_torchvisions():
+def test_boxes_equal_torchvision():
     module = pytest.importorskip("torchvision.models.detection.anchor_utils")
     theirs = module.DefaultBoxGenerator([[2, 3]] * 6, min_ratio=0.2, max_ratio=0.95)
     sizes = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]

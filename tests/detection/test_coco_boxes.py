@@ -11,7 +11,7 @@ from densevision.detection.coco_json import read_coco
 from densevision.errors import UserError
 
 SIZE = np.array([[40, 80]])  # (height, width)
-BOX = {  # one box in all formats
+BOX = {  # the same box in every format
     "xywh": [10, 20, 40, 10],
     "xyxy": [10, 20, 50, 30],
     "cxcywh": [30, 25, 40, 10],
@@ -25,17 +25,17 @@ BOX = {  # one box in all formats
 
 
 @pytest.mark.parametrize("box_format", BOX_FORMATS)
-def test_one_box_in_every_format(box_format):
+def test_conversion_from_every_format(box_format):
     assert to_xywh(np.array([BOX[box_format]], float), box_format, SIZE).tolist() == [BOX["xywh"]]
 
 
-def test_overhang_is_the_worst_side_s():
+def test_overhang_is_that_of_the_worst_side():
     boxes = np.array([[10, 20, 40, 10], [-3, 20, 40, 10], [70, 38, 15, 9], [0, 0, 80, 40]], float)
     assert overhang(boxes, SIZE.repeat(4, 0)).tolist() == [0, 3, 7, 0]
 
 
-def draw(count, low=0.05, high=0.4, seed=0):
-    """Honest boxes in images of 480x640: anywhere inside, of sides between ``low`` and ``high`` of the image's."""
+def sample_boxes(count, low=0.05, high=0.4, seed=0):
+    """Sample valid boxes in images of 480x640: anywhere inside, with sides of ``low`` to ``high`` of the image's."""
     random = np.random.default_rng(seed)
     extent = random.uniform(low, high, (count, 2)) * (640, 480)
     corner = random.uniform(0, 1, (count, 2)) * ((640, 480) - extent)
@@ -54,14 +54,14 @@ def written_as(boxes, sizes, box_format):
 
 @pytest.mark.parametrize("box_format", BOX_FORMATS[1:])
 @pytest.mark.parametrize(("low", "high"), [(0.05, 0.4), (0.02, 0.06), (0.5, 0.95)])
-def test_other_formats_are_recognised_from_all_boxes(box_format, low, high):
-    boxes, sizes = draw(300, low, high)
+def test_other_formats_are_recognized(box_format, low, high):
+    boxes, sizes = sample_boxes(300, low, high)
     found = suspect_format(written_as(boxes, sizes, box_format), sizes)
     assert found is not None and found[0] == box_format
 
 
 def amodal(boxes, sizes, share=0.1):
-    """Some boxes go on behind the edge of the image, as those of whole people who stand half in it."""
+    """Extend some boxes beyond the edge of the image, as for whole people who are only half in it."""
     boxes = boxes.copy()
     chosen = np.random.default_rng(1).random(len(boxes)) < share
     left = chosen & (np.arange(len(boxes)) % 2 == 0)
@@ -74,14 +74,14 @@ def amodal(boxes, sizes, share=0.1):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 300])
 @pytest.mark.parametrize(("low", "high"), [(0.05, 0.4), (0.005, 0.03), (0.5, 0.95), (0.95, 1.0)])
-def test_honest_boxes_raise_no_alarm(count, low, high, seed):
-    boxes, sizes = draw(count, low, high, seed)
+def test_valid_boxes_are_not_suspected(count, low, high, seed):
+    boxes, sizes = sample_boxes(count, low, high, seed)
     jitter = np.random.default_rng(seed).normal(0, 2, boxes.shape)
     for honest in (boxes, boxes + jitter, boxes.round(), amodal(boxes, sizes) if count >= 10 else boxes):
         assert suspect_format(honest, sizes) is None
 
 
-def test_boxes_that_fill_their_images_raise_no_alarm():
+def test_boxes_that_fill_their_images_are_not_suspected():
     whole = np.array([[0, 0, 640, 480], [1, 1, 640, 480], [0, 0, 641, 481], [-2, -2, 644, 484]], float)
     for count in range(1, 5):
         assert suspect_format(whole[:count], np.array([[480, 640]]).repeat(count, 0)) is None
@@ -95,7 +95,7 @@ def test_boxes_that_fill_their_images_raise_no_alarm():
         "coco128/annotations/instances_train2017.json",
     ],
 )
-def test_real_boxes(path):
+def test_boxes_of_real_data_sets_are_not_suspected(path):
     path = Path(os.environ.get("DENSEVISION_DATA", ""), path)
     if not path.is_file():
         pytest.skip(f"no {path}")
@@ -118,11 +118,11 @@ def rewrite(root, box_format):
 
 @pytest.mark.parametrize("box_format", ["xyxy", *BOX_FORMATS[3:6]])
 @pytest.mark.parametrize("unsized", [False, True])
-def test_the_option_that_is_named_reads_the_boxes(coco_root, box_format, unsized):
+def test_suggested_option_reads_the_boxes(coco_root, box_format, unsized):
     options = ("truth.json", "images", (20, 40))
     plain = CocoDataset(str(coco_root), *options)
     rewrite(coco_root, box_format)
-    if unsized:  # then the sizes of the files count
+    if unsized:  # then the sizes are read from the image files
         table = json.loads((coco_root / "truth.json").read_text())
         table["images"] = [dict(id=image["id"], file_name=image["file_name"]) for image in table["images"]]
         (coco_root / "truth.json").write_text(json.dumps(table))
@@ -131,21 +131,23 @@ def test_the_option_that_is_named_reads_the_boxes(coco_root, box_format, unsized
     assert box_format in str(caught.value) and "\n" not in str(caught.value)
     read = CocoDataset(str(coco_root), *options, box_format=box_format)
     assert read.boxes == pytest.approx(plain.boxes) and (read.labels == plain.labels).all()
-    assert len(CocoDataset(str(coco_root), *options, box_format="xywh")) == 3  # taken at its word
+    assert len(CocoDataset(str(coco_root), *options, box_format="xywh")) == 3  # no check if the format is set
 
 
-def test_an_unknown_format_is_refused(coco_root):
+def test_unknown_format_raises_an_error(coco_root):
     with pytest.raises(UserError, match="box_format='yxyx' in the config; it must be one of None, xywh"):
         CocoDataset(str(coco_root), "truth.json", "images", (20, 40), box_format="yxyx")
 
 
 @pytest.mark.parametrize(("share", "size"), [(0.6, (480, 640)), (1, (480, 640)), (1, (200, 640))])
-def test_boxes_that_do_not_fill_the_first_hundred_pixels_of_large_images_are_no_percent(share, size):
-    boxes = draw(300)[0] / (640, 480, 640, 480) * 100 * share + (0 if share == 0.6 or size[0] == 200 else (20, 0, 0, 0))
+def test_small_boxes_at_the_corner_of_large_images_are_not_percent(share, size):
+    boxes = sample_boxes(300)[0] / (640, 480, 640, 480) * 100 * share + (
+        0 if share == 0.6 or size[0] == 200 else (20, 0, 0, 0)
+    )
     assert suspect_format(boxes, np.array([size]).repeat(300, 0)) is None
 
 
-def test_a_mask_of_another_size_than_its_image_is_refused(coco_root):
+def test_mask_of_another_size_than_its_image_raises_an_error(coco_root):
     table = json.loads((coco_root / "truth.json").read_text())
     table["annotations"][0].update(bbox=None, segmentation=dict(size=[20, 40], counts=[100, 50, 650]))
     (coco_root / "truth.json").write_text(json.dumps(table))
@@ -153,7 +155,7 @@ def test_a_mask_of_another_size_than_its_image_is_refused(coco_root):
         read_coco(coco_root / "truth.json")
 
 
-def test_a_malformed_outline_is_counted_as_such(coco_root):
+def test_malformed_outline_is_counted(coco_root):
     table = json.loads((coco_root / "truth.json").read_text())
     table["annotations"][0].update(bbox=[], segmentation=[[1, 2, 3, 4, 5]])
     table["annotations"][1].update(bbox=[], segmentation=[])
@@ -162,8 +164,8 @@ def test_a_malformed_outline_is_counted_as_such(coco_root):
     assert skipped == {"without a box": 1, "whose outline is empty or malformed": 1}
 
 
-def test_a_box_format_that_makes_most_sizes_negative_is_refused(coco_root):
-    with pytest.raises(UserError, match="json: 4 of 5 boxes have a negative size .*box_format='xyxy'.*take it out"):
+def test_box_format_with_mostly_negative_sizes_raises_an_error(coco_root):
+    with pytest.raises(UserError, match="json: 4 of 5 boxes have a negative size .*box_format='xyxy'.*remove it"):
         table = json.loads((coco_root / "truth.json").read_text())
         for annotation in table["annotations"]:
             annotation["bbox"] = [30, 10, 10, 20] if annotation["id"] else [10, 5, 40, 20]

@@ -1,4 +1,4 @@
-"""Everyday jsons: the numbers of rows are those of the situations that people reported."""
+"""Faults that occur in real jsons."""
 
 import json
 
@@ -27,25 +27,25 @@ def dataset(root, **options):
     return CocoDataset(str(root), "truth.json", "images", (20, 40), **options)
 
 
-def every(table, **values):
+def update_all(table, **values):
     for annotation in table["annotations"]:
         annotation.update(values)
 
 
-def test_a_plain_json_in_arrays(coco_root):
+def test_valid_json_becomes_arrays(coco_root):
     table = read_coco(coco_root / "truth.json")
     assert table.image_ids == [4, 7, 9] and table.category_ids == [2, 30] and table.names == ["cat", "dog"]
     assert table.image_rows.tolist() == [0, 2, 0, 2, 2] and table.category_rows.tolist() == [1, 0, 0, 0, 1]
     assert table.boxes[0].tolist() == [10, 5, 40, 20] and table.crowds.tolist() == [False] * 3 + [True, False]
-    assert np.isnan(table.areas[4]) and table.areas[:4].tolist() == [800, 100, 400, 400]  # an area of 0 is none
+    assert np.isnan(table.areas[4]) and table.areas[:4].tolist() == [800, 100, 400, 400]  # an area of 0 is ignored
     assert table.sizes.tolist() == [[40, 80], [40, 80], [20, 20]] and table.skipped == {}
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        # row 7: ids that no category has
-        (lambda t: every(t, category_id=99), r"category_id 99 \(5 boxes\); the categories are 2, 30"),
+        # ids that no category has
+        (lambda t: update_all(t, category_id=99), r"category_id 99 \(5 boxes\); the categories are 2, 30"),
         (lambda t: t["annotations"][0].update(category_id=9), r"category_id 9 \(1 boxes\)"),
         (lambda t: t["annotations"][0].update(category_id="x"), r"category_id 'x' \(1 boxes\)"),
         (lambda t: t["annotations"][0].update(category_id=None), "annotation 0 has no 'category_id'"),
@@ -53,7 +53,7 @@ def test_a_plain_json_in_arrays(coco_root):
         (lambda t: t["annotations"][0].update(category_id=[2]), r"annotation 0 has category_id \[2\]"),
         (lambda t: t["annotations"][0].update(image_id=[2]), r"annotation 0 has image_id \[2\]"),
         (lambda t: t["annotations"][0].pop("image_id"), "annotation 0 has no 'image_id'"),
-        # row 11: what is there twice
+        # duplicates
         (lambda t: t["images"][1].update(id=4), "2 images have the id 4"),
         (lambda t: t["images"][1].update(file_name="a.png"), "2 images have the file_name 'a.png'"),
         (lambda t: t["images"][1].update(file_name="./a.png"), "2 images have the file_name 'a.png'"),
@@ -61,8 +61,8 @@ def test_a_plain_json_in_arrays(coco_root):
         (lambda t: t["categories"][1].update(name="dog"), "2 categories have the name 'dog'"),
         (lambda t: t["categories"][1].update(name="dog "), "2 categories have the name 'dog'"),
         (lambda t: t["annotations"][2].update(id=0), "2 annotations have the id 0"),
-        (lambda t: t["annotations"][2].update(id="0"), "(?s)^$"),  # a word is another id
-        # rows 14, 17, 19: values of no use
+        (lambda t: t["annotations"][2].update(id="0"), "(?s)^$"),  # a word is a different id
+        # unusable values
         (lambda t: t["images"][0].update(id=None), r"images\[0\] has id None"),
         (lambda t: t["images"][0].update(id=NAN), r"images\[0\] has id nan"),
         (lambda t: t["images"][0].update(id=[4]), r"images\[0\] has id \[4\]"),
@@ -86,7 +86,7 @@ def test_a_plain_json_in_arrays(coco_root):
         (lambda t: t.pop("categories"), "has no list 'categories'"),
     ],
 )
-def test_what_contradicts_itself_is_refused_in_one_line(coco_root, change, words):
+def test_contradictory_json_raises_a_one_line_error(coco_root, change, words):
     path = write(coco_root, change)
     if words == "(?s)^$":
         read_coco(path)
@@ -96,7 +96,7 @@ def test_what_contradicts_itself_is_refused_in_one_line(coco_root, change, words
     assert "\n" not in str(caught.value) and "truth.json" in str(caught.value)
 
 
-def test_categories_counted_from_zero_and_from_one_are_named(coco_root):
+def test_category_ids_counted_from_zero_and_from_one_get_a_hint(coco_root):
     def change(table):
         for number, category in enumerate(table["categories"], start=1):
             category["id"] = number
@@ -137,7 +137,7 @@ def test_category_ids_in_quotes(coco_root, where):
         (["007", "7", "x"],) * 2,
     ],
 )
-def test_any_image_id_works_and_stays_what_it_is(coco_root, ids, annotated):
+def test_any_type_of_image_id_is_kept(coco_root, ids, annotated):
     def change(table):
         new = dict(zip((4, 7, 9), zip(ids, annotated, strict=True), strict=True))
         for image in table["images"]:
@@ -154,7 +154,7 @@ def test_any_image_id_works_and_stays_what_it_is(coco_root, ids, annotated):
 
 
 @pytest.mark.parametrize("box", [[], None, {}, "", [None] * 4, ["", "", "", ""]])
-def test_marks_of_background_are_counted_and_skipped(coco_root, box):
+def test_annotations_without_a_box_are_counted_and_skipped(coco_root, box):
     path = write(coco_root, lambda t: t["annotations"].append(dict(id=9, image_id=7, category_id=None, bbox=box)))
     table = read_coco(path)
     assert table.skipped == {"without a box": 1} and len(table.boxes) == 5
@@ -172,7 +172,7 @@ def test_marks_of_background_are_counted_and_skipped(coco_root, box):
         ([1, 2, 3, -0.5], "of negative size"),
     ],
 )
-def test_boxes_without_sense_are_dropped_and_counted(coco_root, box, why):
+def test_invalid_boxes_are_dropped_and_counted(coco_root, box, why):
     write(coco_root, lambda t: t["annotations"].append(dict(id=9, image_id=7, category_id=2, bbox=box)))
     data = dataset(coco_root)
     assert data.count().dropped == {why: 1} and data.count().per_class == {"cat": 2, "dog": 1}
@@ -190,7 +190,7 @@ def test_boxes_without_sense_are_dropped_and_counted(coco_root, box, why):
         ([1e300, 2, 5, 5], "outside of the image"),
     ],
 )
-def test_boxes_that_nothing_can_be_learned_from_are_counted(coco_root, box, why):
+def test_untrained_boxes_are_counted(coco_root, box, why):
     def change(table):
         table["annotations"] = [*table["annotations"][:3], dict(id=9, image_id=7, category_id=2, bbox=box)]
 
@@ -203,10 +203,10 @@ def test_boxes_that_nothing_can_be_learned_from_are_counted(coco_root, box, why)
     ("box", "past"),
     [([70, 30, 12, 12], 1), ([-3, 0, 10, 10], 1), ([70, 30, 10.3, 10], 0), ([0, 0, 80, 40], 0), ([-5, -5, 100, 60], 1)],
 )
-def test_boxes_that_reach_past_their_image_are_counted_and_clipped(coco_root, box, past):
+def test_boxes_that_extend_beyond_their_image_are_counted_and_clipped(coco_root, box, past):
     write(coco_root, lambda t: t["annotations"].append(dict(id=9, image_id=7, category_id=2, bbox=box)))
     data = dataset(coco_root)
-    assert sum("reach past their image" in note for note in data.count().notes) == past
+    assert sum("extend beyond their image" in note for note in data.count().notes) == past
     x1, y1, x2, y2 = data.boxes[data.starts[1]].tolist()
     assert 0 <= x1 < x2 <= 80 and 0 <= y1 < y2 <= 40
 
@@ -226,7 +226,7 @@ def test_numbers_in_quotes_are_numbers(coco_root, key):
 
 @pytest.mark.parametrize("value", [None, NAN, float("inf"), -5, 0, "", "large", [], {}])
 @pytest.mark.parametrize("key", ["area", "width", "height"])
-def test_areas_and_sizes_of_no_use_are_computed(coco_root, key, value):
+def test_unusable_areas_and_sizes_are_computed(coco_root, key, value):
     def change(table):
         for row in table["annotations" if key == "area" else "images"]:
             row[key] = value
@@ -234,18 +234,18 @@ def test_areas_and_sizes_of_no_use_are_computed(coco_root, key, value):
     plain, write_path = dataset(coco_root), write(coco_root, change)
     data = dataset(coco_root)
     assert data.count("train").per_class == plain.count("train").per_class
-    assert (data.sizes == plain.sizes).all()  # of the files' headers
+    assert (data.sizes == plain.sizes).all()  # read from the image files
     assert key != "area" or np.isnan(read_coco(write_path).areas).all()
 
 
 @pytest.mark.parametrize("value", [None, False, "0", "", NAN, 0.0, "false"])
-def test_whatever_says_no_crowd_is_none(coco_root, value):
-    assert not read_coco(write(coco_root, lambda t: every(t, iscrowd=value))).crowds.any()
+def test_values_that_mean_no_crowd(coco_root, value):
+    assert not read_coco(write(coco_root, lambda t: update_all(t, iscrowd=value))).crowds.any()
 
 
 @pytest.mark.parametrize("value", [True, "1", 1.0, "true"])
-def test_whatever_says_crowd_is_one(coco_root, value):
-    assert read_coco(write(coco_root, lambda t: every(t, iscrowd=value))).crowds.all()
+def test_values_that_mean_crowd(coco_root, value):
+    assert read_coco(write(coco_root, lambda t: update_all(t, iscrowd=value))).crowds.all()
 
 
 def outline(segmentation, **box):
@@ -262,12 +262,12 @@ def outline(segmentation, **box):
         ([[10, 5, 50, 5, 50, 25.5, 10, 25]], [10, 5, 40, 20.5]),
         ([10, 5, 50, 5, 50, 25, 10, 25], [10, 5, 40, 20]),
         ([[10, 5, 20, 5, 20, 9], [30, 8, 50, 20, 40, 25]], [10, 5, 40, 20]),
-        # 3 of 80 columns of 40 rows, from the second row of the first column on: 1 off, 80 on, 3119 off
+        # 80 columns of 40 rows, from the second row of the first column on: 1 off, 80 on, 3119 off
         (dict(size=[40, 80], counts=[1, 80, 3119]), [0, 0, 3, 40]),
         (dict(size=[40, 80], counts="1`2_Q3"), [0, 0, 3, 40]),
     ],
 )
-def test_boxes_come_from_polygons_and_masks(coco_root, segmentation, expected, box):
+def test_missing_boxes_are_computed_from_polygons_and_masks(coco_root, segmentation, expected, box):
     table = read_coco(write(coco_root, outline(segmentation, **box)))
     assert table.boxes.tolist() == [expected] and table.from_polygons.tolist() == [True]
     assert dataset(coco_root).count().per_class == {"cat": 1, "dog": 0}
@@ -293,12 +293,12 @@ def test_boxes_come_from_polygons_and_masks(coco_root, segmentation, expected, b
         dict(size="2x4", counts="143"),
     ],
 )
-def test_segmentations_that_cover_nothing_are_no_box(coco_root, segmentation):
+def test_empty_segmentations_give_no_box(coco_root, segmentation):
     why = "whose outline is empty or malformed" if segmentation else "without a box"
     assert read_coco(write(coco_root, outline(segmentation))).skipped == {why: 1}
 
 
-def test_polygons_do_not_replace_boxes(coco_root):
+def test_polygons_do_not_replace_existing_boxes(coco_root):
     table = read_coco(write(coco_root, outline([[10, 5, 50, 5, 50, 25]], bbox=[1, 2, 3, 4])))
     assert table.boxes.tolist() == [[1, 2, 3, 4]] and not table.from_polygons.any()
 
@@ -312,7 +312,7 @@ def test_polygons_do_not_replace_boxes(coco_root):
         lambda t: t.update(annotations=[], categories=[]),
     ],
 )
-def test_a_json_without_annotations_is_an_empty_test_set(coco_root, change):
+def test_json_without_annotations_is_an_empty_test_set(coco_root, change):
     write(coco_root, change)
     data = dataset(coco_root)
     data.align_classes(["cat", "dog"])
@@ -327,6 +327,6 @@ def test_annotations_may_lack_ids(coco_root):
     assert dataset(coco_root).count().per_class == {"cat": 2, "dog": 1}
 
 
-def test_a_byte_order_mark_is_read_over(coco_root):
+def test_byte_order_mark_is_ignored(coco_root):
     (coco_root / "truth.json").write_text(json.dumps(TABLE), encoding="utf-8-sig")
     assert len(read_coco(coco_root / "truth.json").boxes) == 5

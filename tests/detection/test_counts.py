@@ -1,4 +1,4 @@
-"""What a detection data set says of itself before it is used."""
+"""The counts, notes and faults of a detection data set."""
 
 import io
 import json
@@ -14,10 +14,10 @@ from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError
 from densevision.images import write_image
 from tests.detection.conftest import TABLE
-from tests.detection.test_coco_json import dataset, every, write
+from tests.detection.test_coco_json import dataset, update_all, write
 
 
-def test_the_lines_of_a_small_data_set(coco_root):
+def test_lines_of_a_small_data_set(coco_root):
     counts = dataset(coco_root).count("train")
     assert counts.images == 3 and counts.per_class == {"cat": 2, "dog": 1}
     assert count_lines("train", counts) == [
@@ -29,7 +29,7 @@ def test_the_lines_of_a_small_data_set(coco_root):
     check_counts("train", counts)
 
 
-def test_many_classes_take_one_line(coco_root):
+def test_many_classes_are_shortened_to_one_line(coco_root):
     def change(table):
         table["categories"] = [dict(id=number, name=f"class {number}") for number in range(80)]
         table["annotations"] = [
@@ -43,7 +43,7 @@ def test_many_classes_take_one_line(coco_root):
     assert lines[0].endswith("32 more") and lines[1].startswith("  without boxes: class 40, ")
 
 
-def test_boxes_in_percent_are_asked_about(coco_root):
+def test_boxes_that_may_be_percent_are_noted(coco_root):
     def change(table):
         table["images"][0].update(width=1000, height=500)
         table["annotations"] = [dict(id=n, image_id=4, category_id=2, bbox=[n, n, 20, 50]) for n in range(50)]
@@ -55,7 +55,7 @@ def test_boxes_in_percent_are_asked_about(coco_root):
     assert any("upper left 7% x 20% of their images: are they in percent" in note for note in notes)
 
 
-def test_boxes_that_are_there_twice_are_counted(coco_root):
+def test_repeated_boxes_are_counted(coco_root):
     write(coco_root, lambda t: t["annotations"].append(t["annotations"][0] | dict(id=70)))
     assert any(
         note.startswith("boxes that repeat another one exactly") and note.endswith(": 1")
@@ -63,18 +63,18 @@ def test_boxes_that_are_there_twice_are_counted(coco_root):
     )
 
 
-def test_boxes_that_cannot_be_found_still_count_in_the_evaluation(coco_root):
-    write(coco_root, lambda t: every(t, iscrowd=0, bbox=[90, 50, 9, 9]))
+def test_boxes_outside_of_their_images_count_in_the_evaluation(coco_root):
+    write(coco_root, lambda t: update_all(t, iscrowd=0, bbox=[90, 50, 9, 9]))
     assert "AP stays near 0: no box is left (5 outside of the image)" in dataset(coco_root).count("val").notes
 
 
-def test_most_boxes_outside_of_their_images_stop_a_training(coco_root):
+def test_training_stops_if_most_boxes_are_outside_of_their_images(coco_root):
     def change(table):
         for annotation in table["annotations"]:
             annotation["iscrowd"], annotation["bbox"] = 0, [90, 50, 9, 9] if annotation["id"] else [1, 1, 9, 9]
 
     write(coco_root, change)
-    with pytest.raises(UserError, match="train: 4 of 5 boxes in .*truth.json lie outside of .*box_format"):
+    with pytest.raises(UserError, match="train: 4 of 5 boxes in .*truth.json are outside of .*box_format"):
         check_counts("train", dataset(coco_root).count("train"))
     counts = dataset(coco_root).count("val")
     check_counts("val", counts)
@@ -87,8 +87,8 @@ def test_boxes_of_classes_that_the_config_leaves_out_are_counted(coco_root):
 
 
 # Row 8: iscrowd 1 on every annotation.
-def test_crowds_alone_stop_a_training_and_name_the_option(coco_root):
-    write(coco_root, lambda t: every(t, iscrowd=1))
+def test_training_stops_with_the_remedy_if_all_annotations_are_crowds(coco_root):
+    write(coco_root, lambda t: update_all(t, iscrowd=1))
     counts = dataset(coco_root).count("train")
     with pytest.raises(UserError, match="(?s)train: .*all annotations are crowds.*CVAT.*crowds='objects'") as caught:
         check_counts("train", counts)
@@ -99,14 +99,14 @@ def test_crowds_alone_stop_a_training_and_name_the_option(coco_root):
 
 
 def test_crowds_are_read_as_objects(coco_root):
-    write(coco_root, lambda t: every(t, iscrowd=1))
+    write(coco_root, lambda t: update_all(t, iscrowd=1))
     counts = dataset(coco_root, crowds="objects").count("train")
     assert counts.per_class == {"cat": 3, "dog": 1} and counts.training_fault is None
     with pytest.raises(UserError, match="crowds='yes' in the config; it must be one of ignore, objects"):
         dataset(coco_root, crowds="yes")
 
 
-def test_a_class_of_crowds_is_named(coco_root):
+def test_class_with_more_crowds_than_objects_is_noted(coco_root):
     write(coco_root, lambda t: [a.update(iscrowd=1) for a in t["annotations"] if a["category_id"] == 30])
     counts = dataset(coco_root).count("train")
     assert any(note.startswith("more crowds than objects: dog; crowds='objects'") for note in counts.notes)
@@ -118,12 +118,12 @@ def test_a_class_of_crowds_is_named(coco_root):
     [
         (lambda t: t.pop("annotations"), "it has no list 'annotations'"),
         (lambda t: t.update(annotations=[]), "it has no boxes"),
-        (lambda t: every(t, bbox=[]), r"no box is left \(5 without a box\)"),
-        (lambda t: every(t, bbox=[3, 3, 0.2, 9]), r"no box is left \(1 marked as crowd, 4 under one pixel\)"),
-        (lambda t: every(t, bbox=[500, 3, 9, 9]), r"no box is left \(1 marked as crowd, 4 outside of the image\)"),
+        (lambda t: update_all(t, bbox=[]), r"no box is left \(5 without a box\)"),
+        (lambda t: update_all(t, bbox=[3, 3, 0.2, 9]), r"no box is left \(1 marked as crowd, 4 under one pixel\)"),
+        (lambda t: update_all(t, bbox=[500, 3, 9, 9]), r"no box is left \(1 marked as crowd, 4 outside of the image\)"),
     ],
 )
-def test_no_box_stops_a_training_with_the_cause(coco_root, change, words):
+def test_training_stops_with_the_cause_if_there_is_no_box(coco_root, change, words):
     write(coco_root, change)
     counts = dataset(coco_root).count("train")
     with pytest.raises(UserError, match=f"train: nothing to learn in .*truth.json: {words}"):
@@ -137,8 +137,7 @@ def test_no_box_of_the_chosen_classes(coco_root):
         check_counts("train", dataset(coco_root, classes=["cow"]).count("train"))
 
 
-# Row 13: val without boxes.
-def test_a_val_set_without_boxes_says_that_there_is_no_ap(coco_root):
+def test_val_set_without_boxes_has_a_note(coco_root):
     write(coco_root, lambda t: t.update(annotations=[]))
     counts = dataset(coco_root).count("val")
     check_counts("val", counts)
@@ -146,7 +145,7 @@ def test_a_val_set_without_boxes_says_that_there_is_no_ap(coco_root):
 
 
 def photo(path, size, orientation):
-    """Write a photo whose stored pixels have ``size`` = (height, width), with EXIF's orientation."""
+    """Write a photo whose stored pixels have ``size`` = (height, width), with an EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     pixels = np.zeros((*size, 3), np.uint8)
@@ -156,33 +155,40 @@ def photo(path, size, orientation):
     path.write_bytes(buffer.getvalue())
 
 
-def photos(root, said, stored, orientation):
-    """Make image a.png (40x80) a photo and let the json say another size of it."""
+def replace_image(root, annotated, stored, orientation):
+    """Replace the image a.png (40x80) by a photo, and its size in the json."""
     photo(root / "images" / "a.png", stored, orientation)
-    write(root, lambda t: t["images"][0].update(height=said[0], width=said[1]))
+    write(root, lambda t: t["images"][0].update(height=annotated[0], width=annotated[1]))
 
 
-# Row 12: sizes of json and image.
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 @pytest.mark.parametrize(
-    ("said", "stored", "orientation", "options", "words"),
+    ("annotated", "stored", "orientation", "options", "words"),
     [
         ((40, 80), (20, 40), 1, {}, "1 of 3 images do not have .*a.png is annotated as 80x40 .* it is 40x20.*resized"),
         ((40, 80), (80, 40), 1, {}, "annotated as 80x40 .* but it is 40x80: maybe width and height are swapped"),
-        ((40, 80), (40, 80), 6, {}, "annotated as 80x40 .* but its EXIF tag turns it to 40x80: set exif='ignore'"),
-        ((80, 40), (40, 80), 8, dict(exif="ignore"), "its pixels, unturned, are 80x40: set exif='apply'"),
+        ((40, 80), (40, 80), 6, {}, "annotated as 80x40 .* but its EXIF tag rotates it to 40x80: set exif='ignore'"),
+        (
+            (80, 40),
+            (40, 80),
+            8,
+            dict(exif="ignore"),
+            "without the rotation of its EXIF tag it is 80x40: set exif='apply'",
+        ),
         ((40, 80), (60, 80), 6, {}, "annotated as 80x40 .* but it is 60x80"),
     ],
 )
-def test_another_size_than_the_json_s_is_refused(coco_root, split, said, stored, orientation, options, words):
-    photos(coco_root, said, stored, orientation)
+def test_image_of_another_size_than_annotated_raises_an_error(
+    coco_root, split, annotated, stored, orientation, options, words
+):
+    replace_image(coco_root, annotated, stored, orientation)
     with pytest.raises(UserError, match=words) as caught:
         dataset(coco_root, **options).count(split)
     assert "\n" not in str(caught.value)
 
 
-def test_another_size_stops_also_while_a_training_reads(coco_root):
-    photos(coco_root, (40, 80), (40, 80), 6)
+def test_wrong_size_also_raises_an_error_when_the_image_is_loaded(coco_root):
+    replace_image(coco_root, (40, 80), (40, 80), 6)
     data = dataset(coco_root)
     for key in (0, SampleKey(0, 1)):
         with pytest.raises(UserError, match="a.png is annotated as 80x40 .* set exif='ignore'"):
@@ -190,20 +196,20 @@ def test_another_size_stops_also_while_a_training_reads(coco_root):
     assert data[SampleKey(1, 1)]["data_samples"].img_id == 7
 
 
-def test_a_turned_photo_is_read_in_the_frame_of_its_boxes(coco_root):
-    photos(coco_root, (80, 40), (40, 80), 6)
+def test_photo_with_exif_rotation_is_read_as_annotated(coco_root):
+    replace_image(coco_root, (80, 40), (40, 80), 6)
     data = dataset(coco_root)
     assert (
-        "1 of 3 images are read as their EXIF tag turns them, which is the size that they are annotated with"
+        "1 images are read rotated by their EXIF tag, which fits the size of their annotations"
         in data.count("val").notes
     )
-    pixels = data[0]["inputs"]  # turned to the right, the bright left half comes to the top
+    pixels = data[0]["inputs"]  # rotated to the right, the bright left half is at the top
     assert pixels[0, 2, 20] > 150 and pixels[0, 17, 20] < 50
     assert data[0]["data_samples"].ori_size == (80, 40)
-    photos(coco_root, (40, 80), (40, 80), 6)
+    replace_image(coco_root, (40, 80), (40, 80), 6)
     data = dataset(coco_root, exif="ignore")
     assert (
-        "1 of 3 images are read as stored, without the turn of their EXIF tag, which is the size"
+        "1 images are read as stored, without the rotation of their EXIF tag, which fits the size"
         in data.count("val").notes[1]
     )
     pixels = data[0]["inputs"]
@@ -211,24 +217,24 @@ def test_a_turned_photo_is_read_in_the_frame_of_its_boxes(coco_root):
 
 
 @pytest.mark.parametrize(
-    ("size", "orientation", "said"), [((40, 40), 6, True), ((40, 80), 3, True), ((40, 80), 6, False)]
+    ("size", "orientation", "sized"), [((40, 40), 6, True), ((40, 80), 3, True), ((40, 80), 6, False)]
 )
-def test_a_turn_that_no_size_shows_is_said(coco_root, size, orientation, said):
-    photos(coco_root, size, size, orientation)
-    if not said:
+def test_rotation_that_the_size_does_not_show_is_noted(coco_root, size, orientation, sized):
+    replace_image(coco_root, size, size, orientation)
+    if not sized:
         write(coco_root, lambda t: [t["images"][0].pop(key) for key in ("width", "height")])
     notes = dataset(coco_root).count("val").notes
-    assert "1 of 3 images are read as their EXIF tag turns them" in notes
-    assert any("can't be told by the size: look at a.png; exif='ignore' is the other way" in note for note in notes)
+    assert "1 images are read rotated by their EXIF tag" in notes
+    assert any("are rotated too: check a.png, and set exif='ignore' if" in note for note in notes)
 
 
-def test_a_turned_photo_without_boxes_is_not_worth_a_word(coco_root):
+def test_rotated_photo_without_boxes_is_not_noted(coco_root):
     photo(coco_root / "images" / "b.png", (80, 40), 6)
     assert not any("EXIF" in note for note in dataset(coco_root).count("val").notes)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no image", "half"])
-def test_a_damaged_image_is_found_before_an_evaluation_and_skipped_in_training(coco_root, damage):
+def test_damaged_image_is_an_error_before_an_evaluation_and_skipped_in_training(coco_root, damage):
     path = coco_root / "images" / "a.png"
     path.write_bytes(path.read_bytes()[:60] if damage == "half" else damage)
     data = dataset(coco_root)
@@ -239,29 +245,28 @@ def test_a_damaged_image_is_found_before_an_evaluation_and_skipped_in_training(c
     assert any(note.startswith("1 images can't be read and will be skipped, the first is") for note in notes)
 
 
-def test_the_headers_of_training_images_are_sampled(tmp_path):
+def test_headers_of_training_images_are_sampled(tmp_path):
     images = [dict(id=number, file_name=f"{number}.png", height=8, width=8) for number in range(2000)]
     for image in images:
         write_image(tmp_path / "images" / image["file_name"], np.zeros((8, 8, 3), np.uint8))
     annotations = [dict(id=number, image_id=number, category_id=2, bbox=[1, 1, 5, 5]) for number in range(2000)]
     (tmp_path / "truth.json").write_text(json.dumps(TABLE | dict(images=images, annotations=annotations)))
-    (tmp_path / "images" / "3.png").write_bytes(b"")  # 0, 2, 4, ... are looked at
+    (tmp_path / "images" / "3.png").write_bytes(b"")  # 0, 2, 4, ... are checked
     data = dataset(tmp_path)
     assert data.count("train").notes == ()
     with pytest.raises(UserError, match="3.png"):
         data.count("val")
 
 
-def test_names_of_another_machine_are_said_once(coco_root):
+def test_file_names_of_another_machine_are_noted_once(coco_root):
     write(coco_root, lambda t: [i.update(file_name="C:\\data\\" + i["file_name"].upper()) for i in t["images"]])
     data = dataset(coco_root)
     assert [len(data[i]["data_samples"].gt.labels) for i in range(3)] == [2, 0, 1]
-    assert any(note.startswith("3 images found under another spelling") for note in data.count("train").notes)
+    assert any(note.startswith("3 file_name entries are spelled differently") for note in data.count("train").notes)
 
 
-# Rows 5 and 6: classes of two jsons, by name.
 def reorder(root):
-    """Number the same classes the other way round."""
+    """Swap the ids of the two categories."""
 
     def change(table):
         for row in table["categories"]:
@@ -284,7 +289,7 @@ def test_classes_are_matched_by_name(coco_root):
     assert data.metainfo["category_ids"] == (2, 32, 30) and data.count().per_class == {"dog": 1, "cow": 0, "cat": 2}
 
 
-def test_a_json_may_lack_classes_of_the_model(coco_root):
+def test_json_may_lack_classes_of_the_model(coco_root):
     write(
         coco_root,
         lambda t: t.update(
@@ -297,8 +302,8 @@ def test_a_json_may_lack_classes_of_the_model(coco_root):
     assert data[0]["data_samples"].gt.labels.tolist() == [1]
 
 
-def test_an_id_for_a_missing_class_is_no_other_class_s(coco_root):
-    data = dataset(coco_root, classes=["cat"])  # 30 is the dog's, whom the config leaves out
+def test_id_for_a_missing_class_is_new(coco_root):
+    data = dataset(coco_root, classes=["cat"])  # 30 is the category dog, which the config leaves out
     data.align_classes(["cow", "cat"])
     assert data.metainfo["category_ids"] == (31, 2)
 
@@ -307,51 +312,51 @@ def test_an_id_for_a_missing_class_is_no_other_class_s(coco_root):
     ("classes", "words"),
     [
         (["cat"], r"the model has no class 'dog' \(2 boxes\); it has cat\. .*classes=\[...\]"),
-        (["cat", "dogs"], r"no class 'dog' \(2 boxes\); near names are 'dogs'"),
+        (["cat", "dogs"], r"no class 'dog' \(2 boxes\); did you mean dogs\? Correct"),
         (["cat", "Dog"], r"class 'dog' \(2 boxes\) differs from the model's 'Dog' only in case"),
         (["cat", "\uff44og"], "differs from the model's '\uff44og' only in case, spaces or Unicode form"),
         (["cat", " dog"], "differs from the model's ' dog' only in case, spaces or Unicode form"),
     ],
 )
-def test_boxes_of_a_class_that_the_model_lacks_are_refused(coco_root, classes, words):
+def test_boxes_of_a_class_that_the_model_lacks_raise_an_error(coco_root, classes, words):
     with pytest.raises(UserError, match=words) as caught:
         dataset(coco_root).align_classes(classes)
     assert "\n" not in str(caught.value) and "truth.json" in str(caught.value)
 
 
-def test_a_class_without_boxes_may_be_missing_in_the_model(coco_root):
+def test_model_may_lack_a_class_without_boxes(coco_root):
     write(coco_root, lambda t: t["categories"].append(dict(id=0, name="root")))
     data = dataset(coco_root)
     data.align_classes(["cat", "dog"])
     assert data.metainfo["category_ids"] == (2, 30) and data.labels.tolist() == [1, 0, 0]
 
 
-def test_a_class_that_the_config_leaves_out_may_be_missing_in_the_model(coco_root):
+def test_model_may_lack_a_class_that_the_config_leaves_out(coco_root):
     data = dataset(coco_root, classes=["cat"])
     data.align_classes(["cat"])
     assert data.labels.tolist() == [0, 0]
 
 
-def test_numbered_classes_are_aligned_with_themselves(coco_root):
+def test_numbered_classes_align_with_themselves(coco_root):
     data = dataset(coco_root, classes=31)
     ids = data.metainfo["category_ids"]
     data.align_classes(data.metainfo["classes"])
     assert data.metainfo["category_ids"] == ids == tuple(range(1, 32))
 
 
-def test_ids_stay_distinct_where_numbered_classes_meet_names(coco_root):
+def test_ids_stay_distinct_if_numbered_classes_align_with_names(coco_root):
     data = dataset(coco_root, classes=31)
     data.align_classes(["person", "N/A 1", "dog", "cat", *(f"N/A {number}" for number in range(3, 20)), "cow"])
     ids = data.metainfo["category_ids"]
     assert len(set(ids)) == len(ids) and ids[1:4] == (1, 30, 2) and min(ids[0], ids[-1]) > 31
 
 
-def test_a_class_chosen_twice_is_refused(coco_root):
-    with pytest.raises(UserError, match="each class must be there once"):
+def test_duplicate_class_raises_an_error(coco_root):
+    with pytest.raises(UserError, match="each class must occur once"):
         dataset(coco_root, classes=["dog", "dog"])
 
 
-def test_augmentation_reads_clipped_boxes(coco_root):
+def test_augmentation_gets_clipped_boxes(coco_root):
     write(coco_root, lambda t: t["annotations"][0].update(bbox=[60, 5, 40, 20]))
     data = CocoDataset(str(coco_root), "truth.json", "images", (40, 80), transforms=[dict(type=HorizontalFlip, p=1)])
     assert data[SampleKey(0, 1)]["data_samples"].gt.boxes[0].tolist() == [0, 5, 20, 25]

@@ -9,7 +9,7 @@ def test_extra_layers_halve_and_round_up():
     assert [tuple(x.shape) for x in maps] == [(2, 512, 5, 4), (2, 256, 3, 2), (2, 256, 2, 1), (2, 128, 1, 1)]
 
 
-def test_extra_layers_scale_with_the_width_down_to_sixteen():
+def test_extra_layers_scale_with_the_width_down_to_16_channels():
     assert ExtraLayers(96, width=0.1).out_channels == [51, 25, 25, 16]
 
 
@@ -24,13 +24,13 @@ def test_anchors_are_ordered_by_map_row_column_shape():
     assert deltas[0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 
-def test_rows_and_columns_keep_their_place():
+def test_predictions_keep_their_row_and_column():
     head = SSDLiteHead([1], [1], num_classes=1).eval()
     features = torch.arange(6.0).view(1, 1, 2, 3)
     by_row = head([features])[0][0, :, 0].view(2, 3)
     assert torch.allclose(by_row, head.classify[0](features)[0, 0])
 
 
-def test_a_map_more_than_predictors_is_refused():
+def test_more_maps_than_predictors_raise_an_error():
     with pytest.raises(ValueError):
         SSDLiteHead([4], [2], 3)([torch.zeros(1, 4, 1, 1)] * 2)

@@ -32,21 +32,21 @@ def test_focal_scores_are_sigmoids_without_the_background_column():
     assert FocalLoss().scores(torch.tensor([9.0, 0.0, math.log(3)])).tolist() == pytest.approx([0.5, 0.75])
 
 
-def test_softmax_scores_leave_the_background_out():
+def test_softmax_scores_omit_the_background():
     scores = SoftmaxLoss().scores(torch.log(torch.tensor([1.0, 2.0, 5.0])))
     assert scores.tolist() == pytest.approx([0.25, 0.625])
 
 
 def test_softmax_takes_the_hardest_negatives():
     logits = torch.zeros(1, 6, 2)
-    logits[0, :, 0] = torch.tensor([0.0, 3.0, 1.0, 2.0, 4.0, 5.0])  # the smaller, the harder a negative
+    logits[0, :, 0] = torch.tensor([0.0, 3.0, 1.0, 2.0, 4.0, 5.0])  # the smaller, the harder is the negative
     columns = torch.tensor([[1, 0, 0, 0, 0, 0]])
     loss = SoftmaxLoss(negatives_per_positive=2, min_negatives=0)(logits, columns)
     # the positive: ln 2; negatives of logits 1 and 2: ln(1 + e^-1) + ln(1 + e^-2)
     assert loss.item() == pytest.approx(math.log(2) + math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-2)))
 
 
-def test_an_image_without_objects_teaches_background():
+def test_image_without_objects_counts_as_background():
     logits = torch.zeros(1, 50, 3, requires_grad=True)
     for loss in (FocalLoss(), SoftmaxLoss(min_negatives=10)):
         (gradient,) = torch.autograd.grad(loss(logits, torch.zeros(1, 50, dtype=torch.int64)), logits)
@@ -60,7 +60,7 @@ def test_box_loss_counts_matched_anchors_only():
     assert box_loss(deltas, torch.zeros(1, 2, 4), torch.tensor([[1, 0]])).item() == pytest.approx(1.5)
 
 
-def test_box_loss_without_a_match_is_zero_with_a_gradient():
+def test_box_loss_without_a_match_is_zero_and_differentiable():
     deltas = torch.ones(1, 2, 4, requires_grad=True)
     loss = box_loss(deltas, torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.int64))
     loss.backward()
@@ -81,6 +81,6 @@ def test_box_loss_without_a_match_is_zero_with_a_gradient():
         (SoftmaxLoss, dict(min_negatives=-1), "loss.min_negatives is -1"),
     ],
 )
-def test_settings_out_of_range_are_named(kind, settings, message):
+def test_settings_out_of_range_raise_an_error_that_names_them(kind, settings, message):
     with pytest.raises(UserError, match=message):
         kind(**settings)

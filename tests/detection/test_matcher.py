@@ -7,7 +7,7 @@ from densevision.detection.box_coder import BoxCoder
 from densevision.detection.matcher import assign_targets, match_anchors
 
 
-def test_a_literal_matrix():
+def test_literal_matrix():
     iou = torch.tensor(
         [
             [0.6, 0.4, 0.1, 0.0],
@@ -15,29 +15,29 @@ def test_a_literal_matrix():
             [0.0, 0.1, 0.2, 0.3],
         ]
     )
-    # anchors 0 and 1 reach 0.5; anchor 3 reaches nothing but is the best one of box 2
+    # anchors 0 and 1 reach 0.5; anchor 3 does not, but is the best one of box 2
     assert match_anchors(iou, 0.5).tolist() == [0, 1, -1, 2]
 
 
-def test_a_claimed_anchor_leaves_its_better_box():
+def test_best_anchor_of_a_box_leaves_its_better_box():
     iou = torch.tensor([[0.9, 0.8], [0.6, 0.1]])
-    # box 1 has its best at anchor 0, but box 0 claims that one more strongly
+    # the best anchor of both boxes is 0, and box 0 has the higher IoU
     assert match_anchors(iou, 0.5).tolist() == [0, 0]
 
 
-def test_of_two_equal_claims_the_lower_index_wins():
+def test_lower_index_gets_the_anchor_if_the_iou_is_equal():
     assert match_anchors(torch.tensor([[0.4, 0.0], [0.4, 0.0]]), 0.5).tolist() == [0, -1]
 
 
-def test_exactly_the_threshold_matches():
+def test_iou_equal_to_the_threshold_matches():
     assert match_anchors(torch.tensor([[0.5, 0.9]]), 0.5).tolist() == [0, 0]
 
 
-def test_no_boxes_is_all_background():
+def test_no_boxes_give_background_only():
     assert match_anchors(torch.zeros(0, 3)).tolist() == [-1, -1, -1]
 
 
-def test_a_batch_is_its_images_one_by_one():
+def test_batch_equals_its_images_one_by_one():
     generator = torch.Generator().manual_seed(0)
     iou = torch.rand(4, 5, 30, generator=generator)
     iou[1, 3:] = -1  # no boxes
@@ -48,7 +48,7 @@ def test_a_batch_is_its_images_one_by_one():
     assert (matches[2] == -1).all()
 
 
-def test_targets_name_the_logit_column():
+def test_targets_are_logit_columns_and_deltas():
     anchors = torch.tensor([[0.0, 0, 10, 10], [100, 100, 110, 110]])
     two, none, one = torch.tensor([[100.0, 100, 120, 110], [0.0, 0, 10, 10]]), torch.zeros(0, 4), anchors[:1]
     labels = [torch.tensor([7, 4]), torch.zeros(0, dtype=torch.int64), torch.tensor([0])]
@@ -65,11 +65,11 @@ def test_targets_without_objects():
 
 
 @pytest.mark.reference
-def test_equals_torchvisions_ssd_matcher():
+def test_equals_torchvision_ssd_matcher():
     module = pytest.importorskip("torchvision.models.detection._utils")
     for seed in range(20):
         iou = torch.rand(6, 50, generator=torch.Generator().manual_seed(seed))
         best = iou.argmax(dim=1)
         if len(best.unique()) < len(best):
-            continue  # two boxes claim one anchor: torchvision leaves the winner open
+            continue  # two boxes have the same best anchor: undefined in torchvision
         assert torch.equal(match_anchors(iou, 0.5), module.SSDMatcher(0.5)(iou).clamp(min=-1))

@@ -14,7 +14,7 @@ PERFECT = {4: ([[10, 5, 50, 25], [60, 20, 80, 40]], [1, 0]), 7: ([], []), 9: ([[
 
 @pytest.fixture
 def coco_root(coco_root):
-    """Without the box of no width: pycocotools counts it as an object that nobody finds."""
+    """Without the box of zero width, which pycocotools counts as an object that is never detected."""
     path = coco_root / "truth.json"
     table = json.loads(path.read_text())
     table["annotations"] = [row for row in table["annotations"] if row["bbox"][2]]
@@ -23,7 +23,7 @@ def coco_root(coco_root):
 
 
 def evaluate(root, found, out_dir=None, scores=None, classes=None, **options):
-    """Evaluate image id -> (boxes, labels); scores fall where none are given. Labels are of ``classes``."""
+    """Evaluate image id -> (boxes, labels of ``classes``); default scores decrease."""
     data = CocoDataset(str(root), "truth.json", "images", (20, 40), **options)
     if classes:
         data.align_classes(classes)
@@ -41,14 +41,14 @@ def evaluate(root, found, out_dir=None, scores=None, classes=None, **options):
     return metric.evaluate(len(samples)), metric
 
 
-def test_perfect_detections_score_one_even_with_annotation_id_zero(coco_root):
+def test_perfect_detections_score_one_also_with_annotation_id_zero(coco_root):
     metrics, metric = evaluate(coco_root, PERFECT)
     assert metrics["coco/AP"] == pytest.approx(1) and metrics["coco/AP50"] == pytest.approx(1)
     assert metrics["coco/AP/cat"] == pytest.approx(1) and metrics["coco/AP/dog"] == pytest.approx(1)
     assert "Average Precision  (AP) @[ IoU=0.50:0.95" in metric.table and "cat    100.0  100.0" in metric.table
 
 
-def test_no_detection_at_all_scores_zero(coco_root):
+def test_no_detections_score_zero(coco_root):
     metrics, _ = evaluate(coco_root, {image: ([], []) for image in PERFECT})
     assert metrics["coco/AP"] == 0 and metrics["coco/AR100"] == 0 and metrics["coco/AP/dog"] == 0
 
@@ -72,7 +72,7 @@ def test_classes_in_another_order_than_their_ids(coco_root):
     assert metrics["coco/AP/dog"] == pytest.approx(1) and metrics["coco/AP/cat"] == 0
 
 
-def test_result_files_hold_the_data_sets_own_ids(coco_root, tmp_path):
+def test_result_files_contain_the_ids_of_the_data_set(coco_root, tmp_path):
     _, metric = evaluate(coco_root, PERFECT, out_dir=tmp_path / "out")
     rows = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert rows[0] == dict(image_id=4, category_id=30, bbox=[10, 5, 40, 20], score=pytest.approx(0.9))
@@ -92,7 +92,7 @@ def test_missing_area_and_iscrowd_are_filled_in(coco_root):
 
 
 @pytest.mark.reference
-def test_statistics_are_pycocotools_own_with_crowds_and_a_box_of_no_width(coco_root):
+def test_statistics_equal_pycocotools_with_crowds_and_a_box_of_zero_width(coco_root):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -124,7 +124,7 @@ def rewrite(root, change):
     path.write_text(json.dumps(table))
 
 
-def test_classes_named_like_statistics_keep_apart(coco_root):
+def test_classes_named_like_statistics_have_their_own_keys(coco_root):
     rewrite(coco_root, lambda t: t.update(categories=[dict(id=30, name="small"), dict(id=2, name="50")]))
     metrics, metric = evaluate(coco_root, PERFECT | {4: ([[10, 5, 50, 25]], [1])})
     # "small" has one box, found; of the two of "50" one is found
@@ -146,7 +146,7 @@ def test_a_json_in_another_order_scores_by_name(coco_root):
     assert evaluate(coco_root, PERFECT)[0]["coco/AP"] == 0
 
 
-def test_detections_of_a_class_that_the_json_lacks_count_for_nothing(coco_root, tmp_path):
+def test_detections_of_a_class_that_the_json_lacks_are_ignored(coco_root, tmp_path):
     rewrite(
         coco_root,
         lambda t: t.update(
@@ -162,13 +162,13 @@ def test_detections_of_a_class_that_the_json_lacks_count_for_nothing(coco_root, 
     assert [row["category_id"] for row in rows] == [3, 2, 5, 2]
 
 
-def test_a_listed_class_without_boxes_prints_a_dash(coco_root):
+def test_class_without_boxes_prints_a_dash(coco_root):
     rewrite(coco_root, lambda t: t.update(annotations=[a for a in t["annotations"] if a["category_id"] == 2]))
     metrics, _ = evaluate(coco_root, PERFECT)
     assert metrics["coco/AP"] == pytest.approx(1) and metrics["coco/AP/dog"] == -1
 
 
-def test_nothing_to_find_gives_no_figure(coco_root):
+def test_no_objects_give_no_score(coco_root):
     for change in (lambda t: t.update(annotations=[]), lambda t: t.pop("annotations"), lambda t: t.pop("categories")):
         rewrite(coco_root, change)
         metrics, metric = evaluate(coco_root, PERFECT, classes=["cat", "dog"])
@@ -177,7 +177,7 @@ def test_nothing_to_find_gives_no_figure(coco_root):
 
 
 @pytest.mark.parametrize("ids", [["c", "b", "a"], [2**63 - 1, 5, 2**64], [9.0, 8.5, 1], ["x", 1, 2.5]])
-def test_any_image_id_is_evaluated_and_written_as_it_is(coco_root, tmp_path, ids):
+def test_any_type_of_image_id_is_evaluated_and_written_unchanged(coco_root, tmp_path, ids):
     new = dict(zip((4, 7, 9), ids, strict=True))
     rewrite(
         coco_root,
@@ -200,14 +200,14 @@ def test_areas_and_crowds_without_value(coco_root, key, value):
     assert evaluate(coco_root, PERFECT)[0] == plain
 
 
-def test_crowds_are_found_as_objects(coco_root):
+def test_crowds_are_evaluated_as_objects(coco_root):
     rewrite(coco_root, lambda t: [row.update(iscrowd=1) for row in t["annotations"]])
     found = PERFECT | {9: ([[0, 0, 10, 10], [0, 0, 20, 20]], [0, 0])}
     assert evaluate(coco_root, found)[0]["coco/AP"] == -1
     assert evaluate(coco_root, found, crowds="objects")[0]["coco/AP"] == pytest.approx(1)
 
 
-def test_boxes_are_evaluated_as_the_data_set_reads_them(coco_root):
+def test_boxes_are_evaluated_in_the_box_format_of_the_data_set(coco_root):
     def corners(table):
         for row in table["annotations"]:
             x, y, width, height = row["bbox"]

@@ -49,14 +49,14 @@ def test_feature_sizes_round_up():
 
 
 @pytest.mark.parametrize("size", [(320, 320), (96, 160), (100, 75)])
-def test_outputs_have_one_row_an_anchor_at_any_size(size):
+def test_outputs_have_one_row_per_anchor_at_any_size(size):
     model = SSDLite(dict(name="mobilenet_v3_small", width=0.35), num_classes=4, input_size=size).eval()
     with torch.no_grad():
         logits, deltas = model(torch.zeros(2, 3, *size))
     assert logits.shape == (2, len(model.anchors), 5) and deltas.shape == (2, len(model.anchors), 4)
 
 
-def test_at_the_start_all_is_background():
+def test_initial_model_predicts_background():
     logits, _ = small_model().eval()(torch.zeros(1, 3, 64, 64))
     scores = logits[0].sigmoid().mean(0).tolist()
     assert scores == pytest.approx([0.99, 0.01, 0.01], abs=0.005)
@@ -70,13 +70,13 @@ def test_losses_are_finite_with_and_without_objects(loss):
         losses = model(images, samples, mode="loss")
         assert set(losses) == {"loss_cls", "loss_box"}
         sum(losses.values()).backward()
-    assert losses["loss_box"] == 0 and losses["loss_cls"] > 0  # the last batch taught background
+    assert losses["loss_box"] == 0 and losses["loss_cls"] > 0  # a batch without objects trains the background
     gradients = [parameter.grad for parameter in model.parameters()]
     assert all(g is not None and g.isfinite().all() for g in gradients)
 
 
 @pytest.mark.reference
-def test_softmax_losses_equal_torchvisions():
+def test_softmax_losses_equal_torchvision():
     from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
     torch.manual_seed(0)
@@ -96,7 +96,7 @@ def test_softmax_losses_equal_torchvisions():
     assert found["loss_box"].item() == pytest.approx(wanted["bbox_regression"].item(), rel=1e-5)
 
 
-def test_the_authors_box_loss_is_averaged_over_the_four_numbers():
+def test_box_loss_of_the_focal_loss_is_averaged_over_the_four_deltas():
     torch.manual_seed(0)
     images, samples = torch.randn(2, 3, 64, 64), [sample([4.0, 4, 30, 30], [0])] * 2
     losses = []
@@ -106,7 +106,7 @@ def test_the_authors_box_loss_is_averaged_over_the_four_numbers():
     assert losses[1] == pytest.approx(4 * losses[0])
 
 
-def test_box_weight_match_threshold_and_coder_weights_change_the_loss_as_they_should():
+def test_box_weight_match_threshold_and_coder_weights_change_the_loss():
     images, samples = torch.randn(2, 3, 64, 64), [sample([4.0, 4, 30, 30], [0])] * 2
 
     def box_loss_of(**options):
@@ -125,7 +125,7 @@ def test_box_weight_match_threshold_and_coder_weights_change_the_loss_as_they_sh
     assert box_loss_of(coder=dict(weights=[1, 1, 1, 1])) != usual
 
 
-def test_a_lower_match_threshold_matches_more_anchors():
+def test_lower_match_threshold_matches_more_anchors():
     boxes, labels = [torch.tensor([[4.0, 4, 30, 30]])], [torch.tensor([0])]
 
     def matched(threshold):
@@ -137,12 +137,12 @@ def test_a_lower_match_threshold_matches_more_anchors():
 
 
 @pytest.mark.parametrize("threshold", [0, -0.5, 1.5, float("nan"), "0.5", None, True])
-def test_a_match_threshold_out_of_range_is_named(threshold):
+def test_match_threshold_out_of_range_raises_an_error_that_names_it(threshold):
     with pytest.raises(UserError, match="model.match_threshold is .*; give a number over 0 to 1"):
         small_model(match_threshold=threshold)
 
 
-def test_predictions_come_back_in_original_pixels():
+def test_predictions_are_in_pixels_of_the_original_image():
     model = small_model(postprocess=dict(score_threshold=0.0, max_detections=5)).eval()
     anchor = model.anchors[40].clamp(0, 64)
     logits = torch.zeros(1, len(model.anchors), 3)
@@ -153,13 +153,13 @@ def test_predictions_come_back_in_original_pixels():
     assert found.pred.boxes[0].tolist() == pytest.approx((anchor * torch.tensor([2, 1, 2, 1])).tolist())
 
 
-def test_images_of_another_size_are_refused():
+def test_images_of_another_size_raise_an_error():
     with pytest.raises(ValueError, match="input_size is"):
         small_model()(torch.zeros(1, 3, 65, 64))
 
 
 @pytest.mark.slow
-def test_two_images_are_learnt_by_heart():
+def test_model_overfits_two_images():
     model = small_model(bn_momentum=0.1)
     images = torch.randn(2, 3, 64, 64)
     samples = [sample([4.0, 4, 30, 30], [0]), sample([20.0, 10, 60, 60], [1])]
@@ -173,7 +173,7 @@ def test_two_images_are_learnt_by_heart():
 
 
 @pytest.mark.parametrize("clip_first", [True, False])
-def test_boxes_are_clipped_before_the_suppression_or_behind_it(clip_first):
+def test_boxes_are_clipped_before_or_after_nms(clip_first):
     model = small_model(postprocess=dict(score_threshold=0.0, clip_first=clip_first)).eval()
     with torch.no_grad():
         boxes, _ = model.predict_dense(torch.zeros(1, 3, 64, 64))

@@ -6,7 +6,7 @@ from densevision.detection.postprocess import PostProcess, select_detections
 BOXES = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]])
 
 
-def test_the_weaker_of_two_overlapping_boxes_goes_within_its_class_only():
+def test_nms_removes_overlapping_boxes_within_a_class_only():
     scores = torch.tensor([[0.9, 0.0], [0.8, 0.7], [0.6, 0.0]])
     found = select_detections(BOXES, scores, PostProcess(score_threshold=0.1, iou_threshold=0.5))
     assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
@@ -14,13 +14,13 @@ def test_the_weaker_of_two_overlapping_boxes_goes_within_its_class_only():
     assert found.boxes.tolist() == BOXES[[0, 1, 2]].tolist()
 
 
-def test_only_the_best_are_kept():
+def test_at_most_max_detections_are_kept():
     scores = torch.tensor([[0.3, 0.0], [0.0, 0.5], [0.4, 0.0]])
     found = select_detections(BOXES, scores, PostProcess(max_detections=2))
     assert found.scores.tolist() == pytest.approx([0.5, 0.4])
 
 
-def test_nothing_above_the_threshold_is_nothing():
+def test_no_score_above_the_threshold_gives_no_detection():
     found = select_detections(BOXES, torch.zeros(3, 2), PostProcess())
     assert len(found) == 0 and found.boxes.shape == (0, 4) and found.labels.dtype == torch.int64
 
@@ -40,17 +40,17 @@ def test_equals_one_nms_per_class():
     assert (found.scores.diff() <= 0).all()
 
 
-def test_candidates_are_counted_per_class_before_the_suppression():
+def test_candidates_are_limited_per_class_before_nms():
     scores = torch.tensor([[0.9, 0.0], [0.8, 0.7], [0.6, 0.5]])
     found = select_detections(BOXES, scores, PostProcess(iou_threshold=0.5, candidates=2))
-    # class 0: 0.9 and 0.8 are candidates, 0.8 overlaps and goes; 0.6 was none. class 1: 0.7 and 0.5.
+    # class 0: 0.9 and 0.8 are candidates, not 0.6; 0.8 overlaps and is removed. class 1: 0.7 and 0.5.
     assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.5])
 
 
-def test_across_classes_the_weaker_of_two_overlapping_boxes_goes_whatever_its_class():
+def test_nms_across_classes_removes_overlapping_boxes_of_any_class():
     scores = torch.tensor([[0.9, 0.0], [0.8, 0.85], [0.6, 0.7]])
     found = select_detections(BOXES, scores, PostProcess(0.1, 0.5, nms="across-classes"))
-    # the second box, of class 1, lies in the first, and every anchor stands for its best class only
+    # the second box, of class 1, is inside the first; each anchor has its best class only
     assert found.scores.tolist() == pytest.approx([0.9, 0.7]) and found.labels.tolist() == [0, 1]
     assert found.boxes.tolist() == BOXES[[0, 2]].tolist()
     few = select_detections(BOXES, scores, PostProcess(0.1, 0.5, max_detections=1, nms="across-classes"))

@@ -1,4 +1,4 @@
-"""A detector trains on a single image per process (cases.md row 15)."""
+"""A detector trains on a single image per process ."""
 
 import copy
 
@@ -32,7 +32,7 @@ def test_every_weight_gets_a_finite_gradient(size, batch):
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
 
-def test_a_map_of_one_pixel_is_normalised_by_the_running_statistics():
+def test_map_of_one_pixel_is_normalized_by_the_running_statistics():
     norm = BatchNorm2d(2, eps=0.0, momentum=0.5)
     norm.running_mean.copy_(torch.tensor([1.0, 2.0]))
     norm.running_var.copy_(torch.tensor([4.0, 9.0]))
@@ -43,7 +43,7 @@ def test_a_map_of_one_pixel_is_normalised_by_the_running_statistics():
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 1, 1), (1, 3, 2, 1), (4, 3, 5, 5)])
-def test_larger_batches_are_pytorch_s_own_bit_for_bit(shape):
+def test_larger_batches_equal_pytorch_bit_for_bit(shape):
     ours, theirs = BatchNorm2d(3, eps=1e-3, momentum=0.03), nn.BatchNorm2d(3, eps=1e-3, momentum=0.03)
     theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
     images = torch.randn(shape)

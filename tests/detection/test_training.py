@@ -1,4 +1,4 @@
-"""``densevision train`` on data sets that contradict themselves: a line before the training, or a training."""
+"""``densevision train`` on data sets with faults: a one-line error before the training, or a training."""
 
 import json
 import re
@@ -7,8 +7,8 @@ import pytest
 
 from densevision.cli.main import main
 from tests.detection.conftest import TABLE
-from tests.detection.test_coco_json import every, write
-from tests.detection.test_counts import photos, reorder
+from tests.detection.test_coco_json import update_all, write
+from tests.detection.test_counts import reorder, replace_image
 from tests.training.toy_runs import ROOT
 
 CONFIG = """
@@ -34,7 +34,7 @@ default_hooks.checkpoint.update(save_best="coco/AP")
 
 @pytest.fixture
 def train(coco_root, tmp_path_factory, capfd):
-    """Train with ``change`` made to the train or the val json; returns status, output and errors."""
+    """Train with a ``change`` of the train or the val json; return status, output and errors."""
     (coco_root / "val.json").write_text((coco_root / "truth.json").read_text())
     folder = tmp_path_factory.mktemp("run")
 
@@ -62,23 +62,23 @@ def train(coco_root, tmp_path_factory, capfd):
 @pytest.mark.parametrize(
     ("split", "change", "words"),
     [
-        ("train", lambda t: every(t, iscrowd=1), "all annotations are crowds"),
+        ("train", lambda t: update_all(t, iscrowd=1), "all annotations are crowds"),
         ("train", lambda t: t.pop("annotations"), "it has no list 'annotations'"),
         ("train", lambda t: t.update(annotations=[], categories=[]), "has no categories|it has no boxes|no class"),
-        ("train", lambda t: every(t, category_id=9), r"no category has the category_id 9 \(5 boxes\)"),
-        ("val", lambda t: every(t, category_id=9), r"no category has the category_id 9 \(5 boxes\)"),
+        ("train", lambda t: update_all(t, category_id=9), r"no category has the category_id 9 \(5 boxes\)"),
+        ("val", lambda t: update_all(t, category_id=9), r"no category has the category_id 9 \(5 boxes\)"),
         ("val", lambda t: [c.update(name="fox") for c in t["categories"] if c["id"] == 30], "has no class 'fox'"),
         ("val", lambda t: [i.update(width=77) for i in t["images"]], "3 of 3 images do not have the size"),
         ("train", lambda t: [i.update(width=77) for i in t["images"]], "3 of 3 images do not have the size"),
     ],
 )
-def test_one_line_before_the_training(train, split, change, words):
+def test_fault_is_a_one_line_error_before_the_training(train, split, change, words):
     status, _, errors = train(split, change)
     assert status == 2 and errors.startswith("densevision: error: ") and errors.count("\n") == 1
     assert re.search(words, errors), errors
 
 
-def test_everyday_val_sets_are_evaluated(train):
+def test_val_set_with_harmless_faults_is_evaluated(train):
     def change(table):
         table["categories"] = [dict(id="1", name="cat"), dict(id="0", name="root")]
         table["annotations"] = [a | dict(category_id=1, area=None, iscrowd=None) for a in table["annotations"][1:3]]
@@ -89,12 +89,12 @@ def test_everyday_val_sets_are_evaluated(train):
     assert "val: 3 images, 2 boxes: cat 2\n" in out and "without boxes: dog" in out and "1 without a box" in out
 
 
-def test_a_val_set_without_annotations(train):
+def test_val_set_without_annotations(train):
     status, out, errors = train("val", lambda t: (t.pop("annotations"), t.pop("categories")))
     assert status == 0 and errors == "" and "no AP can be computed: it has no list 'annotations'" in out
 
 
-def test_a_val_set_in_another_order(train, coco_root):
+def test_val_set_with_classes_in_another_order(train, coco_root):
     reorder(coco_root)
     (coco_root / "truth.json").rename(coco_root / "val.json")
     (coco_root / "truth.json").write_text(json.dumps(TABLE))
@@ -102,7 +102,7 @@ def test_a_val_set_in_another_order(train, coco_root):
     assert status == 0 and errors == "" and out.count("cat 2, dog 1") == 2
 
 
-def test_a_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, tmp_path_factory, capfd):
+def test_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, tmp_path_factory, capfd):
     assert train("train", None)[0] == 0
     work = next(path for path in tmp_path_factory.getbasetemp().glob("run*/work") if (path / "iter_2.pth").is_file())
     config = work.parent / "configs" / "detection" / "mine.py"
@@ -132,13 +132,13 @@ def test_a_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, tmp_pa
     assert metrics["coco/AP/dog"] == -1 and metrics["coco/AP/cat"] >= 0
 
 
-def test_a_turned_photo_stops_with_the_choice(train, coco_root):
-    photos(coco_root, (40, 80), (40, 80), 6)
+def test_photo_with_exif_rotation_stops_with_the_remedy(train, coco_root):
+    replace_image(coco_root, (40, 80), (40, 80), 6)
     status, _, errors = train("train", None)
     assert status == 2 and "set exif='ignore' in the data set" in errors and errors.count("\n") == 1
 
 
-def test_training_images_in_the_val_set_are_said(train, coco_root):
+def test_training_images_in_the_val_set_are_reported(train, coco_root):
     def change(table):
         for row in table["images"][1:]:
             copy = coco_root / "images" / f"copy of {row['file_name']}"
@@ -146,4 +146,4 @@ def test_training_images_in_the_val_set_are_said(train, coco_root):
             row["file_name"] = copy.name
 
     _, out, _ = train("val", change)
-    assert "  1 of 3 images are training images too: the metric is not that of new images\n" in out
+    assert "  1 of 3 images are also training images: the metric does not measure generalization\n" in out

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from densevision.data.augment import Augment
-from densevision.detection.transforms import Expand, SSDCrop, centres_inside, iou_with
+from densevision.detection.transforms import Expand, SSDCrop, centers_inside, iou_with
 
 
-def test_iou_with_a_crop():
+def test_iou_of_boxes_and_a_crop():
     boxes = np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]])
-    # the first shares 5x10 = 50 of 100 + 100 - 50
+    # the first has an intersection of 5x10 = 50 and a union of 100 + 100 - 50
     assert iou_with(boxes, (5, 0, 15, 10)).tolist() == pytest.approx([1 / 3, 0])
 
 
-def test_centres_inside():
+def test_centers_inside():
     boxes = np.array([[0.0, 0, 10, 10], [4, 4, 20, 20]])
-    assert centres_inside(boxes, (0, 0, 8, 8)).tolist() == [True, False]
+    assert centers_inside(boxes, (0, 0, 8, 8)).tolist() == [True, False]
 
 
 def test_ssd_crop_keeps_boxes_on_their_pixels():
@@ -37,13 +37,13 @@ def test_ssd_crop_keeps_boxes_on_their_pixels():
     assert len(sizes) > 15 and 5 < lost < 50  # with min IoU 0.3 and above no crop fits such small boxes
 
 
-def test_ssd_crop_leaves_an_image_without_objects():
+def test_ssd_crop_does_not_change_an_image_without_objects():
     image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
     out = Augment([SSDCrop()], boxes=True)(1, image=image, boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, int))
     assert (out["image"] == image).all() and out["boxes"].shape == (0, 4)
 
 
-def test_expand_moves_boxes_along_and_fills_with_grey():
+def test_expand_moves_boxes_and_fills_with_gray():
     image = np.full((20, 30, 3), 255, np.uint8)
     boxes = np.array([[0, 0, 30, 20]], np.float32)
     augment = Augment([Expand(max_ratio=3.0, p=1.0)], boxes=True)
@@ -56,6 +56,6 @@ def test_expand_moves_boxes_along_and_fills_with_grey():
         assert out["image"].shape[0] <= 60 and out["image"].shape[1] <= 90
 
 
-def test_expand_refuses_to_shrink():
+def test_expand_with_a_ratio_below_1_raises_an_error():
     with pytest.raises(ValueError):
         Expand(max_ratio=0.5)

@@ -19,7 +19,7 @@ from densevision.segmentation.model import Segmentor
 ROOT = Path(__file__).parents[2]
 DETECTORS = sorted((ROOT / "configs/detection").glob("*.py"))
 SEGMENTERS = sorted((ROOT / "configs/segmentation").glob("*.py"))
-CORNERS_ALIGNED = [path for path in SEGMENTERS if "tensorflow" in path.stem]
+CORNERS_ALIGNED = [path for path in SEGMENTERS if path.stem.endswith("deeplab_release")]
 
 
 def real_images(size: tuple[int, int], folder: str, count: int = 4) -> list[np.ndarray]:

@@ -298,7 +298,7 @@ def test_an_older_file_stays_when_the_new_one_fails(tmp_path):
 
 def test_a_folder_that_can_t_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--out .*m.tflite: can't write there"):
+    with pytest.raises(UserError, match="--out .*m.tflite: can't be written"):
         export_tflite(detector(), tmp_path / "file/m.tflite")
 
 

@@ -83,7 +83,7 @@ def test_the_object_detector_loads_a_shipped_config_of_another_size(tmp_path, me
     from densevision.inference.tflite_backend import load_tflite
     from tests.export.shipped import DETECTORS, real_images, shipped_model
 
-    path = next(path for path in DETECTORS if path.stem == "ssdlite_mobilenet_v3_small_reduced_320_bccd")
+    path = next(path for path in DETECTORS if path.stem == "ssdlite_v3_small_reduced_bccd")
     images = real_images((224, 160), "bccd")
     model = shipped_model(path, images, ("model.input_size=(224, 160)",))
     about = dict(classes=["a", "b", "c", *map(str, range(3, model.num_classes))])

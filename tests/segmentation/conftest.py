@@ -1,4 +1,4 @@
-"""A Cityscapes folder of two 8x8 frames, small enough to check by hand."""
+"""A Cityscapes folder of two 8x8 frames, for checks by hand."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from densevision.data.check import check_counts, count_lines
 from densevision.errors import UserError
 from densevision.segmentation.cityscapes import CityscapesDataset
 
-# Upper half sky (23), lower half road (7), one car (26) pixel and one unlabelled (0).
+# Upper half sky (23), lower half road (7), one car (26) pixel and one unlabeled (0).
 IDS = np.full((8, 8), 23, np.uint8)
 IDS[4:] = 7
 IDS[4, 4] = 26
@@ -17,7 +17,7 @@ FRAMES = ("bern_000000_000019", "bern_000001_000019")
 
 
 def write_frame(root, name, ids=IDS, split="val", city="bern"):
-    """Write one image (red grows to the right, green downwards) and its label file; returns both paths."""
+    """Write one image (red increases to the right, green downward) and its label file; return both paths."""
     image = np.zeros((*ids.shape, 3), np.uint8)
     image[..., 0] = 10 * np.arange(ids.shape[1])
     image[..., 1] = 10 * np.arange(ids.shape[0])[:, None]
@@ -31,7 +31,7 @@ def write_frame(root, name, ids=IDS, split="val", city="bern"):
 
 @pytest.fixture
 def cityscapes(tmp_path):
-    """The folder's path."""
+    """Return the path of the folder."""
     for name in FRAMES:
         write_frame(tmp_path, name)
     return tmp_path
@@ -54,20 +54,20 @@ def make_dataset(root, masks, classes=None, split="train", **options):
 
 
 def lines(data, split="train"):
-    """Return what is printed at the start."""
+    """Return the lines that are printed before a training or an evaluation."""
     return "\n".join(count_lines(split, data.count(split)))
 
 
-def stopped(data, split="train"):
-    """Return the one line that stops the start."""
+def fault_of(data, split="train"):
+    """Return the one-line error that stops a training or an evaluation."""
     with pytest.raises(UserError) as caught:
         check_counts(split, data.count(split))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def passes(data, split="train"):
-    """Return the counts of a data set that does not stop the start."""
+def check(data, split="train"):
+    """Return the counts of a data set without a fault."""
     counts = data.count(split)
     check_counts(split, counts)
     return counts

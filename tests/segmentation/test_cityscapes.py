@@ -27,7 +27,7 @@ def test_image_is_rgb_channels_first_and_sizes_are_height_width(tmp_path):
     item = CityscapesDataset(str(tmp_path), "val")[0]
     inputs, sample = item["inputs"], item["data_samples"]
     assert inputs.shape == (3, 4, 6) and inputs.dtype == torch.uint8
-    assert inputs[:, 3, 5].tolist() == [50, 30, 0]  # red to the right, green downwards
+    assert inputs[:, 3, 5].tolist() == [50, 30, 0]  # red increases to the right, green downward
     assert sample.ori_size == sample.input_size == (4, 6)
     assert sample.img_path == str(image_path)
 
@@ -41,14 +41,14 @@ def test_default_is_the_19_training_classes(cityscapes):
     assert dataset[0]["data_samples"].gt.labels[0, 4, 4] == 13  # car
 
 
-def test_own_ids_are_names_with_ids(cityscapes):
+def test_classes_with_user_ids(cityscapes):
     dataset = CityscapesDataset(str(cityscapes), "val", {"top": 23, "car": 26})
     assert dataset.metainfo["label_ids"] == [23, 26]
-    assert dataset.metainfo["palette"][1] == (0, 0, 142)  # a known name keeps its colour
+    assert dataset.metainfo["palette"][1] == (0, 0, 142)  # a class of the table has its color
     assert sorted(np.unique(dataset.read_labels(0))) == [0, 1, 255]
 
 
-def test_palette_pictures_give_their_indices(cityscapes):
+def test_palette_images_are_read_as_indices(cityscapes):
     _, path = write_frame(cityscapes, FRAMES[0])
     picture = Image.fromarray(IDS).convert("L").convert("P")
     picture.putdata(IDS.ravel().tolist())
@@ -58,7 +58,7 @@ def test_palette_pictures_give_their_indices(cityscapes):
     assert CityscapesDataset(str(cityscapes), "val", CLASSES).read_labels(0).tolist() == EXPECTED.tolist()
 
 
-def test_draws_augment_image_and_labels_alike_and_depend_on_the_seed_only(cityscapes):
+def test_image_and_labels_are_augmented_alike_and_by_the_seed_only(cityscapes):
     transforms = [dict(type=A.HorizontalFlip, p=0.5), dict(type=A.RandomCrop, height=4, width=4)]
     dataset = CityscapesDataset(str(cityscapes), "val", CLASSES, transforms=transforms)
     seen = set()
@@ -74,7 +74,7 @@ def test_draws_augment_image_and_labels_alike_and_depend_on_the_seed_only(citysc
     assert dataset[1]["inputs"].shape == (3, 8, 8)
 
 
-def test_padding_is_ignored_and_masks_stay_whole_numbers(cityscapes):
+def test_padding_is_ignored_and_masks_stay_integers(cityscapes):
     transforms = [
         dict(type=A.RandomScale, scale_limit=(0.5, 0.5), p=1.0),
         dict(type=A.PadIfNeeded, min_height=16, min_width=16, fill=127, fill_mask=255),
@@ -85,7 +85,7 @@ def test_padding_is_ignored_and_masks_stay_whole_numbers(cityscapes):
     assert labels[0].eq(255).all() and item["inputs"][:, 0].eq(127).all()
 
 
-def test_a_test_split_without_labels_gives_images_only(tmp_path):
+def test_test_split_without_labels_has_images_only(tmp_path):
     _, label_path = write_frame(tmp_path, FRAMES[0], split="test")
     label_path.unlink()
     label_path.parent.rmdir()
@@ -103,7 +103,7 @@ def test_suffixes_can_be_changed(tmp_path):
     assert len(dataset) == 1
 
 
-def refused(*arguments, **options):
+def error_of(*arguments, **options):
     with pytest.raises(UserError) as caught:
         CityscapesDataset(*arguments, **options)
     message = str(caught.value)
@@ -111,12 +111,12 @@ def refused(*arguments, **options):
     return message
 
 
-def test_missing_folders_and_files_are_named(cityscapes):
-    assert "train does not exist" in refused(str(cityscapes), "train")
-    assert "found beside it: val" in refused(str(cityscapes), "train")
-    message = refused(str(cityscapes), "val", image_suffix="_leftImg8bit.jpg")
+def test_missing_folders_and_files_raise_an_error_that_names_them(cityscapes):
+    assert "train does not exist" in error_of(str(cityscapes), "train")
+    assert "found next to it: val" in error_of(str(cityscapes), "train")
+    message = error_of(str(cityscapes), "val", image_suffix="_leftImg8bit.jpg")
     assert "set image_suffix" in message and f"{FRAMES[0]}_leftImg8bit.png" in message
-    message = refused(str(cityscapes), "val", label_suffix="_mask.png")
+    message = error_of(str(cityscapes), "val", label_suffix="_mask.png")
     assert "2 of 2 images" in message and f"{FRAMES[0]}_mask.png" in message
 
 
@@ -135,23 +135,23 @@ def test_classes_are_checked(classes, said):
         class_info(classes)
 
 
-def test_train_ids_and_other_wrong_encodings_are_refused_at_the_start(cityscapes):
+def test_train_ids_and_other_wrong_encodings_raise_an_error_at_the_start(cityscapes):
     _, path = write_frame(cityscapes, FRAMES[0], np.where(IDS == 0, 255, 0).astype(np.uint8))
-    assert "ids [255]" in refused(str(cityscapes), "val") and "labelTrainIds" in refused(str(cityscapes), "val")
+    assert "ids [255]" in error_of(str(cityscapes), "val") and "labelTrainIds" in error_of(str(cityscapes), "val")
     Image.fromarray(np.dstack([IDS, IDS, IDS + 1])).save(path)
-    assert "color image" in refused(str(cityscapes), "val")
+    assert "color image" in error_of(str(cityscapes), "val")
     Image.fromarray(np.full((8, 8), 26001, np.uint16)).save(path)
-    assert "26001" in refused(str(cityscapes), "val")
+    assert "26001" in error_of(str(cityscapes), "val")
 
 
-def test_a_label_file_of_another_size_is_named_with_both_sizes(cityscapes):
+def test_label_file_of_another_size_raises_an_error_with_both_sizes(cityscapes):
     _, path = write_frame(cityscapes, FRAMES[1])
     Image.fromarray(IDS[:4]).save(path)
     with pytest.raises(UserError, match="8x4.*8x8"):
         CityscapesDataset(str(cityscapes), "val")[1]
 
 
-def test_a_damaged_label_file_is_skipped_in_training_and_an_error_in_evaluation(cityscapes):
+def test_damaged_label_file_is_skipped_in_training_and_an_error_in_evaluation(cityscapes):
     dataset = CityscapesDataset(str(cityscapes), "val", CLASSES)
     os.truncate(dataset.labels[1], 40)
     assert dataset[SampleKey(1, 0)]["data_samples"].img_id == 0

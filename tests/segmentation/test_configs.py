@@ -1,47 +1,23 @@
-"""Every segmentation config: its name says what it builds, and it runs in the three modes."""
-
-from pathlib import Path
+"""Every segmentation config is named after its fields, and its model runs in the three modes."""
 
 import pytest
 import torch
-from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.structures import PixelData
 
 from densevision.config.load import load_config
 from densevision.data.samples import SegSample
 from densevision.registry import MODELS
 from densevision.segmentation.model import Segmentor
+from tests.config_names import leaves, names_of
 
-LEAVES = sorted((Path(__file__).parents[2] / "configs" / "segmentation").glob("*.py"))
-
-
-def name_of(config):
-    """Return the file name that a config's fields ask for."""
-    backbone, dataset = config.model.backbone, config.train_dataloader.dataset
-    crop = next(t for t in dataset.transforms if t.type.__name__ == "RandomCrop")
-    tokens = [config.model.head.type.__name__.removesuffix("Head").lower() + str(config.model.head.filters)]
-    tokens.append(backbone.name)
-    if "width" in backbone:
-        tokens.append(f"w{round(100 * backbone.width):03d}")
-    if "reduced_tail" in backbone:
-        tokens.append({"segmentation": "reduced"}[backbone.reduced_tail])
-    tokens += [f"os{backbone.output_stride}", f"{crop.height}x{crop.width}"]
-    if config.optim_wrapper.constructor is DefaultOptimWrapperConstructor:
-        tokens.append("mmseg")
-    if backbone.get("padding") == "same":  # for published weights
-        tokens.append("tensorflow")
-    elif dataset.data_root == "cityscapes":
-        tokens.append(f"{config.train_cfg.max_iters / 1000:g}k")
-    if config.test_dataloader.dataset.split == "test":
-        tokens.append("test")
-    return "_".join([*tokens, dataset.data_root])
+LEAVES = leaves("segmentation")
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=lambda path: path.stem)
 def test_leaf_runs_and_is_named_after_its_fields(path):
     config = load_config(path)
     assert config.model.type is Segmentor
-    assert path.stem == name_of(config)
+    assert path.stem in names_of(config, "segmentation")
     assert config.train_dataloader.dataset.data_root == config.val_dataloader.dataset.data_root
 
     model = MODELS.build(dict(config.model, num_classes=4))

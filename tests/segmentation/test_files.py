@@ -1,4 +1,4 @@
-"""Rows 16 and 22: which files of a folder are taken, and what is said of the others."""
+"""The images and label files that are found in a folder, and the notes about the others."""
 
 import shutil
 
@@ -31,14 +31,14 @@ def read(root, **options):
     return CityscapesDataset(str(root), "train", CLASSES, **(dict(image_suffix=".jpg", label_suffix=".png") | options))
 
 
-def refused(root, **options):
+def error_of(root, **options):
     with pytest.raises(UserError) as caught:
         read(root, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_suffixes_match_in_either_case(tmp_path):
+def test_suffixes_are_case_insensitive(tmp_path):
     pair(tmp_path, "a")
     pair(tmp_path, "b", image=".JPG")
     pair(tmp_path, "c", image=".Jpg", label=".PNG")
@@ -48,41 +48,41 @@ def test_suffixes_match_in_either_case(tmp_path):
     assert len(read(tmp_path, image_suffix=".JPG", label_suffix=".PNG")) == 3
 
 
-def test_files_that_are_not_taken_are_counted_by_kind(tmp_path):
+def test_unused_files_are_counted_by_kind(tmp_path):
     pair(tmp_path, "a")
     write(tmp_path, *(f"leftImg8bit/train/x/{name}" for name in ("n.txt", "m.txt", "b.jpeg", "README", "deep/c.jpg")))
     write(tmp_path, "leftImg8bit/train/d.jpg", "gtFine/train/x/lonely.png", "gtFine/train/x/notes.txt")
     write(tmp_path, "leftImg8bit/train/x/.DS_Store", "leftImg8bit/train/x/._a.jpg", "leftImg8bit/train/x/Thumbs.db")
     write(tmp_path, "leftImg8bit/train/@eaDir/a.jpg", "leftImg8bit/train/__MACOSX/a.jpg")
     notes = read(tmp_path).count("train").notes
-    taken = next(note for note in notes if "not taken" in note)
-    assert taken.startswith("6 files in ")
+    unused = next(note for note in notes if "not used" in note)
+    assert unused.startswith("6 files in ")
     for part in ("2 .txt", "1 .jpeg", "1 without suffix", "1 (folder)", "1 directly in train/"):
-        assert part in taken
+        assert part in unused
     assert any("1 label files have no image" in note and "lonely.png" in note for note in notes)
 
 
-def test_two_images_or_labels_of_one_name_are_refused(tmp_path):
+def test_two_images_or_labels_of_one_name_raise_an_error(tmp_path):
     pair(tmp_path, "a")
     write(tmp_path, "leftImg8bit/train/x/a.JPG")
-    assert "a.JPG" in refused(tmp_path) and "a.jpg" in refused(tmp_path)
+    assert "a.JPG" in error_of(tmp_path) and "a.jpg" in error_of(tmp_path)
     (tmp_path / "leftImg8bit/train/x/a.JPG").unlink()
     write(tmp_path, "gtFine/train/x/a.PNG")
-    assert "label the same image" in refused(tmp_path)
+    assert "label the same image" in error_of(tmp_path)
 
 
-def test_one_name_in_two_folders_is_two_images(tmp_path):
+def test_same_name_in_two_folders_is_two_images(tmp_path):
     pair(tmp_path, "a")
     write(tmp_path, "leftImg8bit/train/y/a.jpg", "gtFine/train/y/a.png")
     assert len(read(tmp_path)) == 2
 
 
-def test_an_image_without_label_names_what_is_there(tmp_path):
+def test_image_without_a_label_file_raises_an_error_with_a_file_that_was_found(tmp_path):
     pair(tmp_path, "a", label="_mask.png")
-    message = refused(tmp_path)
+    message = error_of(tmp_path)
     assert "1 of 1 images have no label file" in message and "a.png" in message and "found x/a_mask.png" in message
     shutil.rmtree(tmp_path / "gtFine")
-    assert "gtFine/train does not exist" in refused(tmp_path)
+    assert "gtFine/train does not exist" in error_of(tmp_path)
 
 
 def test_special_characters_and_linked_folders_work(tmp_path):
@@ -98,24 +98,24 @@ def test_special_characters_and_linked_folders_work(tmp_path):
 @pytest.mark.parametrize(
     "names, said",
     [
-        (["leftImg8bit/train/a.jpg", "gtFine/train/a.png"], "a.jpg directly; they go one folder deeper"),
-        (["JPEGImages/a.jpg", "SegmentationClass/a.png"], "holds JPEGImages, SegmentationClass;"),
-        (["images/training/a.jpg", "annotations/training/a.png"], "holds annotations, images;"),
-        (["images/a.jpg", "masks/a.png"], "holds images, masks;"),
-        (["a.jpg", "a.png"], "holds a.jpg, a.png;"),
-        (["leftImg8bit/training/x/a.jpg"], "found beside it: training"),
+        (["leftImg8bit/train/a.jpg", "gtFine/train/a.png"], "a.jpg directly; move them one folder deeper"),
+        (["JPEGImages/a.jpg", "SegmentationClass/a.png"], "contains JPEGImages, SegmentationClass;"),
+        (["images/training/a.jpg", "annotations/training/a.png"], "contains annotations, images;"),
+        (["images/a.jpg", "masks/a.png"], "contains images, masks;"),
+        (["a.jpg", "a.png"], "contains a.jpg, a.png;"),
+        (["leftImg8bit/training/x/a.jpg"], "found next to it: training"),
         (["leftImg8bit/train/x/a.png"], "found x/a.png, so set image_suffix"),
         (["leftImg8bit/train/x/y/a.jpg"], "one folder per city"),
     ],
 )
-def test_other_layouts_are_one_line_that_names_what_was_found(tmp_path, names, said):
+def test_other_layouts_raise_a_one_line_error_with_what_was_found(tmp_path, names, said):
     write(tmp_path, *names)
-    assert said in refused(tmp_path)
+    assert said in error_of(tmp_path)
 
 
-def test_a_missing_label_folder_is_named_with_what_is_there(tmp_path):
+def test_missing_label_folder_raises_an_error_with_what_was_found(tmp_path):
     pair(tmp_path, "a")
     (tmp_path / "gtFine").rename(tmp_path / "gtCoarse")
-    message = refused(tmp_path)
-    assert "gtFine/train does not exist" in message and "holds gtCoarse, leftImg8bit" in message
-    assert "label files to gtFine/SPLIT/ANY/" in message
+    message = error_of(tmp_path)
+    assert "gtFine/train does not exist" in message and "contains gtCoarse, leftImg8bit" in message
+    assert "label files in gtFine/SPLIT/ANY/" in message

@@ -9,7 +9,7 @@ from densevision.segmentation.head import LRASPPHead, RASPPHead
 
 TAPS = {"c3": Tap(2, 8), "c4": Tap(9, 16), "c5": Tap(3, 16)}
 
-# Rows 5-8 and 11 of Table 7, counted: parameters with batch-norm scales and shifts (millions), and
+# Counts for rows 5 to 8 and 11 of Table 7: parameters with batch-norm scales and shifts (millions), and
 # multiply-adds of the convolutions at 1025x2049 (billions); 19 classes.
 TABLE_7 = [
     ("mobilenet_v3_large", None, RASPPHead, 256, "3.601", "18.16"),
@@ -22,7 +22,7 @@ TABLE_7 = [
 
 @pytest.mark.parametrize("name, reduced_tail, head_type, filters, millions, billions", TABLE_7)
 def test_parameters_and_madds_equal_table_7(name, reduced_tail, head_type, filters, millions, billions):
-    with torch.device("meta"):  # shapes only
+    with torch.device("meta"):  # shapes without data
         backbone = build_backbone(name, reduced_tail=reduced_tail, output_stride=16)
         head = head_type(backbone.taps, 19, filters=filters)
         network = nn.Sequential(backbone, head).eval()
@@ -59,20 +59,20 @@ def test_pooling_window_is_25_with_steps_4_and_5_at_stride_32():
 def test_pooling_is_global_on_features_smaller_than_the_window():
     feature = torch.rand(2, 3, 23, 30)
     torch.testing.assert_close(LRASPPHead(TAPS, 4)._pool(feature), feature.mean((2, 3), keepdim=True))
-    # smaller in height only: the window spans all rows and steps along the columns, (69 - 49) / 20 + 1 = 2
+    # smaller in height only: the window covers all rows and moves along the columns, (69 - 49) / 20 + 1 = 2
     assert pooled(LRASPPHead(TAPS, 4), 23, 69) == (1, 2)
     assert pooled(LRASPPHead(TAPS, 4, pooling="global"), 65, 129) == (1, 1)
 
 
-def test_pooling_is_checked():
+def test_invalid_pooling_raises_an_error():
     with pytest.raises(ValueError, match="wide"):
         LRASPPHead(TAPS, 4, pooling="wide")
     with pytest.raises(ValueError, match="stride"):
         LRASPPHead(TAPS | {"c5": Tap(3, 8)}, 4)
 
 
-def test_lraspp_is_gated_feature_upsampled_plus_low_level_scores():
-    """The head equals figure 10 written out."""
+def test_lraspp_is_the_upsampled_gated_feature_plus_low_level_logits():
+    """Compute Figure 10 step by step."""
     head = LRASPPHead(TAPS, 4, filters=5).eval()
     low, high = torch.randn(1, 2, 13, 11), torch.randn(1, 3, 7, 6)
     conv, norm, _ = head.project
@@ -86,14 +86,14 @@ def test_lraspp_is_gated_feature_upsampled_plus_low_level_scores():
     torch.testing.assert_close(head({"c3": low, "c5": high}), expected)
 
 
-def test_raspp_refuses_to_train_on_one_image():
+def test_raspp_raises_an_error_for_training_on_one_image():
     head = RASPPHead(TAPS, 4)
     with pytest.raises(UserError, match="batch_size"):
         head({"c5": torch.rand(1, 3, 7, 6)})
     assert head.eval()({"c5": torch.rand(1, 3, 7, 6)}).shape == (1, 4, 7, 6)
 
 
-def test_raspp_joins_local_and_image_level_features():
+def test_raspp_concatenates_local_and_image_level_features():
     head = RASPPHead(TAPS, 4, filters=5).eval()
     high = torch.randn(2, 3, 7, 6)
     joined = torch.cat(
@@ -103,7 +103,7 @@ def test_raspp_joins_local_and_image_level_features():
     assert [m.p for m in head.modules() if isinstance(m, nn.Dropout)] == [0.1]
 
 
-def test_the_gate_may_be_a_sigmoid_without_bias():
+def test_gate_can_be_a_sigmoid_without_bias():
     head = LRASPPHead(TAPS, 4, pooling="global", gate="sigmoid", bn_eps=1e-5)
     assert head.gate.bias is None and head.project[1].eps == 1e-5
     assert LRASPPHead(TAPS, 4).gate.bias is not None and LRASPPHead(TAPS, 4).project[1].eps == 1e-3

@@ -1,4 +1,4 @@
-"""Pixel formats of label files: read as ids, or one clear line."""
+"""Label files of any pixel format are read as ids, or raise a one-line error."""
 
 import contextlib
 import struct
@@ -14,7 +14,7 @@ from densevision.segmentation.label_files import read_label_header, read_label_i
 IDS = np.array([[0, 1], [7, 255]], np.uint8)
 
 
-def refused(path):
+def error_of(path):
     with pytest.raises(UserError) as caught:
         read_label_ids(path)
     message = str(caught.value)
@@ -37,14 +37,14 @@ def test_whole_numbers_of_any_type_are_ids(tmp_path, dtype):
     assert read_label_ids(save(tmp_path / "a.tif", IDS.astype(dtype))).tolist() == IDS.tolist()
 
 
-def test_one_bit_is_0_and_1(tmp_path):
+def test_one_bit_per_pixel_is_0_and_1(tmp_path):
     assert read_label_ids(save(tmp_path / "a.png", IDS > 0)).tolist() == [[0, 1], [1, 1]]
 
 
-def test_colors_and_transparency_are_refused(tmp_path):
-    assert "color image (RGB)" in refused(save(tmp_path / "a.png", np.dstack([IDS, IDS, IDS + 1])))
-    assert "transparent" in refused(save(tmp_path / "b.png", np.dstack([IDS] * 4)))
-    assert "transparent" in refused(save(tmp_path / "c.png", np.dstack([IDS] * 2)))
+def test_colors_and_transparency_raise_an_error(tmp_path):
+    assert "color image (RGB)" in error_of(save(tmp_path / "a.png", np.dstack([IDS, IDS, IDS + 1])))
+    assert "transparent" in error_of(save(tmp_path / "b.png", np.dstack([IDS] * 4)))
+    assert "transparent" in error_of(save(tmp_path / "c.png", np.dstack([IDS] * 2)))
 
 
 @pytest.mark.parametrize(
@@ -59,26 +59,26 @@ def test_colors_and_transparency_are_refused(tmp_path):
         (np.array([[0, np.inf]], np.float32), "ids up to inf"),
     ],
 )
-def test_numbers_that_are_no_ids_are_refused(tmp_path, values, said):
-    assert said in refused(save(tmp_path / "a.tif", values))
+def test_values_that_are_not_ids_raise_an_error(tmp_path, values, said):
+    assert said in error_of(save(tmp_path / "a.tif", values))
 
 
-def test_a_jpeg_is_refused(tmp_path):
-    assert "JPEG, which changes ids" in refused(save(tmp_path / "a.jpg", np.full((8, 8), 7, np.uint8)))
+def test_jpeg_raises_an_error(tmp_path):
+    assert "JPEG, which changes ids" in error_of(save(tmp_path / "a.jpg", np.full((8, 8), 7, np.uint8)))
 
 
-def test_sixteen_bit_colors_are_refused(tmp_path):
+def test_colors_of_16_bits_raise_an_error(tmp_path):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)  # Pillow would drop the lower byte, and all be 0
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)  # Pillow discards the lower byte: all zeros
     data = zlib.compress(b"\0" + struct.pack(">HHH", 7, 7, 7))
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
-    assert "16 bits per channel" in refused(path)
+    assert "16 bits per channel" in error_of(path)
 
 
-def test_damage_anywhere_is_an_os_error(tmp_path):
+def test_damage_at_any_byte_is_an_os_error(tmp_path):
     random = np.random.default_rng(0)
     path = save(tmp_path / "a.png", random.integers(0, 9, (16, 16)).astype(np.uint8))
     whole = path.read_bytes()
@@ -104,10 +104,10 @@ def test_damage_anywhere_is_an_os_error(tmp_path):
         (None, "no such file"),
     ],
 )
-def test_what_is_no_image_is_said_to_be_what_it_is(tmp_path, read, content, said):
+def test_file_that_is_not_an_image_raises_an_error_that_says_why(tmp_path, read, content, said):
     path = tmp_path / "a.png"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(OSError) as caught:
-        read(np.array([str(path)])[0])  # paths of a data set are numpy's strings
+        read(np.array([str(path)])[0])  # the paths of a data set are NumPy strings
     assert str(caught.value).startswith(f"{path}: ") and said in str(caught.value)

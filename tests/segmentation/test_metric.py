@@ -1,4 +1,4 @@
-"""IoU: counted by hand, then through mmengine, then against cityscapesscripts (test_official.py)."""
+"""IoU computed by hand and by the mmengine metric; test_official.py compares with cityscapesscripts."""
 
 import math
 
@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from PIL import Image
 
 from densevision.data.samples import SegSample
-from densevision.segmentation.metric import IoUMetric, confusion_matrix, figures, iou
+from densevision.segmentation.metric import IoUMetric, compute_scores, confusion_matrix, iou
 
 # Two rows of three pixels, three classes, one pixel ignored.
 TARGET = torch.tensor([[0, 0, 1], [1, 2, 255]], dtype=torch.uint8)
@@ -42,7 +42,7 @@ def test_confusion_matrix_of_an_image_without_labels_is_zero():
 
 
 @pytest.mark.parametrize("pred, target", [([3], [0]), ([0], [3]), ([0, 1], [0])])
-def test_confusion_matrix_refuses_labels_out_of_range_and_other_shapes(pred, target):
+def test_confusion_matrix_raises_an_error_for_labels_out_of_range_and_other_shapes(pred, target):
     with pytest.raises(ValueError):
         confusion_matrix(torch.tensor(pred), torch.tensor(target), 3)
 
@@ -52,16 +52,16 @@ def test_iou_is_intersection_over_union():
     torch.testing.assert_close(iou(torch.tensor(CONFUSION)), torch.tensor([1 / 3, 2 / 3, 0.0]).double())
 
 
-def test_iou_of_an_absent_class_is_nan_and_leaves_the_mean():
+def test_iou_of_an_absent_class_is_nan_and_not_in_the_mean():
     confusion = torch.tensor([[2, 0, 0], [2, 4, 0], [0, 0, 0]])
     assert math.isnan(iou(confusion)[2])
-    assert figures(confusion, ["a", "b", "c"]) == pytest.approx(
+    assert compute_scores(confusion, ["a", "b", "c"]) == pytest.approx(
         {"mIoU": (2 / 4 + 4 / 6) / 2, "aAcc": 6 / 8, "IoU_a": 2 / 4, "IoU_b": 4 / 6}
     )
 
 
 def test_perfect_prediction_scores_exactly_one():
-    assert set(figures(confusion_matrix(TARGET * 0 + 1, TARGET * 0 + 1, 2), ["a", "b"]).values()) == {1.0}
+    assert set(compute_scores(confusion_matrix(TARGET * 0 + 1, TARGET * 0 + 1, 2), ["a", "b"]).values()) == {1.0}
 
 
 def test_metric_sums_pixels_over_images_before_dividing():
@@ -75,7 +75,7 @@ def test_metric_sums_pixels_over_images_before_dividing():
     assert shell.confusion.tolist() == [[7, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
-def test_metric_counts_one_result_per_image_so_that_padding_of_the_last_batch_is_dropped():
+def test_metric_has_one_result_per_image_so_that_padding_of_the_last_batch_is_dropped():
     shell = metric()
     shell.process(None, [sample(PRED, TARGET), sample(PRED, TARGET)])
     assert len(shell.results) == 2
@@ -100,9 +100,9 @@ def test_metric_reports_table_and_files(tmp_path):
     assert set(shell.write_report(tmp_path)) == {"iou_table", "confusion_csv", "confusion_png"}
 
 
-def test_a_class_without_pixels_is_said_beside_a_perfect_mean():
+def test_class_without_pixels_is_noted_next_to_a_perfect_mean():
     shell = metric()
-    assert shell.note == ""  # in another than the main process there is never more
+    assert shell.note == ""  # as in all but the main process
     shell.process(None, [sample(TARGET[:, :2] * 0, TARGET[:, :2] * 0)])
     assert shell.evaluate(1)["seg/mIoU"] == 1.0
     assert shell.note == "2 of 3 classes have no pixel"

@@ -28,7 +28,7 @@ def batch(count, labels=None):
 
 
 @pytest.mark.parametrize("head", [LRASPPHead, RASPPHead])
-def test_tensor_mode_gives_logits_at_the_size_of_the_input(head):
+def test_tensor_mode_returns_logits_of_the_input_size(head):
     model = segmentor(head=dict(type=head, filters=16)).eval()
     assert model(torch.randn(2, 3, 65, 97)).shape == (2, 5, 65, 97)
 
@@ -43,7 +43,7 @@ def test_loss_is_a_finite_scalar_that_reaches_every_parameter():
 
 
 @pytest.mark.parametrize("loss", [None, dict(type=OHEMCrossEntropyLoss)])
-def test_a_batch_without_labels_gives_zero_loss_with_gradients(loss):
+def test_batch_without_labels_gives_zero_loss_with_gradients(loss):
     model = segmentor(loss=loss)
     data = model.data_preprocessor(batch(2, torch.full((1, 64, 96), 255, dtype=torch.uint8)), True)
     value = model(**data, mode="loss")["loss_seg"]
@@ -78,8 +78,8 @@ def test_aligned_corners_keep_every_eighth_pixel_in_place(size, padded):
     with torch.no_grad():
         full = model(images)
         zeros = torch.zeros(1, 3, *padded)
-        zeros[..., : size[0], : size[1]] = images  # at the bottom and right comes mean colour
-        coarse = model.head(model.backbone(zeros))  # every eighth pixel, both ends included
+        zeros[..., : size[0], : size[1]] = images  # the mean color at the bottom and right
+        coarse = model.head(model.backbone(zeros))  # every eighth pixel, including both ends
     assert full.shape == (1, 5, *size) and [(n - 1) * 8 + 1 for n in coarse.shape[-2:]] == [*padded]
     rows, columns = -(-size[0] // 8), -(-size[1] // 8)
     assert torch.allclose(full[..., ::8, ::8], coarse[..., :rows, :columns], atol=1e-5)
@@ -92,13 +92,13 @@ def test_batch_norm_momentum_and_memory_format_are_set():
     assert model.backbone.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_unknown_mode_is_refused():
+def test_unknown_mode_raises_an_error():
     with pytest.raises(ValueError, match="predict"):
         segmentor()(torch.randn(1, 3, 32, 32), mode="predcit")
 
 
 @pytest.mark.slow
-def test_two_images_are_learnt_by_heart():
+def test_model_overfits_two_images():
     model = segmentor(bn_momentum=0.1)
     images = torch.zeros(2, 3, 64, 96)
     labels = torch.zeros(2, 64, 96, dtype=torch.uint8)

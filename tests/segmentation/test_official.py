@@ -1,4 +1,4 @@
-"""Our IoU against cityscapesscripts, both reading the same files."""
+"""Compare our IoU with that of cityscapesscripts on the same files."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ CAMVID = (
 
 
 def evaluate(root, classes, out_dir, random):
-    """Predict at random, mostly right; returns the data set and our metrics."""
+    """Make random predictions that are mostly correct; return the data set and our metrics."""
     dataset = CityscapesDataset(str(root), "val", classes)
     metric = IoUMetric(out_dir=out_dir)
     metric.dataset_meta = dataset.metainfo
@@ -45,7 +45,7 @@ def evaluate(root, classes, out_dir, random):
 
 @pytest.mark.reference
 @pytest.mark.parametrize("classes, ids", [(None, range(34)), (CAMVID, (0, 23, 11, 17, 7, 8, 21, 20, 26, 24))])
-def test_our_figures_equal_the_official_ones(tmp_path, capsys, classes, ids):
+def test_scores_equal_the_official_ones(tmp_path, capsys, classes, ids):
     random = np.random.default_rng(3)
     for frame in range(4):
         write_frame(tmp_path, f"bern_00000{frame}_000019", random.choice(ids, (40, 60)).astype(np.uint8))
@@ -58,14 +58,14 @@ def test_our_figures_equal_the_official_ones(tmp_path, capsys, classes, ids):
         assert score == pytest.approx(ours[f"seg/{name}"], abs=1e-6), name
 
 
-def test_a_refusal_of_the_script_is_one_line(cityscapes, tmp_path):
+def test_error_of_the_script_is_one_line(cityscapes, tmp_path):
     labels = CityscapesDataset(str(cityscapes), "val").labels
     with pytest.raises(UserError, match="Found no prediction for ground truth") as caught:
         official.official_iou(tmp_path / "nowhere", labels)
     assert "\n" not in str(caught.value)
 
 
-def test_predictions_of_another_size_are_refused(cityscapes, tmp_path):
+def test_predictions_of_another_size_raise_an_error(cityscapes, tmp_path):
     labels = CityscapesDataset(str(cityscapes), "val").labels
     out = tmp_path / "out"
     out.mkdir()

@@ -1,4 +1,4 @@
-"""The Cityscapes script itself, as its own page says: a process of its own, on the files that IoUMetric writes."""
+"""Run the Cityscapes script in its own process on the files that IoUMetric writes."""
 
 import json
 import os
@@ -22,7 +22,7 @@ WITHOUT_INSTANCES = f"import {MODULE} as script; script.args.evalInstLevelScore 
 
 
 def scene(random):
-    """Make label ids and instance ids of 32x48: random stuff with three cars and a person."""
+    """Make label ids and instance ids of 32x48: random classes with three cars and a person."""
     ids = random.choice([0, 4, 7, 8, 11, 21, 23, 33], (32, 48)).astype(np.uint8)
     instances = ids.astype(np.int32)
     for number, (label, row, column) in enumerate([(CAR, 2, 3), (CAR, 2, 20), (CAR, 18, 30), (PERSON, 18, 5)]):
@@ -32,7 +32,7 @@ def scene(random):
 
 
 def run_script(root, predictions, command):
-    """Run a command where the script finds labels and predictions; return its json."""
+    """Run a command in an environment with labels and predictions; return its json."""
     environment = dict(os.environ, CITYSCAPES_DATASET=str(root), CITYSCAPES_RESULTS=str(predictions))
     ran = subprocess.run(command, env=environment, text=True, capture_output=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -50,7 +50,7 @@ def check_scores(result, ours):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A Cityscapes folder of two frames, and their instance ids by label path."""
+    """Write a Cityscapes folder of two frames; return it with the instance ids by label path."""
     random, instances_of = np.random.default_rng(5), {}
     for number in range(2):
         ids, instances = scene(random)
@@ -60,14 +60,14 @@ def folder(tmp_path):
 
 
 @pytest.mark.reference
-def test_the_official_script_gives_our_scores_and_the_instance_level_ones(folder):
+def test_official_script_gives_our_scores_and_instance_level_scores(folder):
     root, instances_of = folder
     for path, instances in instances_of.items():
         Image.fromarray(instances.astype(np.uint16)).save(str(path).replace("labelIds", "instanceIds"))
     _, ours = evaluate(root, None, root / "out", np.random.default_rng(3))
     result = run_script(root, root / "out", SCRIPT)
     check_scores(result, ours)
-    # iIoU by hand: each instance weighs as much as one of average size, false positives count as they are.
+    # iIoU by hand: each instance has the weight of one of average size, false positives are not weighted.
     hit = missed = wrong = 0.0
     for path, instances in instances_of.items():
         name = Path(path).name.replace("gtFine_labelIds", "leftImg8bit")
@@ -82,7 +82,7 @@ def test_the_official_script_gives_our_scores_and_the_instance_level_ones(folder
 
 
 @pytest.mark.reference
-def test_the_official_script_works_without_instance_files_when_told_so(folder):
+def test_official_script_works_without_instance_files(folder):
     root, _ = folder
     _, ours = evaluate(root, None, root / "out", np.random.default_rng(3))
     check_scores(run_script(root, root / "out", [sys.executable, "-c", WITHOUT_INSTANCES]), ours)

@@ -11,7 +11,7 @@ CLASSES = ("road", "car", "traffic sign")
 
 
 def test_table_lists_percentages_and_a_dash_for_an_absent_class():
-    # road: 6 of 8 labelled, all 6 predicted; car: 2 of 2 labelled, 4 predicted
+    # road: 6 of 8 labeled, all 6 predicted; car: 2 of 2 labeled, 4 predicted
     assert iou_table(CONFUSION, CLASSES).splitlines() == [
         "class            IoU  precision  recall  pixels",
         "road           75.00     100.00   75.00   80.00",
@@ -22,11 +22,11 @@ def test_table_lists_percentages_and_a_dash_for_an_absent_class():
     ]
 
 
-def test_table_of_nothing_has_dashes_only():
+def test_table_without_pixels_has_dashes_only():
     assert "nan" not in iou_table(np.zeros((3, 3), np.int64), CLASSES)
 
 
-def test_report_writes_table_csv_and_picture(tmp_path):
+def test_report_writes_table_csv_and_image(tmp_path):
     paths = write_report(CONFUSION, CLASSES, tmp_path / "report")
     assert "75.00" in Path(paths["iou_table"]).read_text()
     rows = list(csv.reader(Path(paths["confusion_csv"]).read_text().splitlines()))

@@ -1,4 +1,4 @@
-"""A segmenter through the real runner."""
+"""Train segmentation models with the real runner."""
 
 from pathlib import Path
 
@@ -12,14 +12,11 @@ from densevision.segmentation.balance import class_weights
 from densevision.training.runner import build_runner
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
 
-CONFIG = (
-    Path(__file__).parents[2]
-    / "configs/segmentation/lraspp128_mobilenet_v3_small_reduced_os16_769x769_320k_cityscapes.py"
-)
+CONFIG = Path(__file__).parents[2] / "configs/segmentation/lraspp_v3_small_reduced_os16_cityscapes.py"
 
 
 def tiny_runner(config, tmp_path, *changes):
-    """A training of two iterations on one image, evaluated on another."""
+    """Build a training of two iterations on one image, evaluated on another."""
     ids = IDS.repeat(8, 0).repeat(8, 1)
     for name, split in zip(FRAMES, ("train", "val"), strict=True):
         write_frame(tmp_path, name, ids, split)
@@ -38,7 +35,7 @@ def test_training_balances_classes_evaluates_and_reports(tmp_path):
     frequency[[0, 10, 13]] = np.array([30, 32, 1]) / 63  # road, sky, car
     assert model.loss_function.class_weights.numpy() == pytest.approx(class_weights(frequency), rel=1e-5)
     metric = runner.val_evaluator.metrics[0]
-    assert metric.confusion.sum() == 63 * 64  # the unlabelled pixel does not count
+    assert metric.confusion.sum() == 63 * 64  # the unlabeled pixel does not count
     assert runner.message_hub.get_scalar("val/seg/mIoU").current() >= 0
     assert Path(metric.write_report(tmp_path / "report")["confusion_png"]).is_file()
 
@@ -59,7 +56,7 @@ def run(command, root, options, *files):
     return main([command, str(CONFIG), *files, "--work-dir", str(root / command), "--cfg-options", *options])
 
 
-def test_masks_of_another_encoding_stop_the_command_in_one_line(tmp_path, capsys):
+def test_masks_of_another_encoding_stop_the_command_with_a_one_line_error(tmp_path, capsys):
     options = options_of(tmp_path, train=[[0, 0], [0, 255]], val=[[0, 0], [0, 255]])
     assert run("train", tmp_path, [*options, "train_dataloader.dataset.max_unnamed=0.5"]) == 2
     output = capsys.readouterr()
@@ -68,7 +65,7 @@ def test_masks_of_another_encoding_stop_the_command_in_one_line(tmp_path, capsys
     assert "did you mean road=255?" in output.err
 
 
-def test_val_and_test_take_the_models_classes_by_name_and_say_what_has_no_pixel(tmp_path, capsys):
+def test_val_and_test_use_the_classes_of_the_model_and_report_those_without_pixels(tmp_path, capsys):
     masks = dict(train=[[0, 0], [1, 1]], val=[[0, 0], [0, 0]])
     options = options_of(tmp_path, "dict(road=5, background=0)", **masks)
     assert run("train", tmp_path, options) == 0
@@ -84,7 +81,7 @@ def test_val_and_test_take_the_models_classes_by_name_and_say_what_has_no_pixel(
     assert "1 of 2 classes has no pixel" in next(line for line in table.splitlines() if line.startswith("mIoU"))
 
 
-def test_a_checkpoint_of_other_classes_is_refused_before_the_evaluation(tmp_path, capsys):
+def test_checkpoint_with_other_classes_raises_an_error_before_the_evaluation(tmp_path, capsys):
     options = options_of(tmp_path, train=[[0, 0], [1, 1]], val=[[0, 0], [1, 1]])
     assert run("train", tmp_path, options) == 0
     capsys.readouterr()
@@ -94,7 +91,7 @@ def test_a_checkpoint_of_other_classes_is_refused_before_the_evaluation(tmp_path
     assert "Road, which the model lacks (did you mean 'road'?)" in error and error.count("\n") == 1
 
 
-def test_validation_images_of_two_sizes_stop_before_the_training_where_batches_mix_them(tmp_path, capsys):
+def test_validation_images_of_two_sizes_in_a_batch_stop_before_the_training(tmp_path, capsys):
     options = options_of(tmp_path, train=[[0, 0], [1, 1]], val=[[0, 0], [1, 1]])
     write_frame(tmp_path, FRAMES[1], np.eye(32, 48, dtype=np.uint8), "val")
     assert run("train", tmp_path, [*options, "val_dataloader.batch_size=2"]) == 2
@@ -104,9 +101,11 @@ def test_validation_images_of_two_sizes_stop_before_the_training_where_batches_m
     assert run("train", tmp_path, options) == 0
 
 
-def test_r_aspp_needs_two_images_and_says_so_before_the_training(tmp_path):
-    path = CONFIG.with_name("raspp256_mobilenet_v3_large_reduced_os16_769x769_320k_cityscapes.py")
+def test_raspp_with_batch_size_1_raises_an_error_before_the_training(tmp_path):
+    path = CONFIG.with_name("raspp_v3_large_reduced_os16_cityscapes.py")
     runner = tiny_runner(path, tmp_path, "train_dataloader.batch_size=1")
-    with pytest.raises(UserError, match="train_dataloader.batch_size is 1; RASPPHead trains on 2 images a batch"):
+    with pytest.raises(
+        UserError, match="train_dataloader.batch_size is 1; RASPPHead needs at least 2 images per batch"
+    ):
         runner.train()
     assert not (tmp_path / "run").exists()

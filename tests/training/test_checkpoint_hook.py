@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from densevision.atomic import write_durable
 from densevision.errors import UserError
 from densevision.training.checkpoint_hook import (
     HISTORY,
     find_last_checkpoint,
     plain,
     set_aside_training,
-    write_atomically,
 )
 from tests.training.toy_runs import make_runner, train
 
@@ -30,8 +30,8 @@ def test_plain_keeps_values_and_loses_types():
 
 def test_a_write_replaces_the_whole_file(tmp_path):
     path = tmp_path / "note"
-    write_atomically(path, b"a long first text")
-    write_atomically(path, b"short")
+    write_durable(path, b"a long first text")
+    write_durable(path, b"short")
     assert path.read_bytes() == b"short"
     assert names(tmp_path) == {"note"}
 
@@ -46,7 +46,7 @@ def test_a_write_replaces_the_whole_file(tmp_path):
     ],
 )
 def test_the_last_checkpoint_is_found_beside_its_pointer(tmp_path, pointer, found):
-    for name in ("iter_2.pth", "iter_10.pth", "iter_11.pth.part", "best.pth"):
+    for name in ("iter_2.pth", "iter_10.pth", ".iter_11.part.pth", "best.pth"):
         (tmp_path / name).touch()
     if pointer is not None:
         (tmp_path / "last_checkpoint").write_bytes(pointer)
@@ -98,7 +98,7 @@ def test_nothing_in_a_checkpoint_is_executed(finished, tmp_path):
 
 
 def test_half_written_files_are_swept(tmp_path):
-    (tmp_path / ".iter_9.pth.tmp").write_bytes(b"half")
+    (tmp_path / ".iter_9.part.pth").write_bytes(b"half")
     train(tmp_path, "train_cfg.max_iters=1")
     assert not list(tmp_path.glob(".*"))
 
@@ -126,15 +126,15 @@ def test_more_checkpoints_between_evaluations(tmp_path):
 def test_save_best_must_be_a_metric(tmp_path):
     with pytest.raises(UserError, match="save_best: 'coco/AP' should be toy/..."):
         train(tmp_path, "default_hooks.checkpoint.save_best=coco/AP")
-    with pytest.raises(UserError, match="no metric 'toy/AP'; known are toy/accuracy"):
+    with pytest.raises(UserError, match="no metric 'toy/AP'; there are toy/accuracy"):
         train(tmp_path, "default_hooks.checkpoint.save_best=toy/AP", "train_cfg.max_iters=2")
 
 
 def test_a_damaged_or_foreign_file_is_named(tmp_path):
-    for content, complaint in ((b"not a zip", "is damaged or no checkpoint"), (None, "has no 'state_dict'")):
+    for content, complaint in ((b"not a zip", "is damaged or holds more"), (None, "has no 'state_dict'")):
         path = tmp_path / "iter_5.pth"
         torch.save({"weights": 1}, path) if content is None else path.write_bytes(content)
-        with pytest.raises(UserError, match=f"iter_5.pth {complaint}|iter_5.pth is no checkpoint.*{complaint}"):
+        with pytest.raises(UserError, match=f"iter_5.pth {complaint}|iter_5.pth is not a checkpoint.*{complaint}"):
             train(tmp_path, resume=True)
 
 

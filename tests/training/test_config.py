@@ -123,7 +123,7 @@ def test_private_names_and_imports_do_not_reach_the_runner():
         ),
         (
             "train_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)",
-            "config, Halves: .*sizes",
+            "config, train_dataloader.dataset: Halves has no argument 'sizes'; did you mean size",
         ),
         ("train_dataloader.dataset.size=0", "config, SeededSampler: the training data set holds no image"),
     ],
@@ -153,6 +153,6 @@ def test_the_dumped_config_is_a_config(finished):
 
 
 def test_a_run_may_replace_the_dump_of_an_earlier_one(finished):
-    from densevision.cli.files import check_work_dir
+    from densevision.training.workdir import check_work_dir
 
     check_work_dir(finished, finished / "toy_config.py")

@@ -213,7 +213,7 @@ class TestRehearsal:
     @pytest.mark.parametrize(
         ("save_best", "message"),
         [
-            ("toy/AP", "no metric 'toy/AP'; known are toy/accuracy"),
+            ("toy/AP", "no metric 'toy/AP'; there are toy/accuracy"),
             ("coco/AP", "'coco/AP' should be toy/..."),
             ("toy/accurac", "no metric"),
             ("toy/accuracy_2", "no metric"),
@@ -255,7 +255,7 @@ class TestFromPython:
 
     def test_without_test_data_it_is_one_line(self, tmp_path):
         off = [f"{split}_{part}=None" for split in ("val", "test") for part in ("dataloader", "evaluator", "cfg")]
-        with pytest.raises(UserError, match="has no test_dataloader, nor a val_dataloader to take its place"):
+        with pytest.raises(UserError, match="has neither a test_dataloader nor a val_dataloader"):
             make_runner(tmp_path / "run", *off, "model.num_classes=2", training=False).test()
         assert not list(tmp_path.iterdir())
 

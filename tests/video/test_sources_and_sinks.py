@@ -132,7 +132,7 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path):
         path: "is the input",
         tmp_path / "out.xyz": "can't write .xyz",
         tmp_path / "out.jpg": "a video needs a video",
-        tmp_path / "file/out.mp4": "can't write there",
+        tmp_path / "file/out.mp4": "can't be written",
         tmp_path / "folder.mp4": "is a folder",
     }
     for output, message in cases.items():

@@ -1,0 +1,27 @@
+"""LR-ASPP 256 on V2 RF2, output stride 16: Cityscapes.
+
+Published: 72.97 mIOU on val, 1.02 M parameters, 12.83 B MAdds, 2.98 s on Pixel 3 (Table 7, row 3);
+0.786 s at half resolution. Ours: not trained yet.
+The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
+
+    DENSEVISION_DATA=/folder/with/cityscapes densevision train lraspp256_v2_no_last_reduced_os16_cityscapes
+"""
+
+from mmengine.config import read_base
+
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+
+with read_base():
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.cityscapes import *
+    from densevision.configs._base_.aspp_320k import *
+
+paper = dict(table=7, row=3)
+model = dict(
+    type=Segmentor,
+    backbone=dict(name="mobilenet_v2_no_last", output_stride=16, reduced_tail="segmentation"),
+    head=dict(type=LRASPPHead, filters=256),
+    num_classes=None,
+    bn_momentum=0.0003,
+)

@@ -1,0 +1,27 @@
+"""LR-ASPP 128 on V2 0.5 RF2, output stride 16: Cityscapes.
+
+Published: 68.57 mIOU on val, 0.28 M parameters, 4.00 B MAdds, 1.59 s on Pixel 3 (Table 7, row 9);
+0.415 s at half resolution. Ours: not trained yet.
+The authors give crop, schedule, decay and augmentation; batch size, rate and length are our choice.
+
+    DENSEVISION_DATA=/folder/with/cityscapes densevision train lraspp_v2_no_last_w050_reduced_os16_cityscapes
+"""
+
+from mmengine.config import read_base
+
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+
+with read_base():
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.cityscapes import *
+    from densevision.configs._base_.aspp_320k import *
+
+paper = dict(table=7, row=9)
+model = dict(
+    type=Segmentor,
+    backbone=dict(name="mobilenet_v2_no_last", width=0.5, output_stride=16, reduced_tail="segmentation"),
+    head=dict(type=LRASPPHead, filters=128),
+    num_classes=None,
+    bn_momentum=0.0003,
+)

@@ -1,0 +1,96 @@
+"""Write files so that a name only ever holds whole content."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from densevision.errors import UserError
+
+
+def partial_path(path: Path) -> Path:
+    """Return the name under which a file is written until it is whole; the suffix stays, as it names the format."""
+    return path.with_name(f".{path.stem}.part{path.suffix}")
+
+
+@contextlib.contextmanager
+def replacing(path: Path, option: str = "") -> Iterator[Path]:
+    """Give a name to write to; it becomes ``path`` if all goes well, else neither file nor new folder is left.
+
+    Args:
+        path: a file that exists stays as it is until then; missing folders are made.
+        option: of the command line, for the message.
+    Raises:
+        UserError: the name can't be written, which shows before the work.
+    """
+    partial = partial_path(path)
+    missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
+    with contextlib.ExitStack() as undo:
+        for folder in reversed(missing):
+            undo.callback(_remove_empty, folder)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.touch()
+        except OSError as error:
+            raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
+        undo.callback(partial.unlink, missing_ok=True)
+        yield partial
+        partial.replace(path)
+        undo.pop_all()
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def check_writable(path: Path, option: str = "") -> None:
+    """Raise ``replacing``'s error before the work; leaves nothing behind."""
+    with contextlib.suppress(_OnlyTried), replacing(path, option):
+        raise _OnlyTried
+
+
+class _OnlyTried(Exception):
+    pass
+
+
+def write_whole(path: Path, content: bytes, option: str = "") -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        UserError: see ``replacing``; or the disk is full.
+    """
+    try:
+        with replacing(path, option) as partial:
+            partial.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
+
+
+def write_json(path: Path, content: object, option: str = "") -> None:
+    """Write plain data as JSON, whole or not at all; raises as ``write_whole``."""
+    write_whole(path, f"{json.dumps(content, indent=1)}\n".encode(), option)
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Rename a file that is whole so that it survives a power failure."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def write_durable(path: Path, content: bytes) -> None:
+    """Write a small file so that at every moment, also of a power failure, its old or its new content is there.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    partial = partial_path(path)
+    partial.write_bytes(content)
+    publish(partial, path)

@@ -1,0 +1,69 @@
+"""The config that a checkpoint carries."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmengine.config import Config
+
+from densevision.checkpoints.reading import read_checkpoint
+from densevision.config.load import complete_config, load_config
+from densevision.config.stored import from_plain, to_plain
+from densevision.errors import UserError
+
+_KEY = "stored_config"  # in a checkpoint's meta; mmengine would execute the text of "config"
+
+
+def describe_config(config: Config) -> dict[str, object]:
+    """Return what a checkpoint's meta holds so that ``checkpoint_config`` needs no config file.
+
+    Raises:
+        UserError: see ``to_plain``.
+    """
+    return {_KEY: dict(name=Path(config.filename or "config.py").name, content=to_plain(config))}
+
+
+def as_config(config: str | Path | Config, overrides: Iterable[str] = ()) -> Config:
+    """Read a config, or copy one that is read already, and apply overrides; see ``load_config``."""
+    if isinstance(config, Config):
+        return complete_config(copy.deepcopy(config._cfg_dict), overrides, config.filename or "config.py")
+    return load_config(config, overrides)
+
+
+def checkpoint_config(
+    checkpoint: str | Path,
+    config: str | Path | Config | None = None,
+    overrides: Iterable[str] = (),
+    *,
+    only_model: bool = False,
+) -> Config:
+    """Return the config of a checkpoint's model.
+
+    Args:
+        config: a given one, which takes precedence; None takes the one that the checkpoint carries.
+        overrides: see ``load_config``.
+        only_model: of the one that the checkpoint carries, return only what predicting needs, so that a data set or
+            a metric of one's own need not be registered.
+    Raises:
+        UserError: there is no config, or see ``read_checkpoint`` and ``load_config``.
+    """
+    if config is not None:
+        return as_config(config, overrides)
+    stored = (read_checkpoint(checkpoint).get("meta") or {}).get(_KEY)
+    if stored is None:
+        raise UserError(f"{checkpoint} does not contain its config; give the config of its training too")
+    try:
+        content = _model_part(stored["content"]) if only_model else stored["content"]
+        return from_plain(content, stored["name"], overrides)
+    except UserError as error:
+        raise UserError(f"{checkpoint}: {error}") from error
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise UserError(f"{checkpoint}: its stored config is damaged; give the config of its training too") from error
+
+
+def _model_part(content: dict) -> dict[str, object]:
+    dataset = (content.get("test_dataloader") or {}).get("dataset") or {}
+    resize = dict(float_resize=dataset.get("float_resize", False))
+    return dict(model=content.get("model"), test_dataloader=dict(dataset=resize))

@@ -1,0 +1,42 @@
+"""``densevision.export(...)``: what the command does, as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from densevision.config.load import Config, as_overrides
+from densevision.errors import UserError
+from densevision.export.convert import ExportReport
+from densevision.export.exporter import ExportOptions
+from densevision.export.job import ExportJob, read_config
+
+
+def export(
+    checkpoint: str | Path,
+    out: str | Path,
+    config: str | Path | Config | None = None,
+    *,
+    options: ExportOptions = ExportOptions(),  # noqa: B008
+    overrides: Mapping[str, object] | Iterable[str] = (),
+    calibration: int | None = None,
+    max_drop: float | None = None,
+) -> ExportReport:
+    """Write a checkpoint's model as a verified .tflite, as ``densevision export`` does.
+
+    Args:
+        checkpoint: a file that a training wrote, such as best.pth.
+        out: the file to write, MODEL.tflite; it appears only after it passed all checks.
+        config: a path, a shipped config's name or a ``Config``; None takes the one that the checkpoint carries.
+        options: what kind of file.
+        overrides: of config values: a dict by dotted key, or "key=value" texts.
+        calibration: number of training images that set the ranges of int8; None takes 100.
+        max_drop: evaluate the file, and fail if it loses more points (of 100) than this.
+    Raises:
+        UserError: config, checkpoint or data are at fault, or the file fails a check.
+    """
+    checkpoint, out = Path(checkpoint), Path(out)
+    if out.suffix != ".tflite":
+        raise UserError(f"{out}: the name must end in .tflite")
+    found, own = read_config(checkpoint, config, as_overrides(overrides), options.size)
+    return ExportJob(found, checkpoint, options, own).run(out, calibration, max_drop)

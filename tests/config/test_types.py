@@ -1,0 +1,81 @@
+"""A config's ``type`` resolves to a registered class, and to nothing else."""
+
+import sys
+
+import pytest
+from albumentations import HorizontalFlip
+from mmengine.optim import LinearLR
+from torch.optim import SGD
+
+from densevision.config.types import import_types, resolve_type
+from densevision.detection.model import SSDLite
+from densevision.errors import UserError
+from densevision.registry import DATASETS, HOOKS, MODELS, OPTIMIZERS, PARAM_SCHEDULERS, TRANSFORMS
+from densevision.segmentation.head import LRASPPHead
+
+
+@pytest.mark.parametrize(
+    ("value", "registry", "expected"),
+    [
+        (SSDLite, MODELS, SSDLite),
+        ("SSDLite", MODELS, SSDLite),
+        ("densevision.SSDLite", MODELS, SSDLite),
+        ("densevision.detection.model.SSDLite", MODELS, SSDLite),
+        ("LRASPPHead", MODELS, LRASPPHead),
+        ("torch.optim.sgd.SGD", OPTIMIZERS, SGD),
+        ("torch.optim.SGD", OPTIMIZERS, SGD),
+        ("SGD", OPTIMIZERS, SGD),
+        ("albumentations.HorizontalFlip", TRANSFORMS, HorizontalFlip),
+        ("mmengine.optim.LinearLR", PARAM_SCHEDULERS, LinearLR),
+    ],
+)
+def test_a_class_and_its_names_give_the_class(value, registry, expected):
+    assert resolve_type(value, registry) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "registry", "message"),
+    [
+        ("SSDLight", MODELS, "'SSDLight' is no registered model; did you mean SSDLite?"),
+        ("torch.nn.Sequential2", MODELS, "is no registered model"),
+        ("elsewhere.SSDLite", MODELS, "'elsewhere.SSDLite' is no registered model"),
+        ("densevision.detection.mod.SSDLite", MODELS, "is no registered model"),
+        ("os.system", HOOKS, "'os.system' is no registered hook; register the class and import its module first"),
+        ("SSDLite", DATASETS, "'SSDLite' is no registered dataset"),
+        ("", MODELS, "type '' is no registered model"),
+        (None, MODELS, "type is None; it must be a class or the name of one"),
+        (3, MODELS, "type is 3; it must be a class"),
+    ],
+)
+def test_other_values_are_refused(value, registry, message):
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        resolve_type(value, registry)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module that leaves a trace when it is imported."""
+    (tmp_path / "traced_module.py").write_text(
+        "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\nA = dict\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("traced_module", None)
+
+
+def test_resolving_imports_no_module_that_a_text_names(module):
+    with pytest.raises(UserError):
+        resolve_type("traced_module.A", MODELS)
+    assert not (module / "ran").exists()
+
+
+def test_a_config_that_may_run_code_has_its_names_imported(module):
+    content = dict(
+        model=dict(type="densevision.detection.model.SSDLite"),
+        hooks=[dict(type="traced_module.A"), dict(type="nowhere.B")],
+        plain=dict(type="SSDLite"),
+    )
+    import_types(content)
+    assert content["model"]["type"] is SSDLite and content["hooks"][0]["type"] is dict
+    assert content["hooks"][1]["type"] == "nowhere.B" and content["plain"]["type"] == "SSDLite"
+    assert (module / "ran").exists()

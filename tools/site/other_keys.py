@@ -1,0 +1,256 @@
+"""What the page of config keys needs and no docstring holds: its order, and the keys of other libraries."""
+
+# Place -> a text, and the classes and functions that read the keys there.
+SECTIONS = [
+    (
+        "model",
+        "One of the two models. `num_classes=None` takes the number of classes of the training data.",
+        ["densevision.detection.model.SSDLite", "densevision.segmentation.model.Segmentor"],
+    ),
+    (
+        "model.backbone",
+        "The same keys for both models. `name` is a key of `densevision.backbones.BACKBONES`: a shipped table, or "
+        "[one that you register](backbones.md).",
+        ["densevision.backbones.backbone.build_backbone"],
+    ),
+    (
+        "model.head, of Segmentor",
+        "`dict(type=LRASPPHead, ...)`. The model fills in `taps` and `num_classes`.",
+        ["densevision.segmentation.head.LRASPPHead", "densevision.segmentation.head.RASPPHead"],
+    ),
+    (
+        "model.loss",
+        "`dict(type=FocalLoss, ...)`: the first two are for SSDLite, the others for Segmentor.",
+        [
+            "densevision.detection.loss.FocalLoss",
+            "densevision.detection.loss.SoftmaxLoss",
+            "densevision.segmentation.loss.CrossEntropyLoss",
+            "densevision.segmentation.loss.OHEMCrossEntropyLoss",
+        ],
+    ),
+    (
+        "model.anchors, model.coder, model.postprocess",
+        "Dicts without `type`, for SSDLite.",
+        [
+            "densevision.detection.anchors.anchor_shapes",
+            "densevision.detection.box_coder.BoxCoder",
+            "densevision.structures.PostProcess",
+        ],
+    ),
+    ("model.data_preprocessor", "`dict(type=Normalize, ...)`.", ["densevision.data.normalize.Normalize"]),
+    (
+        "Loaders",
+        "`train_dataloader`, `val_dataloader` and `test_dataloader` take the arguments of PyTorch's `DataLoader`. "
+        "A `test_dataloader` whose data set has no `type` states only what differs from `val_dataloader`.",
+        [],
+    ),
+    (
+        "Data sets",
+        "The `dataset` of a loader: `dict(type=CocoDataset, ...)`.",
+        ["densevision.detection.coco.CocoDataset", "densevision.segmentation.cityscapes.CityscapesDataset"],
+    ),
+    (
+        "Transforms",
+        "The `transforms` of a data set: a list of `dict(type=HorizontalFlip, p=0.5)`, with any class of "
+        "albumentations 2.0.8 or one of these.",
+        ["densevision.detection.transforms.SSDCrop", "densevision.detection.transforms.Expand"],
+    ),
+    (
+        "Metrics",
+        "`val_evaluator` and `test_evaluator`: a dict, or a list of dicts.",
+        ["densevision.detection.metric.CocoMetric", "densevision.segmentation.metric.IoUMetric"],
+    ),
+    ("train_cfg", "The training loop.", ["densevision.training.loop.TrainLoop"]),
+    (
+        "optim_wrapper",
+        "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
+        ["densevision.training.optim.GuardedOptimWrapper"],
+    ),
+    (
+        "param_scheduler",
+        "A list of schedules. Iterations are the only unit: `begin`, `end` and `T_max` count iterations, a schedule "
+        "without `end` lasts until `train_cfg.max_iters`, and `by_epoch` is refused.",
+        [],
+    ),
+    (
+        "default_hooks, custom_hooks",
+        "`default_hooks` is a dict with fixed names; None switches a hook off. `custom_hooks` is a list.",
+        [
+            "densevision.training.checkpoint_hook.CheckpointHook",
+            "densevision.training.progress.ProgressHook",
+            "densevision.training.curves.CurvesHook",
+            "densevision.segmentation.balance.BalanceClasses",
+        ],
+    ),
+    (
+        "init_from",
+        "A file name, or a dict with these keys. See [published weights](weights.md#fine-tuning).",
+        ["densevision.config.init_from.InitFrom"],
+    ),
+]
+
+# Class -> parameters that the code fills in, so that no config sets them.
+FILLED_IN = {
+    "*": {"self", "optimizer"},
+    "TrainLoop": {"runner", "dataloader"},
+    "LRASPPHead": {"taps", "num_classes"},
+    "RASPPHead": {"taps", "num_classes"},
+}
+
+# Parameter -> description, where the docstring of its class has none, or only another library has one.
+MEANINGS = {
+    "p": "Probability of applying the transform, in 0..1.",
+    "max_ratio": "Largest ratio of the canvas side to the image side, 1 or more.",
+    "mean": "Per channel (RGB), subtracted from pixels in 0..255.",
+    "std": "Per channel (RGB), divides after the subtraction.",
+    "interval": "Iterations between two reports or rows.",
+    "accumulative_counts": "Batches whose gradients are added up before the optimizer takes a step.",
+    "clip_grad": '`dict(max_norm=10.0)` limits the norm of the gradient. `dict(type="value", clip_value=1.0)` limits '
+    "each of its numbers.",
+}
+
+# Class -> another class whose docstring describes several of its keys.
+DETAILS = {"CocoDataset": "densevision.detection.coco_reader.CocoReader"}
+
+LOADER_KEYS = {
+    "dataset": "The data set, see [Data sets](#data-sets).",
+    "batch_size": "Images per batch and process.",
+    "num_workers": "Loader processes; at most the number of cores is used.",
+    "sampler": "`dict(type=SeededSampler)` in `train_dataloader`; `dict(type=DefaultSampler, shuffle=False)` in the "
+    "others.",
+    "batch_sampler": "In place of `sampler` and `batch_size`.",
+    "collate_fn": "How samples become a batch; the default is MMEngine's `pseudo_collate`.",
+    "drop_last": "Leave out an incomplete last batch.",
+    "persistent_workers": "Keep the loader processes between two evaluations.",
+    "pin_memory": "Copy batches to page-locked memory, for a GPU.",
+    "prefetch_factor": "Batches that each worker loads ahead, 1 or more.",
+    "timeout": "Seconds to wait for a batch; 0 waits without limit.",
+    "worker_init_fn": "Called in each worker when it starts.",
+    "num_batch_per_epoch": "MMEngine's limit on the batches of an epoch; the training counts iterations instead.",
+}
+
+# Place -> title of a table -> key -> meaning.
+OTHER_TABLES = {
+    "optim_wrapper": {
+        "Further keys": {
+            "optimizer": "Any class of `torch.optim`: `dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=4e-5)`.",
+            "constructor": "`DecayWeightsOnly`, the default of the shipped configs, decays weights of convolutions and "
+            "linear layers only. `DefaultOptimWrapperConstructor` of MMEngine reads `paramwise_cfg`.",
+            "paramwise_cfg": "Learning rate and decay factors per part, for `DefaultOptimWrapperConstructor`.",
+        },
+        "optimizer": {
+            "type": "`SGD`, `AdamW` or another class of `torch.optim`.",
+            "lr": "Learning rate at the full value of the schedules. `total_batch` states the batch it was chosen for.",
+            "momentum": "Of SGD.",
+            "weight_decay": "L2 penalty of the weights that decay.",
+            "betas": "Of AdamW.",
+            "nesterov": "Of SGD.",
+        },
+    },
+    "train_cfg": {
+        "val_cfg and test_cfg": {"type": "MMEngine's `ValLoop` and `TestLoop`; None switches the evaluation off."},
+    },
+    "default_hooks, custom_hooks": {
+        "The names of default_hooks": {
+            "checkpoint": "`CheckpointHook`.",
+            "progress": "`ProgressHook`.",
+            "curves": "`CurvesHook`.",
+            "ema": "`EMAHook`: the moving average of the weights, which is evaluated and saved.",
+            "runtime_info": "MMEngine's `RuntimeInfoHook`; it must stay.",
+            "param_scheduler": "MMEngine's `ParamSchedulerHook`; it must stay where there are schedules.",
+            "timer": "MMEngine's hook, switched off: `ProgressHook` reports the times.",
+            "sampler_seed": "MMEngine's hook, switched off: `SeededSampler` needs no epochs.",
+            "logger": "MMEngine's hook, switched off: `ProgressHook` writes the log.",
+        },
+        "EMAHook": {
+            "ema_type": "`MomentumAnnealingEMA`: a step has the weight gamma / (gamma + steps), at least `momentum`.",
+            "momentum": "Smallest weight of a step in the average.",
+            "gamma": "See `ema_type`: the average of a short training is over its last part only.",
+            "update_buffers": "Average the statistics of the batch norms too.",
+            "interval": "Iterations between two updates of the average.",
+            "begin_iter": "Iteration at which the average starts.",
+        },
+        "Any hook": {"priority": 'The order within an iteration, such as `"LOW"`.'},
+    },
+    "param_scheduler": {
+        "Any schedule": {
+            "begin": "First iteration.",
+            "end": "Iteration at which it ends; default: `train_cfg.max_iters`.",
+        },
+        "LinearLR": {
+            "start_factor": "Factor of the learning rate at `begin`; default: 1/3.",
+            "end_factor": "Factor at `end`; default: 1.",
+        },
+        "CosineAnnealingLR": {
+            "T_max": "Iterations from the full learning rate to the smallest one; default: `end - begin`.",
+            "eta_min": "Smallest learning rate; default: 0.",
+            "eta_min_ratio": "The same as a fraction of the full one.",
+        },
+        "PolyLR": {
+            "power": "Power of the polynomial; default: 1.",
+            "eta_min": "Learning rate at `end`; default: 0.",
+        },
+    },
+}
+
+# Key -> meaning, and the function that reads it.
+TOP_LEVEL = {
+    "model": ("The network, its loss and its post-processing.", "densevision.training.runner.DenseRunner"),
+    "train_dataloader": ("The training data.", "densevision.training.runner.DenseRunner"),
+    "val_dataloader": ("The data that a training is evaluated on.", "densevision.training.runner.DenseRunner"),
+    "test_dataloader": (
+        "The data of `densevision test`; default: `val_dataloader`.",
+        "densevision.config.derive.fill_test",
+    ),
+    "val_evaluator": ("The metric, or a list of metrics.", "densevision.training.metrics.build_evaluator"),
+    "test_evaluator": ("Default: `val_evaluator`.", "densevision.config.derive.fill_test"),
+    "train_cfg": ("Length of the training and interval of the evaluations.", "densevision.training.loop.TrainLoop"),
+    "val_cfg": ("MMEngine's loop of an evaluation.", "densevision.training.parts.check_parts"),
+    "test_cfg": ("MMEngine's loop of a test.", "densevision.training.parts.check_parts"),
+    "optim_wrapper": ("The optimizer and its guards.", "densevision.training.optim.GuardedOptimWrapper"),
+    "param_scheduler": (
+        "Schedules of the learning rate, in iterations.",
+        "densevision.training.prepare.fill_schedules",
+    ),
+    "default_hooks": ("Checkpoints, progress, curves, moving average.", "densevision.training.runner.build_runner"),
+    "custom_hooks": ("A list of further hooks.", "densevision.training.runner.DenseRunner"),
+    "init_from": ("The weights that a training starts from.", "densevision.config.init_from.InitFrom"),
+    "total_batch": (
+        "Images per step, over all processes, that the learning rate was chosen for; another number is reported.",
+        "densevision.training.start.training_lines",
+    ),
+    "paper": (
+        "The row of the paper that the network is, `dict(table=6, row=5)`, rows counted from 1: `benchmark` prints its "
+        "latency next to the measured one. Leave it out of a config with another network.",
+        "densevision.config.paper.check_paper",
+    ),
+    "randomness": (
+        "`dict(seed=0)`; `deterministic=True` also makes cuDNN deterministic.",
+        "densevision.training.runner.DenseRunner",
+    ),
+    "env_cfg": (
+        "`cudnn_benchmark`, `mp_cfg` (start method and OpenCV threads of workers) and `dist_cfg`.",
+        "densevision.training.runner.DenseRunner",
+    ),
+    "work_dir": ("Results folder; set it by `--work-dir`.", "densevision.training.runner.DenseRunner"),
+    "resume": ("Set it by `--resume`.", "densevision.training.runner.build_runner"),
+    "launcher": ("Set it by `--launcher`.", "densevision.training.runner.build_runner"),
+    "load_from": ("A checkpoint to evaluate, or to resume from.", "densevision.training.runner.build_runner"),
+    "experiment_name": ("Name in MMEngine's log; default: the config's.", "densevision.training.runner.build_runner"),
+    "visualizer": ("MMEngine's; default: TensorBoard where installed.", "densevision.training.runner.build_runner"),
+    "log_level": ('Of the log file, `"INFO"`.', "densevision.training.runner.DenseRunner"),
+    "log_processor": ("MMEngine's; not used by `ProgressHook`.", "densevision.training.runner.DenseRunner"),
+    "default_scope": (
+        "MMEngine's registry scope; None, as configs name classes.",
+        "densevision.training.runner.DenseRunner",
+    ),
+    "data_preprocessor": ("Default of `model.data_preprocessor`.", "densevision.training.runner.DenseRunner"),
+    "auto_scale_lr": (
+        "MMEngine's scaling of the learning rate by batch size.",
+        "densevision.training.runner.DenseRunner",
+    ),
+    "model_wrapper_cfg": ("MMEngine's wrapper for several processes.", "densevision.training.runner.DenseRunner"),
+    "sync_bn": ("MMEngine's synchronized batch norm, for several GPUs.", "densevision.training.runner.DenseRunner"),
+    "compile": ("MMEngine's `torch.compile`.", "densevision.training.runner.DenseRunner"),
+    "activation_checkpointing": ("MMEngine's, saves GPU memory.", "densevision.training.runner.DenseRunner"),
+}
