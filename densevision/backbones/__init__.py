@@ -1,6 +1,13 @@
 """Mobile backbones: tables as data, one builder, three taps."""
 
-from densevision.backbones.backbone import Backbone, Tap, TappedNetwork, build_backbone, network_parts
+from densevision.backbones.backbone import (
+    Backbone,
+    Tap,
+    TappedNetwork,
+    build_backbone,
+    modules_to_initialize,
+    network_parts,
+)
 from densevision.backbones.classifier import Classifier
 from densevision.backbones.freeze import keep_frozen
 from densevision.backbones.spec import BackboneSpec, Block
@@ -16,6 +23,7 @@ __all__ = [
     "TappedNetwork",
     "build_backbone",
     "keep_frozen",
+    "modules_to_initialize",
     "network_parts",
     "register_backbone",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -147,7 +147,7 @@ def build_backbone(
         freeze_norm_statistics: keep the running statistics of all batch norms, and normalize by them.
         settings: of a table the arguments of ``build_table``, of a builder its own.
     Returns:
-        A ``TappedNetwork``.
+        A ``TappedNetwork``; that of a builder keeps its weights, a table's are drawn by the model.
     Raises:
         ValueError: unknown name (the message lists the known ones) or value.
     """
@@ -157,6 +157,12 @@ def build_backbone(
         raise ValueError(f"the builder of backbone {name!r} gave no network with taps; see docs/extending.md")
     freeze(backbone, frozen_stages, norm_statistics=freeze_norm_statistics)
     return backbone
+
+
+def modules_to_initialize(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules of a model with ``backbone``, but those of one that a builder made: it keeps its weights."""
+    kept = set() if isinstance(model.backbone, Backbone) else set(model.backbone.modules())
+    return (module for module in model.modules() if module not in kept)
 
 
 def network_parts(backbone: nn.Module) -> dict[str, Sequence[nn.Module]]:

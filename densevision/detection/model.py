@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
-from densevision.backbones import build_backbone, keep_frozen, network_parts
+from densevision.backbones import build_backbone, keep_frozen, modules_to_initialize, network_parts
 from densevision.data.normalize import Normalize
 from densevision.data.samples import DetSample
 from densevision.detection.anchors import anchor_shapes, place_anchors
@@ -103,12 +103,13 @@ class SSDLite(BaseModel):
         wrong in the first steps.
         """
         for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+        for module in modules_to_initialize(self):
             if isinstance(module, nn.Conv2d):
                 nn.init.trunc_normal_(module.weight, std=_INIT_STD, a=-2 * _INIT_STD, b=2 * _INIT_STD)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d):
-                module.momentum = bn_momentum
         prior = self.loss_cls.prior_logit
         for layer in getattr(self.head, "class_layers", []):
             with torch.no_grad():

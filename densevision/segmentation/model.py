@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
-from densevision.backbones import build_backbone, keep_frozen, network_parts
+from densevision.backbones import build_backbone, keep_frozen, modules_to_initialize, network_parts
 from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
 from densevision.registry import MODELS
@@ -149,7 +149,7 @@ def _resize(logits: Tensor, size: Sequence[int], *, align_corners: bool = False)
 
 
 def _init_convolutions(model: nn.Module) -> None:
-    for module in model.modules():
+    for module in modules_to_initialize(model):
         if not isinstance(module, nn.Conv2d):
             continue
         if module.bias is None:  # a batch norm follows

@@ -19,12 +19,14 @@ from tests.backbones.test_freeze import detector, moved, segmentation_model, tra
 class Plain(nn.Module):
     """Three convolutions with batch norms."""
 
-    def __init__(self, channels: int = 8):
+    def __init__(self, channels: int = 8, value: float | None = None):
         super().__init__()
         self.taps = {"c3": Tap(channels, 8), "c4": Tap(channels, 16), "c5": Tap(2 * channels, 32)}
         self.low = nn.Sequential(nn.Conv2d(3, channels, 8, 8), nn.BatchNorm2d(channels), nn.ReLU())
         self.middle = nn.Conv2d(channels, channels, 2, 2)
         self.high = nn.Conv2d(channels, 2 * channels, 2, 2)
+        if value is not None:
+            nn.init.constant_(self.high.weight, value)
 
     def forward(self, images):
         low = self.low(images)
@@ -51,6 +53,11 @@ def test_it_trains_in_both_models(plain):
         assert "backbone.low.0.weight" in moved(*train(model, batch, steps=1))
 
 
+def test_it_keeps_its_own_weights(plain):
+    for model in models(plain | dict(value=0.5)):
+        assert (model.backbone.high.weight == 0.5).all()
+
+
 def test_it_starts_from_its_own_weights_of_other_classes(plain, tmp_path):
     for model, other in zip(models(plain), models(plain), strict=True):
         settings = settings_of(model)
@@ -58,7 +65,7 @@ def test_it_starts_from_its_own_weights_of_other_classes(plain, tmp_path):
         meta = dict(dataset_meta=dict(classes=["a", "b"]), settings=settings)
         torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / "w.pth")
         report = initialise(other, InitFrom(str(tmp_path / "w.pth")), ["a", "c"])
-        assert "backbone.high.weight" in report.loaded and report.reinitialised
+        assert "backbone.high.weight" in report.loaded and report.reinitialized
 
 
 def test_what_it_lacks_is_said_in_one_line(plain):
