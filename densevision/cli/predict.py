@@ -70,12 +70,13 @@ def find_images(words: Sequence[str]) -> list[Path]:
         UserError: a word stands for no image.
     """
     from densevision.images import IMAGE_SUFFIXES
+    from densevision.video.sources import list_images
 
     paths: list[Path] = []
     for word in words:
         path = Path(word)
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if one.suffix.lower() in IMAGE_SUFFIXES)
+            found = list_images(path)
         elif path.is_file():
             found = [path]
         else:
