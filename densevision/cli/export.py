@@ -60,20 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nms",
         choices=("across-classes", "per-class"),
-        help="detector: how the op suppresses overlapping boxes; per class costs time (default: across-classes)",
+        help="detector: NMS of the op within each class, which costs time, or across classes (default: across-classes)",
     )
     parser.add_argument(
-        "--labels", choices=("argmax", "logits"), help="segmenter: end in a label map, or in logits (default: argmax)"
+        "--labels",
+        choices=("argmax", "logits"),
+        help="segmentation: end in a label map, or in logits (default: argmax)",
     )
-    enlarge = parser.add_mutually_exclusive_group()
-    enlarge.add_argument(
+    upsampling = parser.add_mutually_exclusive_group()
+    upsampling.add_argument(
         "--upsample",
         type=int,
         choices=(1, 2),
-        help="segmenter: enlarge the output, by default an eighth of the image's size",
+        help="segmentation: upsample the output, whose size is otherwise an eighth of the image's",
     )
-    enlarge.add_argument(
-        "--full-size", action="store_true", default=None, help="segmenter: an output as large as the image"
+    upsampling.add_argument(
+        "--full-size", action="store_true", default=None, help="segmentation: an output as large as the image"
     )
     parser.add_argument(
         "--max-drop",
@@ -85,13 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sensitivity",
         action="store_true",
         default=None,
-        help="int8: also print the metric with each part of the network quantised alone",
+        help="int8: also print the metric with each part of the network quantized alone",
     )
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write and check the file, and say what it is."""
+    """Write and check the file, and print what it is."""
     from densevision.errors import UserError
     from densevision.export.job import ExportJob, read_config
     from densevision.inference.load import model_task
@@ -128,7 +130,9 @@ def check_options(arguments: argparse.Namespace, task: Task) -> None:
         if option in given:
             raise UserError(f"{option} has no meaning for a {task.noun}; leave it out")
     if "--nms" in given and arguments.postprocess == "none":
-        raise UserError("--nms has no meaning with --postprocess none, whose reader suppresses; leave one of them out")
+        raise UserError(
+            "--nms has no meaning with --postprocess none, where NMS is up to the reader; leave one of them out"
+        )
     for option in _INT8:
         if option in given and arguments.quantize != "int8":
             raise UserError(f"{option} would need --quantize int8; add that, or leave it out")

@@ -123,7 +123,7 @@ def _save(result: Result, path: Path) -> None:
 def _write(arguments: argparse.Namespace, model: Model, found: Sequence[tuple[Path, Result]]) -> None:
     if arguments.json:
         images = [dict(file=str(path), size=list(result.image.shape[:2]), **result.record()) for path, result in found]
-        content = dict(model=str(arguments.model), task=model.task, classes=list(model.classes), images=images)
+        content = dict(model=str(arguments.model), task=model.task, classes=list(model.classes), results=images)
         write_json(arguments.json, content, "--json")
     if arguments.csv:
         text = io.StringIO()

@@ -22,7 +22,7 @@ def same(image, result):
 
 
 def collect(written: list):
-    return lambda frame, result, picture: written.append((frame.number, result, int(picture[0, 0, 0])))
+    return lambda frame, result, drawn: written.append((frame.number, result, int(drawn[0, 0, 0])))
 
 
 def test_every_frame_passes_all_stages_in_order():
