@@ -170,6 +170,9 @@ def without_type_names(text):
 
 def resolves(name):
     parts = name.split(".")
+    if parts[1] == "configs":  # not a package in a checkout, but what configs name their bases by
+        path = ROOT.joinpath(*parts[1:])
+        return path.is_dir() or path.with_suffix(".py").is_file()
     for length in range(len(parts), 0, -1):
         try:
             found = importlib.import_module(".".join(parts[:length]))
@@ -185,6 +188,7 @@ def resolves(name):
 
 def test_names_resolve_or_not():
     assert resolves("densevision.errors.UserError")
+    assert resolves("densevision.configs._base_.coco") and not resolves("densevision.configs._base_.coca")
     assert not resolves("densevision.errors.NoSuchError") and not resolves("densevision.no_such_module.name")
 
 

@@ -187,7 +187,7 @@ class ExportJob:
         origin = dict(
             config_name=Path(self.config.filename).stem,
             config=printable(self.config).pretty_text,
-            paper=dict(self.config.get("paper") or {}),
+            paper=dict(self.config.get("paper", {})),
             versions=dict(densevision=densevision.__version__, **versions),
             weights_sha256=digest.hexdigest(),
         )
