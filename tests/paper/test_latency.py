@@ -92,7 +92,7 @@ def test_the_picture_names_every_row_and_tells_families_and_int8_apart():
     [
         (["--table", "9"], "it times 3 (with 4), 6 and 7"),
         (["--table", "6", "--work-dir", "setup.cfg/x"], "--work-dir"),
-        (["--table", "6", "--plot", "a.png"], "leave --plot out"),
+        (["--table", "6", "--plot", "a.png"], "omit --plot"),
     ],
 )
 def test_wrong_options_are_one_line(words, message, capsys):

@@ -81,7 +81,7 @@ def test_a_wrong_file_of_results_is_one_line(tmp_path, capsys, content, fault):
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (["--plot", "grid.xyz"], "--plot grid.xyz: the picture is a .png file"),
+        (["--plot", "grid.xyz"], "--plot grid.xyz: the plot is a .png file"),
         (["--plot", "."], "--plot .: can't be written"),
         (["--json", "no/rows.json"], "--json no/rows.json: can't be written"),
         (["--ours", "ours.json"], "--ours ours.json: the results are drawn by --plot"),

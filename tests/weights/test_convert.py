@@ -59,7 +59,7 @@ def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(timm_file, t
 
 
 @pytest.mark.parametrize(
-    ("out", "message"), [(".", " is a folder; name a file in it"), ("file/w.pth", ": can't be wr")]
+    ("out", "message"), [(".", " is a folder; give a file in it"), ("file/w.pth", ": can't be wr")]
 )
 def test_a_place_where_nothing_can_be_written_is_one_line(timm_file, tmp_path, capsys, out, message):
     (tmp_path / "file").touch()
