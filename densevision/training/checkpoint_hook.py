@@ -48,7 +48,8 @@ class CheckpointHook(Hook):
     ``best.pth`` only if that has no score either.
 
     Args:
-        save_best: metric that ranks models, greater is better; None saves no ``best.pth``.
+        save_best: metric that ranks models, greater is better; None saves no ``best.pth``. A config that does not
+            state it takes the ``best_key`` of its val metric.
         interval: iterations between additional checkpoints; None saves at evaluations only.
         keep: how many ``iter_<n>.pth`` to keep, 1 or more.
     Raises:

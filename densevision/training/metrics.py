@@ -25,10 +25,9 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
+from densevision.task import is_share, primary_metrics
 
-MAIN = ("coco/AP", "seg/mIoU")  # the primary metric of a config without save_best
 WORTHLESS_BELOW = 0.01  # one point of 100
-_FROM_0_TO_1 = ("coco/", "seg/")  # prefixes of the metrics with this range
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
@@ -137,8 +136,8 @@ def score_of(figures: Mapping[str, object], name: str) -> float | None:
     return None if value is None or not math.isfinite(value) or value == -1 else value
 
 
-def headline(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
-    """Return name and value of the primary metric: ``preferred``, else one of ``MAIN``, else the first number.
+def primary_metric(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
+    """Return name and value of the primary metric: ``preferred``, else a task's own, else the first number.
 
     Args:
         figures: from an evaluation.
@@ -147,7 +146,7 @@ def headline(figures: Mapping[str, object], preferred: str | None = None) -> tup
         UserError: there is no figure.
     """
     found = numbers_of(figures)
-    for name in (preferred, *MAIN, *found):
+    for name in (preferred, *primary_metrics(), *found):
         if name in found:
             return name, found[name]
     raise UserError("the metrics gave no figure: the test data have no ground truth, or compute_metrics returns none")
@@ -156,7 +155,7 @@ def headline(figures: Mapping[str, object], preferred: str | None = None) -> tup
 def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
     """Return a warning if a model's AP or mIoU is below one point, else None; also None for other metrics."""
     found = numbers_of(figures)
-    name = next((name for name in (preferred, *MAIN) if name in found), None)
+    name = next((name for name in (preferred, *primary_metrics()) if name in found), None)
     return None if name is None else worthless(name, found[name])
 
 
@@ -167,7 +166,7 @@ def worthless(name: str, value: float) -> str | None:
         name: key of the metric, e.g. "coco/AP". The range is known only for the package's metrics.
         value: 0 to 1; NaN, or pycocotools' -1, if the data have nothing to measure.
     """
-    if not name.startswith(_FROM_0_TO_1):
+    if not is_share(name):
         return None
     if math.isnan(value) or value < 0:
         return f"warning: {name} can't be measured ({value:g}): the data have no object or labeled pixel to find"

@@ -11,8 +11,8 @@ from densevision.training.metrics import (
     about_classes,
     as_number,
     build_evaluator,
-    headline,
     numbers_of,
+    primary_metric,
     score_of,
     set_folders,
     tables,
@@ -73,14 +73,14 @@ def test_what_models_are_ranked_by(value, score):
 
 
 def test_the_figure_that_counts():
-    assert headline({"coco/AP50": 0.5, "coco/AP": 0.25}) == ("coco/AP", 0.25)
-    assert headline({"seg/aAcc": 0.5, "seg/mIoU": 0.25}) == ("seg/mIoU", 0.25)
-    assert headline({"text": "x", "a/b/c": np.float32(0.5), "d": 1}) == ("a/b/c", 0.5)
-    assert headline({"coco/AP": 0.25, "own": 3}, "own") == ("own", 3.0)
-    assert headline({"coco/AP": 0.25}, "not there") == ("coco/AP", 0.25)
+    assert primary_metric({"coco/AP50": 0.5, "coco/AP": 0.25}) == ("coco/AP", 0.25)
+    assert primary_metric({"seg/aAcc": 0.5, "seg/mIoU": 0.25}) == ("seg/mIoU", 0.25)
+    assert primary_metric({"text": "x", "a/b/c": np.float32(0.5), "d": 1}) == ("a/b/c", 0.5)
+    assert primary_metric({"coco/AP": 0.25, "own": 3}, "own") == ("own", 3.0)
+    assert primary_metric({"coco/AP": 0.25}, "not there") == ("coco/AP", 0.25)
     for empty in ({}, {"text": "x"}):
         with pytest.raises(UserError, match="the metrics gave no figure"):
-            headline(empty)
+            primary_metric(empty)
 
 
 @pytest.mark.parametrize(
