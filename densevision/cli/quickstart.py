@@ -57,11 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(out: Path, seed: int) -> None:
     from densevision.scenes import write_dataset
     from densevision.training.process import tune_process
+    from densevision.video.sources import silence_opencv
 
     start = time.time()
     print("rendering driving scenes", flush=True)
     video = write_dataset(out / "scenes", train=240, val=40, video_seconds=8, seed=seed)
     tune_process()
+    silence_opencv()
     metrics, files, predictors = {}, {"video": str(video)}, {}
     for task, config in CONFIGS.items():
         print(f"\n{task}: training {config}", flush=True)
