@@ -22,12 +22,6 @@ def plain_boxes(raw: list) -> np.ndarray | None:
     return None
 
 
-def is_plain_box(box: Any) -> bool:
-    """Tell whether a box is a list of four numbers that need no further check."""
-    numbers_only = type(box) is list and len(box) == 4 and set(map(type, box)) <= {int, float}
-    return numbers_only and all(type(value) is float or -1e9 < value < 1e9 for value in box)
-
-
 def parse_box(box: Any) -> list[float] | None:
     """Return the four numbers of a box, NaN where one is missing; None if it is anything else."""
     if not isinstance(box, list) or len(box) != 4:
