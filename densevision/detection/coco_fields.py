@@ -1,4 +1,4 @@
-"""Parse the fields of a COCO json, whatever was written there."""
+"""Parse the fields of a COCO json, valid or not."""
 
 from __future__ import annotations
 
