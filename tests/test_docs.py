@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import densevision
 from densevision.cli.main import COMMANDS
+from densevision.inference.results import DetectionResult
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
@@ -69,6 +71,22 @@ def test_python_blocks_are_python(page):
 class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise ValueError(message)
+
+
+def attributes_of(code, name):
+    """Return the attributes that a code block reads of a variable."""
+    nodes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute))
+    return {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == name}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/install.md"])
+def test_python_examples_use_public_names(page):
+    codes = [code for language, code in FENCE.findall((ROOT / page).read_text()) if language == "python"]
+    assert codes
+    for code in codes:
+        assert attributes_of(code, "dv") <= set(densevision.__all__)
+        found = attributes_of(code, "result")
+        assert all(hasattr(DetectionResult, name) or name in DetectionResult.__annotations__ for name in found)
 
 
 def parser_of(command):
@@ -187,7 +205,24 @@ def test_quoted_messages_are_those_of_the_code():
     quoted += re.findall(r'\*\*"([^"]+)"\*\*', page)
     texts = list(literals())
     assert len(quoted) > 20
-    for message in quoted:
-        fragments = [part.strip(" :") for part in re.split(r"\.\.\.|\bboxes(?=:)|\bpixels(?=:)", message)]
-        pattern = re.compile(".*".join(map(re.escape, filter(None, fragments))), re.DOTALL)
-        assert any(pattern.search(text) for text in texts), message
+    missing = [message for message in quoted if not any(map(pattern_of(message).search, texts))]
+    assert not missing, missing
+
+
+def pattern_of(message):
+    """Return what a literal must hold; "..." stands for any text, as do the two units of a count."""
+    fragments = [part.strip(" :") for part in re.split(r"\.\.\.|\bboxes(?=:)|\bpixels(?=:)", message)]
+    return re.compile(".*".join(map(re.escape, filter(None, fragments))), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "this is not ...: ... tensors do not fit, first ...",
+        "weights of ...: ... of ... tensors loaded",
+        "re-initialised, other classes...: ...",
+    ],
+)
+def test_the_output_on_the_page_of_weights_is_that_of_the_code(message):
+    assert any(map(pattern_of(message).search, literals()))
+    assert pattern_of(message).search((ROOT / "docs/weights.md").read_text())

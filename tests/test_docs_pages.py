@@ -159,7 +159,7 @@ def keys(value):
     if isinstance(value, dict):
         for key, item in value.items():
             yield key
-            if key not in ("env_cfg", "randomness", "clip_grad", "transforms", "classes", "sampler"):
+            if key not in ("env_cfg", "randomness", "clip_grad", "transforms", "classes", "sampler", "paper"):
                 yield from keys(item)
     elif isinstance(value, list | tuple):
         for item in value:

@@ -1,4 +1,4 @@
-"""``python tools/benchmark.py MODEL.tflite ...``: the same as ``densevision benchmark``."""
+"""Run ``densevision benchmark``: ``python tools/benchmark.py MODEL.tflite ...``."""
 
 import sys
 

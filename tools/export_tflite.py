@@ -1,4 +1,4 @@
-"""``python tools/export_tflite.py CONFIG CHECKPOINT --out MODEL.tflite ...``: the same as ``densevision export``."""
+"""Run ``densevision export``: ``python tools/export_tflite.py CONFIG CHECKPOINT --out MODEL.tflite ...``."""
 
 import sys
 

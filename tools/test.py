@@ -1,4 +1,4 @@
-"""``python tools/test.py CONFIG CHECKPOINT ...``: the same as ``densevision test``."""
+"""Run ``densevision test``: ``python tools/test.py CONFIG CHECKPOINT ...``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""``python tools/train.py CONFIG``: the same as ``densevision train CONFIG``."""
+"""Run ``densevision train``: ``python tools/train.py CONFIG ...``."""
 
 import sys
 

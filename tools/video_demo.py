@@ -1,4 +1,4 @@
-"""``python tools/video_demo.py CONFIG CHECKPOINT ...``: the same as ``densevision demo``."""
+"""Run ``densevision demo``: ``python tools/video_demo.py CONFIG CHECKPOINT ...``."""
 
 import sys
 

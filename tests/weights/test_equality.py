@@ -96,7 +96,7 @@ def test_ssdlite_returns_the_same_detections():
 def test_ssdlite_predicts_the_same_from_image_bytes(ssdlite, size):
     ours, theirs = ssdlite
     pixels = (random_images(1, *size)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    backend = TorchBackend(ours.dense, ours.data_preprocessor.normalize, ours.input_size)
+    backend = TorchBackend(ours.predict_dense, ours.data_preprocessor.normalize, ours.input_size)
     found = DetectionPredictor(backend, ["x"] * 90, PostProcess(**RULES), float_resize=True)(pixels)
     (wanted,) = theirs([torch.from_numpy(pixels).permute(2, 0, 1) / 255])
     rows = np.column_stack([found.labels + 1, 100 * found.scores, found.boxes / 10])

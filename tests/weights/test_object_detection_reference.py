@@ -97,7 +97,9 @@ def test_detector_has_the_same_outputs_and_detections(peer, size):
     images = normalized(model, image)
     with torch.no_grad():
         (found,) = model.detect(images)
-        logits, deltas = model.double().raw(images.double())  # float32 rounding is 6e-5 in theirs, 5e-5 in ours
+        logits, deltas = model.double().forward_head(
+            images.double()
+        )  # float32 rounding is 6e-5 in theirs, 5e-5 in ours
     differences = dict(
         logits=np.abs(logits.numpy() - theirs["class_predictions_with_background"]).max(),
         deltas=np.abs(deltas.numpy() - theirs["box_encodings"].reshape(1, -1, 4)[..., [1, 0, 3, 2]]).max(),

@@ -84,9 +84,9 @@ def test_anchors_equal_the_release(detector):
 def test_boxes_and_detections_equal_the_release(detector):
     images = torch.rand(1, 3, 320, 320) * 2 - 1
     with torch.no_grad():
-        logits, deltas = detector.raw(images)
+        logits, deltas = detector.forward_head(images)
         (found,) = detector.detect(images)
-        boxes, _ = detector.dense(images)
+        boxes, _ = detector.predict_dense(images)
     codes = deltas[0].double().numpy()[:, [1, 0, 3, 2]]  # the order of their predictor: y, x, height, width
     theirs = decode_as_the_release(codes, anchors_of_the_release())
     assert np.abs(boxes[0].numpy() - theirs[:, [1, 0, 3, 2]] * 320).max() < 0.05

@@ -1,9 +1,9 @@
-"""Time what is read, checked and counted before a training, and its peak memory.
+"""Time the checks of the data before a training, and measure their peak memory.
 
     python tools/benchmarks/data_check.py [--images 118000 --boxes 860000]
 
-writes a json of that size (80 classes, polygons of 22 points as COCO's) and 1,000 JPEG images of 480x360 into a
-temporary folder. Each figure is of a process of its own.
+writes a JSON of that size (80 classes, polygons of 22 points as in COCO) and 1,000 JPEG images of 480x360 to a
+temporary folder. Each step runs in a separate process.
 """
 
 import argparse
@@ -27,7 +27,7 @@ CLASSES, POINTS = 80, 22
 
 
 def write_json(path: Path, images: int, boxes: int, size: tuple[int, int], *, polygons: bool) -> None:
-    """Write a json in COCO's format, row by row."""
+    """Write a JSON in COCO's format, row by row."""
     random = np.random.default_rng(0)
     height, width = size
     with open(path, "w") as file:
@@ -64,7 +64,7 @@ def write_json(path: Path, images: int, boxes: int, size: tuple[int, int], *, po
 
 
 def write_images(folder: Path, count: int, size: tuple[int, int]) -> None:
-    """Write JPEG images of noise that is smoothed, named as in ``write_json``."""
+    """Write JPEG images of coarse noise, named as in ``write_json``."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 255, (size[0] // 8, size[1] // 8, 3), dtype=np.uint8)
     pixels = coarse.repeat(8, 0).repeat(8, 1)
@@ -91,7 +91,7 @@ def measure(step: str, path: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Write the data and measure each step in a process of its own."""
+    """Write the data and measure each step in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=118_000)
     parser.add_argument("--boxes", type=int, default=860_000)
@@ -109,7 +109,7 @@ def main() -> None:
             name = f"large_{'with' if polygons else 'without'}_polygons.json"
             write_json(root / name, arguments.images, arguments.boxes, (480, 640), polygons=polygons)
         (root / "empty").mkdir()
-        for number in range(arguments.images):  # names only: the search does not open them
+        for number in range(arguments.images):  # empty files: the search does not open them
             (root / "empty" / f"{number:012d}.jpg").touch()
         for step, name, folder in (
             ("train", "small.json", "images"),

@@ -1,9 +1,9 @@
-"""Time exported graphs beside each other: int8 against float (torchvision's SSDLite too), our SSDLite against it.
+"""Compare the times of exported graphs: int8 with float, and our SSDLite with torchvision's.
 
     python tools/benchmarks/tflite_times.py --images FOLDER --out runs/tflite_times [--rounds 40]
 
-V3-Large with halved and full tail; weights are random, batch norm statistics those of the images. One thread; the
-files take turns, and the ratio is the median of the rounds' ratios.
+V3-Large with reduced and full tail. Weights are random; the statistics of the batch norms are those of the images. The
+files run in turns on one thread, and the ratio is the median of the ratios of the rounds.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ from densevision.config.load import load_config
 from densevision.data.normalize import Normalize
 from densevision.detection.box_coder import BoxCoder
 from densevision.export.convert import convert
-from densevision.export.graph import DetectionGraph, InputType, Pixels, SegmentationGraph
+from densevision.export.detection_graph import DetectionGraph
+from densevision.export.graph import InputType, Pixels
 from densevision.export.quantize import to_int8
+from densevision.export.segmentation import SegmentationGraph
 from densevision.export.tflite_graph import op_name, read_graph, write_graph
 from densevision.images import read_image, resize_image
 from densevision.inference.load import build_model
 from densevision.inference.tflite_backend import open_interpreter
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SEGMENTER = CONFIGS / "segmentation/lraspp_v3_large_reduced_os16_cityscapes.py"
+SEGMENTATION = CONFIGS / "segmentation/lraspp_v3_large_reduced_os16_cityscapes.py"
 DETECTOR = CONFIGS / "detection/ssdlite_v3_large_reduced_coco.py"
 
 
 class TorchvisionGraph(nn.Module):
-    """torchvision's SSDLite as ``DetectionGraph`` does ours: decoded boxes and scores, background left out."""
+    """torchvision's SSDLite as a graph like ``DetectionGraph``: decoded boxes and scores, without background."""
 
     def __init__(self, pixels: InputType):
         super().__init__()
@@ -61,7 +63,7 @@ class TorchvisionGraph(nn.Module):
 
 
 def settle(network: nn.Module, forward, images: list[np.ndarray]) -> None:
-    """Give the batch norms the statistics of real images."""
+    """Set the statistics of the batch norms to those of real images."""
     batch = torch.stack([torch.from_numpy(image) for image in images]).permute(0, 3, 1, 2).float() / 127.5 - 1
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     network.train()
@@ -74,11 +76,11 @@ def settle(network: nn.Module, forward, images: list[np.ndarray]) -> None:
 
 
 def write_files(out: Path, folder: Path) -> dict[str, Path]:
-    """Write the files that are not there yet."""
+    """Write the files that do not exist yet."""
     torch.manual_seed(0)
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")][:8]
-    pictures = {size: [resize_image(read_image(path), size) for path in paths] for size in ((512, 1024), (320, 320))}
-    small = pictures[320, 320]
+    inputs = {size: [resize_image(read_image(path), size) for path in paths] for size in ((512, 1024), (320, 320))}
+    small = inputs[320, 320]
     out.mkdir(parents=True, exist_ok=True)
     made = {}
 
@@ -88,14 +90,14 @@ def write_files(out: Path, folder: Path) -> dict[str, Path]:
             content = convert(graph, size)
             if isinstance(graph, TorchvisionGraph):
                 content = _name_network(content)
-            path.write_bytes(to_int8(content, pictures[size]) if kind == "int8" else content)
+            path.write_bytes(to_int8(content, inputs[size]) if kind == "int8" else content)
 
     for tail in ("", "_full"):
-        segmenter, detector = build_model(_config(SEGMENTER, tail), 19), build_model(_config(DETECTOR, tail), 80)
-        settle(segmenter, segmenter, small)
-        settle(detector, detector.raw, small)
+        segmentor, detector = build_model(_config(SEGMENTATION, tail), 19), build_model(_config(DETECTOR, tail), 80)
+        settle(segmentor, segmentor, small)
+        settle(detector, detector.forward_head, small)
         for kind, pixels in (("float", "uint8"), ("int8", "float32")):  # as densevision export does; both take uint8
-            write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmenter, pixels), (512, 1024))
+            write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmentor, pixels), (512, 1024))
             write(f"ssdlite{tail}_320", kind, DetectionGraph(detector, pixels, decode=True), (320, 320))
     for kind, pixels in (("float", "uint8"), ("int8", "float32")):
         torch.manual_seed(0)
@@ -106,7 +108,7 @@ def write_files(out: Path, folder: Path) -> dict[str, Path]:
 
 
 def _name_network(content: bytes) -> bytes:
-    """Name torchvision's layers, so that int8 takes them as it takes ours; what is called io stays in float."""
+    """Name torchvision's layers so that they become int8 like ours; layers named io stay in float."""
     model = read_graph(content)
     graph, kinds = model.subgraphs[0], [op_name(model, operator) for operator in model.subgraphs[0].operators]
     last = len(kinds) - kinds[::-1].index("CONV_2D")
@@ -125,7 +127,7 @@ def _config(path: Path, tail: str) -> Config:
 
 
 def time_rounds(files: dict[str, Path], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every file in every round."""
+    """Measure the milliseconds of every file in every round."""
     runs = {name: open_interpreter(path) for name, path in files.items()}
     random = np.random.default_rng(0)
     for interpreter in runs.values():

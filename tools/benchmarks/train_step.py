@@ -1,11 +1,12 @@
-"""Time our training step against torchvision's own models, step by step in turns.
+"""Compare the time of a training step with torchvision's models, in turns.
 
     python tools/benchmarks/train_step.py [--rounds 5] [--threads N] [--one-process] [--untuned] [--profile]
 
-LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes an
-image. A step is forward, loss, backward and SGD. torchvision's models as shipped: contiguous, softmax loss.
-Each has a process of its own, ours set up as ``densevision train`` does (denormals, memory). --one-process: they share
-one, and that set-up. --untuned: nobody has it. --profile: where they spend their time.
+LR-ASPP V3-Large at 360x480, batch 8, 11 classes; SSDLite V3-Large at 320x320, batch 16, 80 classes, 8 boxes per
+image. A step is forward, loss, backward and SGD. torchvision's models run as shipped: contiguous, softmax loss.
+Each model runs in a separate process, ours with the process settings of ``densevision train`` (denormals, memory).
+--one-process: both run in one process with these settings. --untuned: neither has these settings. --profile: also print
+the time per kernel.
 """
 
 import argparse
@@ -28,13 +29,13 @@ from densevision.segmentation.model import Segmentor
 from densevision.training.process import tune_process
 
 
-def picture(height, width):
-    """[3, H, W] uint8, in memory as OpenCV decodes it, row by row and pixel by pixel."""
+def random_image(height, width):
+    """Return [3, H, W] uint8 in the memory layout of OpenCV's decoder: row by row, pixel by pixel."""
     return torch.randint(0, 256, (height, width, 3), dtype=torch.uint8).permute(2, 0, 1)
 
 
 def detection_pair():
-    images = [picture(320, 320) for _ in range(16)]
+    images = [random_image(320, 320) for _ in range(16)]
     corner = torch.rand(16, 8, 2) * 200
     boxes = torch.cat([corner, corner + 20 + torch.rand(16, 8, 2) * 100], dim=-1)
     labels = torch.randint(0, 80, (16, 8))
@@ -59,7 +60,7 @@ def detection_pair():
 
 
 def segmentation_pair():
-    images = [picture(360, 480) for _ in range(8)]
+    images = [random_image(360, 480) for _ in range(8)]
     labels = torch.randint(0, 11, (8, 1, 360, 480), dtype=torch.uint8)
     samples = [SegSample(metainfo=dict(ori_size=(360, 480), input_size=(360, 480))) for _ in images]
     for sample, label in zip(samples, labels, strict=True):
@@ -93,7 +94,7 @@ def stepper(model, loss):
 
 
 def kernel_times(step, steps=3):
-    """Milliseconds a step by PyTorch's kernels."""
+    """Return the milliseconds per step of each of ``KERNELS``."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for _ in range(steps):
             step()
@@ -109,18 +110,18 @@ KERNELS = (
     "native_batch_norm",
     "native_batch_norm_backward",
     "threshold_backward",
-    "hardswish",
-    "hardswish_backward",
+    "hardsrequest",
+    "hardsrequest_backward",
 )
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
 
 def serve(name, side, threads, tuned, pipe):
-    """Answer "step" (its time), "memory" (peak) and "profile" until None comes; side 0 is ours, 1 torchvision's."""
+    """Answer the requests "step" (its time), "memory" (peak) and "profile" until None; side 1 is torchvision's."""
     prepare(threads, tuned and side != 1)
     step = PAIRS[name]()[side]
-    while wish := pipe.recv():
-        pipe.send(answer(step, wish))
+    while request := pipe.recv():
+        pipe.send(answer(step, request))
 
 
 def prepare(threads, tuned):
@@ -130,31 +131,31 @@ def prepare(threads, tuned):
     torch.manual_seed(0)
 
 
-def answer(step, wish):
-    if wish == "memory":
+def answer(step, request):
+    if request == "memory":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GiB, as Linux counts
-    return kernel_times(step) if wish == "profile" else step()
+    return kernel_times(step) if request == "profile" else step()
 
 
 @contextmanager
 def processes(name, threads, tuned):
-    """Yield what asks the sides, each in a process of its own; they must not work at the same time."""
+    """Yield a function per side that sends a request to its process; use one at a time."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for side in range(2):
         here, there = context.Pipe()
         context.Process(target=serve, args=(name, side, threads, tuned, there), daemon=True).start()
         pipes.append(here)
-    yield [lambda wish, pipe=pipe: (pipe.send(wish), pipe.recv())[1] for pipe in pipes]
+    yield [lambda request, pipe=pipe: (pipe.send(request), pipe.recv())[1] for pipe in pipes]
     for pipe in pipes:
         pipe.send(None)
 
 
 @contextmanager
 def one_process(name, threads, tuned):
-    """Yield what asks the sides in this process."""
+    """Yield a function per side that answers a request in this process."""
     prepare(threads, tuned)
-    yield [lambda wish, step=step: answer(step, wish) for step in PAIRS[name]()]
+    yield [lambda request, step=step: answer(step, request) for step in PAIRS[name]()]
 
 
 def main():

@@ -219,6 +219,11 @@ TOP_LEVEL = {
         "Images per step, over all processes, that the learning rate was chosen for; another number is reported.",
         "densevision.training.start.training_lines",
     ),
+    "paper": (
+        "The row of the paper that the network is, `dict(table=6, row=5)`, rows counted from 1: `benchmark` prints its "
+        "latency next to the measured one. Leave it out of a config with another network.",
+        "densevision.config.paper.check_paper",
+    ),
     "randomness": (
         "`dict(seed=0)`; `deterministic=True` also makes cuDNN deterministic.",
         "densevision.training.runner.DenseRunner",
