@@ -224,7 +224,7 @@ def pattern_of(message):
     [
         "this is not ...: ... tensors do not fit, first ...",
         "weights of ...: ... of ... tensors loaded",
-        "re-initialised, other classes...: ...",
+        "reinitialized, other classes...: ...",
     ],
 )
 def test_the_output_on_the_page_of_weights_is_that_of_the_code(message):
