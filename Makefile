@@ -4,22 +4,23 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 OPENCV = $(shell sed -n 's/^opencv-python-headless==/==/p' constraints.txt)
 
-.PHONY: help setup demo test lint
+.PHONY: help setup demo test lint docs
 
 help:
-	@echo "make demo   set up, then train and evaluate a detector and a segmenter and run them on a video (runs/demo)"
+	@echo "make demo   set up, then train and evaluate both models and run them on a video (runs/demo)"
 	@echo "make test   set up, then run the default test suite"
 	@echo "make setup  set up only: a virtual environment in $(VENV)"
-	@echo "make lint   check the style with ruff"
+	@echo "make lint   set up, then check style and types with ruff and mypy"
+	@echo "make docs   set up, then build the documentation site (build/site)"
 
 setup: $(READY)
 
 # mmengine asks for opencv-python and albumentations for opencv-python-headless; both own the folder cv2.
-# The headless build goes in last, so that the set-up also works where libGL is missing.
+# The headless build goes in last, so that the setup also works where libGL is missing.
 $(READY): setup.cfg constraints.txt requirements-runtime.txt
 	@echo "setting up $(VENV): about 6 GB of packages, which takes some minutes"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,tflite]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,docs,tflite]"
 	$(BIN)/python -m pip install -q --force-reinstall --no-deps opencv-python-headless$(OPENCV)
 	@touch $@
 
@@ -30,4 +31,9 @@ test: setup
 	$(BIN)/python -m pytest
 
 lint: setup
-	$(BIN)/ruff check densevision configs tools tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/mkdocs build --strict

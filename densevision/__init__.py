@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what a name below stands for; at run time its module is imp
     from densevision.detection.model import SSDLite as SSDLite
     from densevision.errors import UserError as UserError
     from densevision.export.api import export as export
-    from densevision.export.convert import ExportOptions as ExportOptions
+    from densevision.export.exporter import ExportOptions as ExportOptions
     from densevision.segmentation.model import Segmentor as Segmentor
     from densevision.structures import Detections as Detections
 
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     **dict.fromkeys(("load", "train", "evaluate"), "densevision.api"),
     "export": "densevision.export",
-    "ExportOptions": "densevision.export.convert",
+    "ExportOptions": "densevision.export.exporter",
     "build_backbone": "densevision.backbones",
     "load_config": "densevision.config.load",
     "SSDLite": "densevision.detection.model",

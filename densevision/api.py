@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from densevision.errors import UserError
 from densevision.images import as_image
+from densevision.inference.predictor import DRAWING, Predictor
+from densevision.inference.results import Result
 from densevision.structures import Nms
+from densevision.task import TASKS, foreign_options
 
 if TYPE_CHECKING:
     from densevision.config.load import Config
-    from densevision.inference.predictor import Predictor
-    from densevision.inference.results import Result
 
     AnyConfig: TypeAlias = str | Path | Config
     Overrides: TypeAlias = Mapping[str, object] | Iterable[str]
-
-DRAWING_THRESHOLD = 0.3  # lowest score of a box that is worth showing
 
 
 class Model:
@@ -88,7 +87,7 @@ def load(
         UserError: a file is missing or damaged, or an argument does not fit it.
     """
     path = Path(path)
-    threshold = DRAWING_THRESHOLD if score_threshold is None else score_threshold
+    threshold = DRAWING.score_threshold if score_threshold is None else score_threshold
     if not 0 <= threshold < 1:  # also NaN
         raise UserError(f"score threshold {threshold}: give a number from 0 to under 1")
     if path.suffix == ".tflite":
@@ -98,15 +97,20 @@ def load(
             raise UserError(f"{path} runs on the CPU; leave device={device!r} out")
         from densevision.inference.tflite_backend import load_tflite
 
-        predictor = load_tflite(path, threshold, nms=nms or "across-classes")
+        predictor = load_tflite(path, threshold, nms=nms or DRAWING.nms)
     else:
         from densevision.inference.load import load_predictor
 
-        predictor = load_predictor(config, path, threshold, nms=nms or "across-classes", device=device)
-    if predictor.task == "segmentation":
-        for name, value in {"score threshold": score_threshold, "NMS": nms}.items():
-            if value is not None:
-                raise UserError(f"{name}: it has no meaning for a segmentation model; leave it out")
+        predictor = load_predictor(config, path, threshold, nms=nms or DRAWING.nms, device=device)
+    task, given = TASKS[predictor.task], {"--score-threshold": score_threshold, "--nms": nms}
+    for option in foreign_options(task):
+        if given.get(option) is not None:
+            raise UserError(f"{option.strip('-').replace('-', ' ')} has no meaning for a {task.noun}; leave it out")
+    if score_threshold is not None and score_threshold < predictor.lowest_score:
+        raise UserError(
+            f"score threshold {score_threshold:g}: {path} itself reports nothing below {predictor.lowest_score:g}; "
+            "give more, or export it with a lower model.postprocess.score_threshold"
+        )
     return Model(predictor)
 
 
@@ -151,13 +155,13 @@ def train(
         UserError: config or data are at fault.
         TrainingStopped: Ctrl-C or SIGTERM ended it; ``resume=True`` continues from there.
     """
-    from densevision.checkpoints.config import read_config
+    from densevision.checkpoints.config import as_config
     from densevision.config.load import as_overrides
     from densevision.training.checkpoint_hook import find_last_checkpoint
     from densevision.training.runner import build_runner, use_amp
     from densevision.training.workdir import check_work_dir
 
-    loaded = read_config(config, as_overrides(overrides))
+    loaded = as_config(config, as_overrides(overrides))
     source = Path(loaded.filename)
     loaded.work_dir = str(Path("work_dirs", source.stem) if work_dir is None else work_dir)
     loaded.resume = resume
@@ -212,7 +216,7 @@ def evaluate(
         UserError: config, data or model are at fault.
     """
     from densevision import evaluation
-    from densevision.checkpoints.config import find_config
+    from densevision.checkpoints.config import checkpoint_config
     from densevision.config.load import as_overrides
     from densevision.training.metrics import warn_if_worthless
     from densevision.training.progress import ranking_metric
@@ -221,7 +225,7 @@ def evaluate(
     model = Path(model)
     if model.suffix == ".tflite" and config is None:
         raise UserError(f"{model}: a .tflite does not name its test data; give its config")
-    loaded = find_config(model, config, as_overrides(overrides))
+    loaded = checkpoint_config(model, config, as_overrides(overrides))
     source = Path(loaded.filename)
     folder = str(default_folder(source, model) if work_dir is None else work_dir)
     check_work_dir(folder, source)

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
-from mmengine.structures import InstanceData, PixelData
 from torch.utils.data import Dataset
 
 from densevision.checkpoints.reading import read_checkpoint
@@ -19,15 +17,15 @@ from densevision.config.build_errors import config_errors
 from densevision.data.check import check_counts, count_lines
 from densevision.errors import UserError
 from densevision.images import read_image, resize_image
-from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
 from densevision.registry import DATASETS
-from densevision.training.metrics import build_evaluator, headline, set_folders, tables, write_reports
+from densevision.training.metrics import build_evaluator, primary_metric, set_folders, tables, write_reports
 from densevision.training.progress import quiet
 from densevision.training.splits import align
 from densevision.training.workdir import WorkDir, protect_others, record_results
 
-__all__ = ["build_dataset", "evaluate", "evaluate_predictor", "headline", "read_images"]
+__all__ = ["build_dataset", "evaluate", "evaluate_predictor", "primary_metric", "read_images"]
 
 
 def evaluate(config: Config, checkpoint: Path, folder: str | Path) -> tuple[dict[str, float], str, dict[str, str]]:
@@ -78,7 +76,7 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
 
 
 def evaluate_predictor(
-    predictor: DetectionPredictor | SegmentationPredictor,
+    predictor: Predictor,
     dataset: Dataset,
     evaluator: Mapping | Sequence,
     folder: Path | None = None,
@@ -109,7 +107,7 @@ def evaluate_predictor(
         set_folders(evaluator.metrics, folder)
     for index in range(len(dataset)):
         sample = dataset[index]["data_samples"]
-        sample.pred = _predict(predictor, _read(dataset, index))
+        sample.set_result(predictor(_read(dataset, index)))
         evaluator.process([sample])
     figures = evaluator.evaluate(len(dataset))
     files = write_reports(evaluator.metrics, folder) if folder else {}
@@ -154,11 +152,3 @@ def _read(dataset: Dataset, index: int) -> np.ndarray:
         return dataset.read(index) if hasattr(dataset, "read") else read_image(dataset[index]["data_samples"].img_path)
     except OSError as error:
         raise UserError(f"{error}; fix or delete the image and its annotation") from error
-
-
-def _predict(predictor, image: np.ndarray) -> InstanceData | PixelData:
-    found = predictor(image)
-    if isinstance(predictor, DetectionPredictor):
-        boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
-        return InstanceData(boxes=boxes, scores=scores, labels=labels)
-    return PixelData(labels=torch.from_numpy(found)[None])

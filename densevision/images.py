@@ -24,6 +24,7 @@ from densevision.image_header import (  # noqa: E402
 )
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "ImageHeader",
     "as_image",
     "check_image",
@@ -35,6 +36,7 @@ __all__ = [
     "write_image",
 ]
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _HEAD = 65536  # bytes that hold size and orientation, but for files with a large thumbnail or color profile
 _PIL_MODES = ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")  # of 8 bits or less
 _OTHER_KINDS = {

@@ -26,7 +26,7 @@ def test_two_layers_by_hand():
 
 
 class Branches(nn.Module):
-    """A tap and a residual addition; every map but the image is 8x2x2, 128 bytes."""
+    """A tap and a residual addition; every map except the image is 8x2x2, 128 bytes."""
 
     def __init__(self):
         super().__init__()
@@ -40,7 +40,7 @@ class Branches(nn.Module):
         return tap, x + self.second(x)
 
 
-def test_peak_memory_holds_taps_and_residual_inputs():
+def test_peak_memory_includes_taps_and_residual_inputs():
     # bytes alive: image 3*4*4*4 = 192 + tap 128 = 320; tap + first = 256; tap + first + second = 384;
     # the addition: tap (an output, still alive) + first + second + sum = 512
     assert peak_activation(Branches(), (4, 4)) == 512
@@ -59,7 +59,7 @@ def test_views_share_memory_and_weights_do_not_count():
     assert peak_activation(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (2, 2)) == 68
 
 
-# Kernel, expansion, out, gate, stride: Table 2, and Table 2 of Sandler et al. written out. A gate is a quarter of the
+# Kernel, expansion, out, gate, stride: Table 2, and the blocks of Table 2 of Sandler et al. A gate is a quarter of the
 # expansion, rounded to 8.
 SMALL_ROWS = [
     (3, 16, 16, 8, 2),
@@ -96,7 +96,7 @@ V2_ROWS = [
 
 
 def by_formula(stem, rows, last, linears, side=224):
-    """Params with batch norm and MAdds of a classifier, from the rows alone."""
+    """Compute parameters with batch norm and MAdds of a classifier from the rows."""
     side //= 2
     params, madds, channels = 3 * 9 * stem + 2 * stem, 3 * 9 * stem * side**2, stem
     for kernel, expand, out, gate, stride in rows:
@@ -137,7 +137,7 @@ NETWORKS = {
 
 @pytest.mark.reference
 @pytest.mark.parametrize("name", NETWORKS)
-def test_madds_are_half_of_torchs_flops(name):
+def test_madds_are_half_the_flops_of_torch(name):
     model = NETWORKS[name]()
     model.eval()
     counter = FlopCounterMode(display=False)

@@ -1,6 +1,8 @@
 """Which part of the package may import which, read from the source, and seen by importing without mmengine."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,11 +30,13 @@ MAY_IMPORT = {
     "config": {"errors", "registry"},
     "checkpoints": {"errors", "registry", "config"},
     "weights": LIGHT | TASKS | {"backbones", "checkpoints", "config"},
-    "training": LIGHT | {"registry", "data", "config", "checkpoints", "weights"},
-    "inference": LIGHT,
-    "inference.load": LIGHT | TASKS | {"registry", "config", "checkpoints", "inference"},
+    "task": TASKS | {"inference", "export"},  # by text; of these parts it may name anything
+    "training": LIGHT | {"registry", "task", "data", "config", "checkpoints", "weights"},
+    "inference": LIGHT | {"task"},
+    "inference.load": LIGHT | TASKS | {"registry", "task", "config", "checkpoints", "inference"},
     "evaluation": LIGHT | {"registry", "data", "config", "checkpoints", "inference", "training"},
-    "export": LIGHT | TASKS | {"backbones", "data", "config", "checkpoints", "inference", "evaluation"},
+    "export": LIGHT | TASKS | {"task", "backbones", "data", "config", "checkpoints", "inference", "evaluation"},
+    "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training"},
     "benchmark": LIGHT | {"inference"},
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
@@ -43,6 +47,7 @@ MAY_IMPORT = {
 WITHOUT_MMENGINE = [
     "densevision.structures",
     "densevision.errors",
+    "densevision.task",
     "densevision.images",
     "densevision.complexity",
     "densevision.backbones",
@@ -69,7 +74,7 @@ OWNERS = {
         "densevision.inference.load",
         "densevision.cli",
     },
-    "pycocotools": {"densevision.detection"},
+    "pycocotools": {"densevision.detection", "densevision.inference.results"},
     "cityscapesscripts": {"densevision.segmentation.official"},
     "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
     "litert_torch": {"densevision.export.convert"},
@@ -80,8 +85,10 @@ OWNERS = {
 
 
 def imports(path):
-    """Yield the dotted name of every module that a file imports, at the top or in a function."""
+    """Yield the dotted name of every module that a file imports, at the top, in a function or by "module:name"."""
     for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and re.fullmatch(r"densevision[.\w]*:\w+", str(node.value)):
+            yield node.value.replace(":", ".")
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -105,6 +112,14 @@ def test_a_part_imports_only_what_its_row_allows(module):
     row = MAY_IMPORT.get(module.removeprefix("densevision."), MAY_IMPORT[part(module)])
     used = {part(name) for name in imports(MODULES[module]) if below(name, ["densevision"])} - {"", part(module)}
     assert used <= row, sorted(used - row)
+
+
+def test_a_part_named_by_text_counts_as_an_import_and_exists():
+    texts = [text for text in imports(MODULES["densevision.task"]) if text.startswith("densevision.")]
+    assert {part(text) for text in texts} == {"inference", "export"}
+    for text in texts:
+        module, _, name = text.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), text
 
 
 def test_nothing_imports_the_command_line():

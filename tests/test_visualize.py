@@ -1,7 +1,7 @@
 import numpy as np
 
 from densevision.structures import Detections
-from densevision.visualize import class_colour, draw_boxes, draw_labels, side_by_side
+from densevision.visualize import class_color, draw_boxes, draw_labels, side_by_side
 
 
 def detections(*boxes) -> Detections:
@@ -10,12 +10,12 @@ def detections(*boxes) -> Detections:
     return Detections(np.array(boxes, np.float32).reshape(-1, 4), scores, labels)
 
 
-def test_box_is_outlined_in_the_colour_of_its_class():
+def test_box_is_outlined_in_the_color_of_its_class():
     image = np.zeros((240, 320, 3), np.uint8)
     picture = draw_boxes(image, detections((100, 120, 200, 200)), ["car"])
     assert not image.any()  # the input stays as it was
     for x, y in ((150, 200), (100, 160), (200, 160)):
-        assert picture[y, x].tolist() == list(class_colour(0))
+        assert picture[y, x].tolist() == list(class_color(0))
     assert not picture[130:190, 110:190].any()  # nothing inside
     assert picture[108:118, 100:150].any()  # the name stands above
 
@@ -24,7 +24,7 @@ def test_names_stay_inside_the_frame():
     image = np.zeros((120, 160, 3), np.uint8)
     for box in ((0, 0, 20, 20), (150, 0, 160, 20), (155, 110, 160, 120), (-30, -30, 400, 300)):
         picture = draw_boxes(image, detections(box), ["traffic light"])
-        plate = (picture == class_colour(0)).all(-1)
+        plate = (picture == class_color(0)).all(-1)
         rows = plate.sum(1)
         assert rows.max() > 60 and (rows > 30).sum() >= 6  # the plate has the name's whole width
 
@@ -37,19 +37,19 @@ def test_no_detections_leave_the_picture_as_it_is():
 def test_the_better_box_lies_on_top():
     both = Detections(np.float32([[10, 60, 90, 90]] * 2), np.float32([0.9, 0.1]), np.array([1, 2]))
     picture = draw_boxes(np.zeros((100, 100, 3), np.uint8), both, ["a", "b", "c"])
-    assert picture[90, 50].tolist() == list(class_colour(1))
+    assert picture[90, 50].tolist() == list(class_color(1))
 
 
 def test_a_true_box_has_a_name_alone():
     image, boxes, label = np.zeros((100, 200, 3), np.uint8), np.float32([[10, 60, 20, 90]]), np.array([0])
     scored, true = (draw_boxes(image, Detections(boxes, np.float32([score]), label), ["car"]) for score in (1, np.nan))
-    widths = [(picture == class_colour(0)).all(-1).sum(1).max() for picture in (true, scored)]
+    widths = [(picture == class_color(0)).all(-1).sum(1).max() for picture in (true, scored)]
     assert 10 < widths[0] < widths[1] - 10  # the plate of "car" and of "car 1.00"
 
 
-def test_colours_are_distinct():
-    colours = np.array([class_colour(label) for label in range(20)], int)
-    distances = np.abs(colours[:, None] - colours[None]).sum(-1) + 1000 * np.eye(20, dtype=int)
+def test_colors_are_distinct():
+    colors = np.array([class_color(label) for label in range(20)], int)
+    distances = np.abs(colors[:, None] - colors[None]).sum(-1) + 1000 * np.eye(20, dtype=int)
     assert distances.min() > 20
 
 
@@ -70,15 +70,15 @@ def test_legend_names_all_classes_unless_they_are_many():
     palette = [(255, 0, 0), (0, 255, 0), (0, 0, 255)] * 7
     for count, shown in ((3, [True, True, True]), (21, [False, True, False])):
         picture = draw_labels(image, labels, ["name"] * count, palette[:count], alpha=0.2)
-        assert [(picture == colour).all(-1).sum() > 20 for colour in palette[:3]] == shown
+        assert [(picture == color).all(-1).sum() > 20 for color in palette[:3]] == shown
 
 
 def test_legend_of_many_classes_goes_on_in_further_columns():
     labels = np.arange(19, dtype=np.uint8).repeat(320).reshape(-1, 320)[np.arange(60) % 19]
-    palette = [class_colour(label) for label in range(19)]
+    palette = [class_color(label) for label in range(19)]
     names = [f"class {label}" for label in range(19)]
     picture = draw_labels(np.zeros((60, 320, 3), np.uint8), labels, names, palette, alpha=0.0)
-    assert all((picture == colour).all(-1).any() for colour in palette[:12])
+    assert all((picture == color).all(-1).any() for color in palette[:12])
 
 
 def test_side_by_side_places_every_picture():

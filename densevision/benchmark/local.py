@@ -1,4 +1,4 @@
-"""What ``densevision benchmark`` reports of .tflite files on this machine."""
+"""Benchmark .tflite files on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from densevision.benchmark.timing import Ratio, Timing, bound_to_cores, file_has
 
 @dataclass(frozen=True)
 class FileReport:
-    """One file: its time, that time over the first file's, and what a process of its own showed."""
+    """One file: its time, the ratio to the first file's time, and its inspection."""
 
     timing: Timing
     ratio: Ratio
@@ -28,27 +28,28 @@ class FileReport:
 
 
 def benchmark(paths: Sequence[Path], *, threads: int, runs: int, profile: bool) -> list[FileReport]:
-    """Time files interleaved, then look at each alone.
+    """Time files interleaved, then inspect each of them alone.
 
     Args:
         paths: .tflite files; ratios are to the first.
         threads: of the runtime.
-        runs: rounds of timing; a profile takes as many, but at most 20.
-        profile: time every operation too.
+        runs: rounds of timing; a profile has the same number, but at most 20.
+        profile: whether to time every operation, too.
     Raises:
-        UserError: a file is missing or no model.
+        UserError: a file is missing or is not a model.
     """
     timings = time_models(paths, threads=threads, runs=runs)
+    profile_runs = min(runs, 20) if profile else 0
     with bound_to_cores(threads):
-        seen = [inspect_model(path, threads=threads, profile_runs=min(runs, 20) * profile) for path in paths]
+        inspections = [inspect_model(path, threads=threads, profile_runs=profile_runs) for path in paths]
     return [
         FileReport(timing, paired_ratio(timing, timings[0]), inspection)
-        for timing, inspection in zip(timings, seen, strict=True)
+        for timing, inspection in zip(timings, inspections, strict=True)
     ]
 
 
 def describe_machine(threads: int) -> dict[str, object]:
-    """Return what a figure of this machine must be quoted with."""
+    """Return the facts that a figure of this machine must be quoted with."""
     return dict(
         cpu=_cpu_name(),
         cores=os.cpu_count(),
@@ -68,8 +69,8 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def as_dict(report: FileReport) -> dict[str, object]:
-    """Return a report as plain data; times in ms, by round in ``times_ms``."""
+def report_as_dict(report: FileReport) -> dict[str, object]:
+    """Return a report as plain data; times are in ms, those of the rounds in ``times_ms``."""
     timing = report.timing
     kinds = [
         dict(kind=kind, in_xnnpack=inside, count=count, ms=ms)

@@ -1,8 +1,8 @@
 """Time every operation of a .tflite on this machine, through the C interface of ai-edge-litert's library.
 
-The Python interface has no profiler; ``libLiteRt.so`` exports one. This module runs as a process of its own
-(``python -m densevision.benchmark.profile MODEL THREADS RUNS``, see ``inspect_model``): the library talks on
-stderr, can abort on a damaged graph, and memory is counted from a clean start.
+The Python interface has no profiler; ``libLiteRt.so`` exports one. This module runs in a separate process
+(``python -m densevision.benchmark.profile MODEL THREADS RUNS``, see ``inspect_model``): the library writes to
+stderr, can abort on a damaged graph, and memory is measured from a clean start.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Op:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What one run in a fresh process shows.
+    """Measurements of one file in a new process.
 
     Attributes:
-        peak_bytes: most memory that loading and running took, above the empty runtime; None where /proc is not.
-        ops: in the order they run; empty if not asked for.
+        peak_bytes: peak memory of loading and running, above the empty runtime; None without /proc.
+        ops: in execution order; empty without a profile.
     """
 
     peak_bytes: int | None
@@ -45,18 +45,18 @@ class Inspection:
 
 
 def inspect_model(path: Path, *, threads: int = 1, profile_runs: int = 0) -> Inspection:
-    """Measure memory, and with ``profile_runs`` the operations, in a process of its own.
+    """Measure memory, and with ``profile_runs`` the operations, in a separate process.
 
     Raises:
-        UserError: that process died.
+        UserError: that process failed.
     """
     words = [sys.executable, "-m", "densevision.benchmark.profile", path, threads, profile_runs]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"{path} can't be profiled: {last}; check that it runs with densevision test")
-    answer = json.loads(done.stdout.splitlines()[-1])
-    return Inspection(answer["peak_bytes"], tuple(Op(*op) for op in answer["ops"]))
+    result = json.loads(done.stdout.splitlines()[-1])
+    return Inspection(result["peak_bytes"], tuple(Op(*op) for op in result["ops"]))
 
 
 def time_by_kind(ops: tuple[Op, ...]) -> dict[tuple[str, bool], tuple[int, float]]:
@@ -94,25 +94,25 @@ class _Event(ctypes.Structure):
     ]
 
 
-_KEEP = ctypes.CFUNCTYPE(None, c_void_p)(lambda payload: None)  # the option texts are Python's to free
+_KEEP = ctypes.CFUNCTYPE(None, c_void_p)(lambda payload: None)  # Python frees the option texts
 
 
 class _Library:
-    """``libLiteRt.so`` with its status codes made into exceptions."""
+    """``libLiteRt.so``; a status code other than 0 becomes an exception."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         import ai_edge_litert
 
         self._library = ctypes.CDLL(str(next(Path(ai_edge_litert.__file__).parent.glob("libLiteRt.*"))))
         self._texts: list[ctypes.Array] = []
 
-    def call(self, name: str, *values) -> None:
+    def call(self, name: str, *values: object) -> None:
         status = getattr(self._library, f"LiteRt{name}")(*values)
         if status:
             raise RuntimeError(f"LiteRt{name} returned {status}")
 
-    def make(self, name: str, *values) -> c_void_p:
-        """Call a function whose last argument receives what it makes."""
+    def make(self, name: str, *values: object) -> c_void_p:
+        """Call a function that creates an object, and return the object."""
         made = c_void_p()
         self.call(name, *values, byref(made))
         return made
@@ -169,7 +169,7 @@ class _ProfiledModel:
 
 
 def profile_ops(path: Path, threads: int, runs: int) -> list[Op]:
-    """Return every operation with its median time of some runs."""
+    """Return every operation with its median time over the runs."""
     from statistics import median
 
     model = _ProfiledModel(path, threads)
@@ -185,8 +185,8 @@ def profile_ops(path: Path, threads: int, runs: int) -> list[Op]:
 
 
 def peak_bytes(path: Path, threads: int) -> int | None:
-    """Load and run a file once; return the growth of the process's resident memory, at its highest."""
-    import ai_edge_litert.interpreter  # noqa: F401  the empty runtime is not the model's
+    """Load and run a file once, and return the peak growth of the process's resident memory."""
+    import ai_edge_litert.interpreter  # noqa: F401  the empty runtime does not count
 
     from densevision.benchmark.timing import open_model
 
@@ -196,7 +196,7 @@ def peak_bytes(path: Path, threads: int) -> int | None:
 
 
 def _process_status() -> Mapping[str, int]:
-    """Return the sizes in /proc/self/status in bytes; nothing where there is no such file."""
+    """Return the sizes in /proc/self/status in bytes; empty without this file."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Time .tflite files on this machine, several of them interleaved in one process. Needs NumPy and ai-edge-litert."""
+"""Time .tflite files on this machine, interleaved in one process. Needs NumPy and ai-edge-litert."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +21,11 @@ WARM_UP_RUNS = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one file took.
+    """The times of one file.
 
     Attributes:
         path: the file.
-        times_ms: [R] time of one run each, by round; round r of every file ran next to the others' round r.
+        times_ms: [R] time of each run; run r of all files was in the same round.
     """
 
     path: Path
@@ -45,7 +46,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time of a file over that of another, by rounds: the median, and the bounds of the middle 80 %."""
+    """Time of a file over that of another, by round: the median, and the bounds of the middle 80 %."""
 
     median: float
     low: float
@@ -53,25 +54,25 @@ class Ratio:
 
 
 def paired_ratio(timing: Timing, base: Timing) -> Ratio:
-    """Divide round by round, so that a machine that changes its speed in between changes both alike."""
+    """Divide round by round, so that changes of the machine's speed affect both files alike."""
     low, median, high = np.percentile(timing.times_ms / base.times_ms, [10, 50, 90])
     return Ratio(float(median), float(low), float(high))
 
 
 def time_models(paths: Sequence[Path], *, threads: int = 1, runs: int = 50) -> list[Timing]:
-    """Run every file once a round; the first of a round is another one each time.
+    """Run every file once per round; each round begins with a different file.
 
-    With one thread the time is that thread's on the processor, so that other work on the core only disturbs the
-    caches; with more it is wall time.
+    With one thread the time is that thread's CPU time, so that other work on the core only disturbs the caches; with
+    more it is wall time.
 
     Args:
         paths: .tflite files.
-        threads: of each runtime; the process is bound to that many cores meanwhile.
+        threads: of each runtime; the process is bound to this number of cores meanwhile.
         runs: rounds that count, after ``WARM_UP_RUNS`` that do not.
     Returns:
-        A timing per file, in their order. Inputs are seeded noise over the whole range of their type.
+        A timing per file, in the same order. Inputs are seeded noise over the whole range of their type.
     Raises:
-        UserError: a file is missing or no model, or the runtime is not installed.
+        UserError: a file is missing or is not a model, or the runtime is not installed.
     """
     clock = time.thread_time if threads == 1 else time.perf_counter
     with bound_to_cores(threads):
@@ -87,11 +88,11 @@ def time_models(paths: Sequence[Path], *, threads: int = 1, runs: int = 50) -> l
     return [Timing(path, row) for path, row in zip(paths, times, strict=True)]
 
 
-def open_model(path: Path, threads: int):
-    """Open TFLite's interpreter on a file, its inputs filled with noise.
+def open_model(path: Path, threads: int) -> Any:
+    """Open TFLite's interpreter on a file, and fill its inputs with noise.
 
     Raises:
-        UserError: the file is missing or no model, or the runtime is not installed.
+        UserError: the file is missing or is not a model, or the runtime is not installed.
     """
     check_model_file(path)
     interpreter = open_interpreter(path, threads)
@@ -102,14 +103,14 @@ def open_model(path: Path, threads: int):
 
 
 def check_model_file(path: Path) -> None:
-    """Raise UserError unless the file starts as a .tflite does."""
+    """Raise UserError unless the file has the header of a .tflite."""
     try:
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give a .tflite file") from error
     if head[4:] != b"TFL3":
-        raise UserError(f"{path} is no .tflite file; densevision export writes one")
+        raise UserError(f"{path} is not a .tflite file; densevision export writes one")
 
 
 def file_hash(path: Path) -> str:
@@ -126,7 +127,7 @@ def _noise(generator: np.random.Generator, shape: np.ndarray, dtype: type) -> np
 
 @contextmanager
 def bound_to_cores(count: int) -> Iterator[list[int]]:
-    """Bind the process to the last cores that it may use, where the system can; gives their numbers."""
+    """Bind the process to the last cores that it may use, if the system supports it; yields their numbers."""
     if not hasattr(os, "sched_setaffinity"):
         yield []
         return

@@ -17,7 +17,7 @@ _KEY = "stored_config"  # in a checkpoint's meta; mmengine would execute the tex
 
 
 def describe_config(config: Config) -> dict[str, object]:
-    """Return what a checkpoint's meta holds so that ``find_config`` needs no config file.
+    """Return what a checkpoint's meta holds so that ``checkpoint_config`` needs no config file.
 
     Raises:
         UserError: see ``to_plain``.
@@ -25,14 +25,14 @@ def describe_config(config: Config) -> dict[str, object]:
     return {_KEY: dict(name=Path(config.filename or "config.py").name, content=to_plain(config))}
 
 
-def read_config(config: str | Path | Config, overrides: Iterable[str] = ()) -> Config:
+def as_config(config: str | Path | Config, overrides: Iterable[str] = ()) -> Config:
     """Read a config, or copy one that is read already, and apply overrides; see ``load_config``."""
     if isinstance(config, Config):
         return complete_config(copy.deepcopy(config._cfg_dict), overrides, config.filename or "config.py")
     return load_config(config, overrides)
 
 
-def find_config(
+def checkpoint_config(
     checkpoint: str | Path,
     config: str | Path | Config | None = None,
     overrides: Iterable[str] = (),
@@ -50,7 +50,7 @@ def find_config(
         UserError: there is no config, or see ``read_checkpoint`` and ``load_config``.
     """
     if config is not None:
-        return read_config(config, overrides)
+        return as_config(config, overrides)
     stored = (read_checkpoint(checkpoint).get("meta") or {}).get(_KEY)
     if stored is None:
         raise UserError(f"{checkpoint} does not contain its config; give the config of its training too")

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json
 from densevision.cli.files import JSON, check_output
 from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from densevision.benchmark.local import FileReport
+    from densevision.benchmark.phone.driver import Plan
+    from densevision.benchmark.phone.report import PhoneReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL.tflite", help="files; ratios are to the first")
     parser.add_argument("--threads", type=_positive, default=1, help="of the runtime (default: 1)")
-    parser.add_argument("--runs", type=_positive, default=50, help="rounds, each file once a round (default: 50)")
-    parser.add_argument("--profile", action="store_true", help="also list the time by kind of operation")
+    parser.add_argument("--runs", type=_positive, default=50, help="rounds, each file once per round (default: 50)")
+    parser.add_argument("--profile", action="store_true", help="also list the time per kind of operation")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write every figure")
     parser.add_argument(
         "--device",
         action="append",
         type=_device,
         metavar="adb[:SERIAL]",
-        help="time on an attached phone instead; give it again for another one",
+        help="time on an attached phone instead; repeat for more phones",
     )
     parser.add_argument("--binary", type=Path, metavar="PATH", help="benchmark_model for the phone's processor")
     parser.add_argument(
@@ -31,12 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         metavar="FILE",
-        help="print what time_on_phone.sh measured; give it again for another phone",
+        help="print what time_on_phone.sh measured; repeat for more phones",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time the files, on this machine or on phones, and print a table."""
+    """Time the files on this machine or on phones, and print a table."""
     check_options(arguments)
     if arguments.device or arguments.log:
         return _run_phones(arguments)
@@ -44,23 +53,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_options(arguments: argparse.Namespace) -> None:
-    """Raise UserError for options that do not go together, and for an output that can't be written."""
+    """Raise UserError for options that exclude each other, and for an output that can't be written."""
     if arguments.json:
         inputs = [*arguments.models, arguments.binary, *(arguments.log or ())]
         check_output("--json", arguments.json, JSON, inputs)
     phone = arguments.device or arguments.log
     if phone and arguments.profile:
-        raise UserError("--profile is of this machine; leave it out for a phone")
+        raise UserError("--profile is only available on this machine; omit it for a phone")
     if arguments.device and arguments.log:
-        raise UserError("--log is of runs that are over and --device makes new ones; give one of them")
+        raise UserError("--log reads finished runs and --device starts new ones; give one of them")
     if arguments.device and not arguments.binary:
-        raise UserError("--device adb needs --binary, TFLite's benchmark_model; docs/benchmark.md says where it is")
+        raise UserError("--device adb needs --binary, TFLite's benchmark_model; docs/benchmark.md says where to get it")
     if arguments.binary and not arguments.device:
         raise UserError("--binary is for a phone; add --device adb")
 
 
 def _run_here(arguments: argparse.Namespace) -> int:
-    from densevision.benchmark.local import as_dict, benchmark, describe_machine
+    from densevision.benchmark.local import benchmark, describe_machine, report_as_dict
     from densevision.paper.pixels import printed_of_files
 
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
@@ -70,13 +79,13 @@ def _run_here(arguments: argparse.Namespace) -> int:
     for report in reports if arguments.profile else ():
         console.print(_profile_table(report))
     if arguments.json:
-        files = [{**as_dict(one), "paper_ms": figures} for one, figures in zip(reports, printed, strict=True)]
+        files = [{**report_as_dict(one), "paper_ms": figures} for one, figures in zip(reports, printed, strict=True)]
         write_json(arguments.json, dict(machine=describe_machine(arguments.threads), files=files), "--json")
     return 0
 
 
-def _console():
-    """A terminal's own width; in a file room for the tables."""
+def _console() -> Console:
+    """Return a console with the terminal's width, or wide enough for the tables in a file."""
     import sys
 
     from rich.console import Console
@@ -84,12 +93,12 @@ def _console():
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
-def _time_table(reports, printed: list[dict[str, float]], arguments: argparse.Namespace):
+def _time_table(reports: Sequence[FileReport], printed: list[dict[str, float]], arguments: argparse.Namespace) -> Table:
     from rich.table import Table
 
     table = Table(
         title=f"{arguments.runs} rounds, {arguments.threads} thread(s), this machine",
-        caption="ours: middle 80 % of the rounds in brackets; paper: printed ratio",
+        caption="ratio: median, and the middle 80 % of the rounds in brackets; paper: its printed ratio",
     )
     table.add_column("file", overflow="fold")
     for heading in ("MB", "median\nms", "min", "p90", "ratio", "peak\nMB"):
@@ -113,13 +122,13 @@ def _time_table(reports, printed: list[dict[str, float]], arguments: argparse.Na
 
 
 def printed_cell(figures: dict[str, float], first: dict[str, float], pixel: str) -> str:
-    """Lay out the paper's ms on a Pixel with their ratio to the first file's."""
+    """Format the paper's ms on a Pixel with their ratio to those of the first file."""
     if pixel not in figures:
         return "-"
     return f"{figures[pixel]:g}" + (f" ({figures[pixel] / first[pixel]:.2f})" if pixel in first else "")
 
 
-def _profile_table(report):
+def _profile_table(report: FileReport) -> Table:
     from rich.table import Table
 
     from densevision.benchmark.profile import time_by_kind
@@ -139,54 +148,59 @@ def _profile_table(report):
 def _run_phones(arguments: argparse.Namespace) -> int:
     from densevision.benchmark.phone.report import phone_line, phone_warnings, report_as_dict
 
-    reports, failure = [], None
-    try:
-        for report in _read_logs(arguments) if arguments.log else _measure_phones(arguments):
-            reports.append(report)
-    except UserError as error:
-        if not reports:
-            raise
-        failure = error  # what the phones before this one took minutes for is shown first
-    console = _console()
-    console.print(_phone_table(reports, arguments.models))
-    for report in reports:
-        console.print(phone_line(report), soft_wrap=True, highlight=False)
-    for line in (line for report in reports for line in phone_warnings(report)):
-        console.print(f"warning: {line}", soft_wrap=True, highlight=False)
-    if arguments.json:
-        write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports], "--json")
-    if failure:
-        raise failure
+    reports, failures = (_read_logs(arguments), []) if arguments.log else _measure_phones(arguments)
+    if reports:
+        console = _console()
+        console.print(_phone_table(reports, arguments.models))
+        for report in reports:
+            console.print(phone_line(report), soft_wrap=True, highlight=False)
+        for line in (line for report in reports for line in phone_warnings(report)):
+            console.print(f"warning: {line}", soft_wrap=True, highlight=False)
+        if arguments.json:
+            write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports], "--json")
+    if failures:
+        raise UserError("; ".join(map(str, failures)))
     return int(any(report.throttled(model) for report in reports for model in arguments.models))
 
 
-def _measure_phones(arguments: argparse.Namespace) -> Iterator:
+def _measure_phones(arguments: argparse.Namespace) -> tuple[list[PhoneReport], list[UserError]]:
+    """Measure on each phone; a phone that fails loses no figures of the others."""
     import sys
 
-    from densevision.benchmark.phone.adb import NoPhoneError, Phone, choose_phone
+    from densevision.benchmark.phone.adb import Phone
     from densevision.benchmark.phone.driver import Plan, check_binary, time_on_phone
     from densevision.benchmark.phone.report import PhoneReport
-    from densevision.benchmark.phone.script import SCRIPT_NAME, phone_script, write_script
     from densevision.benchmark.timing import check_model_file
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
 
     for model in arguments.models:
         check_model_file(model)
     check_binary(arguments.binary, "")
     plan = Plan(runs=arguments.runs, threads=arguments.threads)
+    reports, failures = [], []
+    for serial in _choose_phones(arguments, plan):
+        try:
+            measurements = time_on_phone(Phone(serial), arguments.binary, arguments.models, plan, tell)
+        except UserError as error:
+            failures.append(error)
+        else:
+            reports.append(PhoneReport(serial, measurements))
+    return reports, failures
+
+
+def _choose_phones(arguments: argparse.Namespace, plan: Plan) -> list[str]:
+    from densevision.benchmark.phone.adb import NoPhoneError, choose_phone
+    from densevision.benchmark.phone.script import SCRIPT_NAME, phone_script, write_script
+
     try:
-        serials = [choose_phone(serial or None) for serial in arguments.device]
+        return [choose_phone(serial or None) for serial in arguments.device]
     except NoPhoneError as error:
         if not _may_write_script(Path(SCRIPT_NAME)):
             raise NoPhoneError(f"{error}; {SCRIPT_NAME} here is not from this command and was kept") from error
         write_script(Path(SCRIPT_NAME), phone_script(arguments.binary, arguments.models, plan))
-        raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is") from error
-    for serial in serials:
-        yield PhoneReport(
-            serial,
-            time_on_phone(
-                Phone(serial), arguments.binary, arguments.models, plan, lambda line: print(line, file=sys.stderr)
-            ),
-        )
+        raise NoPhoneError(f"{error}; or run {SCRIPT_NAME}, written here, where a phone is attached") from error
 
 
 def _may_write_script(path: Path) -> bool:
@@ -195,14 +209,14 @@ def _may_write_script(path: Path) -> bool:
     return not path.exists() or b"Written by densevision benchmark" in path.read_bytes()
 
 
-def _read_logs(arguments: argparse.Namespace) -> list:
+def _read_logs(arguments: argparse.Namespace) -> list[PhoneReport]:
     from densevision.benchmark.phone.report import PhoneReport
     from densevision.benchmark.phone.script import read_phone_log
 
     return [PhoneReport(log.name, read_phone_log(log, arguments.models)) for log in arguments.log]
 
 
-def _phone_table(reports, models: list[Path]):
+def _phone_table(reports: Sequence[PhoneReport], models: list[Path]) -> Table:
     from rich.table import Table
 
     from densevision.paper.pixels import PIXELS, printed_of_files
@@ -223,7 +237,7 @@ def _phone_table(reports, models: list[Path]):
     return table
 
 
-def _phone_cell(report, model: Path) -> str:
+def _phone_cell(report: PhoneReport, model: Path) -> str:
     mark = "*" if report.throttled(model) else ""
     return f"{report.time_ms(model):.2f}{mark} ({report.ratio(model):.2f})"
 
@@ -236,7 +250,7 @@ def _positive(text: str) -> int:
 
 
 def _device(text: str) -> str:
-    """Return the serial behind ``adb:``, empty for whichever phone is attached."""
+    """Return the serial after ``adb:``, empty for the only attached phone."""
     name, _, serial = text.partition(":")
     if name != "adb":
         raise argparse.ArgumentTypeError(f"{text} is neither adb nor adb:SERIAL")

@@ -11,9 +11,8 @@ from densevision.cli.files import TFLITE, add_files, check_output, split_files
 if TYPE_CHECKING:
     from densevision.export.convert import ExportOptions, ExportReport
     from densevision.export.job import Drop, ExportJob
+    from densevision.task import Task
 
-_DETECTOR = ("--postprocess", "--nms")
-_SEGMENTER = ("--labels", "--upsample", "--full-size")
 _INT8 = ("--calibration", "--float-parts", "--sensitivity")
 
 
@@ -94,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write and check the file, and say what it is."""
     from densevision.errors import UserError
-    from densevision.export.job import ExportJob, is_detector, read_config
+    from densevision.export.job import ExportJob, read_config
+    from densevision.inference.load import model_task
 
     if arguments.out.suffix != ".tflite":
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     if checkpoint.suffix == ".tflite":
         raise UserError(f"{checkpoint} is exported already; give a checkpoint, best.pth")
     config, own = read_config(checkpoint, given, arguments.cfg_options, _size(arguments))
-    check_options(arguments, "detector" if is_detector(config) else "segmenter")
+    check_options(arguments, model_task(config))
     job = ExportJob(config, checkpoint, read_options(arguments), own)
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
     for line in lines(report):
@@ -118,15 +118,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check_options(arguments: argparse.Namespace, task: str) -> None:
+def check_options(arguments: argparse.Namespace, task: Task) -> None:
     """Raise a UserError for the first option that would be without effect, or whose value makes no sense."""
     from densevision.errors import UserError
+    from densevision.task import foreign_options
 
     given = {f"--{name.replace('_', '-')}" for name, value in vars(arguments).items() if value is not None}
-    foreign = _SEGMENTER if task == "detector" else _DETECTOR
-    for option in foreign:
+    for option in foreign_options(task):
         if option in given:
-            raise UserError(f"{option} has no meaning for a {task}; leave it out")
+            raise UserError(f"{option} has no meaning for a {task.noun}; leave it out")
     if "--nms" in given and arguments.postprocess == "none":
         raise UserError("--nms has no meaning with --postprocess none, whose reader suppresses; leave one of them out")
     for option in _INT8:
@@ -165,20 +165,11 @@ def lines(report: ExportReport) -> list[str]:
         return ", ".join(f"{count} {kind}" for kind, count in ops.items())
 
     parity = report.parity
-    found = (
-        [f"{parity.labels:.3%} of the labels agree"]
-        if parity.boxes is None
-        else [f"largest error of boxes {parity.boxes:.2g} (of the image's side), of scores {parity.scores:.2g}"]
-    )
-    if parity.detections:
-        found.append(f"{parity.rows:.2%} of {parity.detections} detections agree")
-    elif parity.detections == 0:
-        found.append("the model finds nothing there, so that the detection op is not checked")
     return [
         f"wrote {report.path}: {report.size_bytes:,} bytes, sha256 {report.sha256}",
         f"operators: {counted(report.ops)}",
         f"outside XNNPACK: {sum(report.outside.values())} ({counted(report.outside)})",
-        f"against PyTorch on {parity.images} images: {', '.join(found)}",
+        f"against PyTorch on {parity.images} images: {parity.summary()}",
     ]
 
 
@@ -194,18 +185,18 @@ def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
 
     lost = f"the file {change(drop.model - drop.file)}"
     said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch: {lost}"]
-    if drop.other is not None and drop.is_segmenter:
+    if drop.full_size is not None:
         height, width = options.size
         said = [
             f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the file's "
             f"resolution: {lost}",
-            f"{drop.name}: {points(drop.other)} by PyTorch at full resolution: an output of this size from "
-            f"{height}x{width} {change(drop.other - drop.model)}",
+            f"{drop.name}: {points(drop.full_size)} by PyTorch at full resolution: an output of this size from "
+            f"{height}x{width} {change(drop.full_size - drop.model)}",
         ]
-    elif drop.other is not None:
-        loss = drop.model - drop.other
+    if drop.across_classes is not None:
+        loss = drop.model - drop.across_classes
         said.append(
-            f"{drop.name}: {points(drop.other)} by PyTorch with suppression across classes, which "
+            f"{drop.name}: {points(drop.across_classes)} by PyTorch with suppression across classes, which "
             f"{change(loss)}{' of that' if loss >= 0 else ''}; --nms per-class suppresses as the model does"
         )
     if drop.own_size:

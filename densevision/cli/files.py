@@ -41,6 +41,7 @@ def _holds_results(path: Path) -> bool:
 
 
 _DATA_KEYS = {"images", "annotations", "categories", "shapes", "cells"}  # COCO, LabelMe, notebooks
+CSV = Kind("csv of results", lambda path: path.read_bytes().startswith(b"file,class,"))
 JSON = Kind("json of results", _holds_results)
 PNG = Kind("png image", lambda path: _head(path).startswith(b"\x89PNG"))
 TFLITE = Kind(".tflite", lambda path: _head(path)[4:] == b"TFL3")
@@ -130,15 +131,21 @@ def check_frames(where: str, output: Path | None, json_path: Path | None, models
 
 
 def _check_folder(folder: Path, source: Path) -> None:
-    """Images get the names of the input's, or six digits; in a folder such a file may be anyone's."""
-    there = {path.name for path in folder.iterdir()}
+    """Images get the names of the input's, or six digits; any program may have written such a file."""
     if source.is_dir():
-        taken = there & {path.name for path in source.iterdir()}
+        names = {path.name for path in source.iterdir()}
     else:
-        taken = {name for name in there if name == source.name or re.fullmatch(r"\d{6}\.jpg", name)}
+        numbered = {path.name for path in folder.iterdir() if re.fullmatch(r"\d{6}\.jpg", path.name)}
+        names = numbered | {source.name}
+    check_taken("--output", folder, names)
+
+
+def check_taken(option: str, folder: Path, names: Iterable[str]) -> None:
+    """Raise a UserError if a folder that images are to be written to holds a file of one of these names."""
+    taken = [name for name in names if (folder / name).exists()]
     if taken:
         raise UserError(
-            f"--output {folder} already holds {min(taken)}, which would be overwritten; give a new or an empty folder"
+            f"{option} {folder} already holds {min(taken)}, which would be overwritten; give a new or an empty folder"
         )
 
 

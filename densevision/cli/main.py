@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
+    "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
     "convert": "convert published weights to a checkpoint",
     "benchmark": "time .tflite files on this machine or on phones",

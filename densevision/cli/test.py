@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mmengine.dist import is_main_process
 
     from densevision.api import evaluate
-    from densevision.checkpoints.config import find_config
+    from densevision.checkpoints.config import checkpoint_config
     from densevision.training.checkpoint_hook import plain
 
     given, model = split_files(arguments.files, arguments.config)
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         with contextlib.suppress(OSError):  # reported by check_output
             arguments.json.parent.mkdir(parents=True, exist_ok=True)
         check_output("--json", arguments.json)
-    config = find_config(model, given, arguments.cfg_options)
+    config = checkpoint_config(model, given, arguments.cfg_options)
     config.launcher = arguments.launcher
     found = evaluate(model, config, work_dir=arguments.work_dir)
     if is_main_process():

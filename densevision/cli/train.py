@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = train(config, work_dir=arguments.work_dir, resume=arguments.resume, amp=arguments.amp)
     except TrainingStopped as stopped:
         if is_main_process():
-            print(f"{stopped}; the same command with --resume goes on from there", file=sys.stderr)
+            print(f"{stopped}; the same command with --resume continues from there", file=sys.stderr)
         return 128 + stopped.signal_number
     if is_main_process():
         print(f"trained; checkpoints and curves are in {result.work_dir}")

@@ -61,7 +61,6 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
     for override in overrides:
         if override.startswith("test_"):
             _apply(content, override)
-    import_types(content)
     fill_sizes(content)
     fill_best(content)
     if changes_network(overrides):
@@ -109,15 +108,17 @@ def _apply(content: ConfigDict, override: str) -> None:
     for part in parents:
         target, place = _child(target, part, place, key), f"{place}{part}."
         typed = typed or isinstance(target, dict) and "type" in target
+    new = {last: parse_value(key, text)}
+    import_types(new)
     if isinstance(target, list):
-        target[_position(target, last, key)] = parse_value(key, text)
+        target[_position(target, last, key)] = new[last]
         return
     known = set(target) | accepted_keys(place.rstrip("."), target)
     if typed and "type" not in target:
         known.add("*")  # arguments that a constructor passes on, and refuses when the config is built
     if last not in known and "*" not in known:
         raise UserError(f"--cfg-options {key}: nothing reads {last!r} there{_near(last, known)}")
-    target[last] = parse_value(key, text)
+    target[last] = new[last]
 
 
 def _child(target: object, part: str, place: str, key: str) -> object:

@@ -1,6 +1,12 @@
 """The ground truth and prediction of one image, as mmengine data samples."""
 
+from __future__ import annotations
+
+import numpy as np
+import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
+
+from densevision.structures import Detections
 
 
 class DetSample(BaseDataElement):
@@ -27,6 +33,11 @@ class DetSample(BaseDataElement):
     def pred(self, value: InstanceData) -> None:
         self.set_field(value, "_pred", dtype=InstanceData)
 
+    def set_result(self, result: Detections) -> None:
+        """Take a predictor's result, NumPy arrays, as ``pred``."""
+        boxes, scores, labels = map(torch.from_numpy, (result.boxes, result.scores, result.labels))
+        self.pred = InstanceData(boxes=boxes, scores=scores, labels=labels)
+
 
 class SegSample(BaseDataElement):
     """Label map of one image.
@@ -51,3 +62,7 @@ class SegSample(BaseDataElement):
     @pred.setter
     def pred(self, value: PixelData) -> None:
         self.set_field(value, "_pred", dtype=PixelData)
+
+    def set_result(self, result: np.ndarray) -> None:
+        """Take a predictor's label map [H, W] uint8 as ``pred``."""
+        self.pred = PixelData(labels=torch.from_numpy(result)[None])

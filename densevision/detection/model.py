@@ -45,8 +45,12 @@ class SSDLite(BaseModel):
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
         data_preprocessor: default ``Normalize``.
+    Attributes:
+        task: name in ``densevision.task.TASKS``.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
+
+    task = "detection"
 
     def __init__(
         self,
@@ -107,9 +111,9 @@ class SSDLite(BaseModel):
             return self.loss(inputs, data_samples)
         if mode == "predict":
             return self.predict(inputs, data_samples)
-        return self.raw(inputs)
+        return self.forward_head(inputs)
 
-    def raw(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_head(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, *input_size] normalised -> logits [N, A, K+1], deltas [N, A, 4].
 
         Raises:
@@ -122,7 +126,7 @@ class SSDLite(BaseModel):
 
     def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
-        logits, deltas = self.raw(images)
+        logits, deltas = self.forward_head(images)
         boxes, labels = [sample.gt.boxes for sample in samples], [sample.gt.labels for sample in samples]
         columns, target_deltas = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
         matched = (columns > 0).sum().float()
@@ -134,22 +138,22 @@ class SSDLite(BaseModel):
             "loss_box": self.loss_cls.box_weight * box_loss(deltas, target_deltas, columns) / matched,
         }
 
-    def dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, *input_size] normalised -> boxes [N, A, 4] in input pixels and scores [N, A, K].
 
         Boxes are clipped to the image, unless ``PostProcess.clip_first`` is False.
         """
-        logits, deltas = self.raw(images)
+        logits, deltas = self.forward_head(images)
         return self.decode(deltas), self.loss_cls.scores(logits.float())
 
     def decode(self, deltas: Tensor) -> Tensor:
-        """[N, A, 4] deltas -> boxes as ``dense`` gives them."""
+        """[N, A, 4] deltas -> boxes as ``predict_dense`` gives them."""
         boxes = self.coder.decode(deltas.float(), self.anchors)
         return clip_boxes_to_image(boxes, self.input_size) if self.postprocess.clip_first else boxes
 
     def detect(self, images: Tensor) -> list[Detections]:
         """[N, 3, *input_size] normalised -> one ``Detections`` per image, boxes in input pixels, clipped."""
-        return [self.select(boxes, scores) for boxes, scores in zip(*self.dense(images), strict=True)]
+        return [self.select(boxes, scores) for boxes, scores in zip(*self.predict_dense(images), strict=True)]
 
     def select(self, boxes: Tensor, scores: Tensor) -> Detections:
         """[A, 4] boxes and [A, K] scores of one image -> its detections, boxes clipped to the image."""

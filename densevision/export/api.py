@@ -7,7 +7,8 @@ from pathlib import Path
 
 from densevision.config.load import Config, as_overrides
 from densevision.errors import UserError
-from densevision.export.convert import ExportOptions, ExportReport
+from densevision.export.convert import ExportReport
+from densevision.export.exporter import ExportOptions
 from densevision.export.job import ExportJob, read_config
 
 

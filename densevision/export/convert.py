@@ -9,59 +9,23 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from densevision.atomic import replacing
-from densevision.detection.model import SSDLite
 from densevision.errors import UserError
-from densevision.export.detection_op import DetectionOp, append_detection_op
-from densevision.export.graph import DetectionGraph, InputType, SegmentationGraph, is_plain
+from densevision.export.exporter import Exporter, ExportGraph, ExportOptions, Parity, make_exporter
 from densevision.export.metadata import attach_metadata
 from densevision.export.quantize import to_float16, to_int8
-from densevision.export.reference import with_op_rules
-from densevision.export.tflite_graph import name_ops, name_outputs, read_graph, write_graph
-from densevision.export.verify import (
-    Parity,
-    check_graph,
-    check_layout,
-    check_ops,
-    check_parity,
-    measure_parity,
-    ops_outside_delegate,
-)
+from densevision.export.tflite_graph import name_ops, read_graph, write_graph
+from densevision.export.verify import check_layout, check_ops, check_parity, ops_outside_delegate
 from densevision.inference.metadata import ModelInfo
-from densevision.segmentation.model import Segmentor
-from densevision.structures import Nms
 
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What kind of file to write.
-
-    Attributes:
-        size: (height, width) of a segmenter's input; a detector has its own.
-        quantize: float32 ("none"), float16 weights, or full-integer int8.
-        input_type: pixels as uint8, or as float32 from -1 to 1.
-        postprocess: end a detector in ``TFLite_Detection_PostProcess``, or in boxes and scores.
-        nms: how that op suppresses overlaps.
-        labels: end a segmenter in a label map, or in logits.
-        upsample: enlarge the segmenter's logits so many times; None makes them as large as the image.
-        float_parts: keys of ``quantize.FLOAT_PARTS`` that an int8 file keeps in float.
-    """
-
-    size: tuple[int, int] | None = None
-    quantize: Literal["none", "float16", "int8"] = "none"
-    input_type: InputType = "uint8"
-    postprocess: Literal["nms", "none"] = "nms"
-    nms: Nms = "across-classes"
-    labels: Literal["argmax", "logits"] = "argmax"
-    upsample: int | None = 1
-    float_parts: tuple[str, ...] = ()
+__all__ = ["ExportImages", "ExportOptions", "ExportReport", "convert", "export_tflite"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +50,7 @@ class ExportReport:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ExportImages:
     """Real images for an export, [H, W, 3] uint8 RGB of the input's size.
 
     Attributes:
@@ -100,50 +64,51 @@ class Pictures:
 
 
 def export_tflite(
-    model: SSDLite | Segmentor,
+    model: Any,
     path: str | Path,
     options: ExportOptions = ExportOptions(),  # noqa: B008
-    pictures: Pictures = Pictures(),  # noqa: B008
+    images: ExportImages = ExportImages(),  # noqa: B008
     *,
     about: dict | None = None,
     judge: Callable[[Path], None] | None = None,
 ) -> ExportReport:
-    """Write a model as a .tflite and hold the file against the model, as its predict mode runs it.
+    """Write a model as a .tflite and compare the file with the model, as its predict mode runs it.
 
     Args:
+        model: of a task that has an ``Exporter``.
         path: where the file goes; nothing is left there when something fails.
-        about: ``classes``, ``palette`` and ``origin`` of ``ModelInfo``; classes are numbered without.
+        about: see ``build_model_info``.
         judge: is shown the written file before it gets its name, and may raise.
     Raises:
         UserError: the network can't be converted, holds NaN, or the file fails a check.
     """
     path, model = Path(path), copy.deepcopy(model).cpu().eval()
     check_weights_finite(model)
-    graph, size = build_graph(model, options)
-    check_pictures(pictures, size, options)
-    check_graph(graph, model, pictures.check[0] if len(pictures.check) else _waves(size))
-    description = describe(model, size, options, about or {})
+    exporter = make_exporter(model, options)
+    check_images(images, exporter.size, options)
+    exporter.check_graph(images.check[0] if len(images.check) else _waves(exporter.size))
+    info = build_model_info(exporter, model, options, about or {})
     with replacing(path, "--out") as unfinished:
-        content = quantize(convert(graph, size), options, pictures.calibration)
-        content = attach_metadata(finish_graph(content, graph, model, options), description)
+        content = quantize(convert(exporter.graph, exporter.size), options, images.calibration)
+        content = finish(content, exporter, info)
         unfinished.write_bytes(content)
-        check_layout(unfinished, path, description, model)
+        check_layout(unfinished, path, info, exporter)
         ops = check_ops(content, path)
         outside = ops_outside_delegate(unfinished)
         parity = None
-        if len(pictures.check):
-            parity = measure_parity(graph, model, unfinished, pictures.check, nms=options.nms)
+        if len(images.check):
+            parity = exporter.measure_parity(unfinished, images.check)
             check_parity(parity, options.quantize, path)
         if judge:
             judge(unfinished)
     return ExportReport(path, len(content), hashlib.sha256(content).hexdigest(), ops, outside, parity)
 
 
-def check_pictures(pictures: Pictures, size: tuple[int, int], options: ExportOptions) -> None:
-    """Raise a UserError if pictures are missing, or have another size or type than the input."""
-    if options.quantize == "int8" and not len(pictures.calibration):
+def check_images(images: ExportImages, size: tuple[int, int], options: ExportOptions) -> None:
+    """Raise a UserError if images are missing, or have another size or type than the input."""
+    if options.quantize == "int8" and not len(images.calibration):
         raise UserError("int8 needs calibration images, and there are none")
-    for image in (*pictures.check, *pictures.calibration):
+    for image in (*images.check, *images.calibration):
         if image.shape != (*size, 3) or image.dtype != np.uint8:
             raise UserError(f"an image is {image.dtype} {image.shape}, the input takes uint8 {(*size, 3)}; resize it")
 
@@ -153,18 +118,6 @@ def check_weights_finite(model: torch.nn.Module) -> None:
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise UserError(f"the weights {name} hold NaN or infinite values; use an earlier checkpoint")
-
-
-def build_graph(model: SSDLite | Segmentor, options: ExportOptions):
-    """Return the graph to convert and its input's (height, width)."""
-    pixels = options.input_type
-    if options.quantize == "int8" and is_plain(model.data_preprocessor):
-        pixels = "float32"  # the quantiser turns them into uint8, and no float operator is left at the start
-    if isinstance(model, SSDLite):
-        return DetectionGraph(model, pixels, decode=options.postprocess == "none"), model.input_size
-    if options.size is None:
-        raise ValueError("a segmenter needs options.size")
-    return SegmentationGraph(model, pixels, labels=options.labels, upsample=options.upsample), options.size
 
 
 def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.ndarray]) -> bytes:
@@ -177,7 +130,7 @@ def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.nd
     return content
 
 
-def convert(graph: DetectionGraph | SegmentationGraph, size: tuple[int, int]) -> bytes:
+def convert(graph: ExportGraph, size: tuple[int, int]) -> bytes:
     """Convert a graph for one size; its operators get the names of ``name_ops``.
 
     Raises:
@@ -214,53 +167,27 @@ def _quiet() -> Iterator[None]:
             os.close(saved)
 
 
-def finish_graph(
-    content: bytes, graph: DetectionGraph | SegmentationGraph, model: SSDLite | Segmentor, options: ExportOptions
-) -> bytes:
-    """Name the outputs, and append the detection op where the graph ends in encodings."""
-    edited = read_graph(content)
-    if isinstance(graph, SegmentationGraph):
-        name_outputs(edited, (graph.labels if graph.labels == "logits" else "labels",))
-    elif graph.decode:
-        name_outputs(edited, ("boxes", "scores"))
-    else:
-        rules = model.postprocess
-        append_detection_op(
-            edited,
-            DetectionOp(
-                graph.anchors.numpy(),
-                graph.scales,
-                rules.score_threshold,
-                rules.iou_threshold,
-                rules.max_detections,
-                options.nms,
-            ),
-        )
-    return write_graph(edited)
+def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, data: dict) -> ModelInfo:
+    """Gather a file's metadata.
 
-
-def describe(model: SSDLite | Segmentor, size: tuple[int, int], options: ExportOptions, about: dict) -> ModelInfo:
-    """Gather what the file says about itself."""
-    if isinstance(model, SSDLite):
-        outputs = "detections" if options.postprocess == "nms" else "boxes"
-        rules = with_op_rules(model, options.nms).postprocess if outputs == "detections" else model.postprocess
-        postprocess, padded = asdict(rules), None
-    else:
-        outputs, postprocess = "labels" if options.labels == "argmax" else "logits", {}
-        padded = model.padded_size(size) if model.align_corners and options.upsample is not None else None
-    classes = tuple(about.get("classes") or map(str, range(model.num_classes)))
-    palette = tuple(map(tuple, about.get("palette") or ())) if outputs in ("labels", "logits") else ()
+    Args:
+        data: ``classes``, ``palette`` and ``origin`` of ``ModelInfo``; may be empty, then classes are numbered.
+    """
     return ModelInfo(
-        outputs,
-        classes,
-        tuple(size),
-        options.input_type,
-        options.quantize,
-        palette,
-        postprocess,
-        dict(about.get("origin") or {}),
-        padded,
+        classes=tuple(data.get("classes") or map(str, range(model.num_classes))),
+        size=exporter.size,
+        input_type=options.input_type,
+        quantize=options.quantize,
+        origin=dict(data.get("origin") or {}),
+        **exporter.outputs_info(data),
     )
+
+
+def finish(content: bytes, exporter: Exporter, info: ModelInfo) -> bytes:
+    """Turn a converted, quantized graph into a whole file: outputs named, metadata attached."""
+    model = read_graph(content)
+    exporter.finish(model)
+    return attach_metadata(write_graph(model), info)
 
 
 def _waves(size: tuple[int, int]) -> np.ndarray:

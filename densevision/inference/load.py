@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.config import Config
 
-from densevision.checkpoints.config import find_config
+from densevision.checkpoints.config import checkpoint_config
 from densevision.checkpoints.reading import check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
-from densevision.detection.model import SSDLite
 from densevision.errors import UserError
-from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor
 from densevision.inference.torch_backend import TorchBackend
 from densevision.registry import MODELS
-from densevision.segmentation.model import Segmentor
 from densevision.structures import Nms
+from densevision.task import TASKS, Task, resolve
 
-Predictor = DetectionPredictor | SegmentationPredictor
+if TYPE_CHECKING:
+    from densevision.detection.model import SSDLite
+    from densevision.segmentation.model import Segmentor
 
 
 def load_predictor(
@@ -35,38 +37,53 @@ def load_predictor(
 
     Args:
         config: None takes the one that the checkpoint carries.
-        score_threshold: lowest score of a detection, in 0..1; None takes the config's. Segmenters have no use for it.
-        nms: how overlapping boxes are suppressed, for drawing, as in an exported file; None takes the config's
-            ``postprocess``, for evaluation.
+        score_threshold: lowest score of a detection, in 0..1; None takes the config's. Other tasks ignore it.
+        nms: how NMS treats overlapping boxes, for drawing, as in an exported file; None takes the config's
+            ``postprocess``, for evaluation. Other tasks ignore it.
         device: for example "cuda:1"; None takes a GPU if there is one.
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """
-    config = find_config(checkpoint_path, config, only_model=True)
+    config = checkpoint_config(checkpoint_path, config, only_model=True)
     model, info = load_model(config, checkpoint_path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         model.to(device)
     except (RuntimeError, AssertionError) as error:  # what torch raises differs by kind of device
         raise UserError(f"device {device!r} can't be used: {str(error).splitlines()[0][:200]}") from error
-    if isinstance(model, SSDLite):
-        if nms is not None:
-            model.postprocess = replace(model.postprocess, nms=nms, clip_first=False)
-        if score_threshold is not None:
-            model.postprocess = replace(model.postprocess, score_threshold=score_threshold)
-        backend = TorchBackend(model.dense, model.data_preprocessor.normalize, model.input_size, device)
-        float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
-        return DetectionPredictor(backend, info["classes"], model.postprocess, float_resize=float_resize)
+    build = resolve(model_task(config).predictor)
+    return build(model, info, config, score_threshold=score_threshold, nms=nms)
+
+
+def detection_predictor(
+    model: SSDLite, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> DetectionPredictor:
+    """Return the predictor of a trained detector; see ``load_predictor``."""
+    if nms is not None:
+        model.postprocess = replace(model.postprocess, nms=nms, clip_first=False)
+    if score_threshold is not None:
+        model.postprocess = replace(model.postprocess, score_threshold=score_threshold)
+    device = str(model.anchors.device)
+    backend = TorchBackend(model.predict_dense, model.data_preprocessor.normalize, model.input_size, device)
+    float_resize = config.get("test_dataloader", {}).get("dataset", {}).get("float_resize", False)
+    return DetectionPredictor(backend, info["classes"], model.postprocess, float_resize=float_resize)
+
+
+def segmentation_predictor(
+    model: Segmentor, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> SegmentationPredictor:
+    """Return the predictor of a trained segmentation model, which takes images of any size."""
+    device = str(next(model.parameters()).device)
     normalize = model.data_preprocessor.normalize
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), normalize, None, device)
     return SegmentationPredictor(backend, info["classes"], info["palette"])
 
 
-def load_model(config: Config, checkpoint_path: str | Path) -> tuple[SSDLite | Segmentor, dict]:
+def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
     """Build the model of a config with the weights of a checkpoint, for inference on the CPU.
 
     Returns:
-        The model, and what the checkpoint says about its data: ``classes`` and, of segmenters, ``palette``.
+        The model, and what the checkpoint records of its data: ``classes`` and, for segmentation, ``palette``.
     Raises:
         UserError: model or checkpoint are missing or damaged, or do not belong together.
     """
@@ -80,22 +97,25 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[SSDLite | S
     return model.eval(), info
 
 
-def model_type(config: Config) -> type[SSDLite] | type[Segmentor]:
-    """Return the class of a config's model.
+def model_task(config: Config) -> Task:
+    """Return the task of a config's model, which its class names.
 
     Raises:
-        UserError: the config has no model, or one of another kind.
+        UserError: the config has no model, or one without a known task.
     """
     if not config.get("model"):
         raise UserError(f"{config.filename} has no model")
     named = config.model.get("type")
-    found = resolve_type(named, MODELS)
-    if issubclass(found, SSDLite | Segmentor):
-        return found
-    raise UserError(f"{config.filename}: the model is {found.__name__}, not SSDLite or Segmentor")
+    kind = resolve_type(named, MODELS)
+    task = getattr(kind, "task", None)
+    if task not in TASKS:
+        raise UserError(
+            f"{config.filename}: the model {kind.__name__} has no attribute task that is one of {', '.join(TASKS)}"
+        )
+    return TASKS[task]
 
 
-def build_model(config: Config, num_classes: int) -> SSDLite | Segmentor:
+def build_model(config: Config, num_classes: int) -> Any:
     """Build a config's model, with ``num_classes`` classes where the config leaves it open.
 
     Raises:

@@ -10,12 +10,12 @@ import json
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from densevision.errors import UserError
 from densevision.structures import PostProcess
+from densevision.task import task_of_outputs
 
-Outputs = Literal["detections", "boxes", "labels", "logits"]
 ABOUT_FILE, LABELS_FILE = "densevision.json", "labels.txt"
 
 
@@ -40,7 +40,7 @@ class ModelInfo:
             covering an equal share (half-pixel centers).
     """
 
-    outputs: Outputs
+    outputs: str
     classes: tuple[str, ...]
     size: tuple[int, int]
     input_type: Literal["uint8", "float32"]
@@ -52,8 +52,8 @@ class ModelInfo:
 
     @property
     def task(self) -> str:
-        """ "detection" or "segmentation"."""
-        return "detection" if self.outputs in ("detections", "boxes") else "segmentation"
+        """Name of the task, a key of ``densevision.task.TASKS``."""
+        return task_of_outputs(self.outputs).name
 
 
 def read_model_info(path: str | Path) -> ModelInfo:
@@ -80,9 +80,8 @@ def read_model_info(path: str | Path) -> ModelInfo:
 
 def _parse(content: bytes) -> ModelInfo:
     about = ModelInfo(**{name: _tuples(value) for name, value in json.loads(content).items()})
-    if about.outputs not in get_args(Outputs):
-        raise ValueError(about.outputs)
-    if about.task == "detection":
+    task_of_outputs(about.outputs)
+    if about.outputs in ("detections", "boxes"):
         PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})
     return about
 

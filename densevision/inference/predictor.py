@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 
 from densevision.images import check_image, resize_image
-from densevision.inference.results import DetectionResult, Result, SegmentationResult
+from densevision.inference.results import (
+    DetectionResult,
+    Result,
+    SegmentationResult,
+    record_detections,
+    record_shares,
+)
 from densevision.structures import Detections, PostProcess
 from densevision.visualize import draw_boxes, draw_labels
 
@@ -26,14 +32,20 @@ class Predictor(Protocol):
     Attributes:
         task: what it finds.
         classes: K names.
+        columns: names of the values in a row of ``Result.rows``, the class first.
         input_size: (height, width) that images are resized to; None takes any size.
+        lowest_score: the network itself gives no scores below this.
     """
 
     task: str
+    columns: tuple[str, ...]
     classes: tuple[str, ...]
 
     @property
     def input_size(self) -> tuple[int, int] | None: ...
+
+    @property
+    def lowest_score(self) -> float: ...
 
     def __call__(self, image: np.ndarray) -> Any:
         """Predict one image [H, W, 3] uint8 RGB of any size; the result's type is the task's own."""
@@ -70,6 +82,7 @@ class DetectionPredictor:
     """
 
     task = "detection"
+    columns = ("class", "score", "x_min", "y_min", "x_max", "y_max")
 
     def __init__(
         self,
@@ -119,19 +132,18 @@ class DetectionPredictor:
         """(height, width) that images are resized to; None takes any size."""
         return self._backend.input_size
 
+    @property
+    def lowest_score(self) -> float:
+        """The network itself gives no scores below this."""
+        return self._backend.lowest_score
+
     def draw(self, image: np.ndarray, result: Detections) -> np.ndarray:
         """Draw boxes with class and score."""
         return draw_boxes(image, result, self.classes)
 
     def record(self, result: Detections) -> dict[str, Any]:
         """Return ``detections``: class, score and box (xyxy in pixels) of each."""
-        rows = zip(result.labels.tolist(), result.scores.tolist(), result.boxes.tolist(), strict=True)
-        return dict(
-            detections=[
-                dict(**{"class": self.classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
-                for label, score, box in rows
-            ]
-        )
+        return record_detections(result, self.classes)
 
     def nothing_found(self, frames: int) -> str | None:
         """Return how close the best detection came to the threshold; None if there was a detection."""
@@ -219,6 +231,7 @@ class SegmentationPredictor:
     """
 
     task = "segmentation"
+    columns = ("class", "share")
 
     def __init__(
         self,
@@ -258,14 +271,18 @@ class SegmentationPredictor:
         """(height, width) that images are resized to; None takes any size."""
         return self._backend.input_size
 
+    @property
+    def lowest_score(self) -> float:
+        """The network itself gives no scores below this."""
+        return self._backend.lowest_score
+
     def draw(self, image: np.ndarray, result: np.ndarray) -> np.ndarray:
         """Blend the classes' colors over the image, with a legend."""
         return draw_labels(image, result, self.classes, self.palette)
 
     def record(self, result: np.ndarray) -> dict[str, Any]:
         """Return ``shares``: the share of the pixels of each class that occurs."""
-        shares = (np.bincount(result.reshape(-1), minlength=len(self.classes)) / result.size).round(6)
-        return dict(shares={name: share for name, share in zip(self.classes, shares.tolist(), strict=True) if share})
+        return record_shares(result, self.classes)
 
     def nothing_found(self, frames: int) -> None:
         """Return None: every pixel has a class."""

@@ -44,6 +44,14 @@ class Result(Protocol):
         """Return it as ``supervision.Detections``."""
         ...
 
+    def record(self) -> dict[str, Any]:
+        """Return it as plain data, ready for JSON."""
+        ...
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Return it as rows of a table, with the columns that the predictor names."""
+        ...
+
     def summary(self) -> str:
         """Return in a few words what was found."""
         ...
@@ -75,9 +83,22 @@ class DetectionResult:
         """The class name of each object."""
         return [self.classes[label] for label in self.labels]
 
+    @property
+    def detections(self) -> Detections:
+        """Boxes, scores and labels together."""
+        return Detections(self.boxes, self.scores, self.labels)
+
     def draw(self) -> np.ndarray:
         """Return a copy of the image with boxes, names and scores, [H, W, 3] uint8 RGB."""
-        return draw_boxes(self.image, Detections(self.boxes, self.scores, self.labels), self.classes)
+        return draw_boxes(self.image, self.detections, self.classes)
+
+    def record(self) -> dict[str, Any]:
+        """Return ``detections``: class, score and box (xyxy in pixels) of each object."""
+        return record_detections(self.detections, self.classes)
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Return class, score, x_min, y_min, x_max and y_max of each object."""
+        return [(row["class"], row["score"], *row["box"]) for row in self.record()["detections"]]
 
     def to_coco(self, image_id: int | str, category_ids: Sequence[int] | None = None) -> list[dict[str, object]]:
         """Return the objects in COCO's format of results, boxes as (x, y, width, height).
@@ -133,9 +154,16 @@ class SegmentationResult:
     @property
     def shares(self) -> dict[str, float]:
         """Share of the pixels of each class that occurs, the largest first."""
-        counts = np.bincount(self.label_map.reshape(-1), minlength=len(self.classes))[: len(self.classes)]
-        order = [label for label in np.argsort(-counts, kind="stable") if counts[label]]
-        return {self.classes[label]: float(counts[label] / self.label_map.size) for label in order}
+        shares: dict[str, float] = self.record()["shares"]
+        return dict(sorted(shares.items(), key=lambda entry: -entry[1]))
+
+    def record(self) -> dict[str, Any]:
+        """Return ``shares``: the share of the pixels of each class that occurs."""
+        return record_shares(self.label_map, self.classes)
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Return class and share of each class that occurs, the largest first."""
+        return list(self.shares.items())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,6 +215,23 @@ class SegmentationResult:
     def summary(self) -> str:
         """Return the shares of the classes that occur, in a few words."""
         return listed([f"{name} {share:.1%}" for name, share in self.shares.items()])
+
+
+def record_detections(found: Detections, classes: Sequence[str]) -> dict[str, Any]:
+    """Return ``detections`` as plain data: class, score and box (xyxy in pixels) of each."""
+    rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
+    return dict(
+        detections=[
+            dict(**{"class": classes[label]}, score=round(score, 4), box=[round(side, 2) for side in box])
+            for label, score, box in rows
+        ]
+    )
+
+
+def record_shares(label_map: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Return ``shares`` as plain data: the share of the pixels of each class that occurs."""
+    shares = (np.bincount(label_map.reshape(-1), minlength=len(classes)) / label_map.size).round(6)
+    return dict(shares={name: share for name, share in zip(classes, shares.tolist(), strict=True) if share})
 
 
 def _category_ids(given: Sequence[int] | None, classes: Sequence[str]) -> Sequence[int]:

@@ -11,10 +11,9 @@ import numpy as np
 
 from densevision.errors import UserError
 from densevision.inference.metadata import ModelInfo, read_model_info
-from densevision.inference.predictor import DetectionPredictor, SegmentationPredictor
+from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor
 from densevision.structures import Nms, PostProcess
-
-_OUTPUTS = {"detections": 4, "boxes": 2}  # number of them, by kind; 1 of the others
+from densevision.task import TASKS, resolve
 
 
 class TFLiteBackend:
@@ -25,13 +24,15 @@ class TFLiteBackend:
         threads: None takes one for each core, at most four. A detection op that suppresses per class gets one:
             on N threads TFLite's op loses class N (tensorflow#56058; tests/export/test_detection_op.py).
     Attributes:
-        about: what the file says about itself.
+        path: of the file.
+        about: the file's metadata.
         lowest_score: see ``Backend``.
     Raises:
-        UserError: the file is none of ours or damaged, or ai-edge-litert is missing.
+        UserError: the file was not exported by densevision or is corrupt, or ai-edge-litert is missing.
     """
 
     def __init__(self, path: str | Path, threads: int | None = None):
+        self.path = path
         self.about: ModelInfo = read_model_info(path)
         self.input_size = self.about.size
         inside = self.about.outputs == "detections"
@@ -41,8 +42,8 @@ class TFLiteBackend:
         self._interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
         entry, outputs = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()
         found = [*entry["shape"].tolist(), np.dtype(entry["dtype"]).name, len(outputs)]
-        if found != [1, *self.about.size, 3, self.about.input_type, _OUTPUTS.get(self.about.outputs, 1)]:
-            raise UserError(f"{path}: what it says about itself does not fit its network; export it again")
+        if found != [1, *self.about.size, 3, self.about.input_type, TASKS[self.about.task].outputs[self.about.outputs]]:
+            raise UserError(f"{path}: its metadata does not fit its network; export it again")
         self._input, self._outputs = entry["index"], [detail["index"] for detail in outputs]
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
@@ -118,32 +119,42 @@ def spread_detections(
 
 def load_tflite(
     path: str | Path, score_threshold: float | None = None, threads: int | None = None, *, nms: Nms | None = None
-) -> DetectionPredictor | SegmentationPredictor:
+) -> Predictor:
     """Load a file, ready to predict.
 
     Args:
         score_threshold: lowest score of a detection, in 0..1; None takes the file's own. A file with the
-            detection op inside reports nothing below its own threshold.
+            detection op inside reports nothing below its own threshold. Other tasks ignore it.
         threads: see ``TFLiteBackend``.
-        nms: how overlapping boxes are suppressed, for drawing; None as for evaluation: as the model was trained, or
-            as the detection op inside does.
+        nms: how NMS treats overlapping boxes, for drawing; None as for evaluation: as the model was trained, or
+            as the detection op inside does. Other tasks ignore it.
     Raises:
-        UserError: see ``TFLiteBackend``; or the file has suppressed across classes already, and ``nms`` is
-            "per-class".
+        UserError: see ``TFLiteBackend``; or the file has applied NMS across classes already, and ``nms`` is
+            "per-class"; or files of its task are not for predicting.
     """
     backend = TFLiteBackend(path, threads)
-    about = backend.about
-    if about.task == "segmentation":
-        return SegmentationPredictor(backend, about.classes, about.palette, padded_size=about.padded_size)
-    postprocess = _reported(about, nms, path)
+    task = TASKS[backend.about.task]
+    if task.file_predictor is None:
+        raise UserError(f"{path}: a .tflite of a {task.noun} can't be run")
+    return resolve(task.file_predictor)(backend, score_threshold=score_threshold, nms=nms)
+
+
+def detection_predictor(
+    backend: TFLiteBackend, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> DetectionPredictor:
+    """Return the predictor of a detector's file; see ``load_tflite``."""
+    postprocess = _reported(backend.about, nms, backend.path)
     if score_threshold is not None:
-        if score_threshold < backend.lowest_score:
-            raise UserError(
-                f"score threshold {score_threshold:g}: {path} itself reports nothing below {backend.lowest_score:g}; "
-                "give more, or export it with a lower model.postprocess.score_threshold"
-            )
         postprocess = replace(postprocess, score_threshold=score_threshold)
-    return DetectionPredictor(backend, about.classes, postprocess)
+    return DetectionPredictor(backend, backend.about.classes, postprocess)
+
+
+def segmentation_predictor(
+    backend: TFLiteBackend, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> SegmentationPredictor:
+    """Return the predictor of a segmentation model's file."""
+    about = backend.about
+    return SegmentationPredictor(backend, about.classes, about.palette, padded_size=about.padded_size)
 
 
 def _reported(about: ModelInfo, nms: Nms | None, path: str | Path) -> PostProcess:
@@ -153,5 +164,5 @@ def _reported(about: ModelInfo, nms: Nms | None, path: str | Path) -> PostProces
     if nms == "per-class" and own.nms == "across-classes":
         raise UserError(f"{path} suppresses across classes inside; export it with --nms per-class, or leave --nms out")
     if nms in (None, own.nms):
-        return replace(own, iou_threshold=1.0)  # the file has suppressed overlaps already
+        return replace(own, iou_threshold=1.0)  # the file has applied NMS already
     return replace(own, nms=nms)

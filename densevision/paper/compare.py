@@ -1,4 +1,4 @@
-"""Count the network of a printed row and judge the difference."""
+"""Count the network of a printed row and compare it with the paper."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADS = {"lraspp": LRASPPHead, "raspp": RASPPHead}
 
 @dataclass(frozen=True)
 class Comparison:
-    """A printed row with our counts, in millions."""
+    """A printed row and our counts, in millions."""
 
     row: PaperRow
     params: float
@@ -27,37 +27,46 @@ class Comparison:
 
     @property
     def params_agree(self) -> bool:
-        """Within the row's bound, or the paper prints none."""
+        """Whether the parameters are within the tolerance, or the paper prints none."""
         printed = self.row.params
         return printed is None or abs(self.params - printed) <= self.row.params_within
 
     @property
     def madds_agree(self) -> bool:
-        """Within the row's bound."""
+        """Whether the multiply-adds are within the tolerance."""
         return abs(self.madds - self.row.madds) <= self.row.madds_within
 
     @property
     def verdict(self) -> str:
-        """ "ok" within both bounds; "noted" where the row's note says why not; else "OFF"."""
+        """Return "ok" within both tolerances, "noted" for a deviation with a note in the row, else "OFF"."""
         if self.params_agree and self.madds_agree:
             return "ok"
         return "noted" if self.row.note else "OFF"
 
 
 def build_row(row: PaperRow) -> nn.Module:
-    """Build the row's network: 1001 or 1000 ImageNet classes, 90 COCO ids and background, 19 of Cityscapes."""
+    """Build the network of a row."""
+    return build_classifier(row) if row.kind == "classifier" else build_dense(row)
+
+
+def build_classifier(row: PaperRow) -> Classifier:
+    """Build the network of a classification row, with 1001 ImageNet classes for V3 and 1000 for others."""
     network = dict(row.network)
-    if row.kind == "classifier":
-        name = network.pop("name")
-        return Classifier(name, num_classes=1001 if "v3" in name else 1000, **network)
+    name = network.pop("name")
+    return Classifier(name, num_classes=1001 if "v3" in name else 1000, **network)
+
+
+def build_dense(row: PaperRow) -> SSDLite | Segmentor:
+    """Build the network of a detection row with 90 COCO ids, or of a segmentation row with 19 classes."""
+    network = dict(row.network)
     if row.kind == "ssdlite":
         return SSDLite(network, num_classes=90, input_size=row.size)
     head = dict(type=HEADS[row.kind], filters=network.pop("filters"))
     return Segmentor(network, head, num_classes=19)
 
 
-def compare(row: PaperRow) -> Comparison:
-    """Count one row at its input size."""
+def compare_row(row: PaperRow) -> Comparison:
+    """Count the network of a row at its input size."""
     with torch.device("meta"):
         model = build_row(row)
     counts = count_layers(model, row.size)

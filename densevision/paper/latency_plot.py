@@ -1,4 +1,4 @@
-"""Accuracy over latency: on this machine and, as the paper prints it, on a Pixel."""
+"""Plot the accuracy over the latency, on this machine and on a Pixel as printed in the paper."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 
 from densevision.paper.latency import TimedRow
 from densevision.paper.latency_report import TITLES
-from densevision.paper.plot import STYLES, Name, draw_series, label, network_of, show_costs
+from densevision.paper.plot import STYLES, Name, draw_series, network_of, place_names, show_costs
 
 METRICS = {3: "ImageNet top-1, %", 6: "COCO mAP, %", 7: "Cityscapes mIOU, %, val"}
 
 
-def draw(rows: Sequence[TimedRow]) -> Figure:
-    """Draw a line of two panels for each table, the paper's accuracy over our time and over the Pixel's.
+def plot_latency(rows: Sequence[TimedRow]) -> Figure:
+    """Plot two panels per table: the paper's accuracy over our latency, and over the Pixel's.
 
-    Hollow points are int8; lines join a network's widths.
+    Hollow points are int8; lines connect the widths of a network.
     """
     tables = [table for table in TITLES if any(one.row.table == table for one in rows)]
     figure = Figure(figsize=(13, 4.6 * len(tables)), dpi=110, layout="constrained")
@@ -32,13 +32,13 @@ def draw(rows: Sequence[TimedRow]) -> Figure:
         left.set_title(TITLES[table], loc="left", fontweight="bold")
         left.set_ylabel(f"the paper's {METRICS[table]}")
         left.set_xlabel("ms on one core of this machine")
-        right.set_xlabel(f"ms on one large core of {pixel}, as the paper prints it")
+        right.set_xlabel(f"ms on one large core of {pixel}, as printed in the paper")
         names.append((left, _draw_panel(left, group, [one.timing.median_ms for one in group])))
         names.append((right, _draw_panel(right, group, [one.pixel_ms[pixel] for one in group])))
         left.legend(frameon=False, loc="lower right", fontsize=9)
-    figure.draw_without_rendering()  # fixes the panels' places, by which labels keep clear of each other
-    for axes, beside in names:
-        label(axes, beside)
+    figure.draw_without_rendering()  # fixes the layout, which the placement of names needs
+    for axes, panel_names in names:
+        place_names(axes, panel_names)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Lay out timed rows beside the paper's."""
+"""Format our latencies next to the paper's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from densevision.paper.latency import Pair, TimedRow
 from densevision.paper.pixels import PIXELS
 
-BASES = {3: "3.5", 6: "6.2", 7: "7.1"}  # MobileNetV2's row: what the paper compares with
+V2_ROWS = {3: "3.5", 6: "6.2", 7: "7.1"}  # MobileNetV2, the base of the ratios
 TITLES = {
     3: "Tables 3 and 4, classification at 224",
     6: "Table 6, SSDLite at 320, without NMS",
@@ -18,11 +18,11 @@ TITLES = {
 
 
 def latency_table(rows: Sequence[TimedRow], table: int) -> Table:
-    """One table of the paper: our ms, the Pixels', and both as ratios to MobileNetV2's row."""
+    """Format one table of the paper: our ms and the Pixels', in parentheses their ratios to MobileNetV2."""
     group = [one for one in rows if one.row.table == table]
-    base = next(one for one in group if one.label == BASES[table])
-    printed = Table("row", "network", title=f"{TITLES[table]}; in brackets over row {base.label}")
-    for heading in ("here, ms", *(pixel for pixel in PIXELS if pixel in base.pixel_ms)):
+    base = next(one for one in group if one.label == V2_ROWS[table])
+    printed = Table("row", "network", title=f"{TITLES[table]}; in parentheses the ratio to row {base.label}")
+    for heading in ("ours, ms", *(pixel for pixel in PIXELS if pixel in base.pixel_ms)):
         printed.add_column(heading, justify="right", no_wrap=True)
     for one in group:
         ours = one.timing.median_ms
@@ -32,9 +32,9 @@ def latency_table(rows: Sequence[TimedRow], table: int) -> Table:
 
 
 def pair_table(found: Sequence[Pair]) -> Table:
-    """What the paper claims, as ratios: ours with the middle 80 % of the rounds, and each Pixel's."""
+    """Format the paper's comparisons as ratios: ours with the middle 80 % of the rounds, and each Pixel's."""
     printed = Table("time of", "over", title="The paper's comparisons, as ratios")
-    for heading in ("here", *PIXELS):
+    for heading in ("ours", *PIXELS):
         printed.add_column(heading, justify="right", no_wrap=True)
     for one in found:
         ours = f"{one.ours.median:.2f} ({one.ours.low:.2f}-{one.ours.high:.2f})"

@@ -1,4 +1,4 @@
-"""Accuracy against multiply-adds and latency, as in Figures 1, 2 and 7 of the paper, with results of one's own."""
+"""Plot the accuracy over multiply-adds and latency, as in Figures 1, 2 and 7 of the paper, with our own results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from densevision.paper.compare import Comparison
 from densevision.paper.results import OwnResult
 from densevision.paper.tables import HALF, PaperRow
 
-# Family -> name in the legend, colour, marker.
+# Family -> name in the legend, color, marker.
 STYLES = {
     "mobilenet_v3_large": ("MobileNetV3-Large", "#c1272d", "o"),
     "mobilenet_v3_small": ("MobileNetV3-Small", "#0b5fa5", "o"),
@@ -30,7 +30,7 @@ STYLES = {
     "proxylessnas_mobile": ("ProxylessNAS", "#b8860b", "D"),
 }
 
-# Where a point's name may stand: offset in points, and its side that faces the point.
+# Possible positions of a point's name, in order of preference: offset in points, and its alignment.
 PLACES = [
     ((dx, dy), side)
     for reach in (1, 2, 3, 4)
@@ -49,7 +49,7 @@ PLACES = [
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What the tables of one benchmark have in common."""
+    """The common properties of the tables of one benchmark."""
 
     tables: tuple[int, ...]
     title: str
@@ -65,14 +65,12 @@ BENCHMARKS = (
 )
 
 
-def draw(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Figure:
-    """Draw a line of two panels for each benchmark: accuracy against MAdds, and against latency.
+def plot_tables(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Figure:
+    """Plot two panels per benchmark: accuracy over MAdds, and over latency.
 
     Args:
         compared: the rows to show; benchmarks without a row are left out.
-        ours: results of one's own, shown as stars at the MAdds that we count.
-    Returns:
-        The figure; ``savefig`` writes it.
+        ours: our own results, shown as stars at the MAdds that we count.
     """
     shown = [(benchmark, _select(benchmark, compared)) for benchmark in BENCHMARKS]
     shown = [(benchmark, rows) for benchmark, rows in shown if rows]
@@ -83,15 +81,15 @@ def draw(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Figure:
         left.set_title(benchmark.title, loc="left", fontweight="bold")
         left.set_ylabel(benchmark.accuracy)
         left.set_xlabel("MAdds, millions")
-        right.set_xlabel(f"latency on {benchmark.phone}, ms, as the paper prints it")
+        right.set_xlabel(f"latency on {benchmark.phone}, ms, as printed in the paper")
         _draw_panel(left, [one.row for one in rows], attrgetter("madds"))
         _draw_panel(right, [one.row for one in rows], attrgetter("latency_ms"))
         _draw_ours(left, right, [one for one in compared if one.row.table in benchmark.tables], ours)
         left.legend(frameon=False, loc="lower right", fontsize=9)
-    figure.draw_without_rendering()  # fixes the panels' places, by which labels keep clear of each other
+    figure.draw_without_rendering()  # fixes the layout, which the placement of names needs
     for (left, right), (_, rows) in zip(grid, shown, strict=True):
-        label(left, _names([one.row for one in rows], attrgetter("madds")))
-        label(right, _names([one.row for one in rows], attrgetter("latency_ms")))
+        place_names(left, _names([one.row for one in rows], attrgetter("madds")))
+        place_names(right, _names([one.row for one in rows], attrgetter("latency_ms")))
     return figure
 
 
@@ -100,7 +98,7 @@ def _names(rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> list[
 
 
 def _select(benchmark: Benchmark, compared: Sequence[Comparison]) -> list[Comparison]:
-    """Leave out half resolution, whose accuracy is not printed, and V3 of Table 3 where Table 9 has it too."""
+    """Leave out half resolution, whose accuracy is not printed, and V3 of Table 3 if Table 9 is shown."""
     rows = [one for one in compared if one.row.table in benchmark.tables and one.row.size != HALF]
     twice = any(one.row.table == 9 for one in rows)
     return [one for one in rows if not (twice and one.row.table == 3 and "_v3_" in one.row.family)]
@@ -115,7 +113,7 @@ def _draw_panel(axes: Axes, rows: Sequence[PaperRow], cost: Callable[[PaperRow],
 
 
 def draw_series(axes: Axes, family: str, points: Sequence[tuple[float, float]], special: str | None) -> None:
-    """Join the (cost, accuracy) points of one network in its family's colour; hollow and dotted if ``special``."""
+    """Connect the (cost, accuracy) points of one network in the color of its family; hollow if ``special``."""
     name, color, marker = STYLES[family]
     name += f", {special}" if special else ""
     _, named = axes.get_legend_handles_labels()
@@ -132,7 +130,7 @@ def draw_series(axes: Axes, family: str, points: Sequence[tuple[float, float]], 
 
 
 def show_costs(axes: Axes) -> None:
-    """Make the horizontal axis logarithmic, with round numbers and room for names."""
+    """Set a logarithmic horizontal axis, with round numbers and space for names."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -143,12 +141,12 @@ def show_costs(axes: Axes) -> None:
 
 
 def network_of(row: PaperRow) -> str:
-    """Return what rows share that differ in width or input size alone."""
+    """Return a key that is equal for rows that differ only in width or input size."""
     return str({"kind": row.kind, **row.network, "width": None})
 
 
 def _series(rows: Sequence[PaperRow]) -> list[list[PaperRow]]:
-    """Group rows that differ in width alone, and rows of width 1 that differ in input size alone."""
+    """Group rows that differ only in width, and rows of width 1 that differ only in input size."""
     by_width, by_size = defaultdict(list), defaultdict(list)
     for row in rows:
         network = network_of(row)
@@ -169,23 +167,19 @@ def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequen
         one = counted.get((result.table, result.row))
         if one is None:
             continue
-        star = dict(
-            marker="*",
-            markersize=15,
-            color=STYLES[one.row.family][1],
-            markeredgecolor="black",
-            zorder=3,
-            linestyle="none",
-            label=f"ours: {one.row.name}",
-        )
-        left.plot([one.madds], [result.accuracy], **star)
+        _draw_star(left, one.madds, result.accuracy, one.row)
         if result.latency_ms is not None:
-            right.plot([result.latency_ms], [result.accuracy], **star)
+            _draw_star(right, result.latency_ms, result.accuracy, one.row)
+
+
+def _draw_star(axes: Axes, cost: float, accuracy: float, row: PaperRow) -> None:
+    (star,) = axes.plot([cost], [accuracy], "*", color=STYLES[row.family][1], label=f"ours: {row.name}")
+    star.set(markersize=15, markeredgecolor="black", zorder=3)
 
 
 @dataclass(frozen=True)
 class Name:
-    """What stands beside the point (x, y)."""
+    """The name of the point (x, y)."""
 
     text: str
     x: float
@@ -193,8 +187,8 @@ class Name:
     color: str
 
 
-def label(axes: Axes, names: Sequence[Name]) -> None:
-    """Name every point beside it, where no point, line or other name is; the figure's layout must be fixed."""
+def place_names(axes: Axes, names: Sequence[Name]) -> None:
+    """Write the name of every point next to it, away from points, lines and other names; needs a fixed layout."""
     taken = _drawn(axes)
     for name in sorted(names, key=lambda name: -name.y):
         for offset, side in PLACES:
@@ -216,7 +210,7 @@ def label(axes: Axes, names: Sequence[Name]) -> None:
 
 
 def _drawn(axes: Axes) -> list[Bbox]:
-    """Return small boxes, in pixels, that cover the points and the lines between them."""
+    """Return small boxes in pixels that cover the points and the lines between them."""
     boxes = []
     for line in axes.lines:
         points = axes.transData.transform(line.get_xydata())
@@ -228,7 +222,7 @@ def _drawn(axes: Axes) -> list[Bbox]:
 
 
 def short_name(row: PaperRow) -> str:
-    """Return what the legend does not say: resolution or width in Table 9, else the printed name."""
+    """Return the resolution or width for a row of Table 9, else the printed name."""
     if row.table != 9:
         return row.name.removesuffix(", full")
     return row.name.split("/")[1] if row.size == (224, 224) else str(row.size[0])

@@ -1,4 +1,4 @@
-"""Results of one's own for rows of the paper, from a json file."""
+"""Read our own results for rows of the paper from a json file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from densevision.paper.tables import TABLES
 
 @dataclass(frozen=True)
 class OwnResult:
-    """What one's own training of a row came to."""
+    """The result of training the network of a row."""
 
     table: int
     row: int
-    accuracy: float  # in the table's measure, per cent
+    accuracy: float  # in the metric of the table, percent
     latency_ms: float | None = None  # on the table's phone
 
 
@@ -24,7 +24,7 @@ def read_results(path: Path) -> list[OwnResult]:
     """Read ``[{"table": 6, "row": 5, "accuracy": 21.9, "latency_ms": 120}, ...]``; the latency may be missing.
 
     Raises:
-        UserError: no such file, not such a list, or a row that the paper does not have.
+        UserError: the file is missing or is not such a list, or the paper has no such row.
     """
     try:
         entries = json.loads(path.read_text())
@@ -38,7 +38,7 @@ def read_results(path: Path) -> list[OwnResult]:
 def _result(place: str, entry: object) -> OwnResult:
     known = [field.name for field in fields(OwnResult)]
     if not isinstance(entry, dict) or not {"table", "row", "accuracy"} <= entry.keys() <= set(known):
-        raise UserError(f"{place}: give an object with table, row, accuracy and at most latency_ms")
+        raise UserError(f"{place}: give an object with table, row, accuracy and optionally latency_ms")
     for name, value in entry.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UserError(f"{place}: {name} is {value!r}, it must be a number")

@@ -1,5 +1,6 @@
-"""Render a street as the camera sees it, with the boxes and the label map that go with the picture."""
+"""Render a street as seen by the camera, with boxes and label map."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -10,13 +11,13 @@ from densevision.scenes.canvas import FIRST_INSTANCE, NEAR, Camera, Canvas
 from densevision.scenes.world import Actor, World, build_world
 
 CLASSES = ("person", "car", "bus", "traffic light", "traffic sign")
-SMALLEST = 20  # pixels: what would be lower is not drawn at all
-LOWEST_BOX = 32  # pixels: what is lower gets no box, only labels
-_SPEED = 8.0  # metres a second, of the camera on a drive
-_VISIBLE = 0.3  # share of an actor's pixels that must show for it to count
-_FAR = 75.0  # metres; nothing on the street is drawn beyond
-# painter, usual height in metres, Cityscapes label id
-_KINDS = {
+SMALLEST = 20  # pixels; lower actors are not painted
+LOWEST_BOX = 32  # pixels; lower actors have labels but no box
+_SPEED = 8.0  # meters per second, of the camera on a drive
+_VISIBLE = 0.3  # smallest visible share of an actor's pixels for a box
+_FAR = 75.0  # meters; actors farther away are not painted
+# painter, usual height in meters, Cityscapes label id
+_KINDS: dict[str, tuple[Callable[..., None], float, int]] = {
     "person": (actors.paint_person, 1.75, 24),
     "car": (actors.paint_vehicle, 1.5, 26),
     "bus": (actors.paint_vehicle, 3.1, 28),
@@ -29,13 +30,13 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered picture and the truth about it.
+    """A rendered image and its ground truth.
 
     Attributes:
         image: [H, W, 3] uint8 RGB.
         label_ids: [H, W] uint8, official Cityscapes label ids.
-        instances: [H, W] uint8, 0 or 1 + the index of the box whose pixel it is.
-        boxes: [G, 4] float32 xyxy in pixels, around what is visible.
+        instances: [H, W] uint8, 0 or 1 + the index of the pixel's box.
+        boxes: [G, 4] float32 xyxy in pixels, around the visible part.
         labels: [G] int64, index into CLASSES.
     """
 
@@ -47,7 +48,7 @@ class Scene:
 
 
 def render_scene(seed: int, size: tuple[int, int] = (360, 640)) -> Scene:
-    """Render the still picture of a seed; size is (height, width) in pixels."""
+    """Render the still image of a seed; size is (height, width) in pixels."""
     return _render(build_world(seed), 0.0, size, seed)
 
 
@@ -95,8 +96,8 @@ def _paint_houses(canvas: Canvas, world: World, place: tuple[float, float]) -> N
                 ground.paint_house(canvas, house.variant, house.front - place[0], (begin, end), free)
 
 
-def _paint_street(canvas: Canvas, world: World, seconds: float, place) -> list[tuple[Actor, int]]:
-    """Paint everything on the street from far to near; returns what has a class, with its pixel counts."""
+def _paint_street(canvas: Canvas, world: World, seconds: float, place: tuple[float, float]) -> list[tuple[Actor, int]]:
+    """Paint all actors from far to near; return those with a class, with their pixel counts."""
     shown: list[tuple[Actor, int]] = []
     places = [(actor, *actor.at(seconds)) for actor in world.actors]
     for actor, x, z in sorted(places, key=lambda place: -place[2]):
@@ -108,7 +109,7 @@ def _paint_street(canvas: Canvas, world: World, seconds: float, place) -> list[t
         form = (actor.form, 7 * seconds + 3 * actor.z) if actor.kind == "person" else actor.form
         painter(canvas, at, form, ident)
         if actor.kind in CLASSES:
-            shown.append((actor, np.count_nonzero(canvas.ids == ident)))
+            shown.append((actor, int(np.count_nonzero(canvas.ids == ident))))
     return shown
 
 
@@ -136,8 +137,9 @@ def _finish(canvas: Canvas, shown: list[tuple[Actor, int]], seed: int) -> Scene:
 
 
 def _expose(image: np.ndarray, seed: int) -> np.ndarray:
-    """Soften the picture a little and add the grain of a sensor."""
+    """Blur the image slightly and add the noise of a sensor."""
     rng = np.random.default_rng((seed, 1))
     grain = rng.integers(0, 7, image.shape[:2], dtype=np.uint8)
     soft = cv2.GaussianBlur(image, (3, 3), 0.55)
-    return cv2.subtract(cv2.add(soft, cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB)), (3, 3, 3, 0))
+    noisy = cv2.add(soft, cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB))
+    return cv2.subtract(noisy, np.full_like(noisy, 3))

@@ -1,4 +1,4 @@
-"""The random layout of a street: what stands where, and how it moves."""
+"""The random layout of a street and its actors."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from densevision.scenes import textures
 from densevision.scenes.actors import BODIES, BUS, Body, Clothes, Look
-from densevision.scenes.canvas import Light
+from densevision.scenes.canvas import Color, Light
 from densevision.scenes.furniture import SIGNS
 from densevision.scenes.ground import HALF_LANES, HALF_ROAD, WALK_EDGE
 
@@ -16,10 +16,17 @@ LIGHTS = (
     Light(((96, 122, 176), (248, 204, 150)), (1.16, 0.98, 0.8), 190, 0.6, True, False),
     Light(((36, 46, 86), (196, 134, 112)), (0.52, 0.5, 0.58), 200, 0.5, False, True),
 )
-_PAINTS = ((196, 30, 36), (232, 232, 230), (40, 42, 48), (36, 78, 156), (150, 154, 160), (214, 168, 40))
+_PAINTS: tuple[Color, ...] = (
+    (196, 30, 36),
+    (232, 232, 230),
+    (40, 42, 48),
+    (36, 78, 156),
+    (150, 154, 160),
+    (214, 168, 40),
+)
 _PAINTS += ((44, 112, 78), (122, 30, 44), (96, 126, 152), (206, 98, 36))
 _LIVERIES = ((226, 60, 40), (240, 200, 50), (60, 120, 190))
-_CLOTH = ((178, 44, 52), (44, 62, 110), (226, 186, 58), (62, 110, 72), (70, 66, 74), (214, 212, 206))
+_CLOTH: tuple[Color, ...] = ((178, 44, 52), (44, 62, 110), (226, 186, 58), (62, 110, 72), (70, 66, 74), (214, 212, 206))
 _CLOTH += ((120, 70, 130), (226, 122, 48), (60, 140, 160))
 _TROUSERS = ((42, 52, 82), (40, 40, 44), (108, 92, 74), (84, 88, 96))
 _SKIN = ((238, 200, 172), (198, 148, 112), (134, 92, 66))
@@ -29,14 +36,14 @@ _STILL = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Actor:
-    """One thing on the street.
+    """One object on the street.
 
     Attributes:
-        kind: of which painter; the name of its class if it gets a box.
-        x: lateral position, metres from the middle of the road.
-        z: place along the road at time 0, metres.
-        speed: (sideways, along) in metres a second.
-        form: what its painter needs.
+        kind: selects the painter; the name of the class if it gets a box.
+        x: lateral position, meters from the middle of the road.
+        z: position along the road at time 0, meters.
+        speed: (sideways, along) in meters per second.
+        form: argument of its painter.
     """
 
     kind: str
@@ -52,7 +59,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class House:
-    """A house along the road; side is -1 left or 1 right, span its beginning and end in metres."""
+    """A house along the road; side is -1 left or 1 right, span its beginning and end in meters."""
 
     variant: int
     side: int
@@ -63,12 +70,12 @@ class House:
 
 @dataclass(frozen=True)
 class World:
-    """A street with everything on it; see ``build_world``."""
+    """A street and its actors; see ``build_world``."""
 
     light: Light
     parks: tuple[bool, bool]
     curve: float
-    view: tuple[float, float, float, float]  # camera: x in metres, height in metres, yaw and pitch in radians
+    view: tuple[float, float, float, float]  # camera: x in meters, height in meters, yaw and pitch in radians
     speed: float
     houses: list[House]
     crossings: list[float]
@@ -77,18 +84,18 @@ class World:
 
 
 def build_world(seed: int, drive: float = 0.0, speed: float = 0.0) -> World:
-    """Lay out a street.
+    """Generate a street.
 
     Args:
-        seed: every seed gives another street.
-        drive: metres the camera will travel.
-        speed: of the camera, metres a second.
+        seed: every seed gives a different street.
+        drive: distance that the camera will travel, meters.
+        speed: speed of the camera, meters per second.
     """
     rng = np.random.default_rng(seed)
     end = drive + 110
     parks = (bool(rng.random() < 0.3), bool(rng.random() < 0.3))
     view = (rng.uniform(1.3, 2.3), rng.uniform(1.35, 1.75), rng.normal(0, 0.03), rng.normal(0.02, 0.02))
-    crossings = list(np.arange(rng.uniform(10, 40), end, rng.uniform(45, 70)))
+    crossings = np.arange(rng.uniform(10, 40), end, rng.uniform(45, 70)).tolist()
     return World(
         light=LIGHTS[rng.choice(4, p=(0.42, 0.22, 0.18, 0.18))],
         parks=parks,
@@ -108,7 +115,7 @@ def build_world(seed: int, drive: float = 0.0, speed: float = 0.0) -> World:
     )
 
 
-def _houses(rng, side: int, end: float, park: bool) -> list[House]:
+def _houses(rng: np.random.Generator, side: int, end: float, park: bool) -> list[House]:
     houses, z = [], -12.0
     front = side * (WALK_EDGE + (rng.uniform(9, 16) if park else rng.uniform(0.1, 1.2)))
     while z < end + 40:
@@ -119,32 +126,32 @@ def _houses(rng, side: int, end: float, park: bool) -> list[House]:
     return houses
 
 
-def _trees(rng, side: int, end: float, park: bool) -> list[Actor]:
+def _trees(rng: np.random.Generator, side: int, end: float, park: bool) -> list[Actor]:
     rows = [(HALF_ROAD + 0.9, rng.uniform(11, 22))]
     if park:
         rows = [(WALK_EDGE + 2.5, 6.5), (WALK_EDGE + 6, 8)]
     trees = []
     for row, gap in rows:
-        for z in np.arange(rng.uniform(3, 14), end, gap):
+        for z in np.arange(rng.uniform(3, 14), end, gap).tolist():
             form = (int(rng.integers(textures.TREES)), rng.uniform(5, 8.5))
             place = (side * (row + rng.uniform(-0.3, 0.5)), z + rng.uniform(-2, 2))
             trees.append(Actor("tree", *place, _STILL, form))
     return trees
 
 
-def _lamps(rng, end: float) -> list[Actor]:
-    places = [(side, z) for side in (-1, 1) for z in np.arange(rng.uniform(4, 26), end, 27)]
+def _lamps(rng: np.random.Generator, end: float) -> list[Actor]:
+    places = [(side, z) for side in (-1, 1) for z in np.arange(rng.uniform(4, 26), end, 27).tolist()]
     return [Actor("lamp", side * (HALF_ROAD + 0.6), z, _STILL, side) for side, z in places]
 
 
-def _skyline(rng) -> np.ndarray:
+def _skyline(rng: np.random.Generator) -> np.ndarray:
     x = np.arange(-110, 111, 9.0)
     heights = rng.uniform(6, 15, len(x)) + 8 * (rng.random(len(x)) < 0.2)
     labels = np.where(rng.random(len(x)) < 0.35, 21, 11)
     return np.stack([x, heights, labels], axis=1)[rng.permutation(len(x))]
 
 
-def _vehicle(rng, away: bool) -> tuple[str, tuple[Body, Look]]:
+def _vehicle(rng: np.random.Generator, away: bool) -> tuple[str, tuple[Body, Look]]:
     paint = _PAINTS[rng.integers(len(_PAINTS))]
     if rng.random() < 0.16:
         return "bus", (BUS, Look(_LIVERIES[rng.integers(3)], 7, away, False))
@@ -152,7 +159,7 @@ def _vehicle(rng, away: bool) -> tuple[str, tuple[Body, Look]]:
     return "car", (body, Look(paint, int(rng.integers(2, 4)), away, bool(rng.random() < 0.3)))
 
 
-def _traffic(rng, end: float, speed: float) -> list[Actor]:
+def _traffic(rng: np.random.Generator, end: float, speed: float) -> list[Actor]:
     actors = []
     if rng.random() < 0.7 or speed:
         kind, form = _vehicle(rng, True)
@@ -173,13 +180,14 @@ def _traffic(rng, end: float, speed: float) -> list[Actor]:
     return actors
 
 
-def _person(rng, x: float, z: float, speed) -> Actor:
-    colours = (_SKIN, _HAIR, _CLOTH, _TROUSERS)
-    clothes = Clothes(*(table[rng.integers(len(table))] for table in colours), rng.uniform(1.6, 1.9))
+def _person(rng: np.random.Generator, x: float, z: float, speed: tuple[float, float]) -> Actor:
+    tables = (_SKIN, _HAIR, _CLOTH, _TROUSERS)
+    skin, hair, coat, legs = (table[rng.integers(len(table))] for table in tables)
+    clothes = Clothes(skin, hair, coat, legs, rng.uniform(1.6, 1.9))
     return Actor("person", x, z, speed, clothes)
 
 
-def _walkers(rng, end: float, crossings: list[float]) -> list[Actor]:
+def _walkers(rng: np.random.Generator, end: float, crossings: list[float]) -> list[Actor]:
     walkers = []
     for side in (-1, 1):
         z = rng.uniform(5, 12)
@@ -194,7 +202,7 @@ def _walkers(rng, end: float, crossings: list[float]) -> list[Actor]:
     return walkers
 
 
-def _signs(rng, end: float, crossings: list[float]) -> list[Actor]:
+def _signs(rng: np.random.Generator, end: float, crossings: list[float]) -> list[Actor]:
     actors = []
     for side in (-1, 1):
         for z in np.arange(rng.uniform(7, 18), end, rng.uniform(16, 30)):

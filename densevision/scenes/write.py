@@ -16,26 +16,26 @@ from densevision.images import write_image
 from densevision.scenes.render import CLASSES, Scene, render_frame, render_scene
 from densevision.scenes.textures import warm_up
 
-CATEGORY_IDS = (1, 3, 6, 10, 13)  # as COCO numbers them, class by class; COCO's 13 is the stop sign
+CATEGORY_IDS = (1, 3, 6, 10, 13)  # the ids of COCO for each class; 13 is COCO's stop sign
 CITY = "street"
-_RATE = 25.0  # frames a second
-_SPLIT_STEP = 1_000_000  # apart from each other in seeds, so that no split repeats a scene of another
+_RATE = 25.0  # frames per second
+_SPLIT_STEP = 1_000_000  # between the seeds of splits, so that they do not share scenes
 
 
 def write_dataset(folder: str | Path, *, train: int, val: int, video_seconds: float, seed: int = 0) -> Path:
-    """Render a data set of 360 x 640 pictures into a folder, on all cores.
+    """Render a data set of 360 x 640 images into a folder, on all cores.
 
-    The same pictures serve both tasks::
+    The same images serve both tasks::
 
         leftImg8bit/{train,val}/street/street_NNNNNN_000019_leftImg8bit.png
         gtFine/{train,val}/street/street_NNNNNN_000019_gtFine_labelIds.png
         annotations/instances_{train,val}.json     file names are relative to leftImg8bit/{train,val}
-        drive.mp4                                  25 frames a second
+        drive.mp4                                  25 frames per second
 
     Args:
         train: number of training scenes.
         val: number of scenes to evaluate on.
-        video_seconds: length of the drive.
+        video_seconds: length of the video in seconds.
         seed: another seed gives other streets.
     Returns:
         The path of the video.
@@ -46,7 +46,7 @@ def write_dataset(folder: str | Path, *, train: int, val: int, video_seconds: fl
     try:
         (folder / "annotations").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} can't be made ({error.strerror}); choose another folder") from error
+        raise UserError(f"{folder} can't be created ({error.strerror}); choose another folder") from error
     with _workers() as pool:
         for start, split, count in ((first, "train", train), (first + _SPLIT_STEP, "val", val)):
             rows = pool.map(partial(_write_scene, folder, split, start), range(count), chunksize=4)
@@ -59,7 +59,7 @@ def write_dataset(folder: str | Path, *, train: int, val: int, video_seconds: fl
 
 @contextmanager
 def _workers() -> Iterator[ProcessPoolExecutor]:
-    """Give a process for each core, with all textures ready.
+    """Yield a pool of a process per core, with all textures created.
 
     OpenCV's threads must be gone before the fork: a child that inherits them without running them hangs.
     """
@@ -74,7 +74,7 @@ def _workers() -> Iterator[ProcessPoolExecutor]:
 
 
 def _write_scene(folder: Path, split: str, first_seed: int, index: int) -> tuple[dict, list[dict]]:
-    """Render and write one scene; returns its COCO image row and annotation rows, these still without id."""
+    """Render and write one scene; return its COCO image row and its annotation rows without ids."""
     scene = render_scene(first_seed + index)
     stem = f"{CITY}/{CITY}_{index:06d}_000019"
     write_image(folder / "leftImg8bit" / split / f"{stem}_leftImg8bit.png", scene.image)
@@ -115,7 +115,7 @@ def _write_video(path: Path, frames: Iterable[np.ndarray]) -> None:
     writer = None
     for frame in frames:
         if writer is None:
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), _RATE, frame.shape[1::-1])
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), _RATE, frame.shape[1::-1])
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     if writer is not None:
         writer.release()

@@ -32,7 +32,11 @@ class Segmentor(BaseModel):
         loss: ``type`` and options; default plain cross-entropy.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay).
         data_preprocessor: default ``Normalize``.
+    Attributes:
+        task: name in ``densevision.task.TASKS``.
     """
+
+    task = "segmentation"
 
     def __init__(
         self,

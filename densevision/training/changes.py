@@ -1,13 +1,14 @@
-"""Resume means what the config says: changes since the checkpoint take effect, and are named, or are refused.
+"""Apply the config's changes since a checkpoint to the training that resumes from it, or refuse them.
 
-A checkpoint's ``meta.made_from`` holds the settings that decide how a training goes on. mmengine takes rate, decay
-and schedules from the checkpoint; here they come from the config, as if it had been so from the start.
+A checkpoint's ``meta.made_from`` holds the settings that determine a training. mmengine takes learning rate, decay
+and schedules from the checkpoint; here they come from the config, as if they had been set from the start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
@@ -18,16 +19,18 @@ from densevision.errors import UserError, listed
 
 _PARTS = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "randomness", "custom_hooks")
 _RECORDED = (*_PARTS, "val_dataloader.dataset", "val_evaluator", "default_hooks.ema", "default_hooks.checkpoint")
-# Neither changes what is learned: the loaders' speed, and sizes that follow model.input_size.
+# These do not change what is learned: the loaders' speed, and sizes derived from model.input_size.
 _IGNORED = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory", "input_size")
-_NEW_STATE = {"amsgrad", "centered"}  # switched on, they need what the checkpoint's optimizer has not kept
-_FAMILY = {"betas", "momentum", "alpha", "rho", "lr_decay"}  # by which an optimizer is known in old checkpoints
+_NEW_STATE = {"amsgrad", "centered"}  # they need state that the checkpoint's optimizer does not have
+_FAMILY = {"betas", "momentum", "alpha", "rho", "lr_decay"}  # they identify an optimizer in old checkpoints
 _SHOWN = 20  # lines
+_STRUCTURE = ("optim_wrapper.optimizer.type", "optim_wrapper.constructor")
+_START_FROM = "undo that, or start a new training from its weights with init_from"
 
 
-def made_from(runner: Runner) -> dict[str, object]:
-    """Describe how this training is made, flat and plain: dotted config key -> value, and a few facts of the run."""
-    settings = {}
+def made_from(runner: Runner) -> dict[str, Any]:
+    """Record a training's settings (dotted config key -> plain value) and a few facts about the run."""
+    settings: dict[str, object] = {}
     for part in _RECORDED:
         first, *rest = part.split(".")
         value = runner.cfg.get(first)
@@ -48,9 +51,9 @@ def choose_checkpoint(runner: Runner, path: Path) -> tuple[Path, list[str]]:
     """Return the checkpoint to resume from: ``path``, or the latest one before it whose values are finite.
 
     Returns:
-        Its path, and what there is to say about it.
+        The path, and messages about the choice.
     Raises:
-        UserError: the file is damaged or another model's, or no checkpoint is finite.
+        UserError: the file is damaged or of a different model, or no checkpoint is finite.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     checkpoint = read_checkpoint(path)
@@ -62,9 +65,9 @@ def choose_checkpoint(runner: Runner, path: Path) -> tuple[Path, list[str]]:
         other = read_checkpoint(earlier)
         if first_not_finite(model, other) is None:
             check_weights(model, other, earlier)
-            return earlier, [f"{path.name} holds values that are not finite ({wrong}); resuming from {earlier.name}"]
+            return earlier, [f"{path.name} has values that are not finite ({wrong}); resuming from {earlier.name}"]
     raise UserError(
-        f"{path} holds values that are not finite ({wrong}), and there is no earlier checkpoint that is; start anew "
+        f"{path} has values that are not finite ({wrong}), and no earlier checkpoint is finite; start from scratch "
         "without --resume, with a lower optim_wrapper.optimizer.lr or a lower optim_wrapper.clip_grad.max_norm"
     )
 
@@ -76,13 +79,13 @@ def _earlier(path: Path, checkpoint: dict) -> list[Path]:
 
 
 class Resumed:
-    """A checkpoint beside the config that goes on with it.
+    """A checkpoint compared with the config of the training that resumes from it.
 
     Args:
-        checkpoint: its content, as read.
-        origin: its path, for messages.
+        checkpoint: the content of the file.
+        origin: path of the file, for messages.
     Attributes:
-        changes: dotted config key -> (old, new) value; None where a value is not set.
+        changes: dotted config key -> (old, new) value; None if a value is not set.
         known: False for a checkpoint without a record of its settings.
     """
 
@@ -95,50 +98,55 @@ class Resumed:
         self.then = record or {}
         self.changes = _changes(self.then["settings"], self.now["settings"]) if self.known else {}
 
-    def refuse(self) -> None:
-        """Refuse what can't take effect in a resumed training.
+    def check(self) -> None:
+        """Check that every change can be applied to a resumed training.
 
         Raises:
-            UserError: names it.
+            UserError: names the change that can't.
         """
         done, last = self.meta.get("iter", 0), self.runner.cfg.train_cfg.max_iters
         if last < done:
             raise UserError(
-                f"train_cfg.max_iters is {last}, and {self.origin} is of iteration {done} already; raise max_iters, "
-                "or leave --resume out to start anew"
+                f"train_cfg.max_iters is {last}, but {self.origin} is already at iteration {done}; increase max_iters, "
+                "or omit --resume to start from scratch"
             )
         if not self.groups:
             raise UserError(
-                f"{self.origin} holds weights only; resume from an iter_<n>.pth, or start from it with init_from"
+                f"{self.origin} has only weights; resume from an iter_<n>.pth, or start from it with init_from"
             )
         trained = _names_differ(self.then.get("trained"), self.now["trained"])
         if trained:
             raise UserError(f"{self.origin} does not fit this config: {trained}; {_START_FROM}")
-        self._refuse_optimizer()
+        self._check_optimizer()
+        self._check_optimizer_state()
 
-    def _refuse_optimizer(self) -> None:
-        ours = self.runner.optim_wrapper.optimizer.param_groups
-        changed = [key for key in self.changes if key in _STRUCTURE or key.startswith("optim_wrapper.paramwise_cfg")]
-        old, new = ([len(group["params"]) for group in groups] for groups in (self.groups, ours))
-        family = self.groups and any((key in self.groups[0]) != (key in ours[0]) for key in _FAMILY)
-        kind = self.changes.get("optim_wrapper.optimizer.type")
-        if kind or family or (self.groups and old != new):
-            what = "; ".join(
-                f"{key} is {_short(new)}, was {_short(old)}" for key in changed for old, new in [self.changes[key]]
-            )
-            fault = what or f"it has groups of {old} tensors there and of {new} here"
-            raise UserError(f"{self.origin} does not fit this config's optimizer: {fault}; {_START_FROM}")
-        for key, (before, value) in self.changes.items():
+    def _check_optimizer(self) -> None:
+        groups = self.runner.optim_wrapper.optimizer.param_groups
+        old_sizes, new_sizes = ([len(group["params"]) for group in each] for each in (self.groups, groups))
+        other_family = any((key in self.groups[0]) != (key in groups[0]) for key in _FAMILY)
+        if _STRUCTURE[0] not in self.changes and not other_family and old_sizes == new_sizes:
+            return
+        changed = [
+            f"{key} is {_shorten(new)}, was {_shorten(old)}"
+            for key, (old, new) in self.changes.items()
+            if key in _STRUCTURE or key.startswith("optim_wrapper.paramwise_cfg")
+        ]
+        fault = "; ".join(changed) or f"its groups have {old_sizes} tensors, the config's {new_sizes}"
+        raise UserError(f"{self.origin} does not fit this config's optimizer: {fault}; {_START_FROM}")
+
+    def _check_optimizer_state(self) -> None:
+        is_rmsprop = "alpha" in self.groups[0]
+        for key, (old, new) in self.changes.items():
             name = key.rpartition(".")[2]
-            needed = name in _NEW_STATE or name == "momentum" and "alpha" in ours[0]
-            if key.startswith("optim_wrapper.optimizer.") and needed and value and not before:
+            needs_state = name in _NEW_STATE or name == "momentum" and is_rmsprop
+            if key.startswith("optim_wrapper.optimizer.") and needs_state and new and not old:
                 raise UserError(
                     f"{key} can't be switched on in a resumed training: {self.origin} has no state for it; "
                     f"{_START_FROM}"
                 )
 
     def adapt(self, checkpoint: dict) -> None:
-        """Change what mmengine would take from the checkpoint, or complain about, against the config."""
+        """Change what mmengine would take from the checkpoint although the config says otherwise."""
         sampler, meta = self.runner.train_dataloader.sampler, checkpoint["meta"]
         if self.runner.cfg.get("randomness", {}).get("seed") is None:
             sampler.seed = meta.get("seed", sampler.seed)
@@ -147,12 +155,12 @@ class Resumed:
         meta["dataset_meta"] = getattr(self.runner.train_dataloader.dataset, "metainfo", None)
         if not any(isinstance(hook, EMAHook) for hook in self.runner.hooks):
             for name, tensor in checkpoint.pop("ema_state_dict", {}).items():
-                if name.startswith("module."):  # the weights that were trained, not their average
+                if name.startswith("module."):  # the trained weights, not their average
                     checkpoint["state_dict"][name.removeprefix("module.")] = tensor
 
     @property
     def rebuilds(self) -> bool:
-        """Whether rate, decay and schedules are made from the config anew."""
+        """Whether learning rate, decay and schedules are rebuilt from the config."""
         return not self.known or any(
             key.startswith(("optim_wrapper.optimizer", "optim_wrapper.paramwise_cfg", "param_scheduler"))
             for key in self.changes
@@ -160,7 +168,7 @@ class Resumed:
 
     @property
     def other_evaluation(self) -> bool:
-        """Whether scores from before can't be compared with those to come."""
+        """Whether earlier scores can't be compared with later ones."""
         return any(key.startswith(("val_", "default_hooks.checkpoint.save_best")) for key in self.changes)
 
     @property
@@ -173,34 +181,32 @@ class Resumed:
     def _other_batch(self) -> bool:
         return "train_dataloader.batch_size" in self.changes or self.then.get("processes") != self.now["processes"]
 
-    def lines(self) -> list[str]:
-        """Say where the training goes on and what changes there, one line each."""
+    def summary(self) -> list[str]:
+        """Report where the training resumes and what changes there, one line each."""
         done, last = self.meta.get("iter", 0), self.runner.cfg.train_cfg.max_iters
         lines = [f"resuming from {self.origin}, iteration {done:,} of {last:,}"]
         if done == last:
-            return [*lines, "  all iterations are done; raise train_cfg.max_iters to train on"]
+            return [*lines, "  all iterations are done; increase train_cfg.max_iters to train on"]
         if not self.known:
-            lines.append("  it does not say with which settings it was made: rate and schedule are this config's")
-        changed = [f"  {key}: {_short(old)} -> {_short(new)}, from here on" for key, (old, new) in self.changes.items()]
+            lines.append("  it has no record of its settings: learning rate and schedule are this config's")
+        changed = [
+            f"  {key}: {_shorten(old)} -> {_shorten(new)}, from here on" for key, (old, new) in self.changes.items()
+        ]
         lines += changed[:_SHOWN] + ([f"  {len(changed) - _SHOWN} more changes"] if len(changed) > _SHOWN else [])
         for key, what in (("processes", "processes"), ("train_images", "training images")):
             if self.known and self.then.get(key) != self.now[key]:
                 lines.append(f"  {what}: {self.then.get(key)} -> {self.now[key]}, from here on")
         if "draws" in self.meta and self._other_batch:
-            lines.append(f"  samples go on after the first {self.meta['draws']:,} of the shuffled order")
+            lines.append(f"  samples continue after the first {self.meta['draws']:,} of the shuffled order")
         if self.then.get("train_images", self.now["train_images"]) != self.now["train_images"]:
-            lines.append("  the training data changed: their order is another one from here on")
+            lines.append("  the training data changed: their order differs from here on")
         if self.other_evaluation and self._chooses_best:
-            lines.append("  scores from before are no longer compared with: best.pth is chosen anew")
+            lines.append("  earlier scores no longer count: best.pth is chosen from the next evaluation on")
         return lines
 
 
-_STRUCTURE = ("optim_wrapper.optimizer.type", "optim_wrapper.constructor")
-_START_FROM = "undo that, or start a new training from its weights with init_from"
-
-
 def hyperparameters(runner: Runner) -> list[dict[str, object]]:
-    """Return what the config says about each group of the optimizer, rates before any schedule."""
+    """Return the config's hyperparameters of each optimizer group, learning rates before any schedule."""
     groups = [{k: v for k, v in group.items() if k != "params"} for group in runner.optim_wrapper.param_groups]
     return [
         group | {k.removeprefix("initial_"): v for k, v in group.items() if k.startswith("initial_")}
@@ -209,9 +215,9 @@ def hyperparameters(runner: Runner) -> list[dict[str, object]]:
 
 
 def rebuild_schedules(runner: Runner, groups: list[dict[str, object]]) -> None:
-    """Give the optimizer the config's hyperparameters, and let the config's schedules run up to this iteration.
+    """Reset the optimizer to the config's hyperparameters, and advance the schedules to this iteration.
 
-    The schedules take the very steps that they take in a training, so that the values are equal bit for bit.
+    The schedules take the same steps as in a training, so that the values are equal bit for bit.
 
     Args:
         groups: from ``hyperparameters``, before the checkpoint was loaded.
@@ -226,7 +232,8 @@ def rebuild_schedules(runner: Runner, groups: list[dict[str, object]]) -> None:
 
 
 def _ignored(key: str) -> bool:
-    return key == "model.num_classes" or "dataloader" in key and key.endswith(_IGNORED)  # weights' shapes say the first
+    # The shapes of the weights already state model.num_classes.
+    return key == "model.num_classes" or "dataloader" in key and key.endswith(_IGNORED)
 
 
 def _flat(value: object, place: str) -> Iterator[tuple[str, object]]:
@@ -241,7 +248,7 @@ def _flat(value: object, place: str) -> Iterator[tuple[str, object]]:
 
 
 def _simple(value: object, *, is_type: bool) -> object:
-    """Turn a value into plain data that compares equal however a config spells it."""
+    """Convert a value to plain data that compares equal however a config spells it."""
     if isinstance(value, list | tuple):
         return [_simple(item, is_type=False) for item in value]
     if value is None or isinstance(value, bool | int | float):
@@ -260,10 +267,11 @@ def _names_differ(old: list[str] | None, new: list[str]) -> str | None:
     if old is None or set(old) == set(new):
         return None
     frozen, freed = [n for n in old if n not in set(new)], [n for n in new if n not in set(old)]
-    parts = [f"{listed(frozen, 3)} trained there and frozen here"] if frozen else []
-    return "; ".join(parts + ([f"{listed(freed, 3)} frozen there and trained here"] if freed else []))
+    parts = [f"{listed(frozen, 3)} trained in the checkpoint and frozen in the config"] if frozen else []
+    parts += [f"{listed(freed, 3)} frozen in the checkpoint and trained in the config"] if freed else []
+    return "; ".join(parts)
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = "not set" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -38,21 +38,22 @@ _HALF_WRITTEN = re.compile(r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part
 
 @HOOKS.register_module()
 class CheckpointHook(Hook):
-    """Save ``iter_<n>.pth`` before and after every evaluation, ``best.pth`` after a better one.
+    """Save ``iter_<n>.pth`` before and after every evaluation, and ``best.pth`` after an improvement.
 
     A file is written next to its final name and then renamed; older ones are removed only after that. Weights that
     are not finite are never written.
 
-    Of equal scores the earlier one stays best, but of scores of 0 or less, where nothing was learned yet, the latest.
-    An evaluation without a score (the metric is missing, not finite, or -1, as COCO's where there is nothing to find)
-    replaces a ``best.pth`` only if that has no score either.
+    Among equal scores the earliest is the best; among scores of 0 or less, where nothing was learned yet, the latest.
+    An evaluation without a score (the metric is missing, not finite, or -1, COCO's "undefined") replaces a
+    ``best.pth`` only if that has no score either.
 
     Args:
-        save_best: metric that decides what is best, greater is better; None saves no ``best.pth``.
-        interval: iterations between further checkpoints; None saves at evaluations only.
+        save_best: metric that ranks models, greater is better; None saves no ``best.pth``. A config that does not
+            state it takes the ``best_key`` of its val metric.
+        interval: iterations between additional checkpoints; None saves at evaluations only.
         keep: how many ``iter_<n>.pth`` to keep, 1 or more.
     Raises:
-        TrainingStopped: after an iteration during which a stop was asked for, with its checkpoint written.
+        TrainingStopped: a stop was requested during an iteration; its checkpoint has been written.
         UserError: weights are not finite, or the disk is full.
     """
 
@@ -70,11 +71,12 @@ class CheckpointHook(Hook):
         Raises:
             UserError: no metric has the prefix of ``save_best``.
         """
-        self._check_save_best(runner)
+        if runner.val_loop is not None:
+            self._check_save_best([metric.prefix for metric in runner.val_loop.evaluator.metrics])
         self._written = list(runner.message_hub.runtime_info.get("checkpoints", []))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Sweep what a killed process left half written, and set an earlier training's files aside."""
+        """Delete partial files of a killed process, and set the files of an earlier training aside."""
         if is_main_process():
             folder = Path(runner.work_dir)
             for leftover in folder.glob(".*.part*"):
@@ -82,36 +84,40 @@ class CheckpointHook(Hook):
                     leftover.unlink()
             dump = Path(runner.cfg.filename or "config.py")
             if runner.iter == 0 and (moved := set_aside_training(folder, runner.timestamp, dump)):
-                runner.logger.warning(f"{folder} held an earlier training; its files are now in {moved}")
+                runner.logger.warning(f"{folder} had an earlier training; its files are now in {moved}")
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Save where it is due, and stop where it was asked for."""
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
+        """Save if a checkpoint is due, and stop if it was requested."""
         iteration = runner.iter + 1
         stop = runner.stop_request.agreed()
         if stop or self._due(runner, iteration):
-            self._save_latest(runner, iteration, asked_for=bool(stop))
+            self._save_latest(runner, iteration, requested=bool(stop))
         if stop:
             raise TrainingStopped(stop, iteration)
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None) -> None:
         """Stop in the middle of an evaluation; its iteration was saved before it."""
         stop = runner.stop_request.agreed()
         if stop:
             raise TrainingStopped(stop, runner.iter)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: Mapping[str, object] | None = None) -> None:
         """Save the best model so far, and the latest one together with its score."""
         if not runner.training:
             return
         runner.message_hub.update_info("evaluated_at", runner.iter)
-        if self.save_best is not None and self._improves(runner, metrics):
-            runner.message_hub.update_info("best_score", score_of(metrics, self.save_best))
-            runner.message_hub.update_info("best_iteration", runner.iter)
-            self._save(runner, "best.pth", runner.iter, resumable=False)
+        if self.save_best is not None:
+            score = score_of(metrics or {}, self.save_best)
+            if self._improves(runner, score):
+                runner.message_hub.update_info("best_score", score)
+                runner.message_hub.update_info("best_iteration", runner.iter)
+                self._save(runner, "best.pth", runner.iter, resumable=False)
         self._save_latest(runner, runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Turn everything but the tensors into plain Python."""
+        """Convert everything but the tensors to plain Python."""
         scalars = checkpoint["message_hub"]["log_scalars"]
         checkpoint["message_hub"]["log_scalars"] = {
             name: [buffer.data[0][-HISTORY:], buffer.data[1][-HISTORY:]] for name, buffer in scalars.items()
@@ -123,12 +129,12 @@ class CheckpointHook(Hook):
             iteration = checkpoint["meta"]["iter"]
             earlier = [name for name in self._written if name != f"iter_{iteration}.pth"]
             raise UserError(
-                f"iteration {iteration}: {wrong} is not finite, so no checkpoint is written; "
+                f"iteration {iteration}: {wrong} is not finite, so no checkpoint was written; "
                 f"{advice_on_nan(earlier[-1] if earlier else None)}"
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Undo ``before_save_checkpoint`` and drop what mmengine would execute."""
+        """Undo ``before_save_checkpoint``, and drop the config, which mmengine would execute."""
         checkpoint.get("meta", {}).pop("config", None)
         hub = checkpoint.get("message_hub", {"log_scalars": {}})
         hub["log_scalars"] = OrderedDict(
@@ -136,22 +142,21 @@ class CheckpointHook(Hook):
         )
 
     def check_figures(self, figures: Mapping[str, object], classes: Sequence[str]) -> None:
-        """Check that an evaluation's figures hold ``save_best``; one of a class that a batch lacks may be missing.
+        """Check that an evaluation has ``save_best``; the figure of a class without objects may be missing.
 
         Raises:
-            UserError: they don't.
+            UserError: it is missing.
         """
         if self.save_best is None or not figures or self.save_best in figures:
             return
         if not about_classes([self.save_best], classes):
             raise UserError(
-                f"default_hooks.checkpoint.save_best: no metric {self.save_best!r}; known are {', '.join(figures)}"
+                f"default_hooks.checkpoint.save_best: no metric {self.save_best!r}; there are {', '.join(figures)}"
             )
 
-    def _check_save_best(self, runner: Runner) -> None:
-        if self.save_best is None or runner.val_loop is None:
+    def _check_save_best(self, prefixes: Sequence[str | None]) -> None:
+        if self.save_best is None:
             return
-        prefixes = [metric.prefix for metric in runner.val_loop.evaluator.metrics]
         if all(prefix and not self.save_best.startswith(f"{prefix}/") for prefix in prefixes):
             known = " or ".join(f"{prefix}/..." for prefix in prefixes)
             raise UserError(f"default_hooks.checkpoint.save_best: {self.save_best!r} should be {known}")
@@ -161,33 +166,34 @@ class CheckpointHook(Hook):
             return True
         return iteration == runner.max_iters or runner.train_loop.validates_at(iteration)
 
-    def _improves(self, runner: Runner, metrics: dict) -> bool:
+    def _improves(self, runner: Runner, score: float | None) -> bool:
         info = runner.message_hub.runtime_info
-        score, best = score_of(metrics, self.save_best), score_of(info, "best_score")
+        best = score_of(info, "best_score")
         if score is None:
             kept = "the latest checkpoint" if best is None else f"that of iteration {info.get('best_iteration')}"
-            runner.logger.warning(f"iteration {runner.iter}: {self.save_best} is not defined; best.pth is {kept}")
+            runner.logger.warning(f"iteration {runner.iter}: {self.save_best} is undefined; best.pth is {kept}")
             return best is None
         return best is None or score > best or score == best <= 0
 
-    def point_to_proven(self, runner: Runner, first_bad: int) -> str | None:
-        """Let ``--resume`` take a checkpoint with which a batch was finite; the latest one if there is no such.
+    def resume_before(self, runner: Runner, first_bad: int) -> str | None:
+        """Select the checkpoint that ``--resume`` takes after non-finite batches.
 
         Args:
-            first_bad: iteration from which on no batch was finite, with the weights of the iteration before.
+            first_bad: iteration of the first of these batches, with the weights of the iteration before.
         Returns:
-            The checkpoint's name, None without any.
+            The latest checkpoint whose weights gave a finite batch, else the latest of all; None if there is none.
         """
-        numbers = {name: int(_NAME.fullmatch(name)[1]) for name in self._written}
-        proven = [name for name, number in numbers.items() if number < first_bad - 1]
-        name = (proven or self._written or [None])[-1]
-        if name is not None and is_main_process():
-            write_durable(Path(runner.work_dir, "last_checkpoint"), name.encode())
-        return name
+        good = [name for name in self._written if _iteration(name) < first_bad - 1]
+        names = good or self._written
+        if not names:
+            return None
+        if is_main_process():
+            write_durable(Path(runner.work_dir, "last_checkpoint"), names[-1].encode())
+        return names[-1]
 
-    def _save_latest(self, runner: Runner, iteration: int, *, asked_for: bool = False) -> None:
-        # Weights that give no finite batch must not push out those that do.
-        if getattr(runner.optim_wrapper, "bad_in_a_row", 0) and not asked_for and iteration < runner.max_iters:
+    def _save_latest(self, runner: Runner, iteration: int, *, requested: bool = False) -> None:
+        # Weights that give only non-finite batches must not replace weights that give finite ones.
+        if getattr(runner.optim_wrapper, "bad_in_a_row", 0) and not requested and iteration < runner.max_iters:
             return
         name = f"iter_{iteration}.pth"
         self._written = [other for other in self._written if other != name] + [name]
@@ -216,25 +222,31 @@ class CheckpointHook(Hook):
                 publish(partial, path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise UserError(f"{path} can't be written: {error.strerror or error}; make room, then --resume") from error
+            raise UserError(
+                f"{path} can't be written: {error.strerror or error}; free some disk space, then --resume"
+            ) from error
 
 
 def find_last_checkpoint(work_dir: Path) -> Path | None:
-    """Return the checkpoint to resume from, also after the folder was moved; None without any."""
+    """Return the checkpoint to resume from, also after the folder was moved; None if there is none."""
     pointer = work_dir / "last_checkpoint"
     if pointer.is_file():
         named = work_dir / Path(pointer.read_text().strip()).name
         if named.is_file():
             return named
-    numbered = {int(match[1]): path for path in work_dir.glob("iter_*.pth") if (match := _NAME.fullmatch(path.name))}
-    return numbered[max(numbered)] if numbered else None
+    numbered = [path for path in work_dir.glob("iter_*.pth") if _NAME.fullmatch(path.name)]
+    return max(numbered, key=lambda path: _iteration(path.name), default=None)
+
+
+def _iteration(name: str) -> int:
+    return int(name.removeprefix("iter_").removesuffix(".pth"))
 
 
 def set_aside_training(work_dir: Path, timestamp: str, config: Path = Path("config.py")) -> Path | None:
-    """Move the files of an earlier training into a folder of their own; None without any.
+    """Move the files of an earlier training to a new folder and return it; None if there are none.
 
     Args:
-        config: the file that is trained; an earlier one of its name is moved too, but not the file itself.
+        config: the file that is trained; an earlier file of its name is moved too, but not the file itself.
     """
     names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*")
     files = [path for name in names for path in work_dir.glob(name)]
@@ -245,17 +257,17 @@ def set_aside_training(work_dir: Path, timestamp: str, config: Path = Path("conf
 
 
 def advice_on_nan(checkpoint: str | None) -> str:
-    """Say what to do when weights, losses or gradients are not finite: what helps, and how to go on.
+    """Return the remedy for weights, losses or gradients that are not finite.
 
     Args:
-        checkpoint: name of the one that ``--resume`` will take, None without any.
+        checkpoint: name of the file that ``--resume`` will take, None if there is none.
     """
-    go_on = f"--resume, which goes on from {checkpoint}" if checkpoint else _START_AGAIN
-    return f"lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad=dict(max_norm=1.0), then {go_on}"
+    continuation = f"--resume, which continues from {checkpoint}" if checkpoint else _START_AGAIN
+    return f"lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad=dict(max_norm=1.0), then {continuation}"
 
 
 def plain(value: object) -> object:
-    """Rebuild nested containers from dict, list, tuple, numbers and text; tensors stay, anything else becomes text."""
+    """Convert nested data to dicts, lists, tuples, numbers and text; tensors stay, other objects become text."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):

@@ -1,11 +1,11 @@
-"""The course of a training as a table and a picture in the work directory."""
+"""The course of a training as a table and a plot in the work directory."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -20,15 +20,15 @@ from densevision.atomic import write_durable
 from densevision.registry import HOOKS
 from densevision.training.metrics import numbers_of
 from densevision.training.prepare import whole_number
-from densevision.training.progress import class_names, headline, ranking_metric, window_means
+from densevision.training.progress import class_names, ranking_metric, summary_metrics, window_means
 
 
 @HOOKS.register_module()
 class CurvesHook(Hook):
-    """Write ``curves.csv`` with every checkpoint, and ``curves.png`` too after every evaluation.
+    """Write ``curves.csv`` with every checkpoint, and ``curves.png`` after every evaluation.
 
-    One row every ``interval`` iterations (means since the row before) and one for every evaluation; a resumed
-    training drops the rows after its checkpoint and goes on.
+    There is one row every ``interval`` iterations (means since the previous row) and one per evaluation; a resumed
+    training drops the rows after its checkpoint and continues.
     """
 
     priority = "LOW"  # before the checkpoint
@@ -38,29 +38,32 @@ class CurvesHook(Hook):
         self.rows: list[dict[str, float]] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Take up the table where the checkpoint was written."""
+        """Read the rows up to the checkpoint's iteration."""
         path = Path(runner.work_dir, "curves.csv")
         old = read_table(path) if runner.iter and path.is_file() else []
         self.rows = [row for row in old if row["iteration"] <= runner.iter]
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Add a row where it is due."""
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
+        """Add a row every ``interval`` iterations and at the end."""
         iteration = runner.iter + 1
         if iteration % self.interval == 0 or iteration == runner.max_iters:
             self._add(iteration, window_means(runner, (iteration - 1) % self.interval + 1))
 
-    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Add the metrics and draw."""
+    def after_val_epoch(self, runner: Runner, metrics: Mapping[str, object] | None = None) -> None:
+        """Add the metrics and draw the plot."""
         if not runner.training:
             return
-        self._add(runner.iter, numbers_of(metrics))
+        figures = numbers_of(metrics or {})
+        self._add(runner.iter, figures)
         if is_main_process():
             self._write(runner)
-            shown = headline(numbers_of(metrics), class_names(runner), ranking_metric(runner.cfg))
+            shown = summary_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
             draw_curves(self.rows, Path(runner.work_dir, "curves.png"), shown)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """A checkpoint never runs ahead of the table."""
+        """Write the table first, so that it is never older than the checkpoint."""
         self._write(runner)
 
     def _add(self, iteration: int, values: dict[str, float]) -> None:
@@ -73,7 +76,7 @@ class CurvesHook(Hook):
 
 
 def format_table(rows: list[dict[str, float]]) -> str:
-    """Return CSV text, one column for every key, cells empty where a row has no such value."""
+    """Return CSV text with one column per key; a cell is empty if its row has no such value."""
     columns = ["iteration", *sorted({key for row in rows for key in row} - {"iteration"})]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -97,7 +100,7 @@ def draw_curves(rows: list[dict[str, float]], path: Path, metrics: Sequence[str]
     """
     names = list(dict.fromkeys(key for row in rows for key in row))
     if metrics is None:
-        metrics = headline(name for name in names if "/" in name)
+        metrics = summary_metrics(name for name in names if "/" in name)
     panels = {
         "loss": sorted(name for name in names if "loss" in name and name not in metrics and "/" not in name),
         "evaluation": list(metrics),
@@ -133,5 +136,5 @@ def _draw_column(axes: Axes, column: str, rows: list[dict[str, float]], *, marke
         return
     finite = [row for row in rows if math.isfinite(row[column])]
     best = max(finite, key=lambda row: row[column], default=None)
-    label = f"{column}, best {best[column]:.3f} at {best['iteration']}" if best else f"{column}, not defined"
+    label = f"{column}, best {best[column]:.3f} at {best['iteration']}" if best else f"{column}, undefined"
     axes.plot(iterations, values, label=label, marker="o", markersize=3.5)

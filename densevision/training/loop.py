@@ -1,4 +1,4 @@
-"""The training loop: counted in iterations, entered at any of them, evaluated on the way."""
+"""The training loop: it counts iterations, starts at any of them, and evaluates at intervals."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from densevision.training.rehearsal import rehearse
 
 @LOOPS.register_module()
 class TrainLoop(BaseLoop):
-    """Train for ``max_iters`` iterations and validate every ``val_interval`` of them and at the end.
+    """Train for ``max_iters`` iterations and validate every ``val_interval`` iterations and at the end.
 
-    An iteration is a function of the weights, the seed and its number: the sampler starts at the right draw
-    after a resume, and torch's random state (dropout) is set anew before every step.
+    An iteration is a function of the weights, the seed and its number: after a resume the sampler starts at the
+    right sample, and torch's random state (dropout) is set before every step.
 
     Args:
         runner: the runner that owns this loop.
-        dataloader: or its config; its sampler is a ``SeededSampler``.
-        max_iters: total iterations, those before a resume included.
+        dataloader: a loader with a ``SeededSampler``, or its config.
+        max_iters: total iterations, including those before a resume.
         val_interval: iterations between two evaluations.
     """
 
@@ -39,12 +39,12 @@ class TrainLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self.max_iters = whole_number("train_cfg.max_iters", max_iters)
         self.val_interval = whole_number("train_cfg.val_interval", val_interval)
-        self.max_epochs = 1  # mmengine's hooks ask for it
+        self.max_epochs = 1  # mmengine's hooks read it
         self._epoch = 0
         self._iter = 0
         self._drawn, self._drawn_at = 0, 0  # samples used up to an iteration
         self.stop_training = False  # mmengine's early stopping sets it
-        self.waited = 0.0  # seconds until the last batch was there
+        self.waited = 0.0  # seconds that the last batch took to arrive
         if not hasattr(self.dataloader.sampler, "start"):
             kind = type(self.dataloader.sampler).__name__
             raise UserError(f"config, train_dataloader.sampler is {kind}; a training needs dict(type=SeededSampler)")
@@ -66,25 +66,25 @@ class TrainLoop(BaseLoop):
         return 1
 
     def validates_at(self, iteration: int) -> bool:
-        """Whether an evaluation follows iteration number ``iteration``, counted from 1."""
+        """Return whether an evaluation follows iteration number ``iteration``, counted from 1."""
         due = iteration % self.val_interval == 0 or iteration == self.max_iters
         return due and self.runner.val_loop is not None
 
     def draws_at(self, iteration: int) -> int:
-        """Samples that the first ``iteration`` iterations use, over all processes."""
+        """Return the number of samples that the first ``iteration`` iterations use, over all processes."""
         return self._drawn + (iteration - self._drawn_at) * self.dataloader.batch_size * get_world_size()
 
     def continue_from(self, draws: int | None) -> None:
-        """Go on after ``draws`` samples at this iteration, also where batches had another size; None: as if not."""
+        """Continue after ``draws`` samples at this iteration; None: the batches always had this size."""
         if draws is not None:
             self._drawn, self._drawn_at = draws, self._iter
 
     def run(self) -> nn.Module:
-        """Train, from wherever the runner's checkpoint left off."""
+        """Train from the iteration of the runner's checkpoint, or from 0."""
         self.runner.call_hook("before_train")
         self._rehearse_evaluation()
         batches = self._batches()
-        if self._iter < self.max_iters:  # data that can't be read show before anything is written
+        if self._iter < self.max_iters:  # unreadable data are found before anything is written
             batches = itertools.chain([next(batches)], batches)
         self.runner.begin()
         if self._evaluation_was_cut_off():
@@ -113,7 +113,7 @@ class TrainLoop(BaseLoop):
 
     def _advice(self, error: NotFiniteError) -> str:
         savers = [hook for hook in self.runner.hooks if isinstance(hook, CheckpointHook)]
-        return advice_on_nan(savers[0].point_to_proven(self.runner, error.first) if savers else None)
+        return advice_on_nan(savers[0].resume_before(self.runner, error.first) if savers else None)
 
     def _next(self, batches: Iterator[dict]) -> dict:
         started = time.perf_counter()
@@ -122,7 +122,7 @@ class TrainLoop(BaseLoop):
         return batch
 
     def _batches(self) -> Iterator[dict]:
-        # The loader reads ahead as soon as it is iterated, so the sampler must know the start before.
+        # The loader reads ahead as soon as it is iterated, so the start must be set before.
         self.dataloader.sampler.start = self.draws_at(self._iter)
         return iter(self.dataloader)
 
@@ -141,9 +141,9 @@ class TrainLoop(BaseLoop):
 
 
 def average_statistics(model: nn.Module) -> None:
-    """Give the batch norms of all processes the mean of their running statistics.
+    """Set the running statistics of the batch norms to their mean over all processes.
 
-    Each process sees other images; without this they evaluate, average and save different models.
+    Each process sees different images; without this they evaluate, average and save different models.
     """
     endings = ("running_mean", "running_var")
     statistics = [buffer for name, buffer in model.named_buffers() if name.endswith(endings)]

@@ -1,14 +1,14 @@
-"""What is done with metrics, ours and a user's own: build, evaluate, print, write.
+"""Build, evaluate, print and write metrics: the package's and the user's.
 
-A metric of one's own needs no more than mmengine's ``BaseMetric``: ``process`` and ``compute_metrics``. Three more
-attributes are used where they exist:
+A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Three more attributes
+are used if they exist:
 
-- ``out_dir``: a folder, or None, that the metric writes files to while it evaluates (predictions);
+- ``out_dir``: folder for the files that the metric writes while it evaluates (predictions), or None;
 - ``table``: text that ``densevision test`` prints after an evaluation; without it, the metric's figures are listed;
-- ``write_report(folder)``: writes further files and returns their paths by kind.
+- ``write_report(folder)``: writes more files and returns their paths by kind.
 
-A figure may be any number (NumPy's and tensors of one element too); anything else is printed and written, but
-neither plotted nor compared.
+A figure may be any number, including NumPy numbers and tensors of one element; other values are printed and written,
+but not plotted or compared.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
+from densevision.task import is_share, primary_metrics
 
-MAIN = ("coco/AP", "seg/mIoU")  # the figure that counts where a config does not say so by save_best
-
-WORTHLESS_BELOW = 0.01  # a point of 100
-_OF_ONE = ("coco/", "seg/")  # what the metrics that run from 0 to 1 begin with
+WORTHLESS_BELOW = 0.01  # one point of 100
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
-    """Build a config's ``val_evaluator`` or ``test_evaluator``: a metric, a list of them, or ``dict(metrics=...)``."""
+    """Build a config's ``val_evaluator`` or ``test_evaluator``: a metric, a list, or ``dict(metrics=...)``."""
     if isinstance(config, Evaluator):
         built = config
     elif isinstance(config, Mapping) and "metrics" in config:
@@ -46,7 +44,10 @@ def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Eval
 
 
 class _Checked:
-    """A metric's ``compute_metrics`` that may return None; a deep copy calls the copied metric."""
+    """Let a metric's ``compute_metrics`` return None, and check what else it returns.
+
+    A deep copy calls the copied metric.
+    """
 
     def __init__(self, metric: BaseMetric):
         self.metric = metric
@@ -63,13 +64,13 @@ class _Checked:
 
 
 def silent_copy(evaluator: Evaluator) -> Evaluator:
-    """Return an evaluator that computes the same, writes no files, and shares no results with the original."""
+    """Copy an evaluator; the copy writes no files and shares no results with the original."""
     meta = evaluator.dataset_meta
     try:
         silent = copy.deepcopy(evaluator, {id(meta): meta})
-    except Exception:  # a metric may hold what can't be copied: locks, open files
+    except Exception:  # a metric may contain objects that can't be copied: locks, open files
         silent = copy.copy(evaluator)
-        silent.metrics = [_shallow_copy(metric) for metric in evaluator.metrics]
+        silent.metrics = [_copy_shallow(metric) for metric in evaluator.metrics]
     silent.metrics = [metric for metric in silent.metrics if not isinstance(metric, DumpResults)]
     for metric in silent.metrics:
         metric.results = []
@@ -78,15 +79,15 @@ def silent_copy(evaluator: Evaluator) -> Evaluator:
     return silent
 
 
-def _shallow_copy(metric: BaseMetric) -> BaseMetric:
-    made = copy.copy(metric)
-    made.compute_metrics = _Checked(made)
-    return made
+def _copy_shallow(metric: BaseMetric) -> BaseMetric:
+    copied = copy.copy(metric)
+    copied.compute_metrics = _Checked(copied)
+    return copied
 
 
 def set_folders(metrics: Iterable[BaseMetric], folder: Path) -> list[Path]:
-    """Let the metrics write to ``folder``, where they can and the config names no other place; returns where."""
-    folders = []
+    """Set a folder below ``folder`` for each metric with an ``out_dir`` that the config leaves open; return these."""
+    folders: list[Path] = []
     for metric in metrics:
         if hasattr(metric, "out_dir") and metric.out_dir is None:
             metric.out_dir = folder / (f"predictions_{len(folders) + 1}" if folders else "predictions")
@@ -95,7 +96,7 @@ def set_folders(metrics: Iterable[BaseMetric], folder: Path) -> list[Path]:
 
 
 def tables(metrics: Sequence[BaseMetric], figures: Mapping[str, object]) -> str:
-    """Lay out an evaluation: the metrics' own tables, then the figures of those without one."""
+    """Format an evaluation: the metrics' tables, then the figures of metrics without a table."""
     parts, with_table = [], []
     for metric in metrics:
         if getattr(metric, "table", None):
@@ -107,7 +108,7 @@ def tables(metrics: Sequence[BaseMetric], figures: Mapping[str, object]) -> str:
 
 
 def write_reports(metrics: Iterable[BaseMetric], folder: Path) -> dict[str, str]:
-    """Let the metrics write their files; returns the paths by kind."""
+    """Write the metrics' reports and return the paths by kind."""
     files: dict[str, str] = {}
     for metric in metrics:
         if hasattr(metric, "write_report"):
@@ -117,7 +118,7 @@ def write_reports(metrics: Iterable[BaseMetric], folder: Path) -> dict[str, str]
 
 
 def as_number(value: object) -> float | None:
-    """Return a figure as a float, None if it is no number."""
+    """Return a figure as a float, None if it is not a number."""
     if isinstance(value, torch.Tensor | np.ndarray):
         value = value.item() if value.nbytes == value.itemsize else None  # one element
     return float(value) if isinstance(value, numbers.Real | np.bool_) else None
@@ -130,44 +131,45 @@ def numbers_of(figures: Mapping[str, object]) -> dict[str, float]:
 
 
 def score_of(figures: Mapping[str, object], name: str) -> float | None:
-    """Return a figure that models can be ranked by; None where it is missing, not finite, or COCO's -1, undefined."""
+    """Return the figure that ranks a model; None if it is missing, not finite, or -1, COCO's "undefined"."""
     value = as_number(figures.get(name))
     return None if value is None or not math.isfinite(value) or value == -1 else value
 
 
-def headline(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
-    """Return name and value of the one figure that counts: ``preferred``, ours, or else the first number.
+def primary_metric(figures: Mapping[str, object], preferred: str | None = None) -> tuple[str, float]:
+    """Return name and value of the primary metric: ``preferred``, else a task's own, else the first number.
 
     Args:
+        figures: from an evaluation.
         preferred: the config's ``default_hooks.checkpoint.save_best``.
     Raises:
         UserError: there is no figure.
     """
     found = numbers_of(figures)
-    for name in (preferred, *MAIN, *found):
+    for name in (preferred, *primary_metrics(), *found):
         if name in found:
             return name, found[name]
     raise UserError("the metrics gave no figure: the test data have no ground truth, or compute_metrics returns none")
 
 
 def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
-    """Return a line where a model's AP or mIoU is under a point; None where all is well, or for other metrics."""
+    """Return a warning if a model's AP or mIoU is below one point, else None; also None for other metrics."""
     found = numbers_of(figures)
-    name = next((name for name in (preferred, *MAIN) if name in found), None)
+    name = next((name for name in (preferred, *primary_metrics()) if name in found), None)
     return None if name is None else worthless(name, found[name])
 
 
 def worthless(name: str, value: float) -> str | None:
-    """Return a line that calls a model worthless by its metric, or None.
+    """Return a warning if a metric shows that a model is worthless, or None.
 
     Args:
-        name: key of the metric, as "coco/AP". Of metrics other than the package's own the scale is not known.
-        value: 0 to 1; NaN, or below 0 as pycocotools has it, where the data has nothing to measure by.
+        name: key of the metric, e.g. "coco/AP". The range is known only for the package's metrics.
+        value: 0 to 1; NaN, or pycocotools' -1, if the data have nothing to measure.
     """
-    if not name.startswith(_OF_ONE):
+    if not is_share(name):
         return None
     if math.isnan(value) or value < 0:
-        return f"warning: {name} can't be measured ({value:g}): the data has no object or labeled pixel to find"
+        return f"warning: {name} can't be measured ({value:g}): the data have no object or labeled pixel to find"
     if value < WORTHLESS_BELOW:
         points = f"{100 * value:.2f} of 100"
         return f"warning: this model is worthless: {name} is {points}; train it longer, or check its data"
@@ -175,7 +177,7 @@ def worthless(name: str, value: float) -> str | None:
 
 
 def about_classes(names: Iterable[str], classes: Sequence[str]) -> set[str]:
-    """Return the figures about a single class, such as ``coco/AP/<class>``; a class's name may be anything."""
+    """Return the names of figures of a single class, such as ``coco/AP/<class>``; class names may be any text."""
     endings = tuple(f"{mark}{name}" for name in classes for mark in "/_")
     return {name for name in names for ending in endings if name.endswith(ending) and "/" in name.removesuffix(ending)}
 

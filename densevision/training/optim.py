@@ -1,4 +1,4 @@
-"""How the weights move: a guard against non-finite batches, and which weights decay."""
+"""Optimizer wrappers that skip non-finite batches, and a constructor that decays the right weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
-MAX_BAD = 5  # skipped batches in a row before a training counts as lost
+MAX_BAD = 5  # skipped batches in a row before a training is given up
 
 
 class NotFiniteError(UserError):
     """Several batches in a row were not finite.
 
     Attributes:
-        first: iteration of the first of them, counted from 1.
+        first: iteration of the first such batch, counted from 1.
     """
 
     def __init__(self, message: str, first: int):
@@ -30,14 +30,14 @@ class NotFiniteError(UserError):
         self.first = first
 
 
-class _Guard:
-    """Skip a batch whose loss is not finite in any process, weights and norm statistics untouched."""
+class _Guard(OptimWrapper):
+    """Skip a batch whose loss is not finite in any process; weights and norm statistics stay as they were."""
 
     bad_in_a_row = 0
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Remember the statistics that the forward pass is about to change."""
+        """Copy the statistics that the forward pass is about to change."""
         self._statistics = [(buffer, buffer.clone()) for buffer in model.buffers()]
         with super().optim_context(model):
             yield
@@ -69,11 +69,11 @@ class _Guard:
 
 
 @OPTIM_WRAPPERS.register_module()
-class GuardedOptimWrapper(_Guard, OptimWrapper):
-    """mmengine's wrapper that also skips a batch whose gradient is not finite."""
+class GuardedOptimWrapper(_Guard):
+    """Skip a batch whose gradient is not finite, too."""
 
     def step(self, **kwargs: object) -> None:
-        """Step the optimizer where the gradient is finite; after DDP it is the same in all processes."""
+        """Step the optimizer if the gradient is finite; after DDP it is the same in all processes."""
         gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
         if torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
             self.bad_in_a_row = 0
@@ -84,7 +84,7 @@ class GuardedOptimWrapper(_Guard, OptimWrapper):
 
 @OPTIM_WRAPPERS.register_module()
 class GuardedAmpOptimWrapper(_Guard, AmpOptimWrapper):
-    """Mixed precision on a GPU; its loss scaler already skips gradients that are not finite."""
+    """Train in mixed precision on a GPU; the loss scaler already skips non-finite gradients."""
 
     def step(self, **kwargs: object) -> None:
         """Step through the loss scaler."""
@@ -96,7 +96,7 @@ class GuardedAmpOptimWrapper(_Guard, AmpOptimWrapper):
 class DecayWeightsOnly:
     """Build an optimizer that decays weights of convolutions and linear layers, not norms and biases.
 
-    Two parameter groups; mmengine's ``paramwise_cfg`` makes one for every tensor, which is slow to step.
+    It has two parameter groups; mmengine's ``paramwise_cfg`` makes one per tensor, which is slow to step.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):

@@ -1,6 +1,8 @@
-"""The parts of a config: which ones a run needs, and what kind each of them is."""
+"""Check that a config has the parts that a run needs, each of the right kind."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -19,12 +21,12 @@ _EVALUATIONS = ("val", "test")
 
 
 def check_parts(config: Config, *, training: bool) -> None:
-    """Check that a config has the parts that a run needs, and leave out those that are None.
+    """Check that a config has the parts that a run needs, and remove optional ones that are None.
 
     Without a loader, an evaluator or a loop (None), there is no validation, or no test.
 
     Raises:
-        UserError: a part is missing, or of another kind than it must be.
+        UserError: a part is missing or has the wrong kind.
     """
     for key in _NEEDED if training else ("model",):
         if _lookup(config, key) is None:
@@ -69,11 +71,11 @@ def _check_evaluation(config: Config, split: str) -> None:
         for key in keys:
             config[key] = None
     elif missing := [key for key in keys if key not in config]:
-        raise UserError(f"config, {missing[0]} is missing; add it, or switch this evaluation off with {keys[0]}=None")
+        raise UserError(f"config, {missing[0]} is missing; add it, or disable this evaluation with {keys[0]}=None")
 
 
-def _lookup(config: Config, key: str, default: object = None) -> object:
-    """Return what is at a dotted key; ``default`` where it, or a part above it, is not there."""
+def _lookup(config: Config, key: str, default: object = None) -> Any:
+    """Return the value at a dotted key; ``default`` if it, or a part above it, is missing."""
     value = config
     for part in key.split("."):
         if not isinstance(value, dict | Config) or part not in value:

@@ -1,4 +1,4 @@
-"""Bring a config into the form that the Runner takes, and refuse numbers that make no sense."""
+"""Convert a config to the form that the runner takes, and reject invalid numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.registry import PARAM_SCHEDULERS
 
-_LEAST = {  # smallest value of every whole number; None in place of those in _MAY_BE_NONE
+_LEAST = {  # smallest value of every whole number; those in _MAY_BE_NONE may also be None
     "total_batch": 1,
     "train_cfg.max_iters": 1,
     "train_cfg.val_interval": 1,
@@ -30,7 +30,7 @@ def whole_number(key: str, value: object, least: int = 1) -> int:
     """Return ``value``, which must be a whole number from ``least``.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f"config, {key} is {value!r}; it must be a whole number from {least}")
@@ -38,10 +38,10 @@ def whole_number(key: str, value: object, least: int = 1) -> int:
 
 
 def check_numbers(config: Config) -> None:
-    """Check counts, intervals, sizes of batches, rates and bounds.
+    """Check counts, intervals, batch sizes, the learning rate and bounds.
 
     Raises:
-        UserError: one makes no sense.
+        UserError: one is invalid.
     """
     for key, least in _LEAST.items():
         *parents, last = key.split(".")
@@ -69,9 +69,9 @@ def _positive(key: str, value: object, *, zero: bool = False) -> None:
 
 
 def limit_workers(config: Config) -> None:
-    """No more loader workers than cores: they would only take turns, and what they give does not depend on them.
+    """Limit the loader workers to the number of cores, which changes no sample.
 
-    Without any, the settings of workers go: torch refuses them.
+    Without workers, remove the settings of workers, which torch would reject.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name in LOADERS:
@@ -83,14 +83,14 @@ def limit_workers(config: Config) -> None:
 
 
 def fill_schedules(config: Config) -> list[str]:
-    """Count schedules in iterations; one without an end lasts as long as the training.
+    """Count schedules in iterations; a schedule without an end lasts until the end of the training.
 
-    One that would begin after the end is left out: a trial run needs nothing but a small ``max_iters``.
+    A schedule that would begin after the end is removed: a trial run only needs a small ``max_iters``.
 
     Returns:
-        What of the schedules never takes effect, one line each.
+        Settings of schedules that never take effect, one line each.
     Raises:
-        UserError: a schedule counts epochs, or its begin or end is no iteration.
+        UserError: a schedule counts epochs, or its begin or end is not an iteration.
     """
     last = config.train_cfg.max_iters
     schedules = config.get("param_scheduler") or []
@@ -99,7 +99,7 @@ def fill_schedules(config: Config) -> list[str]:
         name = f"param_scheduler.{number} ({_type_name(schedule)})"
         _check_schedule(name, schedule)
         if schedule.get("begin", 0) >= last:
-            notes.append(f"{name} begins at iteration {schedule.begin}, the training ends at {last}: it is left out")
+            notes.append(f"{name} begins at iteration {schedule.begin}, the training ends at {last}: it is ignored")
             continue
         schedule.by_epoch = False
         schedule.setdefault("end", last)
@@ -113,11 +113,11 @@ def fill_schedules(config: Config) -> list[str]:
 def _check_schedule(name: str, schedule: ConfigDict) -> None:
     if schedule.get("by_epoch") or schedule.get("convert_to_iter_based"):
         raise UserError(
-            f"config, {name} counts epochs, and this training counts iterations: leave by_epoch and "
-            "convert_to_iter_based out and give begin, end and the like in iterations"
+            f"config, {name} counts epochs, but this training counts iterations: omit by_epoch and "
+            "convert_to_iter_based, and give begin, end and the like in iterations"
         )
     if _type_name(schedule).startswith("ReduceOnPlateau"):
-        raise UserError(f"config, {name} works with epochs only, and this training counts iterations; take another one")
+        raise UserError(f"config, {name} works with epochs only, but this training counts iterations; use another one")
     for key, least in (("begin", 0), ("end", 1), ("T_max", 1)):
         if schedule.get(key) is not None:
             whole_number(f"{name}.{key}", schedule[key], least)
@@ -146,12 +146,13 @@ def _without_effect(schedule: ConfigDict, last: int) -> list[str]:
 
 def _check_average(config: Config, last: int) -> None:
     average = (config.get("default_hooks") or {}).get("ema") or {}
+    begin = average.get("begin_iter", 0)
     if average.get("begin_epoch"):
         raise UserError("config, default_hooks.ema.begin_epoch counts epochs; give begin_iter, in iterations")
-    if average.get("begin_iter", 0) > last:
+    if begin > last:
         raise UserError(
-            f"config, default_hooks.ema.begin_iter is {average.begin_iter}, after the end of the training, "
-            f"iteration {last}; lower it, or switch the average off with default_hooks.ema=None"
+            f"config, default_hooks.ema.begin_iter is {begin}, after the end of the training, iteration {last}; "
+            "decrease it, or disable the average with default_hooks.ema=None"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a person sees during a training: a live bar on a terminal, plain lines elsewhere."""
+"""Progress of a training on the screen: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
@@ -24,18 +25,18 @@ from densevision.training.prepare import whole_number
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Report iteration, losses, learning rate, images a second, time left and the last evaluation.
+    """Report iteration, losses, learning rate, images per second, time left and the last evaluation.
 
-    Every ``interval`` iterations the averages since the last report go to the log file, to TensorBoard, and,
-    where the output is no terminal, to the output as one line.
+    Every ``interval`` iterations the averages since the last report go to the log file, to TensorBoard, and, if the
+    output is not a terminal, to the output as one line.
     """
 
-    priority = "BELOW_NORMAL"  # after mmengine has noted the losses, before the schedules change the rate
+    priority = "BELOW_NORMAL"  # after mmengine has recorded the losses, before the schedules change the rate
+    display: Display
 
     def __init__(self, interval: int = 20):
         self.interval = whole_number("default_hooks.progress.interval", interval)
         self.clock = Clock()
-        self.display: Display | None = None
         self.evaluation = ""
 
     def before_train(self, runner: Runner) -> None:
@@ -44,11 +45,11 @@ class ProgressHook(Hook):
         self.display.start("train", runner.max_iters, runner.iter)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """The step begins."""
+        """Start the clock of the step."""
         self.clock.step_began(runner.train_loop.waited)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Move the bar, and report where it is due."""
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object = None) -> None:
+        """Advance the bar, and report every ``interval`` iterations and at the end."""
         iteration = runner.iter + 1
         self.clock.step_done(len(data_batch["inputs"]) * get_world_size())
         if iteration % self.interval and iteration != runner.max_iters:
@@ -60,7 +61,7 @@ class ProgressHook(Hook):
         note = f"{format_scalars(scalars)}  {self.clock.rate():.1f} img/s  data {self.clock.data_share():.0%}"
         eta = f"eta {_duration(self._seconds_left(runner, iteration))}"
         self.display.advance(iteration, f"{eta}  {note}", self.evaluation)
-        self._say(runner, f"iter {iteration}/{runner.max_iters}  {note}  {eta}", bar_shows_it=True)
+        self._report(runner, f"iter {iteration}/{runner.max_iters}  {note}  {eta}", bar_shows_it=True)
         runner.visualizer.add_scalars(scalars, step=iteration)
         self.clock.restart_window()
 
@@ -71,23 +72,23 @@ class ProgressHook(Hook):
         self.clock.evaluation_began()
         self.display.start("evaluate", len(runner.val_dataloader))
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Move the evaluation's bar."""
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None) -> None:
+        """Advance the evaluation's bar."""
         self.display.advance(batch_idx + 1)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: Mapping[str, object] | None = None) -> None:
         """Report the metrics."""
         self.clock.evaluation_ended()
-        figures = numbers_of(metrics)
+        figures = numbers_of(metrics or {})
         summary = format_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
         summary += format_notes(runner.val_evaluator.metrics)
         if not runner.training:
-            self._say(runner, f"evaluation: {summary}")
+            self._report(runner, f"evaluation: {summary}")
             return
         self.display.start("train", runner.max_iters, runner.iter)
         self.evaluation = f"at {runner.iter}: {summary}"
         self.display.advance(runner.iter, None, self.evaluation)
-        self._say(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
+        self._report(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
         runner.visualizer.add_scalars(figures, step=runner.iter)
 
     def before_test(self, runner: Runner) -> None:
@@ -95,14 +96,16 @@ class ProgressHook(Hook):
         self.display = self._open(runner)
         self.display.start("evaluate", len(runner.test_dataloader))
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Move the test's bar."""
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
+        """Advance the test's bar."""
         self.display.advance(batch_idx + 1)
 
     def _open(self, runner: Runner) -> Display:
         return runner.on_exit.enter_context(Display(Console(), enabled=is_main_process()))
 
-    def _say(self, runner: Runner, line: str, *, bar_shows_it: bool = False) -> None:
+    def _report(self, runner: Runner, line: str, *, bar_shows_it: bool = False) -> None:
         runner.logger.info(line)
         if not (bar_shows_it and self.display.live):
             self.display.print(line)
@@ -111,72 +114,72 @@ class ProgressHook(Hook):
         left = runner.max_iters - iteration
         evaluations = 0
         if runner.val_loop is not None:
-            evaluations = -(-runner.max_iters // runner.val_interval) - iteration // runner.val_interval
+            evaluations = ceil(runner.max_iters / runner.val_interval) - iteration // runner.val_interval
         return left * self.clock.seconds_per_step() + evaluations * self.clock.evaluation_seconds
 
 
 class Clock:
-    """Where the time goes: waiting for data, training, evaluating."""
+    """Measures the time spent waiting for data, training and evaluating."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.evaluation_seconds = 0.0
         self._recent: deque[float] = deque(maxlen=200)
         self.restart_window()
 
     def restart_window(self) -> None:
-        """Begin a new stretch that ``rate`` and ``data_share`` speak of."""
+        """Start a new window for ``rate`` and ``data_share``."""
         self._images, self._waited, self._total = 0, 0.0, 0.0
 
     def step_began(self, waited: float) -> None:
-        """The batch is here after ``waited`` seconds."""
+        """Start a step whose batch took ``waited`` seconds to arrive."""
         self._waited += waited
         self._step_start = time.perf_counter() - waited
 
     def step_done(self, images: int) -> None:
-        """The batch of ``images`` is trained."""
+        """End a step on a batch of ``images`` images."""
         seconds = time.perf_counter() - self._step_start
         self._total += seconds
         self._recent.append(seconds)
         self._images += images
 
     def evaluation_began(self) -> None:
-        """An evaluation starts."""
+        """Start an evaluation."""
         self._evaluation_start = time.perf_counter()
 
     def evaluation_ended(self) -> None:
-        """Remember how long it took."""
+        """End an evaluation."""
         self.evaluation_seconds = time.perf_counter() - self._evaluation_start
 
     def rate(self) -> float:
-        """Images a second in this window."""
+        """Return the images per second in this window."""
         return self._images / max(self._total, 1e-9)
 
     def data_share(self) -> float:
-        """Part of this window that was spent waiting for data, 0..1."""
+        """Return the fraction of this window spent waiting for data, 0..1."""
         return self._waited / max(self._total, 1e-9)
 
     def seconds_per_step(self) -> float:
-        """Mean of the latest iterations."""
+        """Return the mean duration of the latest iterations."""
         return sum(self._recent) / max(len(self._recent), 1)
 
 
-_DEPRECATED = re.compile('"(FileClient|HardDiskBackend)"')  # mmengine's notices to itself
+_DEPRECATED = re.compile('"(FileClient|HardDiskBackend)"')  # mmengine warns about its own classes
 
 
 class CurrentOutput:
-    """Writes to whatever ``sys.stdout`` is at that moment, so that log lines appear above a live bar."""
+    """Writes to the current ``sys.stdout``, so that log lines appear above a live bar."""
 
     def write(self, text: str) -> int:
-        """Write to the output of now."""
+        """Write to the current output."""
         return sys.stdout.write(text)
 
     def flush(self) -> None:
-        """Flush the output of now."""
+        """Flush the current output."""
         sys.stdout.flush()
 
 
 def quiet(handlers: Iterable[logging.Handler]) -> None:
-    """Let the terminal show only warnings and errors, and files everything."""
+    """Limit the terminal to warnings and errors; files keep everything."""
     for handler in handlers:
         if type(handler) is logging.StreamHandler:
             handler.setLevel(max(handler.level, logging.WARNING))
@@ -186,7 +189,7 @@ def quiet(handlers: Iterable[logging.Handler]) -> None:
 
 
 def window_means(runner: Runner, steps: int) -> dict[str, float]:
-    """Return the mean of every logged scalar over the last ``steps`` iterations; the learning rate of now."""
+    """Return the mean of every logged scalar over the last ``steps`` iterations, and the current learning rate."""
     scalars = {}
     for name, buffer in runner.message_hub.log_scalars.items():
         if name.startswith("train/") and name != "train/base_lr":
@@ -196,30 +199,32 @@ def window_means(runner: Runner, steps: int) -> dict[str, float]:
 
 
 def format_scalars(scalars: dict[str, float]) -> str:
-    """Losses first, then the learning rate, then the rest."""
+    """Format scalars as one line: losses first, then the learning rate, then the rest."""
     losses = [f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in sorted(scalars) if "loss" in name]
     rest = [f"{name} {value:.3g}" for name, value in scalars.items() if "loss" not in name and name != "lr"]
     return "  ".join([*losses, f"lr {scalars['lr']:.2g}", *rest])
 
 
 def format_metrics(metrics: dict[str, float], classes: Sequence[str] = (), first: str | None = None) -> str:
-    """The numbers that sum up an evaluation; values of single classes stay out.
-
-    Args:
-        first: the metric that models are ranked by; it comes first.
-    """
-    names = headline(metrics, classes, first)
+    """Format the metrics of ``summary_metrics`` as one line."""
+    names = summary_metrics(metrics, classes, first)
     return "  ".join(f"{name} {metrics[name]:.3f}" for name in names) or "no metric"
 
 
 def format_notes(metrics: Iterable[object]) -> str:
-    """What metrics that have a ``note`` want to be known beside their numbers: " (1 of 2 classes has no pixel)"."""
+    """Format the metrics' ``note`` attributes to follow their figures, e.g. " (1 of 2 classes has no pixel)"."""
     notes = [note for metric in metrics if (note := getattr(metric, "note", ""))]
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def headline(metrics: Iterable[str], classes: Sequence[str] = (), first: str | None = None) -> list[str]:
-    """Names of three metrics that are not about a single class, such as ``seg/IoU_road``; ``first`` is always there."""
+def summary_metrics(metrics: Iterable[str], classes: Sequence[str] = (), first: str | None = None) -> list[str]:
+    """Choose up to three metrics that summarize an evaluation, none of a single class such as ``seg/IoU_road``.
+
+    Args:
+        metrics: names of all metrics.
+        classes: names of the classes; without them, single classes are recognized by the form of the name.
+        first: the metric that ranks models; it is always chosen, and comes first.
+    """
     names = list(metrics)
     about_one = about_classes(names, classes)
     if not classes:
@@ -229,13 +234,13 @@ def headline(metrics: Iterable[str], classes: Sequence[str] = (), first: str | N
 
 
 def class_names(runner: Runner) -> Sequence[str]:
-    """Names of the val data's classes, as far as they have some."""
+    """Return the names of the val data's classes, empty if there are none."""
     loader = runner.val_dataloader
     return () if loader is None else (getattr(loader.dataset, "metainfo", None) or {}).get("classes") or ()
 
 
 def ranking_metric(config: Config) -> str | None:
-    """Name of the metric that a config ranks models by."""
+    """Return the name of the metric that ranks a config's models."""
     return ((config.get("default_hooks") or {}).get("checkpoint") or {}).get("save_best")
 
 

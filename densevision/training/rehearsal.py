@@ -1,4 +1,4 @@
-"""Evaluate one batch before the training, so that a fault in the evaluation does not cost the first hours."""
+"""Evaluate one batch before the training, so that a fault in the evaluation is found at the start."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from densevision.training.metrics import silent_copy
 
 
 def rehearse(runner: Runner) -> Mapping[str, object]:
-    """Let one val batch through the model and the metrics; every process must call this.
+    """Run one val batch through the model and the metrics; every process must call this.
 
-    Nothing is written and no state stays behind: the metrics are copies without a folder.
+    Nothing is written and no state remains: the metrics are copies without a folder.
 
     Returns:
-        The batch's figures; their names are those of the evaluations to come, less some of single classes.
+        The batch's figures; later evaluations have these names, and perhaps more of single classes.
     Raises:
-        UserError: there is no val image, or model, data or metric are at fault.
+        UserError: there is no val image, or the model, the data or a metric is wrong.
     """
     loop = runner.val_loop
     evaluator = silent_copy(loop.evaluator)
     batch = next(iter(loop.dataloader), None)
     if batch is None:
-        raise UserError("val_dataloader gives no batch: the val data hold no image")
+        raise UserError("val_dataloader gives no batch: the val data have no images")
     runner.model.eval()
     with torch.no_grad():
         evaluator.process(data_samples=runner.model.val_step(batch), data_batch=batch)

@@ -1,10 +1,12 @@
-"""The Runner's checkpoints: which one a training goes on from, and what of it counts."""
+"""The runner's checkpoints: which one a training resumes from, and which changes of the config it accepts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 from densevision.checkpoints.reading import check_weights, read_checkpoint
 from densevision.errors import UserError
@@ -12,8 +14,12 @@ from densevision.training.changes import Resumed, choose_checkpoint, hyperparame
 from densevision.training.checkpoint_hook import find_last_checkpoint
 
 
-class Resuming:
+class ResumingRunner(Runner):
     """The part of ``DenseRunner`` that loads checkpoints and resumes from them."""
+
+    _load_from: str | None  # mmengine's
+    _resumed: Resumed  # set when a checkpoint is loaded to resume from it
+    _config_groups: list[dict[str, object]]  # the optimizer's hyperparameters by the config
 
     def _find_resumed(self) -> None:
         """Choose the checkpoint to resume from.
@@ -28,13 +34,13 @@ class Resuming:
             raise UserError(nothing_to_resume(self.work_dir))
         path, lines = choose_checkpoint(self, path)
         self._load_from = str(path)
-        self._say(lines)
+        self._report(lines)
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Take a training up as mmengine does, then let the config's changes take effect.
+        """Resume as mmengine does, then apply the config's changes.
 
         Raises:
-            UserError: a change that can't take effect.
+            UserError: a change can't be applied to a resumed training.
         """
         try:
             super().resume(filename, *args, **kwargs)
@@ -47,22 +53,22 @@ class Resuming:
         if self._resumed.other_evaluation:
             for key in ("best_score", "best_iteration"):
                 self.message_hub.runtime_info.pop(key, None)
-        self._say(self._resumed.lines())
+        self._report(self._resumed.summary())
 
     def load_checkpoint(
-        self, filename: str, map_location="cpu", strict: bool = True, revise_keys: object = None
+        self, filename: str, map_location: str | torch.device = "cpu", strict: bool = True, revise_keys: object = None
     ) -> dict:
-        """Load the weights of a checkpoint of this very model and return its content.
+        """Load the weights of a checkpoint and return its content.
 
         Raises:
-            UserError: no such file, a damaged one, or another model's.
+            UserError: the file is missing, damaged or of a different model.
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         check_weights(model, checkpoint, filename)
         if self._resume:
             self._resumed = Resumed(self, checkpoint, filename)
-            self._resumed.refuse()
+            self._resumed.check()
             self._config_groups = hyperparameters(self)
             self._resumed.adapt(checkpoint)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
@@ -72,5 +78,5 @@ class Resuming:
 
 
 def nothing_to_resume(work_dir: str | Path) -> str:
-    """Say that a folder holds no checkpoint."""
-    return f"--resume: no checkpoint in {work_dir}; leave --resume out to start anew"
+    """Return the message for a folder without a checkpoint."""
+    return f"--resume: no checkpoint in {work_dir}; omit --resume to start from scratch"

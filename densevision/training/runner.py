@@ -1,4 +1,4 @@
-"""mmengine's Runner with its surprises removed: one-line errors, quiet, exact resume, CPU processes."""
+"""mmengine's Runner with one-line errors, a quiet terminal, exact resume and training in CPU processes."""
 
 from __future__ import annotations
 
@@ -34,47 +34,48 @@ from densevision.training.parts import check_parts
 from densevision.training.prepare import check_numbers, fill_schedules, limit_workers
 from densevision.training.process import kept_settings, start_processes
 from densevision.training.progress import quiet
-from densevision.training.resume import Resuming, nothing_to_resume
-from densevision.training.splits import Splits
+from densevision.training.resume import ResumingRunner, nothing_to_resume
+from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
 from densevision.training.workdir import WorkDir, free_name, protect_others
 from densevision.weights.initialise import initialise
 
 
-class DenseRunner(Splits, Resuming, Runner):
-    """What ``densevision train`` and ``test`` run on; make one with ``build_runner``.
+class DenseRunner(SplitsRunner, ResumingRunner):
+    """The runner of ``densevision train`` and ``densevision test``; build one with ``build_runner``.
 
     Attributes:
-        training: a training is going on, not an evaluation alone.
-        notes: what the start has to say about the config, one line each.
-        stored_config: what the meta of each checkpoint holds of the config.
+        training: whether a training is running, not only an evaluation.
+        notes: warnings about the config to print at the start, one line each.
+        stored_config: the config's part of each checkpoint's meta.
     """
 
-    def __init__(self, **kwargs: object):
+    def __init__(self, *, cfg: Config, work_dir: str, **kwargs: object):
         self.stop_request = StopRequest()
-        self.training, self.notes, self.stored_config = False, [], {}
+        self.training = False
+        self.notes: list[str] = []
+        self.stored_config: dict[str, object] = {}
         self._begun, self._prepared, self._classes_in = False, False, {}
-        kwargs["cfg"] = printable(kwargs["cfg"])
-        self.folder = WorkDir(kwargs["work_dir"])
+        self.folder = WorkDir(work_dir)
         try:
             with config_errors(), kept_settings():
-                super().__init__(**kwargs)
+                super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
         except UserError:
             self._undo_start()
             raise
 
     def train(self) -> nn.Module:
-        """Train; Ctrl-C and SIGTERM end it after an iteration.
+        """Train; Ctrl-C and SIGTERM stop it after the current iteration.
 
         Raises:
-            TrainingStopped: a signal came, and the checkpoint is written.
-            UserError: config, data or checkpoint are at fault; before the first iteration it leaves nothing behind.
+            TrainingStopped: a signal arrived, and the checkpoint has been written.
+            UserError: the config, the data or the checkpoint is wrong; before the first iteration no file remains.
         """
         with self.stop_request, self._running():
             self._find_resumed()
             self._check_data("train", "val")
-            self._say(training_lines(self))
+            self._report(training_lines(self, evaluates=self._dataset("val") is not None))
             self.training = True
             try:
                 return super().train()
@@ -82,22 +83,24 @@ class DenseRunner(Splits, Resuming, Runner):
                 self.training = False
 
     def val(self) -> dict:
-        """Evaluate on the val data; returns the metrics."""
+        """Evaluate on the val data and return the metrics."""
         with self._running():
             self._check_data("val")
             return super().val()
 
     def test(self, results: Path | None = None) -> dict:
-        """Evaluate on the test data; returns the metrics.
+        """Evaluate on the test data and return the metrics.
 
         Args:
-            results: folder that the metrics write their files to.
+            results: folder for the files that the metrics write.
         """
         with self._running():
             if self._test_loop is None:
-                raise UserError(f"{self.cfg.filename} has no test_dataloader, nor a val_dataloader to take its place")
+                raise UserError(
+                    f"{self.cfg.filename} has neither a test_dataloader nor a val_dataloader to use instead"
+                )
             self._check_data("test")
-            self._say(machine_lines(self))
+            self._report(machine_lines(self))
             if results is not None:
                 self._open_results(results)
             metrics = super().test()
@@ -109,20 +112,20 @@ class DenseRunner(Splits, Resuming, Runner):
         if is_main_process():
             config = Path(self.cfg.filename or "config.py")
             if moved := protect_others(folder, config, self.timestamp):
-                self._say([f"{folder} held other files of these names; they are now in {moved}"])
+                self._report([f"{folder} had other files with these names; they are now in {moved}"])
         barrier()  # no process writes before they are moved
         for path in set_folders(self.test_evaluator.metrics, folder):
             self.folder.claim(path)
 
     def begin(self) -> None:
-        """The start is over and nothing was wrong: earlier results are set aside, and files are written."""
+        """Set earlier results aside and write the first files, once the start has succeeded."""
         self._begun = True
         self.call_hook("before_train_epoch")
         self._dump()
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """Apply the config's settings of the process, and undo a start that fails."""
+        """Apply the config's process settings, and undo a start that fails."""
         with ExitStack() as self.on_exit, kept_settings():
             environment = self.cfg.get("env_cfg") or {}
             if environment.get("cudnn_benchmark") and not self.deterministic:
@@ -138,7 +141,7 @@ class DenseRunner(Splits, Resuming, Runner):
                 raise
 
     def _undo_start(self) -> None:
-        """Remove what this start made in the work dir, and nothing else."""
+        """Remove what this start created in the work dir, and nothing else."""
         if hasattr(self, "_visualizer_built"):
             self.visualizer.close()
         for handler in [*getattr(self, "logger", logging.Logger("")).handlers]:
@@ -149,7 +152,7 @@ class DenseRunner(Splits, Resuming, Runner):
             self.folder.clear()
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set mmengine's environment up; its timestamp names the folder of this run's log."""
+        """Set up mmengine's environment; its timestamp names the folder of this run's log."""
         super().setup_env(env_cfg)
         stamps = [free_name(Path(self.work_dir, self.timestamp)).name]  # two starts may share a second
         broadcast_object_list(stamps)
@@ -157,16 +160,16 @@ class DenseRunner(Splits, Resuming, Runner):
         self.folder.claim(Path(self.work_dir, self.timestamp))
 
     def call_hook(self, fn_name: str, **kwargs: object) -> None:
-        """Call the hooks; ``before_run`` only once, which else would start the moving average anew."""
+        """Call the hooks; ``before_run`` only once, because it restarts the moving average."""
         if fn_name == "before_run" and self._prepared:
             return
         self._prepared = self._prepared or fn_name == "before_run"
         for hook in self.hooks:
-            if hasattr(hook, fn_name):  # mmengine would hide where an error comes from
+            if hasattr(hook, fn_name):  # mmengine would hide the origin of an error
                 getattr(hook, fn_name)(self, **kwargs)
 
     def dump_config(self) -> None:
-        """mmengine dumps when it is built; here that waits until the start is over."""
+        """Do nothing: mmengine calls this when it is built, but ``begin`` writes the config."""
 
     def _dump(self) -> None:
         target, source = Path(self.work_dir, Path(self.cfg.filename or "config.py").name), self.cfg.filename
@@ -180,7 +183,7 @@ class DenseRunner(Splits, Resuming, Runner):
         return built
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Build the model, with as many classes as the data or the checkpoint have where the config leaves it open."""
+        """Build the model; without ``num_classes`` it gets the classes of the checkpoint or the data."""
         if isinstance(model, dict) and "num_classes" in model and model["num_classes"] is None:
             model["num_classes"] = len(self._model_classes() or self._data_classes())
             self.cfg.model.num_classes = model["num_classes"]
@@ -192,7 +195,7 @@ class DenseRunner(Splits, Resuming, Runner):
                 print(report)
         return built
 
-    def _say(self, lines: Sequence[str]) -> None:
+    def _report(self, lines: Sequence[str]) -> None:
         for line in lines:
             self.logger.info(line)
             if is_main_process():
@@ -202,21 +205,21 @@ class DenseRunner(Splits, Resuming, Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a loader whose workers live through signals to the whole process group."""
+        """Build a loader whose workers survive signals to the whole process group."""
         if isinstance(dataloader, dict):
             dataloader = copy.deepcopy(dataloader)
             dataloader.setdefault("worker_init_fn", dict(type=protect_worker))
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:
-        """Build the metrics; processes exchange results in memory instead of through files."""
+        """Build the metrics; processes exchange results in memory, not through files."""
         built = build_evaluator(evaluator)
         for metric in built.metrics:
             metric.collect_device = "gpu" if self.distributed else "cpu"
         return built
 
     def build_logger(self, log_level: str = "INFO", log_file: str | None = None, **kwargs: object) -> MMLogger:
-        """Everything goes to the log file, only warnings and errors to the terminal."""
+        """Log everything to the file, and only warnings and errors to the terminal."""
         logger = super().build_logger(log_level, log_file, **kwargs)
         quiet(logger.handlers)
         return logger
@@ -229,11 +232,11 @@ class DenseRunner(Splits, Resuming, Runner):
 
 
 def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
-    """Build what trains, or only evaluates, the model of a config.
+    """Build the runner that trains, or only evaluates, the model of a config.
 
     Args:
-        config: from ``load_config``, with ``work_dir`` set; ``launcher``, ``resume`` and ``load_from`` count.
-        training: False leaves the training data alone.
+        config: from ``load_config``, with ``work_dir`` set; ``launcher``, ``resume`` and ``load_from`` are used.
+        training: False does not read the training data.
     Raises:
         UserError: something in the config or the data is wrong.
     """
@@ -249,7 +252,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
-    # mmengine keys message hub and logger by this name and the second: two short runs would share them.
+    # mmengine identifies message hub and logger by this name and the second: two short runs would share them.
     config.setdefault("experiment_name", f"{Path(config.filename or 'run').stem}_{next(_RUN_NUMBERS)}")
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
         raise UserError(nothing_to_resume(config.work_dir))
@@ -276,10 +279,10 @@ def use_amp(config: Config) -> None:
     """Switch a config to mixed precision.
 
     Raises:
-        UserError: no GPU here.
+        UserError: there is no GPU.
     """
     if not torch.cuda.is_available():
-        raise UserError("--amp: mixed precision needs a CUDA GPU, and torch sees none; leave --amp out")
+        raise UserError("--amp: mixed precision needs a CUDA GPU, and torch finds none; omit --amp")
     config.optim_wrapper.type = "densevision.GuardedAmpOptimWrapper"
     config.optim_wrapper.loss_scale = "dynamic"
 

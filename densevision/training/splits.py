@@ -1,34 +1,36 @@
-"""The Runner's data: brought to the model's classes, counted, and printed before they are used."""
+"""The runner's data sets: matched to the model's classes, counted and reported before they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from mmengine.runner import BaseLoop
-from torch.utils.data import Dataset
+from mmengine.runner import BaseLoop, Runner
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.data.check import check_counts, count_lines
 from densevision.errors import UserError, listed
 
 
-class Splits:
-    """The part of ``DenseRunner`` that looks after its data sets."""
+class SplitsRunner(Runner):
+    """The part of ``DenseRunner`` that builds and checks its data sets."""
 
-    _classes_in: dict[str, Sequence[str]]  # path of a checkpoint -> its classes, once read
+    _classes_in: dict[str, Sequence[str]]  # checkpoint path -> class names, filled on first use
 
     def _data_classes(self) -> Sequence[str]:
         split = "train" if self._train_dataloader is not None else "test"
         dataset = self._dataset(split)
         if dataset is None:
-            raise UserError(f"{self.cfg.filename}: model.num_classes is None, and there is no {split} data set to ask")
+            raise UserError(
+                f"{self.cfg.filename}: model.num_classes is None, and there is no {split} data set to take it from"
+            )
         return _classes_of(dataset)
 
-    def _dataset(self, split: str) -> Dataset | None:
-        """Return a split's data set, built where that is still to be done; None if the config has none."""
+    def _dataset(self, split: str) -> Any:
+        """Return a split's data set, built on first use; None if the config has none."""
         loop = getattr(self, f"_{split}_loop")
-        if isinstance(loop, BaseLoop):  # it may have built a loader of its own
+        if isinstance(loop, BaseLoop):  # it may have built its own loader
             return loop.dataloader.dataset
         name = f"_{split}_dataloader"
         if isinstance(getattr(self, name), dict):
@@ -37,10 +39,10 @@ class Splits:
         return None if loader is None else loader.dataset
 
     def _check_data(self, *splits: str) -> None:
-        """Bring the splits to the model's classes, count what they hold, print it, and stop where that can't work.
+        """Match the splits to the model's classes, then count and report their content.
 
         Raises:
-            UserError: classes that differ, or data that lack what is needed.
+            UserError: the classes differ, or a split lacks what a training or an evaluation needs.
         """
         classes = self._model_classes()
         for split in splits:
@@ -48,13 +50,13 @@ class Splits:
             if dataset is None:
                 continue
             if not len(dataset):
-                raise UserError(f"{split}: the data set holds no image")
+                raise UserError(f"{split}: the data set has no images")
             if classes:
                 align(dataset, classes, split)
             self._check_number_of_classes(split, _classes_of(dataset))
             if hasattr(dataset, "count"):
                 counts = dataset.count(split)
-                self._say([*count_lines(split, counts), *shared_images(split, dataset, self._dataset("train"))])
+                self._report([*count_lines(split, counts), *shared_images(split, dataset, self._dataset("train"))])
                 check_counts(split, counts)
             if split != "train" and hasattr(dataset, "check_batch"):
                 dataset.check_batch(getattr(self, f"_{split}_dataloader").batch_size)
@@ -63,30 +65,30 @@ class Splits:
         number = (self.cfg.get("model") or {}).get("num_classes")
         if isinstance(number, int) and classes and number != len(classes):
             raise UserError(
-                f"model.num_classes is {number}, and the {split} data have {len(classes)} classes "
-                f"({listed(classes, 8)}); leave num_classes at None, or choose the data's classes"
+                f"model.num_classes is {number}, but the {split} data have {len(classes)} classes "
+                f"({listed(classes, 8)}); leave num_classes at None, or select the classes of the data set"
             )
 
     def _model_classes(self) -> Sequence[str]:
-        """Names of the model's classes in label order: the checkpoint's that is loaded, else the training data's.
+        """Return the class names in label order: of the checkpoint that is loaded, else of the training data.
 
         Raises:
-            UserError: the training data have other classes than the checkpoint.
+            UserError: the checkpoint and the training data have different classes.
         """
-        theirs = self._checkpoint_classes()
+        in_checkpoint = self._checkpoint_classes()
         if self._train_dataloader is None:
-            return theirs
-        ours = self._data_classes()
-        if theirs and set(theirs) != set(ours):
+            return in_checkpoint
+        in_data = self._data_classes()
+        if in_checkpoint and set(in_checkpoint) != set(in_data):
             raise UserError(
-                f"{self._load_from} knows the classes {listed(theirs, 8)}, the training data have {listed(ours, 8)}; "
-                "take the same classes, or start a new training from its weights with init_from"
+                f"{self._load_from} has the classes {listed(in_checkpoint, 8)}, the training data have "
+                f"{listed(in_data, 8)}; use the same classes, or start a new training from its weights with init_from"
             )
-        return theirs or ours
+        return in_checkpoint or in_data
 
     def _checkpoint_classes(self) -> Sequence[str]:
         path = self._load_from
-        if not path or not Path(path).is_file():  # said when it is loaded
+        if not path or not Path(path).is_file():  # reported when it is loaded
             return ()
         if path not in self._classes_in:
             meta = read_checkpoint(path).get("meta", {})
@@ -94,22 +96,26 @@ class Splits:
         return self._classes_in[path]
 
 
-def shared_images(split: str, dataset: Dataset, train: Dataset | None) -> list[str]:
-    """Say how many images of an evaluation's split are training images too, by their paths."""
+def shared_images(split: str, dataset: Any, train: Any) -> list[str]:
+    """Report how many images of an evaluation split are also training images, by path."""
     if split == "train" or not hasattr(dataset, "image_paths") or not hasattr(train, "image_paths"):
         return []
     paths = dataset.image_paths()
     shared = len(set(paths) & set(train.image_paths()))
     if not shared:
         return []
-    return [f"  {shared:,} of {len(paths):,} images are training images too: the metric is not that of new images"]
+    return [
+        f"  {shared:,} of {len(paths):,} images are also training images: the metric does not measure generalization"
+    ]
 
 
-def align(dataset: Dataset, classes: Sequence[str], split: str) -> None:
-    """Bring a data set to the model's classes, by name.
+def align(dataset: Any, classes: Sequence[str], split: str) -> None:
+    """Map a data set's labels to the model's classes, by name.
 
+    Args:
+        dataset: of the package, with ``align_classes``, or any other with ``metainfo``.
     Raises:
-        UserError: it has others, or another order that it can't change.
+        UserError: it has other classes, or a different order that it can't change.
     """
     if hasattr(dataset, "align_classes"):
         dataset.align_classes(tuple(classes))
@@ -120,5 +126,5 @@ def align(dataset: Dataset, classes: Sequence[str], split: str) -> None:
         )
 
 
-def _classes_of(dataset: Dataset) -> Sequence[str]:
+def _classes_of(dataset: object) -> Sequence[str]:
     return tuple((getattr(dataset, "metainfo", None) or {}).get("classes") or ())

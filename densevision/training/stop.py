@@ -1,4 +1,4 @@
-"""Stop a training politely: Ctrl-C and SIGTERM are noted, and obeyed between two iterations."""
+"""Stop a training between two iterations after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import torch
 from mmengine.dist import all_reduce, is_main_process
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SAME_WISH_SECONDS = 1.0
+_SIGNAL_DEBOUNCE_S = 1.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class TrainingStopped(Exception):
-    """A signal ended the training after a whole iteration, and its checkpoint is on the disk.
+    """A signal stopped the training after an iteration whose checkpoint has been written.
 
     Attributes:
         signal_number: the signal, e.g. 2 for SIGINT.
@@ -33,18 +33,18 @@ class TrainingStopped(Exception):
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is only noted; a later one acts at once."""
+    """While entered, the first SIGINT or SIGTERM is only recorded; a later one takes effect immediately."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._received = 0
         self._received_at = 0.0
         self._previous: dict = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            # A shell starts background jobs with SIGINT ignored; that choice is kept.
-            wanted = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-            self._previous = {number: signal.signal(number, self._receive) for number in wanted}
+            # A shell starts background jobs with SIGINT ignored, which must stay so.
+            handled = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._receive) for number in handled}
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -53,36 +53,36 @@ class StopRequest:
         self._previous = {}
 
     def agreed(self) -> int:
-        """Return the signal that any process received, 0 without one; every process must call this."""
+        """Return the signal that any process received, 0 if none; every process must call this."""
         received = torch.tensor(self._received)
         all_reduce(received, op="max")
         return int(received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._received:
-            # torchrun passes on the Ctrl-C that the terminal sent to everybody: that is no second wish.
-            if time.monotonic() - self._received_at > _SAME_WISH_SECONDS:
+            # torchrun forwards the Ctrl-C that the terminal sent to every process: not a second request.
+            if time.monotonic() - self._received_at > _SIGNAL_DEBOUNCE_S:
                 self.__exit__()
                 signal.raise_signal(number)
             return
         self._received, self._received_at = number, time.monotonic()
         if is_main_process():
-            print("\nstopping after this iteration; once more stops at once", file=sys.stderr, flush=True)
+            print("\nstopping after this iteration; repeat to stop immediately", file=sys.stderr, flush=True)
 
 
 def protect_worker(worker_id: int) -> None:
-    """Let a loader worker live through a signal to the whole group, yet die with its parent.
+    """Ignore SIGINT and SIGTERM in a loader worker, but end it with its parent.
 
-    The parent saves a checkpoint after such a signal, which it could not do once a worker is missing.
+    The parent saves a checkpoint after a signal to the process group, which it can't do without its workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_obey_parent_only, daemon=True).start()
+        threading.Thread(target=_exit_when_parent_asks, daemon=True).start()
 
 
-def _obey_parent_only() -> None:
+def _exit_when_parent_asks() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The folder that results go to: checked before the work, and rid of what a failed start made in it."""
+"""The folder for results: checked before the work, and cleared of what a failed start created in it."""
 
 from __future__ import annotations
 
@@ -14,66 +14,68 @@ _RUN_KEYS = {"experiment_name", "launcher", "work_dir"}  # in every dump of a ru
 
 
 class WorkDir:
-    """A folder of results, made with its parents.
+    """A folder for results, created with its parents.
 
     Args:
-        path: it may exist, and hold files of others.
+        path: the folder; it may exist and have other files.
     Raises:
-        UserError: the folder can't be made or written to.
+        UserError: the folder can't be created or written to.
     """
 
     def __init__(self, path: str | Path):
         if not str(path).strip():
-            raise UserError("work_dir is empty; name the folder that results go to")
+            raise UserError("work_dir is empty; give a folder for the results")
         self.path = Path(os.path.abspath(path))
-        self._made: list[Path] = []  # deepest last
-        self._mine: list[Path] = []
+        self._created: list[Path] = []  # folders, deepest last
+        self._claimed: list[Path] = []
         try:
-            self._make()
+            self._create()
         except (OSError, ValueError) as error:  # ValueError: a null byte
             self.clear()
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"can't write to the work dir {path}: {reason}; choose another one (--work-dir)") from error
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
-            self._made.append(folder)
+            self._created.append(folder)
         probe = self.path / f".probe_{os.getpid()}"
         probe.write_bytes(bytes(4096))
         probe.unlink()
 
     def claim(self, path: str | Path) -> Path:
-        """Note a file or folder that is about to be made, for ``clear``; one that exists is left alone then."""
+        """Register a file or folder that is about to be created, so that ``clear`` removes it; skip one that exists."""
         path = Path(path)
         if not path.exists():
-            self._mine.append(path)
+            self._claimed.append(path)
         return path
 
     def clear(self) -> None:
-        """Remove what was claimed, and the folders that were made where nothing else is in them."""
-        for path in self._mine:
+        """Remove what was claimed, and created folders without other content."""
+        for path in self._claimed:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-        for folder in reversed(self._made):
+        for folder in reversed(self._created):
             try:
                 folder.rmdir()
-            except OSError:  # somebody else's files, or gone
+            except OSError:  # other files, or gone
                 break
 
 
-RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png")  # what our metrics write
+RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png")  # written by the package's metrics
 _RECORD = ".densevision_results"  # names of what an evaluation wrote: the next one may overwrite it
 
 
 def protect_others(folder: Path, config: Path, timestamp: str) -> Path | None:
-    """Move files that an evaluation would overwrite, and did not write, out of the way; returns where to.
+    """Move files that an evaluation would overwrite but did not write to a new folder, and return it.
 
     Args:
+        folder: where results go.
         config: the file that is evaluated; a copy of it is written too.
+        timestamp: part of the new folder's name.
     """
     record = folder / _RECORD
     ours = record.read_text().splitlines() if record.is_file() else []
@@ -83,7 +85,7 @@ def protect_others(folder: Path, config: Path, timestamp: str) -> Path | None:
 
 
 def record_results(folder: Path, config: Path) -> None:
-    """Note what an evaluation has written."""
+    """Record which files an evaluation has written."""
     names = [name for name in (*RESULTS, config.name) if (folder / name).exists()]
     (folder / _RECORD).write_text("".join(f"{name}\n" for name in names))
 
@@ -98,7 +100,7 @@ def set_aside(files: Sequence[Path], folder: Path, timestamp: str) -> Path:
 
 
 def free_name(path: Path) -> Path:
-    """Return the path, or where it exists the first free one of ``path_1``, ``path_2``, ..."""
+    """Return the path, or if it exists the first free one of ``path_1``, ``path_2``, ..."""
     free, number = path, 1
     while free.exists():
         free, number = path.with_name(f"{path.name}_{number}"), number + 1

@@ -10,8 +10,8 @@ import numpy as np
 
 from densevision.atomic import partial_path, replacing
 from densevision.errors import UserError
-from densevision.images import resize_image, write_image
-from densevision.video.sources import IMAGE_SUFFIXES, Frame, Source
+from densevision.images import IMAGE_SUFFIXES, resize_image, write_image
+from densevision.video.sources import Frame, Source
 
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 

@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 
 from densevision.errors import UserError
-from densevision.images import read_image
+from densevision.images import IMAGE_SUFFIXES, read_image
 
 # What goes wrong is raised as an exception that names the file; OpenCV would also write lines of its own.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 FOLDER_RATE = 10.0  # frames a second of a video made from a folder of images
 _USUAL_RATE = 25.0  # where a file does not know its own
 

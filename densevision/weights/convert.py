@@ -1,10 +1,10 @@
-"""Published weights as a checkpoint of ours."""
+"""Convert published weights to a checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from densevision.checkpoints.files import describe
 from densevision.checkpoints.settings import scaling, settings_of
@@ -14,50 +14,52 @@ from densevision.weights.source import COUNTER, Source, Tensors, find_source
 from densevision.weights.tensorflow_checkpoint import find_tensorflow_checkpoint
 
 
-def convert(wanted: str, model: str | None = None) -> tuple[dict, LoadReport]:
-    """Read or fetch published weights, and rename and check every tensor.
+def convert(weights: str, model: str | None = None) -> tuple[dict, LoadReport]:
+    """Read or download published weights, and rename and check every tensor.
 
     Args:
-        wanted: a file or folder; or "library:network", also "library:network.tag", which the library downloads.
-        model: of a file: which "library:network" it holds.
+        weights: a file or folder; or "library:network" or "library:network.tag", which the library downloads.
+        model: the "library:network" of a file.
     Returns:
-        A checkpoint with ``state_dict`` and ``meta``, which ``densevision test`` and ``init_from`` read, and what
-        became of the tensors.
+        A checkpoint with ``state_dict`` and ``meta``, which ``densevision test`` and ``init_from`` read, and the
+        report on its tensors.
     Raises:
-        UserError: nothing of that name, or tensors that do not fit; names the first three.
+        UserError: there are no such weights, or tensors do not fit; names the first three.
     """
-    path = Path(wanted)
+    path = Path(weights)
     if model is not None:
         name, source = model, find_source(model)
         tensors = source.read(path)
-    elif path.exists() or find_tensorflow_checkpoint(path):  # its name is a prefix of its files'
-        raise UserError(f"{path}: say which network it holds, for example --model timm:mobilenetv3_large_100")
+    elif path.exists() or find_tensorflow_checkpoint(path):  # the prefix of its files
+        raise UserError(f"{path}: name its network, for example --model timm:mobilenetv3_large_100")
     else:
-        name, source, tensors = wanted, *_download(wanted)
+        name = weights
+        source, tensors = _download(weights)
     checkpoint, report = to_checkpoint(name, source, tensors)
-    report.origin = name if wanted == name else f"{name} ({wanted})"
+    report.origin = name if weights == name else f"{name} ({weights})"
     return checkpoint, report
 
 
-def _download(wanted: str) -> tuple[Source, Tensors]:
-    if ":" not in wanted:
-        raise UserError(f"no file {wanted}; published networks are written like timm:mobilenetv3_large_100")
-    name, _, tag = wanted.partition(".")
+def _download(weights: str) -> tuple[Source, Tensors]:
+    if ":" not in weights:
+        raise UserError(f"no file {weights}; published networks are written like timm:mobilenetv3_large_100")
+    name, _, tag = weights.partition(".")
     source = find_source(name)
     if source.download is None:
-        raise UserError(f"{name} can't be downloaded by a library; give its file and --model {name}")
+        raise UserError(f"{name} can't be downloaded; give its file and --model {name}")
     return source, source.download(tag)
 
 
 def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, LoadReport]:
-    """Rename a source's tensors and check that they fill our network to the last one.
+    """Rename the tensors of a source, and check that they fill our network completely.
 
     Raises:
         UserError: they do not; names the first three tensors that do not fit.
     """
     network = source.network()
     wanted = network.state_dict()
-    state, unused, misfits = {}, [], []
+    state: dict[str, Tensor] = {}
+    unused, misfits = [], []
     for theirs, tensor in tensors.items():
         ours = source.rename(theirs)
         if ours is None:
@@ -65,24 +67,21 @@ def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, Lo
         elif ours not in wanted:
             misfits.append(f"{theirs} (unknown)")
         elif (fitting := _fit(tensor, wanted[ours])) is None:
-            misfits.append(f"{theirs} ({describe(tensor)} there, {describe(wanted[ours])} in {ours})")
+            misfits.append(f"{theirs} ({describe(tensor)}, but {ours} is {describe(wanted[ours])})")
         else:
             state[ours] = fitting
     state |= {ours: tensor for ours, tensor in wanted.items() if ours.endswith(COUNTER) and ours not in state}
     misfits += [f"nothing for {ours}" for ours in wanted if ours not in state] if not misfits else []
     if misfits:
         raise UserError(f"this is not {name}: {len(misfits)} tensors do not fit, first {', '.join(misfits[:3])}")
-    meta = dict(source=name, settings=_settings(source, network), dataset_meta=source.dataset_meta())
+    settings = settings_of(network) | scaling(source.scaling.mean, source.scaling.std)
+    meta = dict(source=name, settings=settings, dataset_meta=source.dataset_meta())
     ordered = {ours: state[ours] for ours in wanted}
     return dict(state_dict=ordered, meta=meta), LoadReport(name, loaded=list(wanted), unused=unused)
 
 
 def _fit(tensor: Tensor, wanted: Tensor) -> Tensor | None:
-    """Return the tensor in the type and shape of ours; a 1x1 convolution may stand for a linear layer."""
+    """Return the tensor in the type and shape of ours; a 1x1 convolution can fill a linear layer."""
     if wanted.dim() == 2 and tensor.dim() == 4 and tensor.shape[2:] == (1, 1):
         tensor = tensor.flatten(1)
     return tensor.to(wanted.dtype, copy=True).contiguous() if tensor.shape == wanted.shape else None
-
-
-def _settings(source: Source, network: nn.Module) -> dict[str, object]:
-    return settings_of(network) | scaling(source.mean, source.std)

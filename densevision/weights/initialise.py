@@ -50,7 +50,7 @@ def initialise(model: nn.Module, options: InitFrom, classes: Sequence[str]) -> L
         origin,
         loaded=fates["loaded"],
         kept_classes=columns.shared if options.same_classes else [],
-        reinitialised=fates["classes"],
+        reinitialized=fates["classes"],
         cut=cut,
         initial=fates["initial"] + [name for name in fates["tail"] if name not in cut],
         unused=[name for name in theirs if name not in comparison.ours],

@@ -1,4 +1,4 @@
-"""What is known of a published network: how its weights become ours."""
+"""The published networks whose weights can be converted, and how."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from densevision.errors import UserError
 
-IMAGENET = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))  # what PyTorch's zoos normalise by
-COUNTER = "num_batches_tracked"  # of batch norms; some files lack it, and no output depends on it
-LIBRARIES = ("torchvision", "timm", "tensorflow")  # each a module beside this one with a dict SOURCES: name -> Source
-
 Tensors = Mapping[str, Tensor]
+
+
+class Scaling(NamedTuple):
+    """Mean and standard deviation of the input's channels, in 0..255."""
+
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+
+
+IMAGENET = Scaling((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # of torchvision and timm
+COUNTER = "num_batches_tracked"  # of batch norms; some files lack it, and no output depends on it
+LIBRARIES = ("torchvision", "timm", "tensorflow")  # modules of this package with a dict SOURCES: name -> Source
 
 
 @dataclass(frozen=True)
@@ -24,27 +33,26 @@ class Source:
     """One published network.
 
     Attributes:
-        network: builds ours, which the weights fill to the last tensor.
-        rename: their tensor's name -> ours; None where it is not wanted (counters, optimizer state); a name that
-            it does not know comes back as it is.
-        read: file or folder -> their tensors by their names, in PyTorch's layout ([out, in, h, w]).
-        download: lets the library itself fetch the weights; gets what follows the name ("" for its default).
-            None where there is no such library.
-        mean, std: of the input, in 0..255.
-        dataset_meta: ``classes`` and, for segmenters, ``palette``; empty for an ImageNet classifier.
+        network: builds our network, every tensor of which the weights fill.
+        rename: maps the name of a published tensor to ours; None for unused ones (counters, optimizer state);
+            unknown names are returned unchanged.
+        read: reads a file or folder as tensors by their published names, in PyTorch's layout ([out, in, h, w]).
+        download: downloads the weights with the library, given the tag after the name ("" for the default);
+            None if there is no such library.
+        scaling: mean and standard deviation of the input.
+        dataset_meta: returns ``classes`` and, for segmentation, ``palette``; empty for an ImageNet classifier.
     """
 
     network: Callable[[], nn.Module]
     rename: Callable[[str], str | None]
     read: Callable[[Path], Tensors]
     download: Callable[[str], Tensors] | None
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    scaling: Scaling = Scaling()
     dataset_meta: Callable[[], dict] = field(default=dict)
 
 
 def sources() -> dict[str, Source]:
-    """Map "library:network" to everything that can be converted."""
+    """Return all sources by name, "library:network"."""
     return {
         f"{library}:{name}": source
         for library in LIBRARIES
@@ -56,17 +64,17 @@ def find_source(name: str) -> Source:
     """Return a source by its name, "library:network".
 
     Raises:
-        UserError: unknown name; the message gives near ones, or all.
+        UserError: unknown name; the message lists similar names, or all.
     """
     known = sources()
     if name not in known:
         near = difflib.get_close_matches(name, known) or sorted(known)
-        raise UserError(f"no published network {name!r} is known; there are {', '.join(near)}")
+        raise UserError(f"no published network {name!r} is available; there are {', '.join(near)}")
     return known[name]
 
 
 def rename_prefix(name: str, table: Mapping[str, str]) -> str:
-    """Replace the longest prefix of dotted parts that the table has; other names come back as they are.
+    """Replace the longest prefix of dotted parts that is in the table; return other names unchanged.
 
     ``rename_prefix("features.0.1.weight", {"features.0": "stem"})`` is "stem.1.weight".
     """

@@ -1,8 +1,8 @@
 """Names, axis orders and settings of the authors' TensorFlow 1 releases.
 
 Detection: the Object Detection API's ssd_mobilenet_v3_{large,small}_coco_2020_01_14. Segmentation: DeepLab's
-deeplab_mnv3_{large,small}_cityscapes_trainfine. A table maps their scopes to our convolutions; a convolution whose
-name ends in 0 has its batch norm beside it under 1.
+deeplab_mnv3_{large,small}_cityscapes_trainfine. A table maps their scopes to our convolutions; the batch norm of a
+convolution whose name ends in 0 has the same name with 1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _C5 = dict(large="layer_17", small="layer_13")
 
 
 def backbone_scopes(size: str) -> dict[str, str]:
-    """Map the scopes of slim's MobileNetV3 to our convolutions; the first block has no number."""
+    """Map the scopes of slim's MobileNetV3 to our convolutions; the scope of the first block has no number."""
     table = {"Conv": "stem.0", "Conv_1": "last.0"}
     for index in range(_BLOCKS[size]):
         scope = f"expanded_conv_{index}" if index else "expanded_conv"
@@ -46,7 +46,7 @@ def backbone_scopes(size: str) -> dict[str, str]:
 
 
 def detection_scopes(size: str) -> dict[str, str]:
-    """Map the scopes of an SSDLite release; extra maps are numbered from 2 there, behind C4 and C5."""
+    """Map the scopes of an SSDLite release; its extra maps are numbered from 2, after C4 and C5."""
     table = backbone_scopes(size)
     for index, depth in enumerate(EXTRA_DEPTHS):
         extra, number = f"MobilenetV3/{_C5[size]}", index + 2
@@ -76,7 +76,7 @@ def segmentation_scopes(size: str) -> dict[str, str]:
 
 
 def rename_variable(name: str, scopes: Mapping[str, str]) -> str | None:
-    """Return our name of a variable, None for counters and optimizer state; unknown ones come back as they are.
+    """Return our name of a variable, None for counters and optimizer state, the same name if it is unknown.
 
     ``rename_variable("aspp0/BatchNorm/gamma", {"aspp0": "head.project.0"})`` is "head.project.1.weight".
     """
@@ -94,7 +94,7 @@ def rename_variable(name: str, scopes: Mapping[str, str]) -> str | None:
 def read_variables(path: Path) -> Tensors:
     """Read a checkpoint as tensors by TensorFlow's names, in PyTorch's layout and our order of coordinates.
 
-    Where training kept a moving average of a variable, that is taken, as the releases' evaluation does.
+    The moving average of a variable replaces it if there is one, as in the evaluation of the releases.
 
     Raises:
         UserError: the checkpoint is missing, damaged or of another format.
@@ -107,8 +107,8 @@ def to_pytorch(name: str, value: np.ndarray) -> Tensor:
     """Reorder the axes of kernels, and the coordinates of box predictors.
 
     [height, width, in, out] becomes [out, in, height, width]; depthwise, [height, width, channels, 1] becomes
-    [channels, 1, height, width]. The box predictor's outputs, (dy, dx, dh, dw) of each anchor, become
-    (dx, dy, dw, dh). Anchors, and the class columns with background first, are in our order.
+    [channels, 1, height, width]. The outputs of a box predictor, (dy, dx, dh, dw) for each anchor, become
+    (dx, dy, dw, dh). The order of the anchors and of the class columns is ours.
     """
     scope, _, variable = name.rpartition("/")
     if value.ndim == 4:
@@ -119,14 +119,14 @@ def to_pytorch(name: str, value: np.ndarray) -> Tensor:
 
 
 def ssdlite(size: str) -> nn.Module:
-    """Build our form of a detection release."""
+    """Build our network for a detection release."""
     from densevision.detection.model import SSDLite
 
     return SSDLite(backbone=dict(name=f"mobilenet_v3_{size}", reduced_tail="detection", padding="same"), num_classes=90)
 
 
 def lraspp(size: str) -> nn.Module:
-    """Build our form of a segmentation release."""
+    """Build our network for a segmentation release."""
     from densevision.segmentation.head import LRASPPHead
     from densevision.segmentation.model import Segmentor
 
@@ -138,14 +138,14 @@ def lraspp(size: str) -> nn.Module:
 
 
 def coco_classes() -> dict:
-    """Name the 90 columns of the detectors."""
-    from densevision.weights.torchvision import coco_classes as named
+    """Return the names of the 90 class columns of the detectors."""
+    from densevision.weights import torchvision
 
-    return named()
+    return torchvision.coco_classes()
 
 
 def cityscapes_classes() -> dict:
-    """Name and colour the 19 columns of the segmenters."""
+    """Return names and colors of the 19 class columns of the segmentation models."""
     from densevision.segmentation.cityscapes import class_info
 
     info = class_info(None)

@@ -1,7 +1,7 @@
 """Read a TensorFlow checkpoint without TensorFlow.
 
 A checkpoint X is the file X.index, a sorted table of names in LevelDB's format, and the files X.data-00000-of-0000N
-of bare little-endian arrays. Everything is data: nothing in it is executed, and every block and array has a checksum.
+of plain little-endian arrays. Nothing in it is executed, and every block and array has a checksum.
 
 Source: TensorFlow's tensor_bundle.proto; LevelDB's table_format.md.
 """
@@ -21,16 +21,16 @@ from densevision.errors import UserError
 
 _MAGIC = 0xDB4775248B80FB57  # the last eight bytes of a table
 _FOOTER = 48
-_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}  # TensorFlow's numbers of its types
+_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}  # by TensorFlow's type number
 
 
 class _Damaged(ValueError):
-    """The bytes are not what the format promises."""
+    """The bytes do not have the expected format."""
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where an array lies."""
+    """Type, shape and position of an array."""
 
     dtype: int
     shape: tuple[int, ...]
@@ -41,48 +41,45 @@ class _Entry:
 
 
 def find_tensorflow_checkpoint(path: Path) -> Path | None:
-    """Return the prefix X for X itself, one of its files, or a folder with one checkpoint; None if there is none."""
+    """Return the prefix X, given X, one of its files, or a folder with one checkpoint; None if there is none."""
     if path.is_dir():
         found = sorted(path.glob("*.index"))
         return found[0].with_suffix("") if len(found) == 1 else None
     prefix = path.with_name(re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path.name))
-    return prefix if _beside(prefix, ".index").is_file() else None
+    return prefix if _with_suffix(prefix, ".index").is_file() else None
 
 
 def read_tensorflow_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
-    """Read all numeric variables; those of other types (strings) are left out.
+    """Read all numeric variables; variables of other types (strings) are left out.
 
     Args:
-        path: as of ``find_tensorflow_checkpoint``.
+        path: as for ``find_tensorflow_checkpoint``.
     Returns:
         Variable name -> array, in TensorFlow's axis order.
     Raises:
-        UserError: files are missing, truncated, damaged, compressed or of another format.
+        UserError: files are missing, truncated, damaged, compressed or in another format.
     """
     prefix = find_tensorflow_checkpoint(Path(path))
     if prefix is None:
-        missing = "one *.index in it" if Path(path).is_dir() else f"file {Path(path).name}.index"
-        raise UserError(
-            f"{path} is no TensorFlow checkpoint: there is not the {missing}; "
-            "unpack the release and name its model.ckpt"
-        )
-    index = _beside(prefix, ".index")
+        missing = "it must contain one *.index" if Path(path).is_dir() else f"there is no {Path(path).name}.index"
+        raise UserError(f"{path} is not a TensorFlow checkpoint: {missing}; unpack the release and give its model.ckpt")
+    index = _with_suffix(prefix, ".index")
     try:
         table = dict(_read_table(index.read_bytes()))
         shards, entries = _read_entries(table)
     except _Damaged as error:
-        raise UserError(f"{index} is no readable TensorFlow index: {error}; fetch the checkpoint again") from None
+        raise UserError(f"{index} is not a readable TensorFlow index: {error}; download the checkpoint again") from None
     return {name: _read_array(prefix, shards, name, entry) for name, entry in entries.items() if entry.dtype in _DTYPES}
 
 
-def _beside(prefix: Path, suffix: str) -> Path:
+def _with_suffix(prefix: Path, suffix: str) -> Path:
     return prefix.with_name(prefix.name + suffix)
 
 
 def _read_array(prefix: Path, shards: int, name: str, entry: _Entry) -> np.ndarray:
-    path = _beside(prefix, f".data-{entry.shard:05d}-of-{shards:05d}")
+    path = _with_suffix(prefix, f".data-{entry.shard:05d}-of-{shards:05d}")
     if not path.is_file():
-        raise UserError(f"{path} is missing; a TensorFlow checkpoint needs it beside {prefix.name}.index")
+        raise UserError(f"{path} is missing; a TensorFlow checkpoint needs it next to {prefix.name}.index")
     dtype = np.dtype(_DTYPES[entry.dtype])
     if math.prod(entry.shape) * dtype.itemsize != entry.size:
         raise UserError(f"{prefix}.index: {name} of shape {entry.shape} can't have {entry.size} bytes")
@@ -90,14 +87,16 @@ def _read_array(prefix: Path, shards: int, name: str, entry: _Entry) -> np.ndarr
         file.seek(entry.offset)
         data = file.read(entry.size) if entry.offset + entry.size <= path.stat().st_size else b""
     if len(data) != entry.size:
-        raise UserError(f"{path} is cut off: {name} should end at byte {entry.offset + entry.size}; fetch it again")
+        raise UserError(
+            f"{path} is truncated: {name} should end at byte {entry.offset + entry.size}; download it again"
+        )
     if _mask(crc32c(data)) != entry.checksum:
-        raise UserError(f"{path} is damaged: the checksum of {name} is wrong; fetch it again")
+        raise UserError(f"{path} is damaged: the checksum of {name} is wrong; download it again")
     return np.frombuffer(data, dtype).reshape(entry.shape)
 
 
 def _read_entries(table: dict[bytes, bytes]) -> tuple[int, dict[str, _Entry]]:
-    """Return the number of data files, and where each variable lies."""
+    """Return the number of data files, and the entry of each variable."""
     if b"" not in table:
         raise _Damaged("it has no header")
     header = _read_message(table.pop(b""))
@@ -109,7 +108,7 @@ def _read_entries(table: dict[bytes, bytes]) -> tuple[int, dict[str, _Entry]]:
 def _read_entry(value: bytes) -> _Entry:
     fields = _read_message(value, repeated=(7,))
     if fields.get(7):
-        raise _Damaged("it holds variables in slices")
+        raise _Damaged("it contains variables in slices")
     shape = _read_message(fields.get(2, b""), repeated=(2,)).get(2, [])
     sizes = tuple(_read_message(dimension).get(1, 0) for dimension in shape)
     numbers = [fields.get(number, 0) for number in (1, 3, 4, 5, 6)]
@@ -120,12 +119,12 @@ def _read_entry(value: bytes) -> _Entry:
 
 
 def _read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """List the keys and values of a LevelDB table."""
+    """Yield the keys and values of a LevelDB table."""
     if len(data) < _FOOTER or struct.unpack("<Q", data[-8:])[0] != _MAGIC:
-        raise _Damaged("it does not end as a table does")
+        raise _Damaged("it does not have the end of a table")
     footer = _Cursor(data[-_FOOTER:])
-    footer.varint(), footer.varint()  # the meta index, which holds nothing for us
-    for _, handle in _read_block(data, footer.varint(), footer.varint()):
+    _meta_offset, _meta_size, offset, size = [footer.varint() for _ in range(4)]
+    for _, handle in _read_block(data, offset, size):
         cursor = _Cursor(handle)
         yield from _read_block(data, cursor.varint(), cursor.varint())
 
@@ -137,7 +136,7 @@ def _read_block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, by
     if _mask(crc32c(content + bytes([compression]))) != checksum:
         raise _Damaged("a checksum is wrong")
     if compression:
-        raise _Damaged("it is compressed, which TensorFlow 1.1 and later don't do")
+        raise _Damaged("it is compressed, unlike files of TensorFlow 1.1 and later")
     restarts = struct.unpack("<I", content[-4:])[0] if size >= 4 else 0
     entries, key = _Cursor(content[: max(0, size - 4 - 4 * restarts)]), b""
     while entries:
@@ -153,6 +152,7 @@ def _read_message(data: bytes, repeated: tuple[int, ...] = ()) -> dict:
     while cursor:
         tag = cursor.varint()
         number, wire = tag >> 3, tag & 7
+        value: int | bytes
         if wire == 0:
             value = cursor.varint()
         elif wire == 2:
@@ -160,7 +160,7 @@ def _read_message(data: bytes, repeated: tuple[int, ...] = ()) -> dict:
         elif wire in (1, 5):
             value = int.from_bytes(cursor.take(8 if wire == 1 else 4), "little")
         else:
-            raise _Damaged(f"an entry has a field of unknown kind {wire}")
+            raise _Damaged(f"an entry has a field of unknown type {wire}")
         if number in repeated:
             fields[number].append(value)
         else:
@@ -169,21 +169,21 @@ def _read_message(data: bytes, repeated: tuple[int, ...] = ()) -> dict:
 
 
 class _Cursor:
-    """A place in bytes that moves on as they are read."""
+    """A position in bytes that advances as they are read."""
 
     def __init__(self, data: bytes):
         if not isinstance(data, bytes):
             raise _Damaged("an entry has fields of wrong types")
-        self.data, self.place = data, 0
+        self.data, self.position = data, 0
 
     def __bool__(self) -> bool:
-        return self.place < len(self.data)
+        return self.position < len(self.data)
 
     def take(self, count: int) -> bytes:
-        taken = self.data[self.place : self.place + count]
+        taken = self.data[self.position : self.position + count]
         if len(taken) != count:
-            raise _Damaged("it is cut off")
-        self.place += count
+            raise _Damaged("it is truncated")
+        self.position += count
         return taken
 
     def varint(self) -> int:
@@ -197,7 +197,7 @@ class _Cursor:
 
 
 def _mask(checksum: int) -> int:
-    """What LevelDB and TensorFlow store instead of a checksum."""
+    """Mask a checksum as LevelDB and TensorFlow store it."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -214,9 +214,9 @@ _CRC_TABLE = _crc_table()
 def crc32c(data: bytes) -> int:
     """Compute the CRC-32C (Castagnoli) of bytes.
 
-    The bytes are cut into lanes of equal length, which NumPy advances side by side: about 30 MB a second. A lane
-    then joins its predecessors by what its length of zero bytes makes of their state, which 32 more lanes tell, one
-    a bit (checksums are linear).
+    The bytes are divided into lanes of equal length, which NumPy processes in parallel: about 30 MB per second. To
+    join a lane to its predecessors, their state is advanced by zero bytes of the lane's length. Checksums are linear,
+    so 32 additional lanes, one per bit of the state, give that result.
     """
     lanes = max(1, math.isqrt(len(data)))
     length = len(data) // lanes

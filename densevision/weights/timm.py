@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
 from densevision.checkpoints.files import first_line, read_tensors
 from densevision.errors import UserError
-from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
+from densevision.weights.source import IMAGENET, Scaling, Source, Tensors, rename_prefix
 
-_TIMM = dict(bn_eps=1e-5)
-_TENSORFLOW = dict(bn_eps=1e-3, padding="same")  # timm's tf_ networks hold weights of the authors' slim release
+_TIMM: dict[str, Any] = dict(bn_eps=1e-5)
+_TENSORFLOW: dict[str, Any] = dict(bn_eps=1e-3, padding="same")  # the tf_ networks have weights of the authors' release
 
 
 def renaming(spec: BackboneSpec) -> dict[str, str]:
     """Map timm's modules to ours.
 
-    timm numbers blocks within stages, which are the runs of one output width in the table; a block without
-    expansion calls its projection conv_pw and counts its norms from there.
+    timm numbers the blocks of each stage, and a stage is a run of blocks with the same output width in the table. In
+    a block without expansion, conv_pw is the projection and the numbers of the norms start one layer later.
     """
     table = {"conv_stem": "backbone.stem.0", "bn1": "backbone.stem.1", "classifier": "head.1"}
     index = 0
@@ -27,7 +28,7 @@ def renaming(spec: BackboneSpec) -> dict[str, str]:
         for position in range(len(list(run))):
             table |= _block(f"blocks.{stage}.{position}", f"backbone.blocks.{index}", expands=index > 0)
             index += 1
-    if spec.hidden:  # V3: the last convolution is one more stage, conv_head the layer behind the pooling
+    if spec.hidden:  # V3: the last convolution is one more stage, conv_head the layer after the pooling
         last = {f"blocks.{stage + 1}.0.conv": "backbone.last.0", f"blocks.{stage + 1}.0.bn1": "backbone.last.1"}
         return table | last | {"conv_head": "head.0", "classifier": "head.3"}
     return table | {"conv_head": "backbone.last.0", "bn2": "backbone.last.1"}
@@ -44,10 +45,10 @@ def _block(theirs: str, ours: str, *, expands: bool) -> dict[str, str]:
 
 
 def download(name: str, tag: str) -> Tensors:
-    """Let timm fetch a network's weights; ``tag`` as in "mobilenetv3_large_100.ra_in1k", "" for its default.
+    """Download weights with timm; ``tag`` as in "mobilenetv3_large_100.ra_in1k", "" for the default.
 
     Raises:
-        UserError: timm is not installed, knows no such tag, or can't fetch it.
+        UserError: timm is not installed, has no such tag, or can't download it.
     """
     try:
         import timm
@@ -55,20 +56,20 @@ def download(name: str, tag: str) -> Tensors:
         raise UserError(f"timm:{name} needs the package timm: pip install timm") from error
     try:
         return timm.create_model(f"{name}.{tag}" if tag else name, pretrained=True).state_dict()
-    except Exception as error:  # of the network, the name or the file: timm documents no list
+    except Exception as error:  # timm documents no list of its exceptions
         reason = first_line(error)
-        raise UserError(f"timm can't fetch {name}: {reason}; give a file and --model timm:{name}") from error
+        raise UserError(f"timm can't download {name}: {reason}; give a file and --model timm:{name}") from error
 
 
 def _source(name: str, backbone: str, width: float = 1.0) -> Source:
-    theirs = name.startswith("tf_")
-    settings = _TENSORFLOW if theirs else _TIMM
+    from_tensorflow = name.startswith("tf_")
+    settings = _TENSORFLOW if from_tensorflow else _TIMM
     return Source(
         network=partial(Classifier, backbone, width=width, num_classes=1000, **settings),
         rename=partial(rename_prefix, table=renaming(find_spec(backbone))),
         read=read_tensors,
         download=partial(download, name),
-        **({} if theirs else IMAGENET),
+        scaling=Scaling() if from_tensorflow else IMAGENET,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torchvision.models as models
@@ -21,13 +22,9 @@ def v2_renaming(spec: BackboneSpec) -> dict[str, str]:
     """Map the modules of torchvision's MobileNetV2 to ours; the first block has no expansion."""
     table = {"features.0": "backbone.stem", f"features.{len(spec.blocks) + 1}": "backbone.last"}
     for index in range(len(spec.blocks)):
-        theirs, ours, shift = f"features.{index + 1}.conv", f"backbone.blocks.{index}", index > 0
-        table |= {
-            f"{theirs}.0": f"{ours}.expansion",
-            f"{theirs}.{0 + shift}": f"{ours}.depthwise",
-            f"{theirs}.{1 + shift}": f"{ours}.projection.0",
-            f"{theirs}.{2 + shift}": f"{ours}.projection.1",
-        }
+        layers = ["expansion", "depthwise", "projection.0", "projection.1"][0 if index else 1 :]
+        for number, layer in enumerate(layers):
+            table[f"features.{index + 1}.conv.{number}"] = f"backbone.blocks.{index}.{layer}"
     return table | {"classifier.1": "head.1"}
 
 
@@ -35,15 +32,15 @@ def v3_renaming(spec: BackboneSpec, layer: Callable[[int], str] = "features.{}".
     """Map the modules of torchvision's MobileNetV3 to ours.
 
     Args:
-        spec: its table; a block's modules are numbered without those that it lacks.
-        layer: number of a layer (stem 0, blocks from 1, last convolution) -> its name.
+        spec: table of the network; the modules of a block are numbered without those that it lacks.
+        layer: number of a layer (stem 0, blocks from 1, then the last convolution) -> its name.
     """
     table = {layer(0): "backbone.stem", layer(len(spec.blocks) + 1): "backbone.last"}
     channels = spec.stem
     for index, block in enumerate(spec.blocks):
-        present = [block.expand != channels, True, bool(block.se), True]
-        stages = [s for s, p in zip(("expansion", "depthwise", "se", "projection"), present, strict=True) if p]
-        for number, stage in enumerate(stages):
+        expansion = ["expansion"] if block.expand != channels else []
+        se = ["se"] if block.se else []
+        for number, stage in enumerate([*expansion, "depthwise", *se, "projection"]):
             theirs, ours = f"{layer(index + 1)}.block.{number}", f"backbone.blocks.{index}.{stage}"
             table |= {theirs: ours, f"{theirs}.fc1": f"{ours}.reduce", f"{theirs}.fc2": f"{ours}.expand"}
         channels = block.out
@@ -51,7 +48,7 @@ def v3_renaming(spec: BackboneSpec, layer: Callable[[int], str] = "features.{}".
 
 
 def ssdlite_renaming(spec: BackboneSpec) -> dict[str, str]:
-    """Map the modules of torchvision's SSDLite, which cuts its backbone behind the expansion of C4, to ours."""
+    """Map the modules of torchvision's SSDLite, which splits its backbone after the expansion of C4, to ours."""
     cut = spec.c4 + 1  # number of the C4 layer
 
     def layer(number: int) -> str:
@@ -81,7 +78,7 @@ def lraspp_renaming(spec: BackboneSpec) -> dict[str, str]:
 
 
 def ssdlite() -> nn.Module:
-    """Build our form of ssdlite320_mobilenet_v3_large as its COCO_V1 weights fit it."""
+    """Build our network for the COCO_V1 weights of ssdlite320_mobilenet_v3_large."""
     from densevision.detection.loss import SoftmaxLoss
     from densevision.detection.model import SSDLite
 
@@ -94,7 +91,7 @@ def ssdlite() -> nn.Module:
 
 
 def lraspp() -> nn.Module:
-    """Build our form of lraspp_mobilenet_v3_large."""
+    """Build our network for lraspp_mobilenet_v3_large."""
     from densevision.segmentation.head import LRASPPHead
     from densevision.segmentation.model import Segmentor
 
@@ -106,13 +103,13 @@ def lraspp() -> nn.Module:
 
 
 def coco_classes() -> dict:
-    """Name the 90 columns of the detector; those without a category are "N/A <id>" as in ``CocoDataset``."""
+    """Return the names of the 90 class columns; without a category "N/A <id>", as in ``CocoDataset``."""
     names = SSDLite320_MobileNet_V3_Large_Weights.COCO_V1.meta["categories"]
     return dict(classes=[f"N/A {i}" if name == "N/A" else name for i, name in enumerate(names)][1:])
 
 
 def voc_classes() -> dict:
-    """Name and colour the 21 columns of the segmenter."""
+    """Return names and colors of the 21 class columns of the segmentation model."""
     from densevision.segmentation.cityscapes import class_info
 
     names = LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"]
@@ -121,10 +118,10 @@ def voc_classes() -> dict:
 
 
 def download(name: str, tag: str) -> Tensors:
-    """Let torchvision fetch a network's weights; ``tag`` as in "IMAGENET1K_V1", "" for its default.
+    """Download weights with torchvision; ``tag`` as in "IMAGENET1K_V1", "" for the default.
 
     Raises:
-        UserError: torchvision knows no such tag, or can't fetch it.
+        UserError: torchvision has no such tag, or can't download it.
     """
     known = models.get_model_weights(name)
     if tag and tag not in known.__members__:
@@ -132,20 +129,24 @@ def download(name: str, tag: str) -> Tensors:
     weights = known[tag or "DEFAULT"]
     try:
         return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except Exception as error:  # of the network, the hash or the unpickler: torchvision documents no list
+    except Exception as error:  # torchvision documents no list of its exceptions
         raise UserError(
-            f"torchvision can't fetch {weights.url}: {first_line(error)}; give a file and --model torchvision:{name}"
+            f"torchvision can't download {weights.url}: {first_line(error)}; give a file and --model torchvision:{name}"
         ) from error
 
 
-def _source(name: str, network: Callable[[], nn.Module], table: dict[str, str], **options: object) -> Source:
-    rename = partial(rename_prefix, table=table)
-    return Source(network=network, rename=rename, read=read_tensors, download=partial(download, name), **options)
+def _source(name: str, network: Callable[[], nn.Module], table: dict[str, str]) -> Source:
+    return Source(
+        network=network,
+        rename=partial(rename_prefix, table=table),
+        read=read_tensors,
+        download=partial(download, name),
+    )
 
 
 def _classifier(name: str, renaming: Callable[[BackboneSpec], dict[str, str]], bn_eps: float) -> Source:
     network = partial(Classifier, name, num_classes=1000, bn_eps=bn_eps)
-    return _source(name, network, renaming(find_spec(name)), **IMAGENET)
+    return replace(_source(name, network, renaming(find_spec(name))), scaling=IMAGENET)
 
 
 _LARGE = find_spec("mobilenet_v3_large")
@@ -154,10 +155,12 @@ SOURCES = {
     "mobilenet_v2": _classifier("mobilenet_v2", v2_renaming, 1e-5),
     "mobilenet_v3_large": _classifier("mobilenet_v3_large", v3_renaming, 1e-3),
     "mobilenet_v3_small": _classifier("mobilenet_v3_small", v3_renaming, 1e-3),
-    "ssdlite320_mobilenet_v3_large": _source(
-        "ssdlite320_mobilenet_v3_large", ssdlite, ssdlite_renaming(_LARGE), dataset_meta=coco_classes
+    "ssdlite320_mobilenet_v3_large": replace(
+        _source("ssdlite320_mobilenet_v3_large", ssdlite, ssdlite_renaming(_LARGE)), dataset_meta=coco_classes
     ),
-    "lraspp_mobilenet_v3_large": _source(
-        "lraspp_mobilenet_v3_large", lraspp, lraspp_renaming(_LARGE), dataset_meta=voc_classes, **IMAGENET
+    "lraspp_mobilenet_v3_large": replace(
+        _source("lraspp_mobilenet_v3_large", lraspp, lraspp_renaming(_LARGE)),
+        scaling=IMAGENET,
+        dataset_meta=voc_classes,
     ),
 }

@@ -1,4 +1,4 @@
-"""The switches of Table 5 and Figure 9: what each changes, counted by hand."""
+"""The ablations of Table 5 and Figure 9, with counts by hand."""
 
 import pytest
 import torch
@@ -14,14 +14,14 @@ def counted(name, **options):
     return total_params(counts, norm=True), total_madds(counts)
 
 
-def test_the_efficient_last_stage_saves_what_the_paper_says():
+def test_efficient_last_stage_saves_the_madds_of_the_paper():
     (_, efficient), (_, original) = counted("mobilenet_v3_large"), counted("mobilenet_v3_large_original_last")
-    # On 7x7 = 49 positions; original: the bottleneck 160*960 + 9*960 + 960*320 and 320*1280 behind it; efficient:
+    # On 7x7 = 49 positions; original: the bottleneck 160*960 + 9*960 + 960*320 and 320*1280 after it; efficient:
     # 160*960, and 960*1280 on the pooled position. 43,072,960 - 8,755,200; the paper says "30 millions".
     assert original - efficient == 34_317_760
 
 
-def test_the_original_last_stage_is_that_of_figure_5():
+def test_original_last_stage_of_figure_5():
     spec = BACKBONES["mobilenet_v3_large_original_last"]
     block = spec.blocks[-1]
     assert (block.kernel, block.expand, block.out, block.stride, spec.last) == (3, 960, 320, 1, 1280)
@@ -30,7 +30,7 @@ def test_the_original_last_stage_is_that_of_figure_5():
     assert [type(layer) for layer in head] == [nn.Dropout, nn.Linear] and head[-1].in_features == 1280
 
 
-def test_without_se_only_the_gates_are_missing():
+def test_without_se_removes_only_the_gates():
     full, bare = Classifier("mobilenet_v3_large"), Classifier("mobilenet_v3_large_no_se")
     gates = [module for module in full.modules() if isinstance(module, SqueezeExcite)]
     assert len(gates) == 8 and not any(isinstance(module, SqueezeExcite) for module in bare.modules())
@@ -44,7 +44,7 @@ def test_without_se_only_the_gates_are_missing():
 @pytest.mark.parametrize(
     ("channels", "hswishes"),
     [
-        # stem, two of each block, the last convolution and the classifier's own layer
+        # stem, two per block, the last convolution and the hidden layer of the classifier
         (None, 0),  # ReLU everywhere
         (16, 1 + 29 + 1 + 1),  # the first block has no expansion
         (80, 1 + 18 + 1 + 1),  # blocks 7 to 15
@@ -52,13 +52,13 @@ def test_without_se_only_the_gates_are_missing():
         ("table", 1 + 18 + 1 + 1),
     ],
 )
-def test_hswish_from_a_number_of_channels(channels, hswishes):
+def test_hswish_starts_at_a_number_of_channels(channels, hswishes):
     model = Classifier("mobilenet_v3_large", hswish_from=channels)
     assert sum(isinstance(module, nn.Hardswish) for module in model.modules()) == hswishes
     assert counted("mobilenet_v3_large", hswish_from=channels) == counted("mobilenet_v3_large")
 
 
-def test_switches_combine_and_train():
+def test_ablations_combine_and_train():
     backbone = build_backbone("mobilenet_v3_large_original_last", hswish_from=None, reduced_tail="detection")
     assert backbone.taps["c5"] == Tap(640, 32)
     backbone(torch.randn(2, 3, 64, 64))["c5"].mean().backward()

@@ -24,7 +24,7 @@ def test_taps(name, c3, c4, c5):
 @pytest.mark.parametrize(("output_stride", "strides"), [(8, (8, 8, 8)), (16, (8, 16, 16)), (32, (8, 16, 32))])
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 @pytest.mark.parametrize("padding", ["symmetric", "same"])
-def test_feature_size_is_the_input_over_the_stride_rounded_up(name, output_stride, strides, padding):
+def test_feature_size_is_the_input_size_over_the_stride_rounded_up(name, output_stride, strides, padding):
     backbone = build_backbone(name, output_stride=output_stride, padding=padding, width=0.35).eval()
     assert tuple(tap.stride for tap in backbone.taps.values()) == strides
     with torch.no_grad():
@@ -35,7 +35,7 @@ def test_feature_size_is_the_input_over_the_stride_rounded_up(name, output_strid
 
 
 @pytest.mark.parametrize(("name", "number"), [("mobilenet_v3_large", 13), ("mobilenet_v3_small", 9)])
-def test_c4_is_the_expansion_output_of_the_papers_block(name, number):
+def test_c4_is_the_expansion_output_of_the_block_in_the_paper(name, number):
     backbone = build_backbone(name).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_c3_is_the_depthwise_output_before_the_gate(name, number):
         assert torch.equal(backbone(images)["c3"], by_hand)
 
 
-def test_output_stride_16_dilates_behind_the_block_that_lost_its_stride():
+def test_output_stride_16_dilates_after_the_block_that_lost_its_stride():
     backbone = build_backbone("mobilenet_v3_large", output_stride=16)
     depthwise = [block.depthwise[0] for block in backbone.blocks[12:]]
     assert [(c.stride, c.dilation, c.padding) for c in depthwise] == [
@@ -77,28 +77,28 @@ def test_dilation_computes_the_same_features_on_a_denser_grid():
     dense = build_backbone("mobilenet_v3_small", output_stride=16).eval()
     dense.load_state_dict(coarse.state_dict())
     for block in (*coarse.blocks, *dense.blocks):
-        block.se = nn.Identity()  # the gate averages over the whole map, so it does depend on the grid
+        block.se = nn.Identity()  # the gate averages over the whole map, so it depends on the grid
     images = torch.randn(1, 3, 128, 128)
     with torch.no_grad():
         error = (dense(images)["c5"][..., ::2, ::2] - coarse(images)["c5"]).abs().max().item()
     assert error < 1e-5, error
 
 
-def test_same_padding_puts_the_odd_pixel_at_the_bottom_right():
+def test_same_padding_adds_the_odd_pixel_at_the_bottom_right():
     layer = Conv2d(1, 1, 3, stride=2, padding="same")
     nn.init.ones_(layer.weight)
     ones = torch.ones(1, 1, 4, 4)
-    # even size: nothing above and left, one zero row below and one column right
+    # even size: no padding at the top and left, one row at the bottom and one column at the right
     assert layer(ones).tolist() == [[[[9.0, 6.0], [6.0, 4.0]]]]
     assert layer(ones[..., :3, :3]).tolist() == [[[[4.0, 4.0], [4.0, 4.0]]]]
 
 
-def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown backbone 'mobilenet_v3_lage' \(did you mean 'mobilenet_v3_large'"):
+def test_unknown_name_raises_an_error_with_similar_names():
+    with pytest.raises(ValueError, match="unknown backbone 'mobilenet_v3_lage'; did you mean mobilenet_v3_large or"):
         build_backbone("mobilenet_v3_lage")
 
 
-def test_a_registered_table_builds():
+def test_registered_table_builds():
     blocks = tuple(Block(3, 16 + 8 * i, 16 + 8 * i, False, "relu", 2) for i in range(4))
     register_backbone("four_blocks", BackboneSpec(16, "relu", blocks, 64, c3=1, c4=2, source="this test"))
     try:
@@ -111,12 +111,12 @@ def test_a_registered_table_builds():
 
 @pytest.mark.reference
 @pytest.mark.parametrize("size", ["large", "small"])
-def test_logits_equal_torchvisions(size):
+def test_logits_equal_torchvision(size):
     models = pytest.importorskip("torchvision.models")
     torch.manual_seed(0)
     theirs = getattr(models, f"mobilenet_v3_{size}")().eval()
     for module in theirs.modules():
-        if isinstance(module, nn.BatchNorm2d):  # as after a training, not the identity
+        if isinstance(module, nn.BatchNorm2d):  # as after a training
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     ours = build_backbone(f"mobilenet_v3_{size}").eval()
@@ -131,7 +131,7 @@ def test_logits_equal_torchvisions(size):
     assert error < 1e-4, error
 
 
-def test_torchvision_s_segmentation_backbone_taps_an_output_and_dilates_the_strided_convolution():
+def test_torchvision_segmentation_backbone_taps_an_output_and_dilates_the_strided_convolution():
     backbone = build_backbone("mobilenet_v3_large_lraspp_torchvision", output_stride=16)
     assert backbone.taps == {"c3": Tap(40, 8), "c4": Tap(672, 16), "c5": Tap(960, 16)}
     assert backbone(torch.zeros(1, 3, 64, 96))["c3"].shape == (1, 40, 8, 12)
@@ -141,7 +141,7 @@ def test_torchvision_s_segmentation_backbone_taps_an_output_and_dilates_the_stri
     assert [ours.blocks[index].depthwise[0].dilation for index in (11, 12, 13)] == [(1, 1), (1, 1), (2, 2)]
 
 
-def test_a_fixed_stem_keeps_its_16_channels_and_its_first_expansion():
+def test_fixed_stem_keeps_its_16_channels_and_its_first_expansion():
     spec = build_backbone("mobilenet_v3_small_fixed_stem", width=0.5).spec
     # 16 stem channels * 16/16 = 16, to 16 * 0.5 = 8; the next expansion is 8 * 72/16 = 36 -> 40
     assert (spec.stem, spec.blocks[0].expand, spec.blocks[0].out, spec.blocks[1].expand) == (16, 16, 8, 40)

@@ -24,12 +24,12 @@ def test_taps(name, channels):
     assert build_backbone(name).taps == taps
 
 
-def test_the_v2_tail_keeps_the_first_expansion():
+def test_v2_tail_keeps_the_first_expansion():
     spec = scale_spec(BACKBONES["mobilenet_v2_no_last"], reduced_tail="segmentation")
     assert [(b.expand, b.out) for b in spec.blocks[13:]] == [(576, 80), (480, 80), (480, 80), (480, 160)]
 
 
-def test_v1_halves_behind_its_c4():
+def test_v1_halves_the_blocks_after_c4():
     spec = scale_spec(BACKBONES["mobilenet_v1"], reduced_tail="detection")
     assert [(b.expand, b.out) for b in spec.blocks[10:]] == [(512, 512), (512, 512), (512, 512)]
 
@@ -41,9 +41,9 @@ def test_minimalistic_has_neither_gates_nor_hswish_nor_large_kernels():
 
 
 def _load_in_order(ours, theirs):
-    """Both list their layers from input to output; published weights come with an epsilon of 1e-5."""
+    """Copy weights in the order of the layers, with the epsilon of published weights, 1e-5."""
     for module in theirs.modules():
-        if isinstance(module, nn.BatchNorm2d):  # as after a training, not the identity
+        if isinstance(module, nn.BatchNorm2d):  # as after a training
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     for module in ours.modules():
@@ -62,7 +62,7 @@ def _largest_difference(ours, theirs):
 
 @pytest.mark.reference
 @pytest.mark.parametrize("width", [1.0, 0.35])
-def test_v2_logits_equal_torchvisions(width):
+def test_v2_logits_equal_torchvision(width):
     models = pytest.importorskip("torchvision.models")
     ours = Classifier("mobilenet_v2", width=width, num_classes=1000)
     assert _largest_difference(ours, models.mobilenet_v2(width_mult=width)) < 1e-4
@@ -73,7 +73,7 @@ def test_v2_logits_equal_torchvisions(width):
     ("name", "theirs"),
     [("mnasnet_a1", "semnasnet_100"), ("mobilenet_v2", "mobilenetv2_100"), ("mnasnet_small", "mnasnet_small")],
 )
-def test_logits_equal_timms(name, theirs):
+def test_logits_equal_timm(name, theirs):
     timm = pytest.importorskip("timm")
     ours = Classifier(name, num_classes=1000)
     assert _largest_difference(ours, timm.create_model(theirs)) < 1e-4

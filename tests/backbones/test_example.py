@@ -1,4 +1,4 @@
-"""docs/backbones.md and the table of one's own in docs/paper.md, run as they stand."""
+"""Run the examples of docs/backbones.md and the user-defined table of docs/paper.md."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ def examples(page):
 
 @pytest.fixture
 def own_module(tmp_path, monkeypatch):
-    """The documented module, where Python finds it."""
+    """Write the documented module to a folder on the import path."""
     (tmp_path / "my_backbones.py").write_text(examples("backbones.md")[0])
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
@@ -29,14 +29,14 @@ def own_module(tmp_path, monkeypatch):
     sys.modules.pop("my_backbones", None)
 
 
-def test_the_documented_backbone_trains(own_module):
+def test_documented_backbone_trains(own_module):
     torch.manual_seed(0)
     names = {}
     exec(examples("backbones.md")[2], names)
     assert names["losses"][-1] < 0.8 * names["losses"][0]
 
 
-def test_the_documented_config_trains(own_module, monkeypatch):
+def test_documented_config_trains(own_module, monkeypatch):
     monkeypatch.setenv("DENSEVISION_DATA", str(write_coco(own_module / "data")))
     shutil.copytree(ROOT / "configs" / "_base_", own_module / "configs" / "_base_")
     config = own_module / "configs" / "detection" / "tiny.py"
@@ -55,7 +55,7 @@ def test_the_documented_config_trains(own_module, monkeypatch):
     assert weights["backbone.blocks.3.expansion.0.weight"].shape == (240, 40, 1, 1)
 
 
-def test_the_documented_combination_of_ablations_builds():
+def test_documented_combination_of_ablations_builds():
     try:
         exec(examples("paper.md")[0], {})
         assert build_backbone("bare").taps["c5"] == Tap(1280, 32)

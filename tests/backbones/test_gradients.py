@@ -26,7 +26,7 @@ def total(features):
 
 
 @pytest.mark.parametrize("part", FROZEN)
-def test_a_frozen_part_gets_no_gradient_and_the_rest_does(part):
+def test_only_parts_that_are_not_frozen_get_gradients(part):
     backbone = small_backbone().train()
     for name, parameter in backbone.named_parameters():
         parameter.requires_grad_(not FROZEN[part](name))
@@ -35,7 +35,7 @@ def test_a_frozen_part_gets_no_gradient_and_the_rest_does(part):
         assert (parameter.grad is None) == FROZEN[part](name), name
 
 
-def test_a_frozen_model_has_input_gradients():
+def test_frozen_model_has_input_gradients():
     backbone = small_backbone().eval().requires_grad_(False)
     images = torch.randn(1, 3, 64, 64, requires_grad=True)
     total(backbone(images)).backward()
@@ -43,7 +43,7 @@ def test_a_frozen_model_has_input_gradients():
     assert all(parameter.grad is None for parameter in backbone.parameters())
 
 
-def test_a_gradient_can_be_differentiated_again():
+def test_gradient_can_be_differentiated_again():
     backbone = small_backbone().train()
     images = torch.randn(2, 3, 64, 64, requires_grad=True)
     (gradient,) = torch.autograd.grad(total(backbone(images)), images, create_graph=True)
@@ -51,7 +51,7 @@ def test_a_gradient_can_be_differentiated_again():
     assert backbone.stem[0].weight.grad.abs().sum() > 0
 
 
-def test_the_gate_differentiates_twice_as_numbers_say():
+def test_second_derivative_of_the_gate_equals_the_numeric_one():
     gate = SqueezeExcite(4, 2).double()
     x = torch.randn(2, 4, 3, 3, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradgradcheck(gate, x)

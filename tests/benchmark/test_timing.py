@@ -99,8 +99,8 @@ def test_the_command_prints_tables_and_writes_every_figure(models, tmp_path, cap
     ("name", "content", "message"),
     [
         ("missing.tflite", None, "No such file or directory"),
-        ("notes.txt", b"hello, this is no model", "is no .tflite file"),
-        ("empty.tflite", b"", "is no .tflite file"),
+        ("notes.txt", b"hello, this is no model", "is not a .tflite file"),
+        ("empty.tflite", b"", "is not a .tflite file"),
         ("cut.tflite", tiny_model()[:200], "refuses it"),
     ],
 )

@@ -103,9 +103,9 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
         (["--input", "in.mp4", "--output", "out.gif"], "can't write .gif"),
         (["--input", "in.mp4", "--json", "new/found.json", "--output", "out.png"], "a video needs a video (.mp4)"),
         (["--input", "in.mp4"], "give --output, --json or --show"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "--score-threshold 2.0"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "--score-threshold -0.1"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "--score-threshold nan"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "score threshold 2.0"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "score threshold -0.1"),
+        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "score threshold nan"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "1"], "give a number from 0 to under 1"),
         (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't be written"),
         (["--input", "in.mp4", "--show"], "there is no display"),
@@ -159,8 +159,8 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--score-threshold", "0.3"], "--score-threshold has no meaning for a segmenter"),  # also the default
-        (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
+        (["--score-threshold", "0.3"], "score threshold has no meaning for a segmentation model"),  # also the default
+        (["--nms", "across-classes"], "nms has no meaning for a segmentation model"),
     ],
 )
 def test_options_of_a_detector_are_refused_for_a_segmenter(tmp_path, capsys, words, message):

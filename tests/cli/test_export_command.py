@@ -105,7 +105,7 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("converted_once")
-def test_demo_needs_neither_torch_nor_mmengine(tmp_path):
+def test_demo_predict_and_load_need_neither_torch_nor_mmengine(tmp_path):
     """With the imports forbidden; the slow test below installs nothing but the light extra."""
     config, checkpoint = write_detector(tmp_path)
     assert export(tmp_path, (config, checkpoint)) == 0
@@ -113,13 +113,22 @@ def test_demo_needs_neither_torch_nor_mmengine(tmp_path):
 import sys
 for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations", "litert_torch", "scipy"):
     sys.modules[name] = None
+import densevision
 from densevision.cli.main import main
-sys.exit(main(["demo", {str(tmp_path / "m.tflite")!r}, "--input", {str(tmp_path / "images")!r},
-               "--output", {str(tmp_path / "film.mp4")!r}]))
+model, images = {str(tmp_path / "m.tflite")!r}, {str(tmp_path / "images")!r}
+assert main(["demo", model, "--input", images, "--output", {str(tmp_path / "film.mp4")!r}]) == 0
+assert main(["predict", model, images, "--csv", {str(tmp_path / "found.csv")!r}]) == 0
+result = densevision.load(model)(images + "/0.png")
+assert len(result) == len(result.to_coco(0)) > 0 and result.draw().shape == result.image.shape
+try:
+    densevision.load({str(checkpoint)!r})
+except ModuleNotFoundError as error:
+    assert error.name in ("torch", "mmengine")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "film.mp4").stat().st_size > 1000
+    assert (tmp_path / "found.csv").read_text().startswith("file,class,score,")
 
 
 @pytest.mark.slow
@@ -158,8 +167,8 @@ def assert_refused(tmp_path, capsys, files, words, message):
         (["--calibration", "0"], "--calibration would need --quantize int8"),
         (["--float-parts", "se"], "need --quantize int8"),
         (["--sensitivity", "--quantize", "float16"], "--sensitivity would need --quantize int8"),
-        (["--postprocess", "nms"], "--postprocess has no meaning for a segmenter"),
-        (["--nms", "across-classes"], "--nms has no meaning for a segmenter"),
+        (["--postprocess", "nms"], "--postprocess has no meaning for a segmentation model"),
+        (["--nms", "across-classes"], "--nms has no meaning for a segmentation model"),
         (["--max-drop", "nan"], "--max-drop nan: give a number of points from 0 to 100"),
         (["--max-drop", "-1"], "--max-drop -1"),
         (["--size", "20000", "20000"], "--size 20000 20000: give at least 32 pixels a side and at most 4096"),
@@ -186,15 +195,16 @@ def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["test", "m.tflite"], "m.tflite: a .tflite knows no test data; give its config with --config"),
+        (["test", "m.tflite"], "m.tflite: a .tflite does not name its test data; give its config with --config"),
         (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
         (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
         (
             ["demo", "c.py", "m.tflite", "--input", "x", "--output", "y"],
-            "m.tflite holds all that it needs; leave c.py out",
+            "m.tflite contains all that it needs; leave c.py out",
         ),
         (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
-        (["demo", "best.pth", "--input", "x", "--output", "y"], "give CONFIG CHECKPOINT, or one MODEL.tflite"),
+        (["demo", "best.pth", "--input", "x", "--output", "y"], "no weights file best.pth"),
+        (["demo", "c.py", "--input", "x", "--output", "y"], "give CHECKPOINT, CONFIG CHECKPOINT, or one MODEL.tflite"),
     ],
 )
 def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message):

@@ -13,13 +13,13 @@ from densevision.cli.main import main
 @pytest.fixture
 def short(monkeypatch):
     from densevision import scenes
-    from densevision.training import runner
+    from densevision.config import load as loading
 
-    write, load = scenes.write_dataset, runner.load_config
+    write, load = scenes.write_dataset, loading.load_config
     short = ["train_cfg.max_iters=2", "train_cfg.val_interval=2", "train_dataloader.batch_size=2"]
     few = dict(train=4, val=3, video_seconds=0.2)
     monkeypatch.setattr(scenes, "write_dataset", lambda folder, seed, **_: write(folder, seed=seed, **few))
-    monkeypatch.setattr(runner, "load_config", lambda path, options=(): load(path, [*options, *short]))
+    monkeypatch.setattr(loading, "load_config", lambda path, options=(): load(path, [*options, *short]))
 
 
 @pytest.mark.slow

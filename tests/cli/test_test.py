@@ -125,7 +125,7 @@ def test_a_test_that_fails_leaves_nothing_behind(scenes, checkpoints, tmp_path, 
 def test_a_checkpoint_and_a_file_have_folders_of_their_own():
     from pathlib import Path
 
-    from densevision.cli.test import default_folder
+    from densevision.api import default_folder
 
     config = Path("configs/detection/mine.py")
     assert default_folder(config, Path("work_dirs/mine/best.pth")) == Path("work_dirs/mine/test")

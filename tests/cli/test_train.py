@@ -56,7 +56,7 @@ def test_mixed_precision_trains(tmp_path):
 def test_stop_by_a_signal_says_how_to_go_on(tmp_path, capsys):
     assert run("--work-dir", tmp_path, "--cfg-options", "custom_hooks.0.at=3") == 130
     assert capsys.readouterr().err.endswith(
-        "stopped by SIGINT at iteration 3; the same command with --resume goes on from there\n"
+        "stopped by SIGINT at iteration 3; the same command with --resume continues from there\n"
     )
     assert run("--work-dir", tmp_path, "--resume", "--cfg-options", "train_cfg.max_iters=5") == 0
     assert (tmp_path / "iter_5.pth").is_file()

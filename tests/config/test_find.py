@@ -167,3 +167,10 @@ def test_listing_needs_neither_torch_nor_mmengine():
 
 def test_the_folder_is_the_checkouts():
     assert configs_folder() == ROOT / "configs"
+
+
+def test_the_documented_config_of_ones_own_loads(tmp_path):
+    (block,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/commands.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.py").write_text(block)
+    config = load_config(tmp_path / "mine.py")
+    assert (config.test_dataloader.dataset.ann_file, config.train_cfg.max_iters) == ("val.json", 3000)

@@ -84,7 +84,7 @@ def test_softmax_losses_equal_torchvision():
     images = torch.randn(2, 3, 64, 64)
     samples = [sample([4.0, 4, 30, 30, 20, 10, 60, 60], [0, 1]), sample([8.0, 8, 40, 40], [1])]
     found = model(images, samples, mode="loss")
-    logits, deltas = model.raw(images)
+    logits, deltas = model.forward_head(images)
     theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3)
     wanted = theirs.compute_loss(
         [dict(boxes=s.gt.boxes, labels=s.gt.labels + 1) for s in samples],
@@ -147,7 +147,7 @@ def test_predictions_are_in_pixels_of_the_original_image():
     anchor = model.anchors[40].clamp(0, 64)
     logits = torch.zeros(1, len(model.anchors), 3)
     logits[0, 40, 2] = 9.0
-    model.raw = lambda images: (logits, torch.zeros(1, len(model.anchors), 4))
+    model.forward_head = lambda images: (logits, torch.zeros(1, len(model.anchors), 4))
     (found,) = model(torch.zeros(1, 3, 64, 64), [sample([], [])], mode="predict")  # 64 high, 128 wide
     assert found.pred.labels[0] == 1 and found.pred.scores[0] == pytest.approx(0.99988, abs=1e-4)
     assert found.pred.boxes[0].tolist() == pytest.approx((anchor * torch.tensor([2, 1, 2, 1])).tolist())
@@ -176,7 +176,7 @@ def test_model_overfits_two_images():
 def test_boxes_are_clipped_before_or_after_nms(clip_first):
     model = small_model(postprocess=dict(score_threshold=0.0, clip_first=clip_first)).eval()
     with torch.no_grad():
-        boxes, _ = model.dense(torch.zeros(1, 3, 64, 64))
+        boxes, _ = model.predict_dense(torch.zeros(1, 3, 64, 64))
         (found,) = model.detect(torch.zeros(1, 3, 64, 64))
     assert (boxes.min() >= 0 and boxes.max() <= 64) == clip_first
     assert len(found) == 100 and found.boxes.min() >= 0 and found.boxes.max() <= 64

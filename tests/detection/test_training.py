@@ -146,4 +146,4 @@ def test_training_images_in_the_val_set_are_reported(train, coco_root):
             row["file_name"] = copy.name
 
     _, out, _ = train("val", change)
-    assert "  1 of 3 images are training images too: the metric is not that of new images\n" in out
+    assert "  1 of 3 images are also training images: the metric does not measure generalization\n" in out

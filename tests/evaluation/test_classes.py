@@ -18,7 +18,7 @@ from tests.export.toy_data import CLASSES, write_detector
 def evaluate(tmp_path):
     config, _ = write_detector(tmp_path, images=2)
     model = detector()
-    backend = TorchBackend(model.dense, model.data_preprocessor.normalize, model.input_size)
+    backend = TorchBackend(model.predict_dense, model.data_preprocessor.normalize, model.input_size)
     predictor = DetectionPredictor(backend, CLASSES[:2], PostProcess(0.3, 0.6, 5))
 
     def run(change, **options):

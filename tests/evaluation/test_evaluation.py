@@ -7,7 +7,7 @@ import pytest
 from densevision.config.load import load_config
 from densevision.detection.metric import CocoMetric
 from densevision.errors import UserError
-from densevision.evaluation import build_dataset, evaluate_predictor, headline
+from densevision.evaluation import build_dataset, evaluate_predictor, primary_metric
 from densevision.inference.load import load_predictor
 from tests.export.toy_data import write_detector
 from tests.training.toy_parts import Counting
@@ -25,7 +25,7 @@ def test_our_own_metric_and_its_table(toy, tmp_path):
     data = build_dataset(config, "test_dataloader")
     lines = []
     metrics, table, files = evaluate_predictor(predictor, data, config.test_evaluator, tmp_path, lines.append)
-    assert headline(metrics) == ("coco/AP", metrics["coco/AP"]) and metrics["coco/AP"] > 0.5
+    assert primary_metric(metrics) == ("coco/AP", metrics["coco/AP"]) and metrics["coco/AP"] > 0.5
     assert "Average Precision" in table
     assert json.loads((tmp_path / "predictions" / "detections.json").read_text())
     assert files["ap_table"] == str(tmp_path / "ap.txt")
@@ -44,7 +44,7 @@ def test_a_metric_of_one_s_own_in_every_form(toy, form):
     metrics, table, files = evaluate_predictor(predictor, data, config.test_evaluator)
     assert metrics["own/count"] == 7 and "own/count 7" in table and files == {}
     assert ("coco/AP" in metrics) == (form == "list")
-    assert headline(metrics, "own/count") == ("own/count", 7.0)
+    assert primary_metric(metrics, "own/count") == ("own/count", 7.0)
 
 
 def test_data_of_other_classes_are_refused(toy, tmp_path):

@@ -11,7 +11,10 @@ from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.export import convert as export
 from densevision.export import verify
-from densevision.export.convert import ExportOptions, Pictures, export_tflite
+from densevision.export.convert import ExportImages, ExportOptions, export_tflite
+from densevision.export.detection_op import DetectionOp
+from densevision.export.detection_parity import matched_rows
+from densevision.export.exporter import make_exporter
 from densevision.inference.metadata import read_model_info
 from densevision.inference.tflite_backend import load_tflite, open_interpreter
 from tests.export.toy import SIZE, detector, pictures, segmenter
@@ -25,14 +28,14 @@ def torch_predictor(model, classes):
     from densevision.inference.predictor import DetectionPredictor
     from densevision.inference.torch_backend import TorchBackend
 
-    backend = TorchBackend(model.dense, model.data_preprocessor.normalize, model.input_size)
+    backend = TorchBackend(model.predict_dense, model.data_preprocessor.normalize, model.input_size)
     return DetectionPredictor(backend, classes, dataclasses.replace(model.postprocess, score_threshold=0.3))
 
 
 def test_a_detector_with_the_detection_op(tmp_path):
     model = detector()
     about = dict(classes=["car", "bus"], origin=dict(config="model = ..."))
-    report = export_tflite(model, tmp_path / "made/m.tflite", pictures=Pictures(pictures(4)), about=about)
+    report = export_tflite(model, tmp_path / "made/m.tflite", images=ExportImages(pictures(4)), about=about)
     assert report.parity.images == 4
     assert report.parity.boxes < 1e-4 and report.parity.scores < 1e-4
     assert report.ops["TFLite_Detection_PostProcess"] == 1
@@ -51,7 +54,7 @@ def test_a_detector_with_the_detection_op(tmp_path):
 
 
 def test_a_segmenter_gives_the_labels_of_pytorch(tmp_path):
-    report = export_tflite(segmenter(), tmp_path / "m.tflite", LABELS, Pictures(pictures(4)))
+    report = export_tflite(segmenter(), tmp_path / "m.tflite", LABELS, ExportImages(pictures(4)))
     assert report.parity.labels >= 0.999
     predictor = load_tflite(report.path)
     labels = predictor(pictures(1, (128, 192))[0])
@@ -65,7 +68,7 @@ def test_int8_is_whole_and_per_channel(tmp_path):
 
     from densevision.export.tflite_graph import op_name, read_graph
 
-    images = Pictures(pictures(4), pictures(16))
+    images = ExportImages(pictures(4), pictures(16))
     report = export_tflite(segmenter(), tmp_path / "m.tflite", INT8, images)
     assert report.parity.labels > 0.8 and "HARD_SWISH" not in report.ops
     assert set(report.outside) <= {"ARG_MAX", "CAST", "AVERAGE_POOL_2D"}
@@ -94,7 +97,7 @@ def test_parts_may_stay_in_float(tmp_path):
     from densevision.export.tflite_graph import op_name, read_graph
 
     options = dataclasses.replace(INT8, float_parts=("se", "stem"))
-    export_tflite(segmenter(), tmp_path / "m.tflite", options, Pictures(pictures(4), pictures(4)))
+    export_tflite(segmenter(), tmp_path / "m.tflite", options, ExportImages(pictures(4), pictures(4)))
     model = read_graph((tmp_path / "m.tflite").read_bytes())
     graph, kinds = model.subgraphs[0], {}
     for operator in graph.operators:
@@ -110,7 +113,7 @@ def test_parts_may_stay_in_float(tmp_path):
 def test_float16_weights_halve_the_file(tmp_path):
     options = dataclasses.replace(LABELS, quantize="float16")
     whole = export_tflite(segmenter(), tmp_path / "a.tflite", LABELS)
-    half = export_tflite(segmenter(), tmp_path / "b.tflite", options, Pictures(pictures(4)))
+    half = export_tflite(segmenter(), tmp_path / "b.tflite", options, ExportImages(pictures(4)))
     assert half.parity.labels >= 0.99
     biases_and_graph = 30_000
     assert half.size_bytes < 0.5 * whole.size_bytes + biases_and_graph
@@ -123,7 +126,7 @@ def test_int8_of_a_model_with_a_normalisation_of_its_own(tmp_path):
 
     model = segmenter()
     model.data_preprocessor = Normalize((123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
-    report = export_tflite(model, tmp_path / "m.tflite", INT8, Pictures(pictures(4), pictures(8)))
+    report = export_tflite(model, tmp_path / "m.tflite", INT8, ExportImages(pictures(4), pictures(8)))
     assert report.parity.labels > 0.8
     fails(tmp_path / "none", "use --input uint8", model, dataclasses.replace(INT8, input_type="float32"))
 
@@ -132,7 +135,7 @@ def test_int8_of_a_model_with_a_normalisation_of_its_own(tmp_path):
 @pytest.mark.parametrize("upsample, labels", [(2, "argmax"), (None, "argmax"), (None, "logits")])
 def test_larger_label_maps_and_logits(tmp_path, upsample, labels):
     options = ExportOptions(SIZE, labels=labels, upsample=upsample)
-    report = export_tflite(segmenter(), tmp_path / "m.tflite", options, Pictures(pictures(4)))
+    report = export_tflite(segmenter(), tmp_path / "m.tflite", options, ExportImages(pictures(4)))
     assert report.parity.labels >= 0.999
     assert load_tflite(report.path)(pictures(1)[0]).shape == SIZE
 
@@ -145,7 +148,7 @@ def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
     with torch.no_grad():
         for layer in model.head.classify:
             layer[-1].weight *= 0.3  # random weights as large as those of the toy are too much for int8
-    report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(pictures(4), pictures(8)))
+    report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(pictures(4), pictures(8)))
     assert "TFLite_Detection_PostProcess" not in report.ops
     found = load_tflite(report.path, 0.3)(pictures(1)[0])
     wanted = torch_predictor(model, ("0", "1"))(pictures(1)[0])
@@ -158,7 +161,7 @@ def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
 def test_identical_input_gives_identical_bytes(tmp_path, options):
     names = [tmp_path / name for name in ("a.tflite", "b.tflite")]
     for name in names:
-        export_tflite(segmenter(), name, options, Pictures((), pictures(4)))
+        export_tflite(segmenter(), name, options, ExportImages((), pictures(4)))
     assert names[0].read_bytes() == names[1].read_bytes()
 
 
@@ -180,9 +183,9 @@ def test_images_of_another_size_or_type_are_refused(tmp_path):
         tmp_path,
         r"\(32, 32, 3\), the input takes uint8 \(64, 96, 3\)",
         detector(),
-        pictures=Pictures(pictures(1, (32, 32))),
+        images=ExportImages(pictures(1, (32, 32))),
     )
-    fails(tmp_path, "an image is float32", detector(), pictures=Pictures([pictures(1)[0].astype(np.float32)]))
+    fails(tmp_path, "an image is float32", detector(), images=ExportImages([pictures(1)[0].astype(np.float32)]))
 
 
 def test_int8_needs_calibration_images(tmp_path):
@@ -190,18 +193,20 @@ def test_int8_needs_calibration_images(tmp_path):
 
 
 def test_a_file_that_strays_from_pytorch_is_not_written(tmp_path, monkeypatch):
-    content = export.convert(export.build_graph(detector(), ExportOptions())[0], SIZE)
+    content = export.convert(make_exporter(detector(), ExportOptions()).graph, SIZE)
     monkeypatch.setattr(export, "convert", lambda graph, size: content)
     other = detector()
     with torch.no_grad():
         other.head.classify[1][-1].weight += 0.3
-    fails(tmp_path, "strays from PyTorch: scores differ by", other, pictures=Pictures(pictures(2)))
+    fails(tmp_path, "strays from PyTorch: scores differ by", other, images=ExportImages(pictures(2)))
 
 
 def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
-    real = export.DetectionOp
-    monkeypatch.setattr(export, "DetectionOp", lambda anchors, scales, *rest: real(anchors, (10, 10, 5, 4), *rest))
-    fails(tmp_path, "only .* of the detections agree", detector(), pictures=Pictures(pictures(2)))
+    real = DetectionOp
+    monkeypatch.setattr(
+        "densevision.export.detection.DetectionOp", lambda anchors, scales, *rest: real(anchors, (10, 10, 5, 4), *rest)
+    )
+    fails(tmp_path, "only .* of the detections agree", detector(), images=ExportImages(pictures(2)))
 
 
 @pytest.mark.parametrize(
@@ -215,18 +220,20 @@ def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
     ],
 )
 def test_an_op_that_finds_less_or_something_else_than_the_model_is_noticed(tmp_path, monkeypatch, change, message):
-    real = export.DetectionOp
-    monkeypatch.setattr(export, "DetectionOp", lambda *settings: dataclasses.replace(real(*settings), **change))
-    fails(tmp_path, message, detector(postprocess=dict(max_detections=40)), pictures=Pictures(pictures(2)))
+    real = DetectionOp
+    monkeypatch.setattr(
+        "densevision.export.detection.DetectionOp", lambda *settings: dataclasses.replace(real(*settings), **change)
+    )
+    fails(tmp_path, message, detector(postprocess=dict(max_detections=40)), images=ExportImages(pictures(2)))
 
 
 @pytest.mark.parametrize("nms", ["across-classes", "per-class"])
 @pytest.mark.parametrize("weights", [(10, 10, 5, 5), (8, 9, 4, 6)], ids=str)
 def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
-    from densevision.export.reference import ReferenceDetector, with_op_rules
+    from densevision.export.detection_reference import ReferenceDetector, with_op_postprocess
 
     model = detector(coder=dict(weights=weights), postprocess=dict(score_threshold=0.2))
-    report = export_tflite(model, tmp_path / "m.tflite", ExportOptions(nms=nms), Pictures(pictures(4)))
+    report = export_tflite(model, tmp_path / "m.tflite", ExportOptions(nms=nms), ExportImages(pictures(4)))
     assert report.parity.rows == 1 and report.parity.detections > 100
     assert read_model_info(report.path).postprocess == dict(
         score_threshold=0.2,
@@ -236,10 +243,10 @@ def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
         clip_first=False,
         nms=nms,
     )
-    predict, reference = load_tflite(report.path), ReferenceDetector(with_op_rules(model, nms), ())
+    predict, reference = load_tflite(report.path), ReferenceDetector(with_op_postprocess(model, nms), ())
     for picture in pictures(4, (80, 120)):
         found, wanted = predict(picture), reference(picture)
-        assert verify.matched_rows(found, wanted, (80, 120)) >= 0.98 * max(len(found), len(wanted)) > 20
+        assert matched_rows(found, wanted, (80, 120)) >= 0.98 * max(len(found), len(wanted)) > 20
     assert report.ops["TFLite_Detection_PostProcess"] == 1
 
 
@@ -247,13 +254,13 @@ def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
 def test_boxes_of_other_coder_weights(tmp_path):
     model = detector(coder=dict(weights=[8, 9, 4, 6]))
     options = ExportOptions(postprocess="none")
-    report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(pictures(4)))
+    report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(pictures(4)))
     assert report.parity.boxes < 1e-5 and report.parity.scores < 1e-4
     assert read_model_info(report.path).postprocess["nms"] == "per-class"  # which its reader does
 
 
 def test_a_file_with_another_layout_than_asked_for_is_not_written(tmp_path, monkeypatch):
-    content = export.convert(export.build_graph(detector(), ExportOptions())[0], SIZE)
+    content = export.convert(make_exporter(detector(), ExportOptions()).graph, SIZE)
     monkeypatch.setattr(export, "convert", lambda graph, size: content)
     turned = SSDLite(dict(name="toy"), 2, (96, 64))
     fails(tmp_path, r"its input should be \[1, 96, 64, 3, 'uint8'\] and is \[1, 64, 96, 3, 'uint8'\]", turned)

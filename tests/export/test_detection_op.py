@@ -143,7 +143,7 @@ def test_the_op_agrees_with_torchvision_s_nms(tmp_path):
     import torch
     from torchvision.ops import nms
 
-    from densevision.export.graph import DetectionGraph
+    from densevision.export.detection_graph import DetectionGraph
     from tests.export.toy import detector, pictures
 
     model = detector()

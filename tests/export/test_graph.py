@@ -4,8 +4,10 @@ import torch
 from densevision.data.normalize import Normalize
 from densevision.detection.loss import SoftmaxLoss
 from densevision.errors import UserError
-from densevision.export.graph import DetectionGraph, Pixels, SegmentationGraph
-from densevision.export.verify import check_graph
+from densevision.export.detection_graph import DetectionGraph
+from densevision.export.graph import Pixels
+from densevision.export.segmentation import SegmentationGraph
+from densevision.export.segmentation import check_graph as check_segmentation
 from tests.export.toy import SIZE, detector, pictures, segmenter
 
 
@@ -49,7 +51,7 @@ def test_a_preprocessor_that_computes_otherwise_is_noticed():
     model = segmenter()
     model.data_preprocessor = Brighter()
     with pytest.raises(UserError, match="can't be exported, its parts compute something else"):
-        check_graph(SegmentationGraph(model), model, pictures(1)[0])
+        check_segmentation(SegmentationGraph(model), model, pictures(1)[0])
 
 
 def test_anchors_and_scales_as_the_detection_op_takes_them():
@@ -65,7 +67,7 @@ def test_a_detection_graph_gives_the_model_s_boxes_and_scores(loss):
     model = detector(loss=loss)
     with torch.inference_mode():
         boxes, scores = DetectionGraph(model, decode=True)(batch())
-        wanted, wanted_scores = model.dense(model.data_preprocessor.normalize(batch().permute(0, 3, 1, 2)))
+        wanted, wanted_scores = model.predict_dense(model.data_preprocessor.normalize(batch().permute(0, 3, 1, 2)))
     pixels = boxes[..., [1, 0, 3, 2]] * torch.tensor([SIZE[1], SIZE[0]] * 2)
     pixels = pixels.clamp(min=0).minimum(torch.tensor([SIZE[1], SIZE[0]] * 2))
     assert scores.shape == wanted_scores.shape == (1, len(model.anchors), 2)

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from densevision.export.convert import ExportOptions, Pictures, export_tflite
-from densevision.export.reference import ReferenceDetector, ReferenceSegmenter, dense_outputs, with_op_rules
-from densevision.export.verify import matched_rows
+from densevision.export.convert import ExportImages, ExportOptions, export_tflite
+from densevision.export.detection_parity import matched_rows
+from densevision.export.detection_reference import ReferenceDetector, predict_dense, with_op_postprocess
+from densevision.export.segmentation import ReferenceSegmentor
 from densevision.inference.metadata import read_model_info
 from densevision.inference.tflite_backend import TFLiteBackend, load_tflite
 from densevision.structures import Detections
@@ -31,9 +32,9 @@ def test_a_segmenter_s_files_give_the_model_s_labels(tmp_path, path):
         images = real_images(size, "camvid")
         model = shipped_model(path, images)
         options = ExportOptions(size, labels=labels, upsample=upsample)
-        report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(images))
+        report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(images))
         assert report.parity.labels >= 0.999
-        predict, reference = load_tflite(report.path), ReferenceSegmenter(model, ())
+        predict, reference = load_tflite(report.path), ReferenceSegmentor(model, ())
         found = np.stack([predict(image) for image in images])
         wanted = np.stack([reference(image) for image in images])
         assert len(np.unique(wanted)) >= 5
@@ -55,7 +56,7 @@ def test_a_detector_s_files_give_the_model_s_detections(tmp_path, path):
         images = images[:4]
         for ending in endings:
             options = ExportOptions(postprocess=ending)
-            report = export_tflite(model, tmp_path / "m.tflite", options, Pictures(images))
+            report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(images))
             about = read_model_info(report.path)
             assert model.input_size == about.size == size
             check = _check_rows if ending == "nms" else _check_boxes
@@ -67,7 +68,7 @@ def _check_boxes(path, model, images):
     limits = np.array([model.input_size[1], model.input_size[0]] * 2, np.float32)
     for image in images:
         (boxes,), (scores,) = backend(image[None])
-        wanted_boxes, wanted_scores = (output.numpy() for output in dense_outputs(model, image))
+        wanted_boxes, wanted_scores = (output.numpy() for output in predict_dense(model, image))
         if model.postprocess.clip_first:
             boxes = boxes.clip(0, limits)
         assert np.ptp(wanted_scores) > 0.1  # equal scores would be easy to reproduce
@@ -78,7 +79,7 @@ def _check_boxes(path, model, images):
 
 
 def _check_rows(path, model, images):
-    predict, reference = load_tflite(path), ReferenceDetector(with_op_rules(model, "across-classes"), ())
+    predict, reference = load_tflite(path), ReferenceDetector(with_op_postprocess(model, "across-classes"), ())
     same, total = 0, 0
     for image in images:
         found, wanted = predict(image), reference(image)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from densevision.export.convert import ExportOptions, Pictures, export_tflite
+from densevision.export.convert import ExportImages, ExportOptions, export_tflite
 from densevision.images import write_image
 from tests.export.toy import SIZE, detector, pictures, segmenter
 
@@ -66,7 +66,7 @@ def picture(tmp_path):
 def test_the_object_detector_finds_the_same_with_the_right_labels(tmp_path, mediapipe, picture, input_type, quantize):
     from densevision.inference.tflite_backend import load_tflite
 
-    options, images = ExportOptions(quantize=quantize, input_type=input_type), Pictures((), pictures(4))
+    options, images = ExportOptions(quantize=quantize, input_type=input_type), ExportImages((), pictures(4))
     path = export_tflite(detector(), tmp_path / "m.tflite", options, images, about=dict(classes=["car", "bus"])).path
     predictor = load_tflite(path, 0.3)
     wanted, found = predictor(pictures(1)[0]), mediapipe(DETECT, path, picture)
@@ -87,7 +87,7 @@ def test_the_object_detector_loads_a_shipped_config_of_another_size(tmp_path, me
     images = real_images((224, 160), "bccd")
     model = shipped_model(path, images, ("model.input_size=(224, 160)",))
     about = dict(classes=["a", "b", "c", *map(str, range(3, model.num_classes))])
-    file = export_tflite(model, tmp_path / "m.tflite", pictures=Pictures(images), about=about).path
+    file = export_tflite(model, tmp_path / "m.tflite", images=ExportImages(images), about=about).path
     write_image(tmp_path / "in.png", images[0])
     predictor = load_tflite(file, 0.3)
     wanted, found = predictor(images[0]), mediapipe(DETECT, file, tmp_path / "in.png")
@@ -118,7 +118,7 @@ def test_the_image_segmenter_loads_logits_with_the_right_labels(tmp_path, mediap
 
     options = ExportOptions(SIZE, quantize, labels="logits")
     about = dict(classes=["sky", "road", "car"], palette=[[0, 0, 0]] * 3)
-    images = Pictures((), pictures(4))
+    images = ExportImages((), pictures(4))
     path = export_tflite(segmenter(), tmp_path / "m.tflite", options, images, about=about).path
     labels, mask = mediapipe(SEGMENT, path, picture)
     assert labels == ["sky", "road", "car"]

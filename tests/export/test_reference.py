@@ -8,9 +8,15 @@ from torch import nn
 
 from densevision.detection.loss import FocalLoss
 from densevision.errors import UserError
-from densevision.export.graph import DetectionGraph, SegmentationGraph
-from densevision.export.reference import ReferenceDetector, ReferenceSegmenter, dense_outputs, with_op_rules
-from densevision.export.verify import check_graph, matched_rows, run_graph
+from densevision.export.convert import build_model_info
+from densevision.export.detection import check_graph as check_detection
+from densevision.export.detection_graph import DetectionGraph
+from densevision.export.detection_parity import matched_rows
+from densevision.export.detection_reference import ReferenceDetector, predict_dense, with_op_postprocess
+from densevision.export.exporter import ExportOptions, make_exporter
+from densevision.export.graph import run_graph
+from densevision.export.segmentation import ReferenceSegmentor, SegmentationGraph
+from densevision.export.segmentation import check_graph as check_segmentation
 from densevision.inference.load import load_predictor
 from densevision.segmentation.model import Segmentor
 from densevision.structures import Detections
@@ -24,17 +30,17 @@ def test_the_graph_of_a_shipped_segmenter_gives_the_labels_of_predict(path):
     for size in ((64, 96), (63, 93)) if path in CORNERS_ALIGNED else ((63, 93),):
         images = real_images(size, "camvid", 4)
         model = shipped_model(path, images)
-        assert len(np.unique([ReferenceSegmenter(model, ())(image) for image in images])) >= 5
-        check_graph(SegmentationGraph(model), model, images[0])
+        assert len(np.unique([ReferenceSegmentor(model, ())(image) for image in images])) >= 5
+        check_segmentation(SegmentationGraph(model), model, images[0])
 
 
 @pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
 def test_the_graph_of_a_shipped_detector_gives_its_boxes_and_scores(path):
     images = real_images((75, 107), "coco128", 8)  # the last maps have one cell
     model = shipped_model(path, images, ("model.input_size=(75, 107)",))
-    assert dense_outputs(model, images[0])[1].max() > 0.3
+    assert predict_dense(model, images[0])[1].max() > 0.3
     for decode in (True, False):
-        check_graph(DetectionGraph(model, decode=decode), model, images[0])
+        check_detection(DetectionGraph(model, decode=decode), model, images[0])
 
 
 def test_there_are_two_segmenters_with_corners_aligned():
@@ -84,15 +90,14 @@ def test_a_segmenter_that_predicts_otherwise_is_refused():
     model = segmenter()
     model.__class__ = OtherSegmentor
     with pytest.raises(UserError, match="OtherSegmentor with LRASPPHead can't be exported"):
-        check_graph(SegmentationGraph(model), model, pictures(1)[0])
+        check_segmentation(SegmentationGraph(model), model, pictures(1)[0])
 
 
 def test_a_head_of_one_s_own_is_exported_as_it_computes():
     model = Segmentor(dict(name="toy", output_stride=16), dict(type=PlainHead), 7).eval()
-    check_graph(SegmentationGraph(model), model, pictures(1)[0])
-    from densevision.export.convert import ExportOptions, describe
-
-    assert describe(model, SIZE, ExportOptions(SIZE), {}).classes == tuple("0123456")
+    check_segmentation(SegmentationGraph(model), model, pictures(1)[0])
+    options = ExportOptions(SIZE)
+    assert build_model_info(make_exporter(model, options), model, options, {}).classes == tuple("0123456")
 
 
 class SharpLoss(FocalLoss):
@@ -103,24 +108,24 @@ class SharpLoss(FocalLoss):
 def test_scores_of_a_loss_of_one_s_own_are_taken_from_it():
     model = detector()
     model.loss_cls = SharpLoss()
-    check_graph(DetectionGraph(model), model, pictures(1)[0])
+    check_detection(DetectionGraph(model), model, pictures(1)[0])
 
 
 def test_coder_weights_of_one_s_own_reach_the_graph():
     model = detector(coder=dict(weights=(8, 9, 4, 6)))
     for decode in (True, False):
-        check_graph(DetectionGraph(model, decode=decode), model, pictures(1)[0])
+        check_detection(DetectionGraph(model, decode=decode), model, pictures(1)[0])
     graph = DetectionGraph(model, decode=True)
     graph.coder = DetectionGraph(detector(), decode=True).coder  # the usual ones
     with pytest.raises(UserError, match="boxes differ"):
-        check_graph(graph, model, pictures(1)[0])
+        check_detection(graph, model, pictures(1)[0])
 
 
 def test_a_detector_that_decodes_otherwise_is_refused():
     model = detector()
     model.decode = lambda deltas: 1.01 * model.coder.decode(deltas, model.anchors)
     with pytest.raises(UserError, match="SSDLite with SSDLiteHead can't be exported.*boxes differ"):
-        check_graph(DetectionGraph(model, decode=True), model, pictures(1)[0])
+        check_detection(DetectionGraph(model, decode=True), model, pictures(1)[0])
 
 
 def test_a_head_with_other_layers_is_refused_in_one_line():
@@ -150,7 +155,7 @@ def test_a_checkpoint_s_predictor_evaluates_like_the_model(tmp_path, clip_first)
 
 def test_the_op_s_rules_share_the_weights_and_leave_the_model_alone():
     model = detector()
-    other = with_op_rules(model, "across-classes")
+    other = with_op_postprocess(model, "across-classes")
     assert other.head is model.head and other.postprocess.nms == "across-classes"
     assert (model.postprocess.nms, model.postprocess.clip_first) == ("per-class", True)
 
@@ -172,7 +177,7 @@ def test_rows_match_once_each_by_class_score_and_box():
 
 
 def test_equal_scores_at_the_end_of_a_full_list_are_not_compared():
-    from densevision.export.verify import _above_cut
+    from densevision.export.detection_parity import _above_cut
 
     def rows(*scores):
         count = len(scores)

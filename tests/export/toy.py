@@ -38,7 +38,7 @@ def detector(classes: int = 2, **settings) -> SSDLite:
     """A detector that finds something in ``pictures``."""
     torch.manual_seed(0)
     model = SSDLite(dict(name="toy"), classes, SIZE, **settings)
-    _settle(model, model.raw)
+    _settle(model, model.forward_head)
     with torch.no_grad():
         for layer in model.head.classify:
             layer[-1].weight.normal_(0, 0.6)

@@ -42,7 +42,7 @@ def write_detector(folder: Path, images: int = 6) -> tuple[Path, Path]:
     """Write a config with data and a checkpoint; returns their paths."""
     model, table = detector(), dict(images=[], annotations=[])
     table["categories"] = [dict(id=number, name=name) for number, name in enumerate(CLASSES[:2], start=1)]
-    backend = TorchBackend(model.dense, model.data_preprocessor.normalize, model.input_size)
+    backend = TorchBackend(model.predict_dense, model.data_preprocessor.normalize, model.input_size)
     find = DetectionPredictor(backend, CLASSES[:2], PostProcess(0.3, 0.6, 5))
     for number, picture in enumerate(pictures(images)):
         write_image(folder / f"images/{number}.png", picture)

@@ -141,7 +141,7 @@ def test_a_file_of_another_version_is_refused(tmp_path, content):
 def test_metadata_of_another_network_are_refused(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(attached())  # its network has one input [1]
-    with pytest.raises(UserError, match="m.tflite: what it says about itself does not fit its network"):
+    with pytest.raises(UserError, match="m.tflite: its metadata does not fit its network"):
         load_tflite(path)
 
 

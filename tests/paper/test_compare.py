@@ -7,13 +7,13 @@ import torch
 from densevision.cli.main import main
 from densevision.complexity import count_layers, total_params
 from densevision.detection.model import SSDLite
-from densevision.paper.compare import build_row, compare
+from densevision.paper.compare import build_row, compare_row
 from densevision.paper.tables import TABLE_6, TABLE_7, TABLES
 
 ROWS = [row for rows in TABLES.values() for row in rows]
 
 
-# Table, row, input height: whose difference the row's note explains, in parameters and in MAdds.
+# Table, row, input height -> the counts whose deviation the note of the row explains.
 NOTED = {
     (3, 5, 224): "params",
     (3, 8, 224): "params and MAdds",
@@ -26,15 +26,15 @@ NOTED = {
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.table}-{row.name}")
-def test_our_count_agrees_with_the_printed_row_or_the_note_says_why_not(row):
-    one = compare(row)
+def test_our_count_agrees_with_the_printed_row_or_has_a_note(row):
+    one = compare_row(row)
     off = NOTED.get((row.table, row.row, row.size[0]), "")
     assert one.params_agree == ("params" not in off), (one.params, row.params)
     assert one.madds_agree == ("MAdds" not in off), (one.madds, row.madds)
     assert one.verdict == ("noted" if off else "ok")
 
 
-def test_the_bounds():
+def test_tolerances():
     """V3's parameters to the printed digits, others 1.5 %; MAdds 2.5 %, V3-Small in segmentation 5 %; 2 % or 1 M."""
     bounds = {(row.table, row.row, row.size[0]): (row.params_within, row.madds_within) for row in ROWS}
     assert bounds[6, 5, 320] == pytest.approx((0.005, 12.75))  # 0.025 * 510
@@ -55,7 +55,7 @@ def test_v1_and_v2_fit_the_printed_parameters_with_80_classes_and_background():
         assert counted == pytest.approx(params, abs=0.005) and round(counted, 1) == row.params
 
 
-def test_the_v2_rows_of_table_7_fit_the_printed_digits_without_the_class_layers():
+def test_v2_rows_of_table_7_fit_the_printed_digits_without_the_class_layers():
     for row in TABLE_7:
         if row.family == "mobilenet_v2":
             with torch.device("meta"):
@@ -64,7 +64,7 @@ def test_the_v2_rows_of_table_7_fit_the_printed_digits_without_the_class_layers(
             assert abs(total_params(backbone_and_context, norm=True) / 1e6 - row.params) <= 0.005, row
 
 
-def test_every_row_of_the_tables_is_there():
+def test_tables_are_complete():
     assert {table: max(row.row for row in rows) for table, rows in TABLES.items()} == {3: 9, 6: 11, 7: 11, 8: 4, 9: 19}
 
 
@@ -77,26 +77,26 @@ def test_every_row_of_the_tables_is_there():
         (TABLE_7[4], 3.601, 18160),
     ],
 )
-def test_counts_are_those_of_the_hand_count(row, params, madds):
-    one = compare(row)
+def test_counts_equal_those_by_hand(row, params, madds):
+    one = compare_row(row)
     assert one.params == pytest.approx(params, abs=0.0006)
     assert one.madds == pytest.approx(madds, rel=0.002)
 
 
-def test_a_wrong_printed_figure_is_seen():
+def test_wrong_printed_value_is_detected():
     row = TABLE_6[10]
-    assert compare(dataclasses.replace(row, params=1.79)).verdict == "OFF"
-    assert compare(dataclasses.replace(row, madds=170)).verdict == "OFF"
-    assert compare(dataclasses.replace(row, madds=170, note="why")).verdict == "noted"
+    assert compare_row(dataclasses.replace(row, params=1.79)).verdict == "OFF"
+    assert compare_row(dataclasses.replace(row, madds=170)).verdict == "OFF"
+    assert compare_row(dataclasses.replace(row, madds=170, note="why")).verdict == "noted"
 
 
-def test_a_row_off_without_a_note_is_status_1(monkeypatch, capsys):
+def test_deviation_without_a_note_is_status_1(monkeypatch, capsys):
     monkeypatch.setitem(TABLES, 6, [dataclasses.replace(TABLE_6[10], madds=170)])
     assert main(["paper", "--table", "6"]) == 1
     assert "0 rows within the bounds, 0 off as noted, 1 off" in capsys.readouterr().out
 
 
-def test_the_command_prints_and_writes_a_table(tmp_path, capsys):
+def test_command_prints_and_writes_a_table(tmp_path, capsys):
     assert main(["paper", "--table", "8", "--json", str(tmp_path / "rows.json")]) == 0
     out = capsys.readouterr().out
     assert "Table 8" in out and "6 rows within the bounds, 2 off as noted, 0 off" in out

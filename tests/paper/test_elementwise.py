@@ -1,4 +1,4 @@
-"""Tables 7 and 8 count element-wise operations too: with one each, every row comes within 1 % of the print."""
+"""Tables 7 and 8 include element-wise operations: with one for each, every row is within 1 % of the printed value."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ READ = (aten.mean, aten.avg_pool2d, aten._adaptive_avg_pool2d)
 
 
 class Elementwise(ShapeRun):
-    """Counts one for every number that an h-swish, product, sum or resize writes, or a pooling reads."""
+    """Count one for every value that an h-swish, product, sum or resize writes, or a pooling reads."""
 
     count = 0
 
@@ -34,10 +34,10 @@ def millions(row):
 
 
 @pytest.mark.parametrize("row", [*TABLE_7, *TABLE_8], ids=lambda row: f"{row.table}-{row.name}")
-def test_every_row_is_within_one_per_cent(row):
+def test_every_row_is_within_one_percent(row):
     assert millions(row) == pytest.approx(row.madds, rel=0.01)
 
 
-def test_the_noted_rows_of_table_8():
+def test_rows_of_table_8_with_a_note():
     assert millions(TABLE_8[3]) == pytest.approx(1972, abs=0.5)  # the paper prints 1.98 B
     assert millions(TABLE_8[7]) == pytest.approx(525.6, abs=0.1)  # 0.53 B

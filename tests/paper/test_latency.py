@@ -12,7 +12,15 @@ from densevision.benchmark.timing import Timing
 from densevision.cli.main import main
 from densevision.paper import latency_plot
 from densevision.paper.compare import build_row
-from densevision.paper.latency import PAIRS, TimedRow, export_row, pairs, rows_to_time, settle, smooth_images
+from densevision.paper.latency import (
+    BASES,
+    TimedRow,
+    compare_pairs,
+    export_row,
+    rows_to_time,
+    set_statistics,
+    smooth_images,
+)
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7
 from tests.benchmark.tiny_model import tiny_model
 
@@ -21,7 +29,7 @@ def timed(label, row, *times_ms, **pixel_ms):
     return TimedRow(label, row.name, row, False, row.accuracy, pixel_ms, Timing("a", np.array(times_ms)))
 
 
-def test_the_rows_are_those_of_the_tables():
+def test_rows_to_time_are_those_of_the_tables():
     rows = rows_to_time([3, 6, 7])
     assert [sum(one.label.startswith(f"{table}.") for one in rows) for table in (3, 4, 6, 7)] == [9, 4, 11, 11]
     assert len({one.file_name for one in rows}) == 35
@@ -31,22 +39,23 @@ def test_the_rows_are_those_of_the_tables():
     assert small.pixel_ms == {"Pixel 1": 15.5, "Pixel 2": 14.9, "Pixel 3": 10.7}
 
 
-def test_a_claim_is_a_ratio_by_rounds_beside_the_pixels():
+def test_pair_is_a_median_ratio_of_rounds_and_the_printed_ratio():
     base = timed("6.2", TABLE_6[1], 10, 10, 20, **{"Pixel 1": 162})
     halved = timed("6.5", TABLE_6[4], 7, 8, 14, **{"Pixel 1": 119})
-    (pair,) = pairs([base, halved])
+    (pair,) = compare_pairs([base, halved])
     assert (pair.row.label, pair.base.label, pair.ours.median) == ("6.5", "6.2", 0.7)
     assert pair.printed == {"Pixel 1": pytest.approx(119 / 162)}
 
 
-def test_every_claim_is_about_rows_that_are_timed():
-    assert {label for pair in PAIRS for label in pair} <= {one.label for one in rows_to_time([3, 6, 7])}
+def test_all_compared_rows_are_timed():
+    labels = {*BASES, *(base for bases in BASES.values() for base in bases)}
+    assert labels <= {one.label for one in rows_to_time([3, 6, 7])}
 
 
-def test_settled_networks_keep_a_sane_range():
+def test_activations_with_set_statistics_have_a_usual_range():
     row = TABLE_3[6]
     torch.manual_seed(0)
-    model = settle(build_row(row), row.size)
+    model = set_statistics(build_row(row), row.size)
     peaks = []
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -56,13 +65,13 @@ def test_settled_networks_keep_a_sane_range():
     assert not model.training and min(peaks) > 0.1 and max(peaks) < 100
 
 
-def test_smooth_images_are_pixels_and_the_same_each_time():
+def test_smooth_images_are_pixels_and_deterministic():
     images = smooth_images(2, (40, 50))
     assert images.shape == (2, 3, 40, 50) and images.min() >= 0 and images.max() <= 255 and images.std() > 30
     assert torch.equal(images, smooth_images(2, (40, 50)))
 
 
-def test_the_command_times_what_is_there_and_draws(tmp_path, capsys):
+def test_command_times_existing_files_and_writes_a_plot(tmp_path, capsys):
     for number, one in enumerate(rows_to_time([7]), 1):
         (tmp_path / one.file_name).write_bytes(tiny_model(64, number))
     out = tmp_path / "rows.json"
@@ -74,15 +83,15 @@ def test_the_command_times_what_is_there_and_draws(tmp_path, capsys):
     assert len(rows) == 11 and rows[0]["median_ms"] > 0 and len(rows[0]["times_ms"]) == 10
 
 
-def test_the_picture_names_every_row_and_tells_families_and_int8_apart():
+def test_plot_names_every_row_and_separates_families_and_int8():
     timing = Timing(Path("a.tflite"), np.array([5.0]))
-    rows = [dataclasses.replace(one, timing=timing) for one in rows_to_time([3, 6, 7])]
-    here, pixel, _, ssdlite, *_ = latency_plot.draw(rows).axes
+    rows = [TimedRow(**vars(one), timing=timing) for one in rows_to_time([3, 6, 7])]
+    ours, pixel, _, ssdlite, *_ = latency_plot.plot_latency(rows).axes
     assert {text.get_text() for text in pixel.texts} == {one.label for one in rows if one.row.table == 3}
     lines = {line.get_label(): line.get_xydata().tolist() for line in pixel.lines}
     assert lines["MobileNetV2"] == [[16.6, 60.8], [64, 72.0]]
     assert lines["MobileNetV3-Large, int8"] == [[44, 73.8]]
-    assert here.lines[0].get_xdata().tolist() == [5.0, 5.0]
+    assert ours.lines[0].get_xdata().tolist() == [5.0, 5.0]
     boxes = [text.get_window_extent() for text in ssdlite.texts]
     assert len(boxes) == 11 and not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
@@ -95,14 +104,14 @@ def test_the_picture_names_every_row_and_tells_families_and_int8_apart():
         (["--table", "6", "--plot", "a.png"], "leave --plot out"),
     ],
 )
-def test_wrong_options_are_one_line(words, message, capsys):
+def test_wrong_options_raise_a_one_line_error(words, message, capsys):
     assert main(["paper", "--latency", *words]) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quantized", [False, True])
-def test_a_row_is_exported_whole_and_quantised(tmp_path, quantized):
+def test_row_is_exported_as_float_or_int8(tmp_path, quantized):
     path = tmp_path / "row.tflite"
     export_row(TABLE_3[5], path, quantized=quantized)
     kinds = {op.kind for op in inspect_model(path, profile_runs=1).ops if op.in_xnnpack}
@@ -113,7 +122,7 @@ def test_a_row_is_exported_whole_and_quantised(tmp_path, quantized):
 
 
 @pytest.mark.slow
-def test_r_aspp_exports_without_what_phones_refuse(tmp_path):
+def test_raspp_exports_with_operations_of_phones_only(tmp_path):
     path = tmp_path / "raspp.tflite"
-    export_row(dataclasses.replace(TABLE_7[0], size=(129, 257)), path, quantized=False)  # raises where it can't
+    export_row(dataclasses.replace(TABLE_7[0], size=(129, 257)), path, quantized=False)
     assert not [op.kind for op in inspect_model(path, profile_runs=1).ops if not op.in_xnnpack and op.kind != "CAST"]

@@ -1,4 +1,4 @@
-"""Each row of Tables 6, 7 and 8 has one config: its header prints the row's figures, its model is the row's."""
+"""Each row of Tables 6, 7 and 8 has one config, with the printed values in its header and the network in its model."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ ROWS = [*TABLE_6, *TABLE_7, *(row for row in TABLE_8 if row.size == FULL)]
 
 
 def leaf(row):
-    """The one config whose ``paper`` is the row."""
+    """Return the path of the only config whose ``paper`` is the row."""
     field = f"\npaper = dict(table={row.table}, row={row.row})\n"
     (path,) = (path for path in HEADERS if field in path.read_text())
     return path
@@ -25,8 +25,8 @@ def rows(table):
     return pytest.mark.parametrize("row", table, ids=lambda row: f"{row.table}-{row.row}")
 
 
-def figures(row):
-    """The printed figures as the header spells them; the digits are the paper's."""
+def published(row):
+    """Return the printed values in the header of the config."""
     pattern = r"Published: ([\d.]+) (\w+)[^,]*, (?:([\d.]+) M parameters, )?([\d.]+) B MAdds, ([\d.]+) (m?s) on"
     found = re.search(pattern, HEADERS[leaf(row)].replace("\n", " "))
     accuracy, measure, params, madds, latency, unit = found.groups()
@@ -40,20 +40,20 @@ def figures(row):
 
 
 @rows(ROWS)
-def test_the_header_prints_the_row_and_the_command(row):
+def test_header_has_the_row_and_the_command(row):
     measure = "mAP" if row.table == 6 else "mIOU"
-    assert figures(row) == (row.accuracy, measure, row.params, row.madds, row.latency_ms)
+    assert published(row) == (row.accuracy, measure, row.params, row.madds, row.latency_ms)
     path = leaf(row)
     assert f"(Table {row.table}, row {row.row})" in HEADERS[path]
     assert re.search(rf"DENSEVISION_DATA=\S+ (tools/dist_train.sh|densevision train) {path.stem}\b", HEADERS[path])
 
 
-def test_no_other_config_is_a_row():
+def test_no_other_config_has_a_row():
     assert sum("\npaper = " in path.read_text() for path in HEADERS) == len(ROWS)
 
 
 @rows(ROWS)
-def test_the_model_is_the_rows(row):
+def test_model_is_the_network_of_the_row(row):
     model = load_config(leaf(row)).model
     head = {} if row.kind == "ssdlite" else {"filters": model.head.filters}
     wanted = {key: value for key, value in row.network.items() if value not in (None, 1.0)}
@@ -63,7 +63,7 @@ def test_the_model_is_the_rows(row):
 
 
 @rows(TABLE_6)
-def test_the_detection_recipe_is_the_authors(row):
+def test_detection_recipe_of_the_authors(row):
     config = load_config(leaf(row))
     assert config.train_dataloader.batch_size * 8 == 512
     assert config.train_cfg.max_iters == (800_000 if row.family.endswith("small") else 400_000)
@@ -75,7 +75,7 @@ def test_the_detection_recipe_is_the_authors(row):
 
 
 @rows([*TABLE_7, *TABLE_8[::2]])
-def test_the_segmentation_recipe_is_the_authors(row):
+def test_segmentation_recipe_of_the_authors(row):
     config = load_config(leaf(row))
     transforms = {transform.type.__name__: transform for transform in config.train_dataloader.dataset.transforms}
     assert (transforms["RandomCrop"].height, transforms["RandomCrop"].width) == (769, 769)
@@ -86,10 +86,10 @@ def test_the_segmentation_recipe_is_the_authors(row):
     assert config.test_dataloader.dataset.split == ("test" if row.table == 8 else "val")
 
 
-def test_torchvisions_recipe():
+def test_torchvision_recipe():
     (leaf,) = (path for path in HEADERS if path.name.endswith("coco_torchvision.py"))
     config = load_config(leaf)
-    # 660 epochs of 117,266 images with objects, 8 * 24 a step: 403,102
+    # 660 epochs of 117,266 images with objects, 8 * 24 per step: 403,102
     assert config.train_dataloader.batch_size == 24 and config.train_cfg.max_iters == round(660 * 117_266 / 192, -3)
     assert (config.optim_wrapper.optimizer.lr, config.optim_wrapper.optimizer.weight_decay) == (0.15, 4e-5)
     assert config.model.anchors == {"lowest": None} and config.model.loss.type.__name__ == "SoftmaxLoss"
@@ -97,7 +97,7 @@ def test_torchvisions_recipe():
     assert dict(config.model.postprocess) == rules
 
 
-def test_mmsegmentations_recipe():
+def test_mmsegmentation_recipe():
     (leaf,) = (path for path in HEADERS if "mmseg" in path.name)
     config = load_config(leaf)
     optimizer, (poly,) = config.optim_wrapper.optimizer, config.param_scheduler

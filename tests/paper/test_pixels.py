@@ -41,22 +41,22 @@ def test_latencies_as_printed(row, size, printed):
     assert printed_latencies(row, size) == printed
 
 
-def test_table_4_is_faster_than_float_but_for_the_smallest_on_pixel_1():
+def test_table_4_is_faster_than_float_except_for_the_smallest_network_on_pixel_1():
     pairs = [(one.latencies["Pixel 1"], one.float_row.latency_ms) for one in TABLE_4]
     assert pairs == [(44, 51), (52, 64), (15.5, 15.8), (16.7, 16.6)]
 
 
 @pytest.mark.parametrize("row", [*TABLE_3, *TABLE_6, *TABLE_7, *TABLE_9], ids=lambda row: f"{row.table}-{row.name}")
-def test_a_field_names_its_row(row):
+def test_field_identifies_its_row(row):
     assert find_row(row_field(row)) is row
 
 
-def test_a_row_of_table_8_is_that_of_the_full_resolution():
+def test_row_of_table_8_is_that_of_the_full_resolution():
     assert [find_row(dict(table=8, row=number)) for number in (1, 2, 3, 4)] == TABLE_8[::2]
 
 
 @pytest.mark.parametrize("field", [{}, dict(table=6), dict(table=6, row=12), dict(table="6", row=5)])
-def test_another_field_names_none(field):
+def test_other_field_has_no_row(field):
     assert find_row(field) is None
 
 
@@ -68,7 +68,7 @@ def test_another_field_names_none(field):
         ("ssdlite_v3_large_reduced_coco_torchvision", {}),
     ],
 )
-def test_a_config_keeps_its_row_under_another_name(tmp_path, name, printed):
+def test_config_keeps_its_row_under_another_name(tmp_path, name, printed):
     config = load_config(shutil.copy(shipped_configs()[name], tmp_path / "anything.py"))
     row = find_row(config.get("paper", {}))
     assert (printed_latencies(row, config.test_dataloader.dataset.input_size) if row else {}) == printed
@@ -92,13 +92,13 @@ def halved_and_v2(tmp_path):
     return paths
 
 
-def test_a_file_names_its_row(halved_and_v2, tmp_path):
+def test_latencies_of_exported_files(halved_and_v2, tmp_path):
     foreign = tmp_path / "foreign.tflite"
     foreign.write_bytes(tiny_model())
     assert printed_of_files([*halved_and_v2, foreign]) == [{"Pixel 1": 162}, {"Pixel 1": 119}, {}]
 
 
-def test_the_benchmark_shows_the_papers_row(halved_and_v2, tmp_path, capsys):
+def test_benchmark_shows_the_latencies_of_the_paper(halved_and_v2, tmp_path, capsys):
     out = tmp_path / "out.json"
     assert main(["benchmark", *map(str, halved_and_v2), "--runs", "3", "--json", str(out)]) == 0
     assert "119 (0.73)" in capsys.readouterr().out

@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_files_lie_where_cityscapes_has_them(folder):
+def test_files_are_in_the_folders_of_cityscapes(folder):
     found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     assert found == [
         "annotations/instances_train.json",
@@ -34,7 +34,7 @@ def test_files_lie_where_cityscapes_has_them(folder):
     ]
 
 
-def test_pictures_are_the_rendered_scene_bit_for_bit(folder):
+def test_images_equal_the_rendered_scene_bit_for_bit(folder):
     scene = render_scene(10_000_001)  # seed 1 starts at ten million; this is its second training scene
     name = "train/street/street_000001_000019"
     assert (read_image(folder / f"leftImg8bit/{name}_leftImg8bit.png") == scene.image).all()
@@ -43,7 +43,7 @@ def test_pictures_are_the_rendered_scene_bit_for_bit(folder):
 
 
 @pytest.mark.reference
-def test_pycocotools_reads_the_json_and_its_outlines_match_the_boxes(folder):
+def test_pycocotools_reads_the_json_and_outlines_match_the_boxes(folder):
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(folder / "annotations/instances_train.json"))
     ids = [(category["name"], category["id"]) for category in coco.dataset["categories"]]
@@ -76,7 +76,7 @@ def test_video_has_its_frames_and_size(folder):
     assert shapes == [(360, 640, 3)] * 5 and video.get(cv2.CAP_PROP_FPS) == 25
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_folder_that_cannot_be_created_raises_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file/below can't be made"):
+    with pytest.raises(UserError, match="file/below can't be created"):
         write_dataset(tmp_path / "file" / "below", train=1, val=1, video_seconds=0)

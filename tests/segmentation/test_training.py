@@ -104,6 +104,8 @@ def test_validation_images_of_two_sizes_in_a_batch_stop_before_the_training(tmp_
 def test_raspp_with_batch_size_1_raises_an_error_before_the_training(tmp_path):
     path = CONFIG.with_name("raspp_v3_large_reduced_os16_cityscapes.py")
     runner = tiny_runner(path, tmp_path, "train_dataloader.batch_size=1")
-    with pytest.raises(UserError, match="train_dataloader.batch_size is 1; RASPPHead trains on 2 images a batch"):
+    with pytest.raises(
+        UserError, match="train_dataloader.batch_size is 1; RASPPHead needs at least 2 images per batch"
+    ):
         runner.train()
     assert not (tmp_path / "run").exists()

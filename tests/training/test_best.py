@@ -45,7 +45,7 @@ def test_the_best_checkpoint(tmp_path, capsys, scores, best):
     assert torch.load(tmp_path / "best.pth")["meta"]["iter"] == best
     undefined = sum(score in (None, "text", -1.0, float("inf")) or score != score for score in scores)
     printed = capsys.readouterr().out
-    assert printed.count("toy/score is not defined; best.pth is ") == undefined
+    assert printed.count("toy/score is undefined; best.pth is ") == undefined
 
 
 def test_a_score_of_another_metric_is_not_compared_with(tmp_path):

@@ -126,7 +126,7 @@ def test_more_checkpoints_between_evaluations(tmp_path):
 def test_save_best_must_be_a_metric(tmp_path):
     with pytest.raises(UserError, match="save_best: 'coco/AP' should be toy/..."):
         train(tmp_path, "default_hooks.checkpoint.save_best=coco/AP")
-    with pytest.raises(UserError, match="no metric 'toy/AP'; known are toy/accuracy"):
+    with pytest.raises(UserError, match="no metric 'toy/AP'; there are toy/accuracy"):
         train(tmp_path, "default_hooks.checkpoint.save_best=toy/AP", "train_cfg.max_iters=2")
 
 

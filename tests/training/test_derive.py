@@ -1,8 +1,9 @@
 """One source for one number: input size and test data (B14, cases.md row 28)."""
 
 import pytest
+from mmengine.config import ConfigDict
 
-from densevision.config.load import load_config
+from densevision.config.load import complete_config, load_config
 from densevision.errors import UserError
 from tests.training.toy_runs import CONFIG, ROOT
 
@@ -141,3 +142,31 @@ def test_a_dumped_config_follows_as_the_file_does(tmp_path):
     config = load_config(tmp_path / "dumped.py", ["model.input_size=(64, 32)", "val_dataloader.batch_size=3"])
     assert sizes(config) == [(64, 32)] * 3
     assert (config.test_dataloader.num_workers, config.test_dataloader.batch_size) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "best"),
+    [
+        ([], "coco/AP"),
+        (["default_hooks.checkpoint.save_best=coco/AP50"], "coco/AP50"),
+        (["default_hooks.checkpoint.save_best=None"], None),
+        (["val_evaluator.type=densevision.segmentation.metric.IoUMetric"], "seg/mIoU"),
+        (["val_evaluator.type=IoUMetric"], "seg/mIoU"),
+        (["val_evaluator.type=tests.training.toy_parts.Accuracy"], "nothing"),
+    ],
+)
+def test_the_best_checkpoint_is_the_metrics_choice(overrides, best):
+    config = load_config(DETECTOR, overrides)
+    assert config.default_hooks.checkpoint.get("save_best", "nothing") == best
+
+
+@pytest.mark.parametrize("off", ["default_hooks=None", "default_hooks.checkpoint=None", "val_evaluator=None"])
+def test_without_hook_or_metric_nothing_is_chosen(off):
+    hooks = load_config(DETECTOR, [off]).default_hooks or {}
+    assert "save_best" not in (hooks.get("checkpoint") or {})
+
+
+def test_completing_a_config_imports_nothing():
+    """A config that a checkpoint carries goes through it; only a config file and an option may name any module."""
+    content = ConfigDict(model=dict(type="fractions.Fraction"))
+    assert complete_config(content, [], "stored").model.type == "fractions.Fraction"

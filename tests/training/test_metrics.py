@@ -11,8 +11,8 @@ from densevision.training.metrics import (
     about_classes,
     as_number,
     build_evaluator,
-    headline,
     numbers_of,
+    primary_metric,
     score_of,
     set_folders,
     tables,
@@ -73,14 +73,14 @@ def test_what_models_are_ranked_by(value, score):
 
 
 def test_the_figure_that_counts():
-    assert headline({"coco/AP50": 0.5, "coco/AP": 0.25}) == ("coco/AP", 0.25)
-    assert headline({"seg/aAcc": 0.5, "seg/mIoU": 0.25}) == ("seg/mIoU", 0.25)
-    assert headline({"text": "x", "a/b/c": np.float32(0.5), "d": 1}) == ("a/b/c", 0.5)
-    assert headline({"coco/AP": 0.25, "own": 3}, "own") == ("own", 3.0)
-    assert headline({"coco/AP": 0.25}, "not there") == ("coco/AP", 0.25)
+    assert primary_metric({"coco/AP50": 0.5, "coco/AP": 0.25}) == ("coco/AP", 0.25)
+    assert primary_metric({"seg/aAcc": 0.5, "seg/mIoU": 0.25}) == ("seg/mIoU", 0.25)
+    assert primary_metric({"text": "x", "a/b/c": np.float32(0.5), "d": 1}) == ("a/b/c", 0.5)
+    assert primary_metric({"coco/AP": 0.25, "own": 3}, "own") == ("own", 3.0)
+    assert primary_metric({"coco/AP": 0.25}, "not there") == ("coco/AP", 0.25)
     for empty in ({}, {"text": "x"}):
         with pytest.raises(UserError, match="the metrics gave no figure"):
-            headline(empty)
+            primary_metric(empty)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ class TestRehearsal:
     @pytest.mark.parametrize(
         ("save_best", "message"),
         [
-            ("toy/AP", "no metric 'toy/AP'; known are toy/accuracy"),
+            ("toy/AP", "no metric 'toy/AP'; there are toy/accuracy"),
             ("coco/AP", "'coco/AP' should be toy/..."),
             ("toy/accurac", "no metric"),
             ("toy/accuracy_2", "no metric"),
@@ -255,7 +255,7 @@ class TestFromPython:
 
     def test_without_test_data_it_is_one_line(self, tmp_path):
         off = [f"{split}_{part}=None" for split in ("val", "test") for part in ("dataloader", "evaluator", "cfg")]
-        with pytest.raises(UserError, match="has no test_dataloader, nor a val_dataloader to take its place"):
+        with pytest.raises(UserError, match="has neither a test_dataloader nor a val_dataloader"):
             make_runner(tmp_path / "run", *off, "model.num_classes=2", training=False).test()
         assert not list(tmp_path.iterdir())
 

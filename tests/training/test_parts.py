@@ -48,7 +48,7 @@ def test_an_evaluation_is_switched_off_by_one_key(tmp_path, capsys, part):
     runner = train(tmp_path, *FAST, f"val_{part}=None", f"test_{part}=None")
     assert "no evaluation" in capsys.readouterr().out
     assert runner.val_loop is None and not (tmp_path / "best.pth").exists()
-    with pytest.raises(UserError, match="has no test_dataloader"):
+    with pytest.raises(UserError, match="has neither a test_dataloader nor"):
         runner.test()
 
 

@@ -11,7 +11,7 @@ from densevision.training.progress import (
     ProgressHook,
     format_metrics,
     format_scalars,
-    headline,
+    summary_metrics,
 )
 from tests.training.toy_runs import train
 
@@ -23,19 +23,19 @@ def test_losses_come_first_then_the_rate():
 
 def test_metrics_of_single_classes_are_left_out():
     metrics = {"seg/mIoU": 0.5, "seg/IoU_road": 0.9, "seg/aAcc": 0.8}
-    assert headline(metrics) == ["seg/mIoU", "seg/aAcc"]
+    assert summary_metrics(metrics) == ["seg/mIoU", "seg/aAcc"]
     assert format_metrics(metrics) == "seg/mIoU 0.500  seg/aAcc 0.800"
     assert format_metrics({}) == "no metric"
     names = ["coco/AP", "coco/AP/50", "coco/AP/N/A 1", "coco/AP50", "coco/AP_small"]
-    assert headline(names) == ["coco/AP", "coco/AP50"]
+    assert summary_metrics(names) == ["coco/AP", "coco/AP50"]
 
 
 @pytest.mark.parametrize("name", ["road", "a_b", "x/y", "small", "AP", "mIoU", "traffic light", "_"])
 def test_classes_of_any_name_stay_out_and_the_ranking_metric_comes_first(name):
     metrics = {"coco/AP": 0.5, f"coco/AP/{name}": 0.9, "my/own/f1": 0.1, "coco/AP_small": 0.3, "seg/mIoU": 0.2}
-    shown = headline(metrics, ["cat", name])
+    shown = summary_metrics(metrics, ["cat", name])
     assert shown == ["coco/AP", "my/own/f1", "seg/mIoU" if name == "small" else "coco/AP_small"]
-    assert headline(metrics, [name], f"coco/AP/{name}") == [f"coco/AP/{name}", "coco/AP", "my/own/f1"]
+    assert summary_metrics(metrics, [name], f"coco/AP/{name}") == [f"coco/AP/{name}", "coco/AP", "my/own/f1"]
     assert format_metrics({"a": 1.0, "b": 2.0}, ["cat"], "b") == "b 2.000  a 1.000"
 
 

@@ -80,7 +80,7 @@ def test_signal_handlers_are_put_back(tmp_path):
 
 
 def test_resume_without_a_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="no checkpoint in .*leave --resume out"):
+    with pytest.raises(UserError, match="no checkpoint in .*omit --resume"):
         train(tmp_path, resume=True)
 
 

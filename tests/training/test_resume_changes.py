@@ -155,7 +155,7 @@ def test_nothing_changed_is_said_and_nothing_changes(copied, capsys, whole):
 def test_a_checkpoint_without_a_record_resumes_exactly(copied, whole, capsys):
     edit(copied / "iter_20.pth", lambda checkpoint: [checkpoint["meta"].pop(k) for k in ("made_from", "draws")])
     resume(copied)
-    assert "it does not say with which settings it was made" in capsys.readouterr().out
+    assert "it has no record of its settings" in capsys.readouterr().out
     assert_equal(torch.load(copied / "iter_40.pth"), whole)
 
 
@@ -169,7 +169,7 @@ def test_another_batch_goes_on_where_the_samples_ended(copied, capsys):
         resume(copied, "train_dataloader.batch_size=2", "custom_hooks.0.at=25")
     printed = capsys.readouterr().out
     assert "train_dataloader.batch_size: 4 -> 2, from here on" in printed
-    assert "samples go on after the first 80 of the shuffled order" in printed
+    assert "samples continue after the first 80 of the shuffled order" in printed
     assert torch.load(copied / "iter_25.pth")["meta"]["draws"] == 20 * 4 + 5 * 2
     runner = resume(copied, "train_dataloader.batch_size=6")
     assert torch.load(copied / "iter_40.pth")["meta"]["draws"] == 90 + 15 * 6
@@ -179,7 +179,7 @@ def test_another_batch_goes_on_where_the_samples_ended(copied, capsys):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train_cfg.max_iters=19", "max_iters is 19, and .*iter_20.pth is of iteration 20 already; raise max_iters"),
+        ("train_cfg.max_iters=19", "max_iters is 19, but .*iter_20.pth is already at iteration 20; increase max_iters"),
         (
             "optim_wrapper.optimizer=dict(type='AdamW', lr=0.001)",
             "iter_20.pth does not fit this config's optimizer: optim_wrapper.optimizer.type is AdamW, was SGD",
@@ -188,9 +188,12 @@ def test_another_batch_goes_on_where_the_samples_ended(copied, capsys):
         ("model.num_classes=3", r"iter_20.pth belongs to another model: .*2x64 there and 3x64 here"),
         (
             "train_dataloader.dataset.names=['upper', 'middle']",
-            "iter_20.pth knows the classes upper, lower, the training data have upper, middle; take the same classes",
+            "iter_20.pth has the classes upper, lower, the training data have upper, middle; use the same classes",
         ),
-        ("model.frozen=True", "features.0.weight, features.0.bias trained there and frozen here; undo that"),
+        (
+            "model.frozen=True",
+            "features.0.weight, features.0.bias trained in the checkpoint and frozen in the config; undo that",
+        ),
     ],
 )
 def test_what_can_t_take_effect_is_refused_by_name(copied, override, message):
@@ -224,7 +227,7 @@ def test_an_old_checkpoint_of_another_optimizer_is_refused(copied):
 
 def test_weights_alone_are_no_training_to_resume(copied):
     edit(copied / "iter_20.pth", lambda checkpoint: checkpoint.pop("optimizer"))  # as best.pth
-    with pytest.raises(UserError, match="iter_20.pth holds weights only"):
+    with pytest.raises(UserError, match="iter_20.pth has only weights"):
         resume(copied)
 
 
@@ -235,7 +238,7 @@ def test_other_data_and_another_seed_are_named(copied, capsys):
     assert "training images: 22 -> 24, from here on" in printed
     assert "randomness.seed: 0 -> 5, from here on" in printed and runner.seed == 5
     assert runner.train_dataloader.sampler.seed == 5
-    assert "best.pth is chosen anew" in printed
+    assert "best.pth is chosen from the next evaluation" in printed
     assert torch.load(copied / "best.pth")["meta"]["iter"] == 20  # evaluated first on the new data
 
 
@@ -249,7 +252,7 @@ def test_an_open_seed_is_the_checkpoint_s(tmp_path):
 
 def test_a_finished_training_says_that_nothing_is_left(copied, capsys):
     resume(copied, "train_cfg.max_iters=20")
-    assert "all iterations are done; raise train_cfg.max_iters to train on" in capsys.readouterr().out
+    assert "all iterations are done; increase train_cfg.max_iters to train on" in capsys.readouterr().out
 
 
 def test_the_dumped_config_resumes_without_a_change(copied, capsys):
@@ -277,7 +280,7 @@ class TestNotFinite:
         with pytest.raises(TrainingStopped):
             train(tmp_path, *options, "custom_hooks.0.at=12")
         # Step 13 makes the weights useless, though finite: the batches from 14 on are not.
-        with pytest.raises(UserError, match="iteration 18: .* then --resume, which goes on from iter_12.pth$"):
+        with pytest.raises(UserError, match="iteration 18: .* then --resume, which continues from iter_12.pth$"):
             train(tmp_path, *options, huge, resume=True)
         assert sorted(path.name for path in tmp_path.glob("iter_*")) == ["iter_12.pth", "iter_13.pth"]
         for path in tmp_path.glob("iter_*.pth"):
@@ -301,13 +304,13 @@ class TestNotFinite:
 
         edit(copied / "iter_20.pth", spoil)
         runner = resume(copied)
-        assert "iter_20.pth holds values that are not finite" in (printed := capsys.readouterr().out)
+        assert "iter_20.pth has values that are not finite" in (printed := capsys.readouterr().out)
         assert "resuming from iter_10.pth" in printed and runner.iter == 40
 
     def test_no_finite_checkpoint_is_one_line(self, copied):
         for path in copied.glob("iter_*.pth"):
             edit(path, lambda checkpoint: checkpoint["state_dict"]["classify.bias"].fill_(float("nan")))
-        with pytest.raises(UserError, match="iter_20.pth holds .* no earlier checkpoint that is; start anew"):
+        with pytest.raises(UserError, match="iter_20.pth has .* no earlier checkpoint is finite; start from scratch"):
             resume(copied)
 
     def test_weights_that_are_not_finite_are_not_written(self, tmp_path):
@@ -323,7 +326,7 @@ class TestNotFinite:
             original(batch)
 
         runner.train_loop.run_iter = spoiled
-        with pytest.raises(UserError, match="iteration 20: .* is not finite, so no checkpoint is .*--resume"):
+        with pytest.raises(UserError, match="iteration 20: .* is not finite, so no checkpoint was written; .*--resume"):
             runner.train()
         assert sorted(path.name for path in tmp_path.glob("iter_*")) == ["iter_10.pth"]
 
@@ -335,4 +338,4 @@ def test_only_what_takes_effect_is_said(copied, capsys):
     train(copied, "custom_hooks=[]", "default_hooks.checkpoint.save_best=None", "train_cfg.max_iters=21", resume=True)
     said = capsys.readouterr().out
     assert "custom_hooks.0.type: SignalSelf -> not set" in said
-    assert "-> []" not in said and "best.pth is chosen anew" not in said
+    assert "-> []" not in said and "best.pth is chosen from the next evaluation" not in said

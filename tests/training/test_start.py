@@ -107,7 +107,7 @@ def test_schedules_that_count_epochs_or_nothing_are_refused(override, message):
             ("train_cfg.max_iters=4",),
             [
                 "param_scheduler.0 (LinearLR) lasts until iteration 5, the training ends at 4: 80 % of it takes effect",
-                "param_scheduler.1 (CosineAnnealingLR) begins at iteration 5, the training ends at 4: it is left out",
+                "param_scheduler.1 (CosineAnnealingLR) begins at iteration 5, the training ends at 4: it is ignored",
             ],
         ),
         (
@@ -151,10 +151,10 @@ def test_a_start_says_what_is_trained(tmp_path, capsys):
         "6 iterations of 1 image = 0.273 epochs of 22 images; evaluation at the end",
         f"results: {tmp_path}",
         "warning: param_scheduler.1 (CosineAnnealingLR) has T_max=9 and lasts 1 iterations: it never reaches eta_min",
-        "warning: train_dataloader.batch_size is 1: batch norms see a single image, and keep their running statistics "
+        "warning: train_dataloader.batch_size is 1: batch norms see a single image, and use their running statistics "
         "on maps of one pixel",
-        "warning: 1 image per step (1 process of 1), but the config's rate was chosen for 512 (total_batch): run 512 "
-        "processes or scale optim_wrapper.optimizer.lr from 0.2 to 0.000391 or set total_batch=1 if that is meant",
+        "warning: 1 image per step (1 process of 1), but the config's learning rate is for 512 (total_batch): run 512 "
+        "processes or scale optim_wrapper.optimizer.lr from 0.2 to 0.000391 or set total_batch=1 if this is intended",
     ]
 
 
@@ -174,8 +174,9 @@ def test_the_grid_is_made_for_eight_processes():
         ((), None),
         (
             ("total_batch=6", "optim_wrapper.accumulative_counts=2"),
-            "8 images per step (1 process of 4, 2 batches accumulated), but the config's rate was chosen for 6 "
-            "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or set total_batch=8 if that is meant",
+            "8 images per step (1 process of 4, 2 batches accumulated), but the config's learning rate is for 6 "
+            "(total_batch): scale optim_wrapper.optimizer.lr from 0.2 to 0.267 or "
+            "set total_batch=8 if this is intended",
         ),
     ],
 )
@@ -222,7 +223,7 @@ def test_classes_in_another_order_follow_the_checkpoint_where_the_data_can(finis
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.num_classes=5", r"model.num_classes is 5, and the train data have 2 classes \(upper, lower\); leave"),
+        ("model.num_classes=5", r"model.num_classes is 5, but the train data have 2 classes \(upper, lower\); leave"),
         ("val_dataloader.dataset.names=['lower', 'upper']", "val: the model's classes are .*, the data's lower, upper"),
         ("val_dataloader.dataset.names=['upper']", "val: the model's classes are upper, lower, the data's upper; they"),
     ],

@@ -103,7 +103,7 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
 
     runner = make_runner(tmp_path, *FAST)
     monkeypatch.setattr(runner, "save_checkpoint", full)
-    with pytest.raises(UserError, match="iter_2.pth can't be written: No space left on device; make room, "):
+    with pytest.raises(UserError, match="iter_2.pth can't be written: No space left on device; free some disk space, "):
         runner.train()
 
 

@@ -1,4 +1,4 @@
-"""Write TensorFlow checkpoints without TensorFlow, whole ones and broken ones, and list the releases' variables."""
+"""Write valid and damaged TensorFlow checkpoints without TensorFlow, and list the variables of the releases."""
 
 import struct
 from pathlib import Path
@@ -13,7 +13,7 @@ NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def release_shapes(name):
-    """Variables of a release -> shape, as the authors' own code makes them (docs/weights.md says how listed)."""
+    """Return variable -> shape of a release, as listed from the authors' code (see docs/weights.md)."""
     shapes = {"global_step": ()}
     for line in (DATA / f"{name}.txt").read_text().splitlines():
         scope, kernel, shape, rest = line.split()
@@ -26,7 +26,7 @@ def release_shapes(name):
 
 
 def release_variables(name, seed=0):
-    """A release's variables with random values, moderate as after a training."""
+    """Return the variables of a release with random values in the range of trained ones."""
     rng = np.random.default_rng(seed)
     variables = {}
     for variable, shape in release_shapes(name).items():
@@ -46,7 +46,7 @@ def release_variables(name, seed=0):
 
 
 def write_checkpoint(prefix, variables, **options):
-    """Write ``prefix``.index and the one file of data."""
+    """Write ``prefix``.index and a single data file."""
     pieces, offset, entries = [], 0, {b"": field(1, 1) + field(2, options.pop("endianness", 0))}
     for name in sorted(variables):
         value = variables[name]
@@ -68,7 +68,7 @@ def write_checkpoint(prefix, variables, **options):
 
 
 def table(entries, entries_a_block=100, compression=0):
-    """A LevelDB table of sorted entries."""
+    """Return a LevelDB table of sorted entries."""
     content, handles, keys = b"", {}, list(entries)
     for start in range(0, len(keys), entries_a_block):
         some = keys[start : start + entries_a_block]
@@ -101,7 +101,7 @@ def masked(content):
 
 
 def field(number, value):
-    """A field of a protocol buffer, a number or bytes."""
+    """Return a field of a protocol buffer, a number or bytes."""
     if isinstance(value, bytes):
         return varint(number << 3 | 2) + varint(len(value)) + value
     return varint(number << 3) + varint(value)

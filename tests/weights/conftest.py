@@ -1,4 +1,4 @@
-"""Files as the peers publish them, with random weights."""
+"""Weight files in the form of other libraries, with random weights."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from tests.weights.peers import classifier
 
 @pytest.fixture(scope="session")
 def timm_file(tmp_path_factory):
-    """A file of timm's mobilenetv3_small_100."""
+    """Write a file of timm's mobilenetv3_small_100."""
     pytest.importorskip("timm")
     path = tmp_path_factory.mktemp("timm") / "mobilenetv3_small_100.pth"
     torch.save(classifier("timm:mobilenetv3_small_100").state_dict(), path)

@@ -1,4 +1,4 @@
-"""What the authors' own code computes, for test_object_detection_reference.py. Runs in its interpreter, not in ours.
+"""Run the authors' code for test_object_detection_reference.py, in its own interpreter.
 
     python object_detection_peer.py FOLDER
 
@@ -22,7 +22,7 @@ import numpy as np
 
 
 class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Stands for what the package imports and these graphs do not use."""
+    """Replace modules that the package imports and these graphs do not use."""
 
     names = ("official", "lvis", "tensorflow_io", "pycocotools", "matplotlib", "PIL", "pandas", "scipy")
 
@@ -45,7 +45,7 @@ import tensorflow.compat.v1 as tf1
 from tensorflow.python.framework import ops
 
 tf1.disable_v2_behavior()
-ops.Tensor = tf.Tensor  # tf_slim looks for both at the places of earlier versions
+ops.Tensor = tf.Tensor  # tf_slim expects both where earlier versions have them
 for part in ("", ".base", ".normalization", ".convolutional", ".core", ".pooling"):
     sys.modules[f"tf_keras.legacy_tf_layers{part}"] = importlib.import_module(f"tf_keras.src.legacy_tf_layers{part}")
 
@@ -55,7 +55,7 @@ from nets.mobilenet import mobilenet_v3
 from object_detection.builders import model_builder
 from object_detection.protos import model_pb2
 
-# Theirs is 0.16667 relu6(x + 3), 2e-5 more than 1 at the end; random networks amplify that.
+# Theirs is 0.16667 relu6(x + 3), at most 1 + 2e-5; random networks amplify the difference.
 mobilenet_v3.squeeze_excite.keywords["gating_fn"] = lambda x: tf.nn.relu6(x + 3) / 6
 LAYER = (
     "activation: RELU_6 batch_norm { epsilon: 0.001 scale: true } "
@@ -76,7 +76,7 @@ SSD = f"""ssd {{
   post_processing {{ score_converter: SIGMOID batch_non_max_suppression {{
     score_threshold: 1e-8 iou_threshold: 0.6 max_detections_per_class: 100 max_total_detections: 100 }} }}
 }}"""
-HALVED = {  # layers of the tail: their expansion
+HALVED = {  # layer of the tail -> its expansion
     "large": {13: 336, 14: 480, 15: 480, 16: None},
     "small": {9: 144, 10: 288, 11: 288, 12: None},
 }
@@ -93,7 +93,7 @@ def detector(size, image):
 
 
 def segmenter(size, image):
-    """DeepLab's model.py by the flags of its releases."""
+    """Run DeepLab's model.py with the flags of its releases."""
     height, width = (-(-(side - 1) // 32) * 32 + 1 for side in image.shape.as_list()[1:3])
     padded = tf1.image.pad_to_bounding_box(image - 127.5, 0, 0, height, width)
     network = copy.deepcopy(mobilenet_v3.V3_LARGE if size == "large" else mobilenet_v3.V3_SMALL)

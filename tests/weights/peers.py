@@ -1,4 +1,4 @@
-"""The peers' own models with random weights: what stands in for their published files."""
+"""Models of other libraries with random weights, instead of their published files."""
 
 import os
 
@@ -20,7 +20,7 @@ CLASSIFIERS = [f"torchvision:{name}" for name in TORCHVISION] + [f"timm:{name}" 
 
 
 def classifier(name):
-    """timm's or torchvision's own network."""
+    """Build the network with timm or torchvision."""
     library, network = name.split(":")
     if library == "timm":
         import timm
@@ -43,17 +43,17 @@ def lraspp():
     return lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
 
 
-def pictures(count, height, width):
-    """[N, 3, H, W] float in 0..1, blotches of about 16 pixels: noise alone would look the same everywhere."""
+def random_images(count, height, width):
+    """Return [N, 3, H, W] float in 0..1 of blotches of about 16 pixels; noise is the same everywhere."""
     small = torch.rand(count, 3, -(-height // 16), -(-width // 16))
     return F.interpolate(small, size=(height, width), mode="bicubic").clamp(0, 1)
 
 
 def settle(network, forward):
-    """Give a network weights and statistics as after a training: nothing is one, zero or equal to its neighbour.
+    """Set weights and statistics as after a training: no value is one, zero or equal to its neighbor.
 
     Args:
-        forward: calls the network on pictures, so that its batch norms see activations.
+        forward: calls the network on images, so that its batch norms see activations.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for module in network.modules():
@@ -76,12 +76,12 @@ def settle(network, forward):
 
 def settled_classifier(name):
     network = classifier(name)
-    return settle(network, lambda: network(4 * pictures(3, 64, 64) - 2))
+    return settle(network, lambda: network(4 * random_images(3, 64, 64) - 2))
 
 
 def settled_ssdlite():
     network = ssdlite()
-    settle(network, lambda: network.head(list(network.backbone(2 * pictures(2, 320, 320) - 1).values())))
+    settle(network, lambda: network.head(list(network.backbone(2 * random_images(2, 320, 320) - 1).values())))
     for predictor in network.head.regression_head.module_list:
         predictor[1].weight.data.mul_(0.3)  # boxes near their anchors
     return network
@@ -89,11 +89,11 @@ def settled_ssdlite():
 
 def settled_lraspp():
     network = lraspp()
-    return settle(network, lambda: network(4 * pictures(4, 96, 96) - 2))
+    return settle(network, lambda: network(4 * random_images(4, 96, 96) - 2))
 
 
 def converted(name, network):
-    """Our network with the peer's weights."""
+    """Return our network with the weights of the other one."""
     source = find_source(name)
     checkpoint, _ = to_checkpoint(name, source, network.state_dict())
     ours = source.network()
@@ -106,7 +106,7 @@ def largest_difference(ours, theirs):
 
 
 class Bomb:
-    """Makes a folder when it is unpickled."""
+    """Create a folder when unpickled."""
 
     def __init__(self, mark):
         self.mark = str(mark)

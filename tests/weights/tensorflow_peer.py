@@ -1,8 +1,8 @@
-"""What TensorFlow itself computes and writes, for test_tensorflow_reference.py. Runs in its interpreter, not in ours.
+"""Run TensorFlow for test_tensorflow_reference.py, in its own interpreter.
 
     python tensorflow_peer.py FOLDER
 
-reads FOLDER/<release>.npz and FOLDER/head.npz, and writes checkpoints and results beside them.
+reads FOLDER/<release>.npz and FOLDER/head.npz, and writes checkpoints and results next to them.
 """
 
 import os
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 SIZES = ((96, 64), (97, 63), (65, 128))
-C3_C4 = {"large": (5, 12), "small": (2, 8)}  # blocks whose depthwise output and expansion are read
+C3_C4 = {"large": (5, 12), "small": (2, 8)}  # blocks with the taps, a depthwise output and an expansion
 
 
 def main(folder):
@@ -29,7 +29,7 @@ def main(folder):
 
 
 def compute_features(folder, size, minimalistic):
-    """Random weights in Keras's MobileNetV3: a checkpoint with slim's names, and the features of pictures."""
+    """Write a checkpoint of Keras's MobileNetV3 with random weights and slim's names, and its features."""
     name = f"mobilenet_v3_{size}" + "_minimalistic" * minimalistic
     rng = np.random.default_rng(0)
     weights = None
@@ -72,7 +72,7 @@ def taps(model, size):
 
 
 def slim_variables(model):
-    """Keras's variables by the names that slim, and so the releases, give them."""
+    """Return Keras's variables by the names of slim and of the releases."""
     variables = {}
     for layer in model.layers:
         scope = re.sub("^conv", "Conv", layer.name)
@@ -95,7 +95,7 @@ def save(prefix, variables):
 
 
 def write_release(path):
-    """Save given variables as the releases were saved, by version 1's Saver."""
+    """Save variables like the releases, with the Saver of TensorFlow 1."""
     with np.load(path) as given, tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variables = [
             tf.compat.v1.Variable(given[name], name=name.replace("|", "/"), use_resource=False) for name in given
@@ -105,7 +105,7 @@ def write_release(path):
 
 
 def compute_head(folder):
-    """DeepLab's LR-ASPP, output stride 32, on given features of a 1025x1057 picture."""
+    """Compute DeepLab's LR-ASPP, output stride 32, on features of a 1025x1057 image."""
     with np.load(folder / "head.npz") as given:
         given = dict(given)
 

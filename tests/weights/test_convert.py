@@ -12,7 +12,7 @@ from tests.weights.peers import Bomb, classifier, lraspp, ssdlite
 SMALL = "timm:mobilenetv3_small_100"
 
 
-def test_the_command_writes_a_checkpoint_and_says_what_a_config_sets(timm_file, tmp_path, capsys):
+def test_command_writes_a_checkpoint_and_prints_the_settings_for_a_config(timm_file, tmp_path, capsys):
     out = tmp_path / "new" / "weights.pth"
     assert main(["convert", str(timm_file), "--model", SMALL, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -42,15 +42,15 @@ def test_the_command_writes_a_checkpoint_and_says_what_a_config_sets(timm_file, 
         (
             "timm:mobilenetv3_small_075",
             "this is not timm:mobilenetv3_small_075: 144 tensors do not fit, first "
-            "blocks.2.0.conv_pwl.weight (40x96x1x1 there, 32x96x1x1 in backbone.blocks.3.projection.0.weight), "
-            "blocks.2.0.bn3.weight (40 there, 32 in",
+            "blocks.2.0.conv_pwl.weight (40x96x1x1, but backbone.blocks.3.projection.0.weight is 32x96x1x1), "
+            "blocks.2.0.bn3.weight (40, but ",
         ),
         ("torchvision:mobilenet_v2", "first conv_stem.weight (unknown), bn1.weight (unknown), bn1.bias (unknown)"),
-        ("timm:mobilenet", "no published network 'timm:mobilenet' is known; there are"),
-        (None, "say which network it holds"),
+        ("timm:mobilenet", "no published network 'timm:mobilenet' is available; there are"),
+        (None, "name its network, for example"),
     ],
 )
-def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(timm_file, tmp_path, capsys, model, message):
+def test_wrong_file_raises_a_one_line_error_and_nothing_is_written(timm_file, tmp_path, capsys, model, message):
     named = ["--model", model] if model else []
     assert main(["convert", str(timm_file), *named, "--out", str(tmp_path / "out.pth")]) == 2
     error = capsys.readouterr().err
@@ -61,7 +61,7 @@ def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(timm_file, t
 @pytest.mark.parametrize(
     ("out", "message"), [(".", " is a folder; name a file in it"), ("file/w.pth", ": can't be wr")]
 )
-def test_a_place_where_nothing_can_be_written_is_one_line(timm_file, tmp_path, capsys, out, message):
+def test_unwritable_output_raises_a_one_line_error(timm_file, tmp_path, capsys, out, message):
     (tmp_path / "file").touch()
     assert main(["convert", str(timm_file), "--model", SMALL, "--out", str(tmp_path / out)]) == 2
     error = capsys.readouterr().err
@@ -69,7 +69,7 @@ def test_a_place_where_nothing_can_be_written_is_one_line(timm_file, tmp_path, c
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_missing_tensor_is_named(timm_file, tmp_path):
+def test_missing_tensor_raises_an_error_that_names_it(timm_file, tmp_path):
     tensors = torch.load(timm_file, weights_only=True)
     del tensors["blocks.1.0.bn2.bias"], tensors["classifier.bias"]
     torch.save(tensors, tmp_path / "part.pth")
@@ -81,7 +81,7 @@ def test_a_missing_tensor_is_named(timm_file, tmp_path):
         convert(str(tmp_path / "part.pth"), SMALL)
 
 
-def test_counters_of_batch_norm_may_be_missing_and_half_precision_is_widened(timm_file):
+def test_counters_of_batch_norm_may_be_missing_and_half_precision_becomes_float32(timm_file):
     tensors = torch.load(timm_file, weights_only=True)
     bare = {name: value.half() for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
     checkpoint, _ = to_checkpoint(SMALL, find_source(SMALL), bare)
@@ -90,7 +90,7 @@ def test_counters_of_batch_norm_may_be_missing_and_half_precision_is_widened(tim
 
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])
-def test_a_state_dict_may_be_wrapped(timm_file, tmp_path, wrapper):
+def test_wrapped_state_dict_is_read(timm_file, tmp_path, wrapper):
     torch.save({wrapper: torch.load(timm_file, weights_only=True), "epoch": 3}, tmp_path / "wrapped.pth")
     assert len(convert(str(tmp_path / "wrapped.pth"), SMALL)[1].loaded) == 210
 
@@ -112,14 +112,14 @@ def test_safetensors_files_are_read(timm_file, tmp_path):
         (dict(a=torch.ones(1), b=2), "holds no tensors by name"),
     ],
 )
-def test_other_files_are_named(tmp_path, content, message):
+def test_other_files_raise_an_error_that_names_them(tmp_path, content, message):
     path = tmp_path / "file.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(UserError, match=f"file.pth.* {message}"):
         convert(str(path), SMALL)
 
 
-def test_a_detector_brings_its_90_names_and_a_segmenter_its_colours():
+def test_detector_has_90_class_names_and_segmentation_model_has_colors():
     detector, _ = to_checkpoint("d", find_source("torchvision:ssdlite320_mobilenet_v3_large"), ssdlite().state_dict())
     classes = detector["meta"]["dataset_meta"]["classes"]
     assert len(classes) == 90 and classes[:2] == ["person", "bicycle"] and classes[11] == "N/A 12"
@@ -130,8 +130,8 @@ def test_a_detector_brings_its_90_names_and_a_segmenter_its_colours():
     assert segmenter["meta"]["settings"]["head.bn_eps"] == 1e-5
 
 
-def test_torchvision_itself_finds_the_named_weights(tmp_path, monkeypatch):
-    """Its cache holds the file, so that nothing is fetched."""
+def test_torchvision_loads_the_named_weights(tmp_path, monkeypatch):
+    """Its cache contains the file, so that nothing is downloaded."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
@@ -150,13 +150,13 @@ def test_torchvision_itself_finds_the_named_weights(tmp_path, monkeypatch):
         ("timm:nothing", "no published network 'timm:nothing'"),
     ],
 )
-def test_names_that_nobody_has(name, message):
+def test_unknown_names_raise_an_error(name, message):
     with pytest.raises(UserError, match=message):
         convert(name)
 
 
 def hub_cache(folder, monkeypatch, file, content):
-    """Lay a file where huggingface_hub keeps timm's downloads, and forbid it the network."""
+    """Put a file in the cache of huggingface_hub for timm's downloads, and disable the network."""
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -169,7 +169,7 @@ def hub_cache(folder, monkeypatch, file, content):
 
 
 @pytest.mark.parametrize("name", [SMALL, f"{SMALL}.lamb_in1k"])
-def test_timm_itself_finds_the_named_weights(timm_file, tmp_path, monkeypatch, name):
+def test_timm_loads_the_named_weights(timm_file, tmp_path, monkeypatch, name):
     safetensors = pytest.importorskip("safetensors.torch")
     tensors = torch.load(timm_file, weights_only=True)
     hub_cache(tmp_path, monkeypatch, "model.safetensors", safetensors.save(tensors))
@@ -178,14 +178,14 @@ def test_timm_itself_finds_the_named_weights(timm_file, tmp_path, monkeypatch, n
     assert report.origin == name
 
 
-def test_timm_s_cache_is_no_way_around(tmp_path, monkeypatch):
+def test_unsafe_file_in_the_cache_of_timm_does_not_run(tmp_path, monkeypatch):
     mark = tmp_path / "it_ran"
     hub_cache(tmp_path / "hub", monkeypatch, "pytorch_model.bin", pickle.dumps(Bomb(mark), protocol=2))
-    with pytest.raises(UserError, match="timm can't fetch mobilenetv3_small_100"):
+    with pytest.raises(UserError, match="timm can't download mobilenetv3_small_100"):
         convert(SMALL)
     assert not mark.exists()
 
 
-def test_a_model_for_a_file_that_is_not_there(tmp_path):
+def test_model_for_a_missing_file_raises_an_error(tmp_path):
     with pytest.raises(UserError, match="no weights file .*absent.pth"):
         convert(str(tmp_path / "absent.pth"), SMALL)

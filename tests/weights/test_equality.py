@@ -1,4 +1,4 @@
-"""The peers' networks and ours compute the same with the same weights."""
+"""Networks of other libraries and ours compute the same with the same weights."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.weights.peers import (
     CLASSIFIERS,
     converted,
     largest_difference,
-    pictures,
+    random_images,
     settled_classifier,
     settled_lraspp,
     settled_ssdlite,
@@ -24,7 +24,7 @@ RULES = dict(score_threshold=0.001, iou_threshold=0.55, max_detections=300, cand
 
 
 def features_of(network, images):
-    """The map behind the last convolution, before pooling."""
+    """Return the map after the last convolution, before pooling."""
     return network.forward_features(images) if hasattr(network, "forward_features") else network.features(images)
 
 
@@ -34,18 +34,18 @@ def test_backbone_features_and_logits(name):
     theirs = settled_classifier(name)
     ours = converted(name, theirs)
     for height, width in ((64, 80), (51, 67)):  # even and odd: SAME and symmetric padding differ on even sizes
-        images = 4 * pictures(2, height, width) - 2
+        images = 4 * random_images(2, height, width) - 2
         with torch.no_grad():
             wanted = features_of(theirs, images)
-            assert wanted.std() > 0.05  # a constant would be easy to reproduce
+            assert wanted.std() > 0.05  # not a constant
             assert largest_difference(ours.backbone(images)["c5"], wanted) < 1e-4
             assert largest_difference(ours(images), theirs(images)) < 1e-4
 
 
-def test_same_padding_matters_to_these_features():
+def test_padding_and_epsilon_change_these_features():
     theirs = settled_classifier("timm:tf_mobilenetv3_small_100")
     ours = converted("timm:mobilenetv3_small_100", theirs)  # symmetric, and another epsilon
-    images = 4 * pictures(2, 64, 96) - 2
+    images = 4 * random_images(2, 64, 96) - 2
     with torch.no_grad():
         assert largest_difference(ours.backbone(images)["c5"], theirs.forward_features(images)) > 0.1
 
@@ -53,7 +53,7 @@ def test_same_padding_matters_to_these_features():
 @pytest.mark.parametrize(
     ("name", "count"), [(SSDLITE, 3_440_060), ("torchvision:lraspp_mobilenet_v3_large", 3_221_538)]
 )
-def test_parameters_are_as_many_as_torchvision_publishes(name, count):
+def test_number_of_parameters_equals_torchvision(name, count):
     assert sum(parameter.numel() for parameter in find_source(name).network().parameters()) == count
 
 
@@ -69,7 +69,7 @@ def ssdlite():
 @torch.no_grad()
 def test_ssdlite_raw_outputs(ssdlite):
     ours, theirs = ssdlite
-    images = 2 * pictures(2, 320, 320) - 1
+    images = 2 * random_images(2, 320, 320) - 1
     heads = theirs.head(list(theirs.backbone(images).values()))
     logits, deltas = ours(images)
     assert logits.shape == (2, 3234, 91) and heads["cls_logits"].std() > 0.1
@@ -78,11 +78,11 @@ def test_ssdlite_raw_outputs(ssdlite):
 
 
 @torch.no_grad()
-def test_ssdlite_gives_the_same_list_of_detections():
-    theirs = settled_ssdlite().double()  # in float32 rounding would swap neighbours of 1e-6 in score
+def test_ssdlite_returns_the_same_detections():
+    theirs = settled_ssdlite().double()  # float32 rounding would swap detections whose scores differ by 1e-6
     ours = converted(SSDLITE, theirs).double()
     ours.anchors, ours.postprocess = ours.anchors.float(), PostProcess(**RULES)
-    image = pictures(1, 320, 320).double()
+    image = random_images(1, 320, 320).double()
     (found,) = ours.detect(2 * image - 1)
     (wanted,) = theirs(list(image))
     assert len(found) == len(wanted["scores"]) == 300 and len(wanted["labels"].unique()) > 10
@@ -93,15 +93,15 @@ def test_ssdlite_gives_the_same_list_of_detections():
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(320, 320), (213, 300), (480, 640)])
-def test_ssdlite_predicts_the_same_from_a_picture_s_bytes(ssdlite, size):
+def test_ssdlite_predicts_the_same_from_image_bytes(ssdlite, size):
     ours, theirs = ssdlite
-    pixels = (pictures(1, *size)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    backend = TorchBackend(ours.dense, ours.data_preprocessor.normalize, ours.input_size)
+    pixels = (random_images(1, *size)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    backend = TorchBackend(ours.predict_dense, ours.data_preprocessor.normalize, ours.input_size)
     found = DetectionPredictor(backend, ["x"] * 90, PostProcess(**RULES), float_resize=True)(pixels)
     (wanted,) = theirs([torch.from_numpy(pixels).permute(2, 0, 1) / 255])
     rows = np.column_stack([found.labels + 1, 100 * found.scores, found.boxes / 10])
     wanted = np.column_stack([wanted["labels"], 100 * wanted["scores"], wanted["boxes"] / 10])
-    # Each of theirs is among ours, 1e-4 in score and 0.1 pixels; only the weakest may fall behind the 300th.
+    # Each of theirs is among ours, within 1e-4 in score and 0.1 pixels, except the lowest scores near the 300th.
     distance = np.abs(wanted[:290, None] - rows[None]).max(-1).min(1)
     assert distance.max() < 0.01, distance.max()
 
@@ -111,7 +111,7 @@ def test_ssdlite_predicts_the_same_from_a_picture_s_bytes(ssdlite, size):
 def test_lraspp_raw_outputs(size):
     theirs = settled_lraspp()
     ours = converted("torchvision:lraspp_mobilenet_v3_large", theirs)
-    images = 4 * pictures(2, *size) - 2
+    images = 4 * random_images(2, *size) - 2
     wanted = theirs(images)["out"]
     assert wanted.shape == (2, 21, *size) and wanted.std() > 0.1
     assert largest_difference(ours(images), wanted) < 1e-4

@@ -48,7 +48,7 @@ def start(model, path, classes, **options):
     return before, model.state_dict(), report
 
 
-def test_columns_of_a_detector_pass_by_name_for_every_anchor():
+def test_columns_of_a_detector_are_copied_by_name_for_every_anchor():
     # Two anchors; theirs: background, person, car; ours: background, truck, car, person.
     columns = ClassColumns(("person", "car"), ("truck", "car", "person"))
     given = torch.tensor([10.0, 11, 12, 20, 21, 22])
@@ -57,7 +57,7 @@ def test_columns_of_a_detector_pass_by_name_for_every_anchor():
     assert columns.shared == ["car", "person"]
 
 
-def test_columns_of_a_segmenter_have_no_background():
+def test_columns_of_a_segmentation_model_have_no_background():
     columns = ClassColumns(("road", "sky"), ("sky", "tree"))
     given = torch.tensor([[[[1.0]]], [[[2.0]]]])
     assert columns.fill("head.low_logits.weight", torch.zeros(2, 1, 1, 1), given).flatten().tolist() == [2, 0]
@@ -78,14 +78,14 @@ def test_class_layers(name, expected):
     assert is_class_layer(name) == expected
 
 
-def test_other_classes_and_another_size_keep_all_but_the_class_predictors(tmp_path):
+def test_other_classes_and_input_size_load_all_but_the_class_predictors(tmp_path):
     theirs = save(tmp_path / "w.pth", detector(3), COCO)
     before, after, report = start(detector(2, size=(96, 128)), tmp_path / "w.pth", ["red", "white"])
     names = [f"head.classify.{level}.1.{kind}" for level in range(6) for kind in ("weight", "bias")]
-    assert report.reinitialised == names
+    assert report.reinitialized == names
     assert all(torch.equal(after[name], before[name]) for name in names)
     assert all(torch.equal(after[name], theirs[name]) for name in after if name not in names)
-    assert f"re-initialised, other classes: {', '.join(names)}" in str(report)
+    assert f"reinitialized, other classes: {', '.join(names)}" in str(report)
 
 
 def test_columns_of_the_same_classes_are_kept_on_request(tmp_path):
@@ -97,23 +97,23 @@ def test_columns_of_the_same_classes_are_kept_on_request(tmp_path):
     assert "other classes (columns of dog kept)" in str(report)
 
 
-def test_as_many_but_other_classes_start_anew_and_the_same_ones_are_taken_whole(tmp_path):
+def test_other_classes_of_the_same_number_are_reinitialized_and_the_same_classes_are_loaded(tmp_path):
     theirs = save(tmp_path / "w.pth", detector(3), COCO)
     before, after, report = start(detector(3), tmp_path / "w.pth", ["a", "b", "c"])
-    assert len(report.reinitialised) == 12
+    assert len(report.reinitialized) == 12
     _, after, report = start(detector(3), tmp_path / "w.pth", COCO)
-    assert not report.reinitialised and all(torch.equal(after[name], theirs[name]) for name in after)
+    assert not report.reinitialized and all(torch.equal(after[name], theirs[name]) for name in after)
 
 
 @pytest.mark.parametrize(("head", "count"), [(LRASPPHead, 4), (RASPPHead, 2)])
-def test_a_segmenter_of_19_classes_starts_one_of_11(tmp_path, head, count):
+def test_segmentation_model_of_19_classes_initializes_one_of_11(tmp_path, head, count):
     theirs = save(tmp_path / "w.pth", segmenter(19, head), [f"c{i}" for i in range(19)])
     _, after, report = start(segmenter(11, head), tmp_path / "w.pth", [f"d{i}" for i in range(11)])
-    assert len(report.reinitialised) == count and all("logits" in name for name in report.reinitialised)
-    assert all(torch.equal(after[n], theirs[n]) for n in after if n not in report.reinitialised)
+    assert len(report.reinitialized) == count and all("logits" in name for name in report.reinitialized)
+    assert all(torch.equal(after[n], theirs[n]) for n in after if n not in report.reinitialized)
 
 
-def test_a_detector_lends_a_segmenter_its_backbone(tmp_path):
+def test_detector_initializes_the_backbone_of_a_segmentation_model(tmp_path):
     theirs = save(tmp_path / "w.pth", detector(3), COCO)
     before, after, report = start(segmenter(2), tmp_path / "w.pth", ["a", "b"])
     assert all(torch.equal(after[n], theirs[n]) for n in after if n.startswith("backbone"))
@@ -123,7 +123,7 @@ def test_a_detector_lends_a_segmenter_its_backbone(tmp_path):
 
 
 @pytest.mark.parametrize("choice", ["first_half", "leave_out"])
-def test_a_whole_tail_in_a_halved_one(tmp_path, choice):
+def test_full_tail_initializes_a_halved_one(tmp_path, choice):
     theirs = save(tmp_path / "w.pth", detector(3, width=1.0), COCO)
     torch.save(dict(state_dict={n: t for n, t in theirs.items() if n.startswith("backbone")}), tmp_path / "w.pth")
     model = detector(3, width=1.0, backbone=dict(reduced_tail="detection"))
@@ -138,7 +138,7 @@ def test_a_whole_tail_in_a_halved_one(tmp_path, choice):
     assert "backbone.blocks.9.* (19), backbone.blocks.10.* (19), backbone.last.* (5)" in listed
 
 
-def test_a_whole_tail_is_refused_without_a_choice(tmp_path):
+def test_full_tail_for_a_halved_one_without_the_option_raises_an_error(tmp_path):
     save(tmp_path / "w.pth", detector(3, width=1.0), COCO)
     content = torch.load(tmp_path / "w.pth", weights_only=True)
     content["state_dict"] = {n: t for n, t in content["state_dict"].items() if n.startswith("backbone")}
@@ -154,7 +154,7 @@ def test_a_whole_tail_is_refused_without_a_choice(tmp_path):
         InitFrom("w.pth", halved_tail="half")
 
 
-def test_another_network_is_refused_with_three_names_and_the_model_stays(tmp_path):
+def test_another_network_raises_an_error_with_three_names_and_the_model_is_unchanged(tmp_path):
     save(tmp_path / "w.pth", detector(3, width=0.5), COCO)
     model = detector(3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -165,7 +165,7 @@ def test_another_network_is_refused_with_three_names_and_the_model_stays(tmp_pat
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_a_file_without_our_names_is_refused_with_its_first_three(tmp_path):
+def test_file_without_our_names_raises_an_error_with_its_first_three(tmp_path):
     torch.save(dict(state_dict=dict.fromkeys("abcd", torch.ones(1))), tmp_path / "w.pth")
     with pytest.raises(UserError, match="w.pth has no backbone of ours, first a, b, c"):
         start(detector(3), tmp_path / "w.pth", COCO)
@@ -175,19 +175,19 @@ def test_a_file_without_our_names_is_refused_with_its_first_three(tmp_path):
 
 
 @pytest.mark.parametrize("value", [3, dict(file="w.pth"), dict(source="w.pth", tail=1)])
-def test_init_from_is_checked(value):
+def test_invalid_init_from_raises_an_error(value):
     with pytest.raises(UserError, match=r"init_from: give a file, or dict\(source=...\) with some of model, same_cl"):
         InitFrom.parse(value)
 
 
-def test_other_settings_are_refused_with_what_to_set(tmp_path):
+def test_other_settings_raise_an_error_with_the_remedy(tmp_path):
     save(tmp_path / "w.pth", detector(3), COCO, {"backbone.bn_eps": 1e-5, "backbone.padding": "same"})
     with pytest.raises(UserError, match="set in the config model.backbone.bn_eps=1e-05, model.backbone.padding=same$"):
         start(detector(3), tmp_path / "w.pth", COCO)
     start(detector(3, backbone=dict(bn_eps=1e-5, padding="same")), tmp_path / "w.pth", COCO)
 
 
-def test_a_classifier_starts_a_detector(timm_file):
+def test_classifier_initializes_a_detector(timm_file):
     model = detector(3, width=1.0, backbone=dict(bn_eps=1e-5), data_preprocessor=IMAGENET)
     options = InitFrom(str(timm_file), model="timm:mobilenetv3_small_100")
     report = initialise(model, options, COCO)
@@ -199,7 +199,7 @@ def test_a_classifier_starts_a_detector(timm_file):
     assert {name.split(".")[0] for name in report.initial} == {"extra", "head"}
 
 
-def test_names_are_shortened_to_what_stands_alone():
+def test_names_are_abbreviated_by_their_prefix():
     assert shorten(["a.x", "a.y", "b.x"], ["a.x", "a.y", "b.x", "b.y"]) == ["a.* (2)", "b.x"]
     assert str(LoadReport("w.pth", loaded=["a", "b"])) == "weights of w.pth: 2 of 2 tensors loaded"
 
@@ -234,7 +234,7 @@ def bccd_like(root, out, *overrides, resume=False):
     )
 
 
-def test_a_training_starts_from_a_converted_file_and_a_resumed_one_does_not(coco_root, timm_file, tmp_path, capsys):
+def test_training_starts_from_a_converted_file_and_a_resumed_one_does_not(coco_root, timm_file, tmp_path, capsys):
     out = tmp_path / "weights.pth"
     assert main(["convert", str(timm_file), "--model", "timm:mobilenetv3_small_100", "--out", str(out)]) == 0
     assert bccd_like(coco_root, tmp_path / "run", f"init_from={out}") == 0
@@ -242,13 +242,13 @@ def test_a_training_starts_from_a_converted_file_and_a_resumed_one_does_not(coco
     trained = torch.load(tmp_path / "run" / "iter_1.pth", weights_only=True)["ema_state_dict"]
     given = convert(str(timm_file), "timm:mobilenetv3_small_100")[0]["state_dict"]
     name = "backbone.blocks.4.depthwise.0.weight"
-    assert (trained[f"module.{name}"] - given[name]).abs().max() < 0.01  # one step away
-    out.unlink()  # a resumed training needs it no more
+    assert (trained[f"module.{name}"] - given[name]).abs().max() < 0.01  # after one step
+    out.unlink()  # a resumed training does not need it
     assert bccd_like(coco_root, tmp_path / "run", f"init_from={out}", resume=True) == 0
     assert "weights of" not in capsys.readouterr().out and (tmp_path / "run" / "iter_2.pth").is_file()
 
 
-def test_the_command_line_changes_an_option_and_refuses_a_misspelt_one(tmp_path):
+def test_command_line_changes_an_option_and_a_misspelled_one_raises_an_error(tmp_path):
     config = CONFIGS / "ssdlite_v3_small_bccd_finetuned.py"
     text = "init_from = dict(source='w.pth')\n"
     (tmp_path / "config.py").write_text(text)
@@ -258,7 +258,7 @@ def test_the_command_line_changes_an_option_and_refuses_a_misspelt_one(tmp_path)
     assert load_config(config, ["init_from=other.pth"]).init_from == "other.pth"
 
 
-def test_a_missing_file_is_one_line(coco_root, tmp_path, capsys):
+def test_missing_file_raises_a_one_line_error(coco_root, tmp_path, capsys):
     assert bccd_like(coco_root, tmp_path / "run", "init_from=absent.pth") == 2
     assert capsys.readouterr().err.endswith(
         "no file absent.pth; published networks are written like timm:mobilenetv3_large_100\n"
@@ -267,7 +267,7 @@ def test_a_missing_file_is_one_line(coco_root, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(os.environ.get("DENSEVISION_DATA", "-"), "bccd").is_dir(), reason="needs BCCD")
-def test_bccd_learns_from_a_backbone_of_another_framework(timm_file, tmp_path):
+def test_bccd_trains_from_a_backbone_of_another_framework(timm_file, tmp_path):
     weights = tmp_path / "weights.pth"
     config = CONFIGS / "ssdlite_v3_small_bccd_finetuned.py"
     assert main(["convert", str(timm_file), "--model", "timm:mobilenetv3_small_100", "--out", str(weights)]) == 0

@@ -1,4 +1,4 @@
-"""The authors' own code as peer: the Object Detection API's SSDLite, and DeepLab's graph on slim's MobileNetV3."""
+"""Compare with the authors' code: SSDLite of the Object Detection API, and DeepLab on slim's MobileNetV3."""
 
 import os
 import subprocess
@@ -26,13 +26,13 @@ SIZES = ("large", "small")
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory):
-    """Pictures, and what the authors' code makes of them and of random weights, by release."""
+    """Return images, and the outputs of the authors' code for them with random weights, by release."""
     if not os.environ.get(VARIABLE):
         pytest.skip(f"{VARIABLE} must name a python with the Object Detection API, see docs/tensorflow.md")
     folder, images = tmp_path_factory.mktemp("peer"), {}
     for size in SIZES:
         for name, shape in ((f"ssd_mobilenet_v3_{size}_coco", (320, 320)), (deeplab(size), (800, 832))):
-            images[name] = picture(*shape)
+            images[name] = image(*shape)
             renamed = {variable.replace("/", "|"): value for variable, value in variables_of(name).items()}
             np.savez(folder / f"{name}.npz", image=images[name].astype(np.float32), **renamed)
     peer = Path(__file__).with_name("object_detection_peer.py")
@@ -45,15 +45,15 @@ def deeplab(size):
     return f"deeplab_mnv3_{size}_cityscapes_trainfine"
 
 
-def picture(height, width, seed=0):
-    """[1, height, width, 3] uint8 of blotches."""
+def image(height, width, seed=0):
+    """Return [1, height, width, 3] uint8 of blotches."""
     blotches = np.random.default_rng(seed).integers(0, 256, (1, height // 16, width // 16, 3), np.uint8)
     return blotches.repeat(16, axis=1).repeat(16, axis=2)
 
 
 @cache
 def variables_of(name):
-    """Random values, and statistics of batch norms that fit them: else deep features hardly vary, and boxes tie.
+    """Return random values with matching batch-norm statistics, without which deep features hardly vary and boxes tie.
 
     In double, so that the values are the same however many threads or which kernels compute them.
     """
@@ -67,7 +67,7 @@ def variables_of(name):
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        network(torch.cat([normalized(network, picture(320, 320, seed)) for seed in range(1, 9)]).double())
+        network(torch.cat([normalized(network, image(320, 320, seed)) for seed in range(1, 9)]).double())
     settled = network.float().state_dict()
     return {
         name: settled[source.rename(name)].numpy() if "/moving_" in name else value for name, value in variables.items()
@@ -90,14 +90,16 @@ def model_of(name, config, num_classes):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_detector_gives_the_same_outputs_and_detections(peer, size):
+def test_detector_has_the_same_outputs_and_detections(peer, size):
     name = f"ssd_mobilenet_v3_{size}_coco"
     image, theirs = peer[name]
     model = model_of(name, f"detection/ssdlite_v3_{size}_reduced_coco_tensorflow_release.py", 90)
     images = normalized(model, image)
     with torch.no_grad():
         (found,) = model.detect(images)
-        logits, deltas = model.double().raw(images.double())  # rounding leaves 6e-5 in theirs, 5e-5 in our float32
+        logits, deltas = model.double().forward_head(
+            images.double()
+        )  # float32 rounding is 6e-5 in theirs, 5e-5 in ours
     differences = dict(
         logits=np.abs(logits.numpy() - theirs["class_predictions_with_background"]).max(),
         deltas=np.abs(deltas.numpy() - theirs["box_encodings"].reshape(1, -1, 4)[..., [1, 0, 3, 2]]).max(),
@@ -107,11 +109,11 @@ def test_the_detector_gives_the_same_outputs_and_detections(peer, size):
     print(size, differences)
     assert (found.labels.numpy() == theirs["classes"][0]).all()
     assert differences["logits"] < 1e-4 and differences["deltas"] < 1e-4 and differences["scores"] < 1e-5
-    assert differences["pixels"] < 0.05  # their anchors have ratio 0.3333
+    assert differences["pixels"] < 0.05  # the aspect ratio of their anchors is 0.3333
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_segmenter_gives_the_same_logits(peer, size):
+def test_segmentation_model_has_the_same_logits(peer, size):
     image, theirs = peer[deeplab(size)]
     config = f"segmentation/lraspp_v3_{size}_reduced_os32_cityscapes_deeplab_release.py"
     model = model_of(deeplab(size), config, 19)

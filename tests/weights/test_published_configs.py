@@ -1,4 +1,4 @@
-"""The configs that published weights fit evaluate and run them as they are."""
+"""The configs for published weights evaluate and run them unchanged."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ LRASPP = CONFIGS / "segmentation" / "lraspp_v3_large_os16_voc_torchvision.py"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Converted weights by config."""
+    """Return converted weights by config."""
     folder, made = tmp_path_factory.mktemp("weights"), {}
     for config, network in ((SSDLITE, ssdlite), (LRASPP, lraspp)):
         name = "ssdlite320_mobilenet_v3_large" if config is SSDLITE else "lraspp_mobilenet_v3_large"
@@ -50,7 +50,7 @@ def test_weights_fit_their_config(files, config, classes):
     assert len(predictor.classes) == classes and getattr(predictor, "float_resize", None) in (True, None)
 
 
-def test_the_detector_is_evaluated_by_class_name(files, coco_root, tmp_path):
+def test_detector_is_evaluated_by_class_name(files, coco_root, tmp_path):
     place = [
         f"test_dataloader.dataset.{key}={value}"
         for key, value in (("data_root", coco_root), ("ann_file", "truth.json"), ("image_dir", "images"))
@@ -76,21 +76,21 @@ def test_the_detector_is_evaluated_by_class_name(files, coco_root, tmp_path):
     assert metrics["coco/AP/cat"] >= 0 and metrics["coco/AP/dog"] >= 0  # ids 2 and 30 here, 17 and 18 in COCO
     assert metrics["coco/AP/person"] == metrics["coco/AP/N/A 12"] == -1
     found = json.loads((tmp_path / "predictions" / "detections.json").read_text())
-    ids = {row["category_id"] for row in found}  # classes that the json lacks have ids past its own
+    ids = {row["category_id"] for row in found}  # classes that the json lacks have ids above its own
     assert ids - set(range(91, 182)) <= {2, 30, 12, 26, 29, 45, 66, 68, 69, 71, 83}
 
 
-def test_the_segmenter_reads_voc_s_palette_pictures(files, tmp_path, monkeypatch):
+def test_segmentation_model_is_evaluated_on_palette_images_of_voc(files, tmp_path, monkeypatch):
     monkeypatch.setenv("DENSEVISION_DATA", str(tmp_path))
     ids = np.full((48, 64), 15, np.uint8)
-    ids[:24], ids[0] = 0, 255  # a person below, background above, the border ignored
-    for folder, name, picture in (("leftImg8bit", "a.jpg", Image.new("RGB", (64, 48))), ("gtFine", "a.png", None)):
+    ids[:24], ids[0] = 0, 255  # a person at the bottom, background at the top, the border ignored
+    for folder, name, image in (("leftImg8bit", "a.jpg", Image.new("RGB", (64, 48))), ("gtFine", "a.png", None)):
         target = tmp_path / "voc" / folder / "val" / "all"
         target.mkdir(parents=True)
-        if picture is None:
-            picture = Image.fromarray(ids, "P")
-            picture.putpalette([7] * 768)
-        picture.save(target / name)
+        if image is None:
+            image = Image.fromarray(ids, "P")
+            image.putpalette([7] * 768)
+        image.save(target / name)
     assert (
         main(
             [
@@ -111,6 +111,6 @@ def test_the_segmenter_reads_voc_s_palette_pictures(files, tmp_path, monkeypatch
     assert {"seg/IoU___background__", "seg/IoU_person"} <= set(metrics)
 
 
-def test_voc_s_names_are_torchvision_s():
+def test_voc_class_names_equal_torchvision():
     classes = load_config(LRASPP).test_dataloader.dataset.classes
     assert list(classes) == voc_classes()["classes"] and list(classes.values()) == list(range(21))

@@ -1,4 +1,4 @@
-"""A file that would run code when it is unpickled is refused and does not run, wherever weights are read."""
+"""Files that run code when unpickled raise an error and do not run, wherever weights are read."""
 
 import io
 import pickle
@@ -25,7 +25,7 @@ def mark(tmp_path):
 
 
 def bombs(mark):
-    """The forms in which a pickle comes: torch's zip, torch's old form, a bare pickle, a bomb beside true tensors."""
+    """Write a pickle with code: torch's zip, torch's old format, a plain pickle, or code next to real tensors."""
     zipped, legacy, inside = io.BytesIO(), io.BytesIO(), io.BytesIO()
     torch.save(Bomb(mark), zipped)
     torch.save(Bomb(mark), legacy, _use_new_zipfile_serialization=False)
@@ -33,14 +33,14 @@ def bombs(mark):
     return [zipped.getvalue(), legacy.getvalue(), pickle.dumps(Bomb(mark), protocol=2), inside.getvalue()]
 
 
-def test_the_bomb_is_live(tmp_path, mark):
+def test_file_runs_its_code_when_unpickled(tmp_path, mark):
     pickle.loads(pickle.dumps(Bomb(mark), protocol=2))
     assert mark.is_dir()
 
 
 @pytest.mark.parametrize("form", range(4))
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".bin", ".tar", ""])
-def test_no_source_runs_it(tmp_path, mark, form, suffix):
+def test_no_source_runs_the_code(tmp_path, mark, form, suffix):
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(bombs(mark)[form])
     readers = {source.read for source in sources().values()}
@@ -53,7 +53,7 @@ def test_no_source_runs_it(tmp_path, mark, form, suffix):
 
 
 @pytest.mark.parametrize("form", range(4))
-def test_no_command_runs_it(tmp_path, mark, form, capsys):
+def test_no_command_runs_the_code(tmp_path, mark, form, capsys):
     path = tmp_path / "weights.pth"
     path.write_bytes(bombs(mark)[form])
     for words in (
@@ -66,18 +66,18 @@ def test_no_command_runs_it(tmp_path, mark, form, capsys):
     assert not mark.exists() and not (tmp_path / "out.pth").exists()
 
 
-def test_torchvision_s_cache_is_no_way_around(tmp_path, mark, monkeypatch):
+def test_unsafe_file_in_the_cache_of_torchvision_does_not_run(tmp_path, mark, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
     for content in bombs(mark)[:3]:
         (cache / "mobilenet_v3_small-047dcff4.pth").write_bytes(content)
-        with pytest.raises(UserError, match="torchvision can't fetch|damaged"):
+        with pytest.raises(UserError, match="torchvision can't download|damaged"):
             convert("torchvision:mobilenet_v3_small")
     assert not mark.exists()
 
 
-def test_a_zip_of_another_kind_is_refused(tmp_path):
+def test_zip_of_another_kind_raises_an_error(tmp_path):
     path = tmp_path / "weights.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("data.pkl", b"")

@@ -10,16 +10,16 @@ from tests.weights.peers import CLASSIFIERS
     [
         ("features.0.1.weight", "stem.1.weight"),
         ("features.1.block.0.0.weight", "first.0.weight"),
-        ("features.10.weight", "features.10.weight"),  # not "features.1" and something
+        ("features.10.weight", "features.10.weight"),  # the prefix "features.1" does not match
         ("features.0", "stem"),
         ("other.weight", "other.weight"),
     ],
 )
-def test_the_longest_prefix_of_whole_parts_is_replaced(name, expected):
+def test_longest_prefix_of_whole_parts_is_replaced(name, expected):
     assert rename_prefix(name, {"features.0": "stem", "features.1": "x", "features.1.block.0": "first"}) == expected
 
 
-def test_every_network_of_the_list_can_be_converted():
+def test_every_network_can_be_converted():
     known = set(sources())
     assert known >= set(CLASSIFIERS)
     assert known >= {"torchvision:ssdlite320_mobilenet_v3_large", "torchvision:lraspp_mobilenet_v3_large"}
@@ -52,6 +52,6 @@ def test_names(name, theirs, ours):
     assert find_source(name).rename(theirs) == ours
 
 
-def test_an_unknown_network_gives_near_ones():
-    with pytest.raises(UserError, match="'timm:mobilenetv3_smal_100' is known; there are timm:mobilenetv3_small_100"):
+def test_unknown_network_raises_an_error_with_similar_names():
+    with pytest.raises(UserError, match="'timm:mobilenetv3_smal_100' is available; there are timm:mobilenetv3_small_"):
         find_source("timm:mobilenetv3_smal_100")

@@ -34,11 +34,11 @@ def tiny(tmp_path):
         (bytes(range(31, -1, -1)), 0x113FDB5C),
     ],
 )
-def test_checksums_of_the_standard(data, checksum):
+def test_checksums_of_rfc_3720(data, checksum):
     assert crc32c(data) == checksum
 
 
-def test_checksums_do_not_depend_on_how_the_bytes_fall_into_lanes():
+def test_checksums_do_not_depend_on_the_lanes():
     data = np.random.default_rng(0).bytes(300)
     for length in range(300):
         checksum = 0xFFFFFFFF
@@ -49,7 +49,7 @@ def test_checksums_do_not_depend_on_how_the_bytes_fall_into_lanes():
         assert crc32c(data[:length]) == checksum ^ 0xFFFFFFFF
 
 
-def test_what_tensorflow_wrote_is_read():
+def test_checkpoint_written_by_tensorflow_is_read():
     variables = read_tensorflow_checkpoint(TINY)
     assert sorted(variables) == [
         "MobilenetV3/Conv/BatchNorm/gamma",
@@ -60,7 +60,7 @@ def test_what_tensorflow_wrote_is_read():
         "global_step",
         "half",
         "int",
-    ]  # and no "names", which are strings
+    ]  # without "names", which are strings
     assert variables["MobilenetV3/Conv/BatchNorm/gamma"].tolist() == [1.5, -2.0]
     weights = variables["MobilenetV3/Conv/weights"]
     assert weights.shape == (3, 3, 3, 2) and weights.dtype == np.float32
@@ -73,11 +73,11 @@ def test_what_tensorflow_wrote_is_read():
 
 
 @pytest.mark.parametrize("name", ["tiny.ckpt", "tiny.ckpt.index", "tiny.ckpt.data-00000-of-00001", "."])
-def test_prefix_files_and_folder_all_name_the_checkpoint(tiny, name):
+def test_checkpoint_is_found_by_prefix_file_or_folder(tiny, name):
     assert find_tensorflow_checkpoint(tiny.parent / name) == tiny
 
 
-def test_a_folder_of_two_checkpoints_names_none(tiny):
+def test_folder_of_two_checkpoints_raises_an_error(tiny):
     (tiny.parent / "other.index").touch()
     assert find_tensorflow_checkpoint(tiny.parent) is None
 
@@ -97,15 +97,15 @@ def refuse(path, *words):
     assert all(word in str(refusal.value) for word in words)
 
 
-def test_an_index_cut_anywhere_is_refused(tiny):
+def test_index_truncated_at_any_byte_raises_an_error(tiny):
     index = tiny.with_name("tiny.ckpt.index")
     content = index.read_bytes()
     for length in range(len(content)):
         index.write_bytes(content[:length])
-        refuse(tiny, str(index), "fetch the checkpoint again")
+        refuse(tiny, str(index), "download the checkpoint again")
 
 
-def test_no_flipped_bit_changes_what_is_read(tiny):
+def test_no_flipped_bit_changes_the_arrays(tiny):
     index = tiny.with_name("tiny.ckpt.index")
     content = index.read_bytes()
     expected = {name: value.tolist() for name, value in read_tensorflow_checkpoint(tiny).items()}
@@ -118,14 +118,14 @@ def test_no_flipped_bit_changes_what_is_read(tiny):
             refused += 1
         else:
             assert {name: value.tolist() for name, value in read.items()} == expected
-    assert refused > 0.8 * len(content)  # the rest are the empty meta index and what fills the footer
+    assert refused > 0.8 * len(content)  # the rest are the empty meta index and the padding of the footer
 
 
-def test_data_cut_changed_or_missing_is_refused(tiny):
+def test_data_truncated_changed_or_missing_raises_an_error(tiny):
     data = tiny.with_name("tiny.ckpt.data-00000-of-00001")
     content = data.read_bytes()
     data.write_bytes(content[:-20])
-    refuse(tiny, str(data), "cut off")
+    refuse(tiny, str(data), "truncated")
     data.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
     refuse(tiny, str(data), "checksum of MobilenetV3/Conv/weights is wrong")
     data.unlink()
@@ -135,7 +135,7 @@ def test_data_cut_changed_or_missing_is_refused(tiny):
 @pytest.mark.parametrize(
     ("options", "words"), [(dict(compression=1), "compressed"), (dict(endianness=1), "big-endian")]
 )
-def test_forms_that_the_releases_do_not_have_are_refused(tmp_path, options, words):
+def test_unsupported_formats_raise_an_error(tmp_path, options, words):
     refuse(write_checkpoint(tmp_path / "model.ckpt", {"a": np.float32([1])}, **options), words)
 
 
@@ -147,7 +147,7 @@ def entry(shape, size, dtype=1):
 @pytest.mark.parametrize(
     "value",
     [
-        entry([1 << 40], 4 << 40),  # a table may promise anything: nothing of that size is allocated
+        entry([1 << 40], 4 << 40),  # a table may give any size, which must not be allocated
         entry([(1 << 64) - 1], 0),
         entry([2], 4),
         field(1, b"text"),
@@ -157,14 +157,14 @@ def entry(shape, size, dtype=1):
         b"\xff" * 12,
     ],
 )
-def test_impossible_entries_are_refused(tmp_path, value):
+def test_impossible_entries_raise_an_error(tmp_path, value):
     prefix = tmp_path / "model.ckpt"
     prefix.with_name("model.ckpt.index").write_bytes(table({b"": field(1, 1), b"a": value}))
     prefix.with_name("model.ckpt.data-00000-of-00001").write_bytes(b"")
     refuse(prefix, "model.ckpt")
 
 
-def test_a_block_without_room_for_its_restarts_is_refused(tmp_path):
+def test_block_without_room_for_its_restarts_raises_an_error(tmp_path):
     block, _ = add_block(b"", {}, 0)
     content = block[:2] + b"\0" + struct.pack("<I", masked(block[:2] + b"\0"))
     footer = varint(0) + varint(0) + varint(0) + varint(2)
@@ -181,13 +181,13 @@ class Attack:
         return open, (self.path, "w")
 
 
-def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
+def test_pickle_with_code_raises_an_error_and_does_not_run(tmp_path):
     victim = tmp_path / "victim"
     attack = pickle.dumps(Attack(str(victim)))
     (tmp_path / "model.ckpt").write_bytes(attack)
-    refuse(tmp_path / "model.ckpt", "model.ckpt is no TensorFlow checkpoint")
+    refuse(tmp_path / "model.ckpt", "model.ckpt is not a TensorFlow checkpoint")
     (tmp_path / "model.ckpt.index").write_bytes(attack)
-    refuse(tmp_path / "model.ckpt", "is no readable TensorFlow index")
+    refuse(tmp_path / "model.ckpt", "is not a readable TensorFlow index")
     assert not victim.exists()
     pickle.loads(attack)
-    assert victim.exists()  # the attack does work on who unpickles
+    assert victim.exists()  # it runs only when unpickled

@@ -1,4 +1,4 @@
-"""The configs of the TensorFlow releases: what they compute from the raw outputs on, and that they evaluate."""
+"""The configs of the TensorFlow releases: post-processing of the raw outputs, and evaluation."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ SEGMENTATION = CONFIGS / "segmentation" / "lraspp_v3_small_reduced_os32_cityscap
 
 
 def anchors_of_the_release():
-    """(ymin, xmin, ymax, xmax) of the image's sides, as the Object Detection API's ssd_anchor_generator lays them."""
+    """Return (ymin, xmin, ymax, xmax) in 0..1, as ssd_anchor_generator of the Object Detection API does."""
     scales = [*np.linspace(0.2, 0.95, 6), 1.0]
     boxes = []
     for level, size in enumerate((20, 10, 5, 3, 2, 1)):
@@ -49,7 +49,7 @@ def decode_as_the_release(codes, anchors):
 
 
 def suppress_as_the_release(boxes, scores):
-    """Class by class over all boxes, 100 each, IoU 0.6; then clip, and the best 100 as (score, class, box)."""
+    """Run NMS per class over all boxes, 100 each, IoU 0.6; then clip, and return the best 100 (score, class, box)."""
     kept = []
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for label in range(scores.shape[1]):
@@ -74,23 +74,23 @@ def detector():
     return model.eval()
 
 
-def test_anchors_are_the_release_s(detector):
+def test_anchors_equal_the_release(detector):
     theirs = anchors_of_the_release()[:, [1, 0, 3, 2]] * 320
     assert theirs.shape == (2034, 4)
-    # Their ratio is 0.3333, ours 1/3: a hundredth of a pixel.
+    # Their aspect ratio is 0.3333, ours 1/3: a hundredth of a pixel.
     assert np.abs(detector.anchors.numpy() - theirs).max() < 0.014
 
 
-def test_boxes_and_detections_are_the_release_s(detector):
+def test_boxes_and_detections_equal_the_release(detector):
     images = torch.rand(1, 3, 320, 320) * 2 - 1
     with torch.no_grad():
-        logits, deltas = detector.raw(images)
+        logits, deltas = detector.forward_head(images)
         (found,) = detector.detect(images)
-        boxes, _ = detector.dense(images)
-    codes = deltas[0].double().numpy()[:, [1, 0, 3, 2]]  # what their predictor gives: y, x, height, width
+        boxes, _ = detector.predict_dense(images)
+    codes = deltas[0].double().numpy()[:, [1, 0, 3, 2]]  # the order of their predictor: y, x, height, width
     theirs = decode_as_the_release(codes, anchors_of_the_release())
     assert np.abs(boxes[0].numpy() - theirs[:, [1, 0, 3, 2]] * 320).max() < 0.05
-    assert boxes.min() < -10  # they overhang the image, and are suppressed as they are
+    assert boxes.min() < -10  # they extend beyond the image, and NMS uses them unclipped
     scores = 1 / (1 + np.exp(-logits[0, :, 1:].double().numpy()))  # background is the first of 91 columns
     expected = suppress_as_the_release(theirs, scores)
     assert len(found) == 100 and found.boxes.min() >= 0 and found.boxes.max() <= 320
@@ -112,7 +112,7 @@ def evaluate(config, weights, folder, *options):
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_the_detection_release_is_evaluated_as_it_is(tmp_path, capsys):
+def test_detection_release_is_evaluated_unchanged(tmp_path, capsys):
     write_image(tmp_path / "images" / "a.png", np.full((64, 96, 3), 90, np.uint8))
     truth = dict(
         images=[dict(id=1, file_name="a.png", height=64, width=96)],
@@ -126,7 +126,7 @@ def test_the_detection_release_is_evaluated_as_it_is(tmp_path, capsys):
     assert 0 <= metrics["coco/AP"] <= 1
 
 
-def test_the_segmentation_release_is_evaluated_as_it_is(tmp_path, capsys):
+def test_segmentation_release_is_evaluated_unchanged(tmp_path, capsys):
     for folder, suffix, pixels in (
         ("leftImg8bit", "leftImg8bit", np.full((64, 96, 3), 90, np.uint8)),
         ("gtFine", "gtFine_labelIds", np.full((64, 96), 7, np.uint8)),

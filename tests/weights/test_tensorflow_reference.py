@@ -1,4 +1,4 @@
-"""TensorFlow and Keras as peers: features, checkpoints and the LR-ASPP head."""
+"""Compare with TensorFlow and Keras: features, checkpoints and the LR-ASPP head."""
 
 import importlib.util
 import os
@@ -38,14 +38,14 @@ def interpreter():
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory):
-    """The folder in which TensorFlow has answered."""
+    """Return the folder with the outputs of TensorFlow."""
     python, folder = interpreter(), tmp_path_factory.mktemp("tensorflow")
     for name in RELEASES:
         renamed = {variable.replace("/", "|"): value for variable, value in release_variables(name).items()}
         np.savez(folder / f"release_{name}.npz", **renamed)
     rng = np.random.default_rng(0)
     head = {name: value for name, value in renamed.items() if "MobilenetV3" not in name}
-    head["aspp0|BatchNorm|moving_variance"] *= 1e-3  # where the epsilon shows
+    head["aspp0|BatchNorm|moving_variance"] *= 1e-3  # where the epsilon matters
     c3, c5 = rng.normal(size=(1, 129, 133, 88)), rng.normal(size=(1, 33, 34, 288))
     np.savez(folder / "head.npz", **head, c3=c3.astype(np.float32), c5=c5.astype(np.float32))
     done = subprocess.run([python, PEER, folder], capture_output=True, text=True, timeout=600)
@@ -56,7 +56,7 @@ def peer(tmp_path_factory):
 @pytest.mark.parametrize("size", ["96x64", "97x63", "65x128"])
 @pytest.mark.parametrize("minimalistic", ["", "_minimalistic"])
 @pytest.mark.parametrize("network", ["large", "small"])
-def test_keras_gives_the_same_features(peer, network, minimalistic, size):
+def test_keras_has_the_same_features(peer, network, minimalistic, size):
     name = f"mobilenet_v3_{network}{minimalistic}"
     tensors = {
         rename_variable(variable, backbone_scopes(network)).removeprefix("backbone."): tensor
@@ -77,7 +77,7 @@ def test_keras_gives_the_same_features(peer, network, minimalistic, size):
 
 
 @pytest.mark.parametrize(("name", "tensors"), RELEASES.items())
-def test_a_checkpoint_that_tensorflow_wrote_loads_completely(peer, name, tensors):
+def test_checkpoint_written_by_tensorflow_loads_completely(peer, name, tensors):
     prefix = peer / f"release_{name}.ckpt"
     checkpoint, report = convert(str(prefix), f"tensorflow:{name}")
     assert len(report.loaded) == tensors and report.unused == ["global_step"]
@@ -96,7 +96,7 @@ def test_a_checkpoint_that_tensorflow_wrote_loads_completely(peer, name, tensors
 
 
 class GivenFeatures(nn.Module):
-    """Stands for a backbone: the features are given, and the picture's size is checked."""
+    """A backbone that returns given features and checks the image size."""
 
     def __init__(self, backbone, features):
         super().__init__()
@@ -107,7 +107,7 @@ class GivenFeatures(nn.Module):
         return self.features
 
 
-def test_the_head_and_the_resizing_are_deeplab_s(peer):
+def test_head_and_resizing_equal_deeplab(peer):
     name = "deeplab_mnv3_small_cityscapes_trainfine"
     model = Segmentor(
         dict(name="mobilenet_v3_small", reduced_tail="segmentation", padding="same"),

@@ -24,8 +24,10 @@ from densevision.config.load import load_config
 from densevision.data.normalize import Normalize
 from densevision.detection.box_coder import BoxCoder
 from densevision.export.convert import convert
-from densevision.export.graph import DetectionGraph, InputType, Pixels, SegmentationGraph
+from densevision.export.detection_graph import DetectionGraph
+from densevision.export.graph import InputType, Pixels
 from densevision.export.quantize import to_int8
+from densevision.export.segmentation import SegmentationGraph
 from densevision.export.tflite_graph import op_name, read_graph, write_graph
 from densevision.images import read_image, resize_image
 from densevision.inference.load import build_model
@@ -93,7 +95,7 @@ def write_files(out: Path, folder: Path) -> dict[str, Path]:
     for tail in ("", "_full"):
         segmentor, detector = build_model(_config(SEGMENTATION, tail), 19), build_model(_config(DETECTOR, tail), 80)
         settle(segmentor, segmentor, small)
-        settle(detector, detector.raw, small)
+        settle(detector, detector.forward_head, small)
         for kind, pixels in (("float", "uint8"), ("int8", "float32")):  # as densevision export does; both take uint8
             write(f"lraspp{tail}_512x1024", kind, SegmentationGraph(segmentor, pixels), (512, 1024))
             write(f"ssdlite{tail}_320", kind, DetectionGraph(detector, pixels, decode=True), (320, 320))

@@ -220,7 +220,8 @@ TOP_LEVEL = {
         "densevision.training.start.training_lines",
     ),
     "paper": (
-        "The row of the paper that the network is, `dict(table=6, row=5)`, for `densevision paper`.",
+        "The row of the paper that the network is, `dict(table=6, row=5)`, rows counted from 1: `benchmark` prints its "
+        "latency next to the measured one. Leave it out of a config with another network.",
         "densevision.config.paper.check_paper",
     ),
     "randomness": (

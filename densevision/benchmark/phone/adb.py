@@ -1,18 +1,20 @@
-"""One attached phone behind the ``adb`` command. Standard library only."""
+"""Commands and files on an attached phone, through ``adb``."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from densevision.errors import UserError
 
-SHELL_TIMEOUT_S = 900  # of one command on the phone
+SHELL_TIMEOUT_S = 900  # without output of a command on the phone
 _REMEDIES = {
     "unauthorized": "unlock it and accept this computer's key",
     "offline": "plug it in again, or run adb reconnect",
-    "no permissions": "let your user open it: see adb's udev rules",
+    "no permissions": "give your user access: see adb's udev rules",
 }
 
 
@@ -21,23 +23,23 @@ class NoPhoneError(UserError):
 
 
 class LostPhoneError(UserError):
-    """The phone went away in the middle."""
+    """The phone disconnected during the measurement."""
 
 
 def choose_phone(serial: str | None) -> str:
     """Find the phone to use.
 
     Args:
-        serial: as ``adb devices`` prints it; None takes the only one that is attached.
+        serial: as ``adb devices`` prints it; None selects the only one that is attached.
     Returns:
-        The serial of a phone that takes commands.
+        The serial of a phone that accepts commands.
     Raises:
         NoPhoneError: none is attached, or adb is not installed.
-        UserError: there are several to choose from, or the one is not ready.
+        UserError: there are several to choose from, or the phone is not ready.
     """
     states = attached_phones()
     if not states:
-        raise NoPhoneError("no phone is attached; plug one in with USB debugging switched on")
+        raise NoPhoneError("no phone is attached; plug one in with USB debugging enabled")
     if serial is None and len(states) > 1:
         raise UserError(f"{len(states)} phones are attached; choose with --device adb:SERIAL of {', '.join(states)}")
     serial = serial or next(iter(states))
@@ -71,21 +73,47 @@ class Phone:
         self.serial = serial
 
     def shell(self, command: str, timeout: float = SHELL_TIMEOUT_S) -> str:
-        """Run a command line; returns its output, stderr too with Android 6 and older.
+        """Run a command line and return its output; raises as ``stream``."""
+        return "".join(self.stream(command, timeout))
+
+    def stream(self, command: str, timeout: float = SHELL_TIMEOUT_S) -> Iterator[str]:
+        """Run a command line and yield the lines of its output, with stderr on Android 6 and older.
 
         Raises:
-            LostPhoneError: the phone is no longer there, or does not answer in ``timeout`` seconds.
+            LostPhoneError: the phone is no longer there, or prints nothing for ``timeout`` seconds.
         """
-        done = self._run(["shell", command], timeout)
-        if done.returncode:
+        silent = threading.Event()
+        process = subprocess.Popen(
+            ["adb", "-s", self.serial, "shell", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        )
+        assert process.stdout is not None
+
+        def give_up() -> None:
+            silent.set()
+            process.kill()
+
+        with process:
+            try:
+                while line := _read_line(process.stdout, timeout, give_up):
+                    yield line
+            except BaseException:
+                process.kill()
+                raise
+        if silent.is_set():
+            raise self._no_answer(timeout)
+        if process.returncode:
             self.check_alive()
-        return done.stdout
 
     def push(self, source: Path, target: str) -> None:
         """Copy a file to the phone.
 
         Raises:
-            UserError: the phone does not take it.
+            UserError: the phone does not accept it.
         """
         done = self._run(["push", str(source), target], SHELL_TIMEOUT_S)
         if done.returncode:
@@ -102,9 +130,21 @@ class Phone:
         try:
             return _adb(["-s", self.serial, *words], timeout)
         except subprocess.TimeoutExpired as error:
-            raise LostPhoneError(
-                f"phone {self.serial} did not answer in {timeout:g} s; unlock it, plug it in and repeat the command"
-            ) from error
+            raise self._no_answer(timeout) from error
+
+    def _no_answer(self, timeout: float) -> LostPhoneError:
+        return LostPhoneError(
+            f"phone {self.serial} did not answer in {timeout:g} s; unlock it, plug it in and repeat the command"
+        )
+
+
+def _read_line(stream: IO[str], timeout: float, give_up: Callable[[], None]) -> str:
+    timer = threading.Timer(timeout, give_up)
+    timer.start()
+    try:
+        return stream.readline()
+    finally:
+        timer.cancel()
 
 
 def _adb(words: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:

@@ -1,22 +1,21 @@
-"""Time .tflite files on a phone with TFLite's ``benchmark_model``, driven through adb."""
+"""Time .tflite files on a phone with TFLite's ``benchmark_model``: copy, run ``measure.sh`` there, read its output."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from densevision.benchmark.phone.adb import LostPhoneError, Phone
 from densevision.benchmark.phone.log import LogError
-from densevision.benchmark.phone.measurement import Measurement, parse_measurement
-from densevision.benchmark.timing import check_model_file, file_hash
+from densevision.benchmark.phone.measurement import Measurement, OtherFileError, read_measurements
+from densevision.benchmark.timing import check_model_file
 from densevision.errors import UserError
 
 FOLDER = "/data/local/tmp/densevision"
-SCRIPT = Path(__file__).with_name("measure.sh")
+MEASURE = Path(__file__).with_name("measure.sh")
 _MACHINES = {183: "arm64-v8a", 40: "armeabi-v7a", 62: "x86_64", 3: "x86"}  # ELF's e_machine: Android's name
 
 
@@ -27,9 +26,9 @@ class Plan:
     Attributes:
         runs: of each call of benchmark_model.
         threads: of the runtime.
-        rounds: calls for each file; the first of a round is another one each time.
-        attempts: at a call that the phone throttled, before it is kept and marked.
-        pause_s: for the phone to cool down, between attempts.
+        rounds: calls per file; each round begins with a different file.
+        attempts: at a call during which the phone throttled, before it is kept and marked.
+        pause_s: between attempts, for the phone to cool down.
     """
 
     runs: int = 50
@@ -37,6 +36,11 @@ class Plan:
     rounds: int = 3
     attempts: int = 3
     pause_s: float = 60.0
+
+    def command(self, models: int) -> str:
+        """Return the command line that measures a number of models on the phone."""
+        words = (FOLDER, models, self.runs, self.threads, self.rounds, self.attempts, f"{self.pause_s:g}")
+        return shlex.join(["sh", f"{FOLDER}/{MEASURE.name}", *map(str, words)])
 
 
 def time_on_phone(
@@ -46,34 +50,30 @@ def time_on_phone(
     plan: Plan = Plan(),  # noqa: B008
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[Path, list[Measurement]]:
-    """Copy everything to the phone, measure in rounds, remove it again.
+    """Copy everything to the phone, measure there, and remove it again.
 
     Args:
         phone: an attached one.
         binary: ``benchmark_model`` for its processor.
         models: .tflite files.
         plan: how to measure.
-        tell: takes lines about the progress.
+        tell: receives lines about the progress.
     Returns:
-        For each model one measurement a round.
+        For each model one measurement per round.
     Raises:
-        UserError: a file is missing or wrong, the phone goes away or refuses, or benchmark_model fails.
+        UserError: a file is missing or wrong, the phone disconnects or refuses, or benchmark_model fails.
     """
     for model in models:
         check_model_file(model)
     check_binary(binary, phone.shell("getprop ro.product.cpu.abilist"))
     try:
-        targets = _push(phone, binary, models)
-        results: dict[Path, list[Measurement]] = {model: [] for model in models}
-        for turn in range(plan.rounds):
-            for offset in range(len(models)):
-                model = models[(turn + offset) % len(models)]
-                tell(f"round {turn + 1} of {plan.rounds}: {model.name}")
-                results[model].append(_measure_cool(phone, model, targets[model], plan, tell))
+        _push(phone, binary, models)
+        text = "".join(_report_notes(phone.stream(plan.command(len(models))), models, tell))
+        results = _read(phone, text, models)
     except LostPhoneError as error:
         raise LostPhoneError(f"{error}; {FOLDER} may be left on it") from error
     except BaseException:
-        with contextlib.suppress(UserError):  # the first fault is the one to tell
+        with contextlib.suppress(UserError):  # the first fault is the one to report
             _clean(phone)
         raise
     _clean(phone)
@@ -81,57 +81,50 @@ def time_on_phone(
 
 
 def check_binary(binary: Path, abilist: str) -> None:
-    """Raise UserError unless a program is there and one of the phone's processors runs it.
+    """Raise UserError unless the file is a program that one of the phone's processors runs.
 
     Args:
-        abilist: Android's names, separated by commas; empty if it tells none.
+        binary: the program.
+        abilist: Android's names of the processors, separated by commas; empty if unknown.
     """
     try:
         with binary.open("rb") as file:
             head = file.read(20)
     except OSError as error:
-        raise UserError(f"--binary {binary}: {error.strerror}; docs/benchmark.md says where it is to be had") from error
+        raise UserError(f"--binary {binary}: {error.strerror}; docs/benchmark.md says where to get it") from error
     if head[:4] != b"\x7fELF" or len(head) < 20:
-        raise UserError(f"--binary {binary} is no Android program; docs/benchmark.md says where it is to be had")
+        raise UserError(f"--binary {binary} is not an Android program; docs/benchmark.md says where to get it")
     number = int.from_bytes(head[18:20], "little")
-    machine, wanted = _MACHINES.get(number, f"machine {number}"), abilist.strip().split(",")
-    if machine not in wanted and wanted != [""]:
-        raise UserError(f"--binary {binary} is for {machine}, the phone runs {', '.join(wanted)}; get that one")
+    machine, supported = _MACHINES.get(number, f"machine {number}"), abilist.strip().split(",")
+    if machine not in supported and supported != [""]:
+        raise UserError(f"--binary {binary} is for {machine}, the phone runs {', '.join(supported)}; get that one")
 
 
-def _push(phone: Phone, binary: Path, models: Sequence[Path]) -> dict[Path, str]:
+def _push(phone: Phone, binary: Path, models: Sequence[Path]) -> None:
     phone.shell(f"rm -rf {FOLDER}; mkdir -p {FOLDER}")
-    phone.push(SCRIPT, f"{FOLDER}/measure.sh")
+    phone.push(MEASURE, f"{FOLDER}/{MEASURE.name}")
     phone.push(binary, f"{FOLDER}/benchmark_model")
     phone.shell(f"chmod 755 {FOLDER}/benchmark_model")
-    targets = {model: f"{FOLDER}/{index}.tflite" for index, model in enumerate(models)}
-    for model, target in targets.items():
-        phone.push(model, target)
-    return targets
+    for index, model in enumerate(models):
+        phone.push(model, f"{FOLDER}/{index}.tflite")
 
 
-def _measure_cool(phone: Phone, model: Path, target: str, plan: Plan, tell: Callable[[str], None]) -> Measurement:
-    for attempt in range(1, plan.attempts + 1):
-        measurement = _measure(phone, model, target, plan)
-        if not measurement.throttled:
-            break
-        tell(f"{model.name}: the phone throttled, attempt {attempt} of {plan.attempts}")
-        if attempt < plan.attempts:
-            time.sleep(plan.pause_s)
-    return measurement
+def _report_notes(lines: Iterator[str], models: Sequence[Path], tell: Callable[[str], None]) -> Iterator[str]:
+    for line in lines:
+        if line.startswith("@note "):
+            _, index, note = line.split(maxsplit=2)
+            tell(f"{models[int(index)].name}: {note.strip()}")
+        yield line
 
 
-def _measure(phone: Phone, model: Path, target: str, plan: Plan) -> Measurement:
-    words = ["sh", f"{FOLDER}/measure.sh", f"{FOLDER}/benchmark_model", target, str(plan.runs), str(plan.threads)]
-    text = phone.shell(shlex.join(words))
+def _read(phone: Phone, text: str, models: Sequence[Path]) -> dict[Path, list[Measurement]]:
     try:
-        measurement = parse_measurement(text)
+        return read_measurements(text, models)
+    except OtherFileError as error:
+        raise UserError(f"{error} arrived damaged on phone {phone.serial}; check the cable and repeat") from error
     except LogError as error:
         phone.check_alive()
-        raise UserError(f"{model} on phone {phone.serial}: {error}; repeat, or run it there by hand") from error
-    if measurement.hashes.get(target, file_hash(model)) != file_hash(model):
-        raise UserError(f"{model} arrived damaged on phone {phone.serial}; check the cable and repeat")
-    return measurement
+        raise UserError(f"phone {phone.serial}: {error}; repeat, or run benchmark_model there by hand") from error
 
 
 def _clean(phone: Phone) -> None:

@@ -1,9 +1,10 @@
-"""Read what TFLite's ``benchmark_model`` prints, in every form that its versions have used. Standard library only."""
+"""Read the output of TFLite's ``benchmark_model``, in the formats of all its versions."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 _NUMBER = r"[\d.]+(?:e[+-]?\d+)?"
 # Microseconds. One run alone prints "count=1 curr=7", equal runs "count=9 curr=7(all same)".
@@ -20,7 +21,7 @@ _OLD_SUMMARY = re.compile(
     rf"Average inference timings in us: Warmup: (?P<warmup>{_NUMBER}), Init: (?P<init>{_NUMBER}), "
     rf"(?:Inference|no stats): (?P<mean>{_NUMBER})"
 )
-# LiteRT's tool ends with a block in milliseconds, its Python one with a median in it.
+# LiteRT's tool ends with a block in milliseconds; that of its Python tool has a median.
 _BLOCK = re.compile(
     rf"(Model initialization|Warmup \(avg\)|Inference \(\w+\)): +({_NUMBER})(?: ms)?(?: \((\d+) runs\))?"
 )
@@ -32,12 +33,12 @@ _FAULT = re.compile(r"(?i)\berror\b|\bfail|unresolved|not executable|no such fil
 
 
 class LogError(ValueError):
-    """A log without a result: cut short, or of a run that failed. The message says which, in one line."""
+    """A log without a result: cut short, or of a failed run. The message is one line."""
 
 
 @dataclass(frozen=True)
 class PhoneLog:
-    """A log's figures, times in milliseconds; None is what that version of the tool does not print."""
+    """A log's figures, times in milliseconds; None if this version of the tool does not print a figure."""
 
     runs: int
     mean_ms: float
@@ -52,11 +53,11 @@ class PhoneLog:
     threads: int | None
     delegated: str | None  # by an explicit XNNPACK delegate: "completely", "partially" or "not"
     xnnpack: bool  # whether the log names that delegate
-    ignored_flags: str  # those that this version of the tool does not know
+    ignored_flags: str  # not supported by this version of the tool
 
     @property
     def time_ms(self) -> float:
-        """The median, or where the tool prints none the mean."""
+        """The median, or the mean if the tool prints no median."""
         return self.mean_ms if self.median_ms is None else self.median_ms
 
 
@@ -64,14 +65,14 @@ def parse_benchmark_log(text: str) -> PhoneLog:
     """Read the last run of a log.
 
     Args:
-        text: what the tool wrote to stdout and stderr; prefixes as ``INFO:`` or logcat's do not matter.
+        text: the tool's stdout and stderr; prefixes such as ``INFO:`` or logcat's are accepted.
     Raises:
-        LogError: the run failed or the log ends before its summary.
+        LogError: the run failed, or the log ends before its summary.
     """
     text = text[max(text.rfind("STARTING!"), 0) :].replace("\r\n", "\n")
     times = _microseconds(text) or _milliseconds(text)
     if times is None:
-        raise LogError(_why(text))
+        raise LogError(_explain_failure(text))
     threads, delegated, memory, ignored = (p.search(text) for p in (_THREADS, _DELEGATED, _MEMORY, _IGNORED))
     return PhoneLog(
         **times,
@@ -83,21 +84,22 @@ def parse_benchmark_log(text: str) -> PhoneLog:
     )
 
 
-def _microseconds(text: str) -> dict[str, float | int | None] | None:
-    """Figures of the measured "count=" line, the second after the warm-up's, once the summary vouches for its end."""
+def _microseconds(text: str) -> dict[str, Any] | None:
+    """Read the second "count=" line, after that of the warm-up, only if a summary line follows."""
     summary = _SUMMARY.search(text) or _OLD_SUMMARY.search(text)
     lines = [match.groupdict() for match in _COUNT.finditer(text)][:2]
     if not lines or not (summary or "BENCHMARK RESULTS" in text):
         return None
     line, overall = lines[-1], summary.groupdict() if summary else {}
-    same = line["curr"] if line["avg"] is None else None  # one value for all
-    found = {f"{name}_ms": line[name] or same for name in ("min", "max", "median", "p95")}
-    found |= dict(mean_ms=line["avg"] or same, std_ms=line["std"] or (same and "0"))
-    found |= dict(init_ms=overall.get("init"), warmup_ms=overall.get("warmup") or lines[0]["avg"])
-    return {"runs": int(line["count"])} | {k: v and round(float(v) / 1e3, 6) for k, v in found.items()}
+    if line["avg"] is None:  # all runs were equal
+        line |= dict.fromkeys(("min", "max", "avg", "median", "p95"), line["curr"]) | {"std": "0"}
+    found = {f"{name}_ms": line[name] for name in ("min", "max", "std", "median", "p95")}
+    found |= dict(mean_ms=line["avg"], init_ms=overall.get("init"), warmup_ms=overall.get("warmup") or lines[0]["avg"])
+    times = {name: None if text is None else round(float(text) / 1e3, 6) for name, text in found.items()}
+    return {"runs": int(line["count"]), **times}
 
 
-def _milliseconds(text: str) -> dict[str, float | int | None] | None:
+def _milliseconds(text: str) -> dict[str, Any] | None:
     block = {name: (float(value), runs) for name, value, runs in _BLOCK.findall(text.partition("BENCHMARK RESULTS")[2])}
     if not block.get("Inference (avg)", ("", ""))[1]:
         return None
@@ -107,7 +109,7 @@ def _milliseconds(text: str) -> dict[str, float | int | None] | None:
     return {"runs": runs} | {key: block.get(name, (None, ""))[0] for key, name in names.items()}
 
 
-def _why(text: str) -> str:
+def _explain_failure(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     faults = [line for line in lines if _FAULT.search(line)]
     if faults:

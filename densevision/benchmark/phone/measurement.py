@@ -1,20 +1,27 @@
-"""What ``measure.sh`` prints on a phone, read into a ``Measurement``. Standard library only."""
+"""Read the output of ``measure.sh`` on a phone into ``Measurement`` objects."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from densevision.benchmark.phone.log import LogError, PhoneLog, parse_benchmark_log
+from densevision.benchmark.timing import file_hash
+
+
+class OtherFileError(LogError):
+    """A measurement is of a different file than the one at its place; the message is that file's name."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """A phone's state next to a run; None is what it does not tell.
+    """A phone's state before or after a run; None if the phone does not report a value.
 
     Attributes:
         governor: of a fast core's frequency.
-        limit_khz: lowest of the fast cores' present limits.
+        limit_khz: lowest of the fast cores' current limits.
         thermal_status: Android's, 0 (none) to 6 (shutdown).
         battery_c, cpu_c: degrees Celsius, of the hottest cpu zone.
         throttled: a limit below the maximum, or a thermal status above 0.
@@ -30,14 +37,14 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One call of benchmark_model on a phone, with all that its figures must be quoted with."""
+    """One call of benchmark_model on a phone, with all facts that its figures must be quoted with."""
 
     properties: dict[str, str]  # Android's, by their names
     mask: str  # of the cores, hexadecimal
     cores: str  # their numbers
     max_khz: int
     flags: str
-    hashes: dict[str, str]  # SHA-256 by path on the phone; empty where the phone can't count it
+    hashes: dict[str, str]  # SHA-256 by path on the phone; empty if the phone can't compute it
     before: Conditions
     after: Conditions
     log: PhoneLog
@@ -48,8 +55,16 @@ class Measurement:
 
     @property
     def threads(self) -> int:
-        """As asked for."""
-        return int(re.search(r"--num_threads=(\d+)", self.flags)[1])
+        """The number that was requested."""
+        return int(self._flag("num_threads"))
+
+    @property
+    def graph(self) -> str:
+        """The model's path on the phone."""
+        return self._flag("graph")
+
+    def _flag(self, name: str) -> str:
+        return next(flag.partition("=")[2] for flag in self.flags.split() if flag.startswith(f"--{name}="))
 
     @property
     def phone(self) -> str:
@@ -60,8 +75,39 @@ class Measurement:
         return self.properties.get("ro.soc.model") or self.properties.get("ro.board.platform") or "unknown SoC"
 
 
+def read_measurements(text: str, models: Sequence[Path]) -> dict[Path, list[Measurement]]:
+    """Read the whole output of ``measure.sh``.
+
+    Args:
+        text: the output.
+        models: the files that were measured, in the order of their numbers.
+    Returns:
+        For each model one measurement per round.
+    Raises:
+        OtherFileError: a measured file differs from the one in ``models``.
+        LogError: the output is cut short, or benchmark_model failed.
+    """
+    results: dict[Path, list[Measurement]] = {model: [] for model in models}
+    for number, part in enumerate(split_measurements(text), 1):
+        try:
+            measurement = parse_measurement(part)
+        except LogError as error:
+            raise LogError(f"run {number}: {error}") from error
+        index = int(Path(measurement.graph).stem)
+        if index >= len(models):
+            raise OtherFileError(f"model {index}")
+        model = models[index]
+        if measurement.hashes.get(measurement.graph, "") not in ("", file_hash(model)):
+            raise OtherFileError(str(model))
+        results[model].append(measurement)
+    counts = {len(rounds) for rounds in results.values()}
+    if len(counts) > 1 or 0 in counts:
+        raise LogError("the output is cut short: it does not have the same number of runs per file")
+    return results
+
+
 def parse_measurement(text: str) -> Measurement:
-    """Read the output of one ``measure.sh``.
+    """Read one call's part of the output.
 
     Raises:
         LogError: it is cut short, or benchmark_model failed.
@@ -71,7 +117,7 @@ def parse_measurement(text: str) -> Measurement:
     parts = {name: _fields(rest) for name, rest in ours if name in ("cores", "before", "after")}
     log = parse_benchmark_log("\n".join(line for line in lines if not line.startswith("@")))
     if ("end", "") not in ours:
-        raise LogError("the phone's answer is cut short")
+        raise LogError("the phone's output is cut short")
     if ("exit", "0") not in ours:
         raise LogError(f"benchmark_model ended with status {dict(ours)['exit']}")
     properties = [rest.partition("=")[::2] for name, rest in ours if name == "prop"]
@@ -91,7 +137,7 @@ def parse_measurement(text: str) -> Measurement:
 
 
 def split_measurements(text: str) -> list[str]:
-    """Cut a file of several outputs in front of each."""
+    """Split the output into one part per call."""
     return re.split(r"(?m)^(?=@prop ro\.product\.model=)", text)[1:]
 
 
@@ -112,5 +158,5 @@ def _conditions(fields: dict[str, str]) -> Conditions:
 
 
 def _degrees(reading: int) -> float:
-    """Kernels count in degrees, tenths or thousandths; no running phone is hotter than 150 degrees."""
+    """Convert a kernel's degrees, tenths or thousandths to degrees; no running phone is hotter than 150."""
     return reading / next(unit for unit in (1, 10, 1000) if reading <= 150 * unit or unit == 1000)

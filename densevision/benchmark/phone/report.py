@@ -1,4 +1,4 @@
-"""Sum up measurements on phones."""
+"""Summarize measurements on phones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PIXELS = {
 
 @dataclass(frozen=True)
 class PhoneReport:
-    """One phone's measurements by model, a list of rounds each; ratios are to the first model."""
+    """One phone's measurements: a list of rounds per model. Ratios are to the first model."""
 
     serial: str
     measurements: dict[Path, list[Measurement]]
@@ -27,15 +27,15 @@ class PhoneReport:
 
     @property
     def column(self) -> str:
-        """Name the phone as the paper does: Pixel 1, 2 or 3 where it is one, else its own name."""
+        """The paper's name of the phone, Pixel 1, 2 or 3; else the phone's own name."""
         return _PIXELS.get(self.first.phone, self.first.phone)
 
     def time_ms(self, model: Path) -> float:
-        """Median over the rounds; of each round the tool's median, or where it prints none its mean."""
+        """Return the median over the rounds of the tool's median, or of its mean if it prints no median."""
         return median(one.log.time_ms for one in self.measurements[model])
 
     def ratio(self, model: Path) -> float:
-        """Median over the rounds of the time over the first model's in the same round."""
+        """Return the median over the rounds of the time over the first model's time in the same round."""
         base = next(iter(self.measurements.values()))
         pairs = zip(self.measurements[model], base, strict=True)
         return median(one.log.time_ms / other.log.time_ms for one, other in pairs)
@@ -45,7 +45,7 @@ class PhoneReport:
 
 
 def phone_line(report: PhoneReport) -> str:
-    """Say in one line what the phone's figures must be quoted with."""
+    """Return the facts that the phone's figures must be quoted with, in one line."""
     one = report.first
     rounds = [each for every in report.measurements.values() for each in every]
     heat = [c for each in rounds for c in (each.before.battery_c, each.after.battery_c) if c is not None]
@@ -59,7 +59,7 @@ def phone_line(report: PhoneReport) -> str:
 
 
 def phone_warnings(report: PhoneReport) -> list[str]:
-    """List what makes the figures doubtful."""
+    """Return the reasons to doubt the figures."""
     warnings = []
     for model, rounds in report.measurements.items():
         if report.throttled(model):
@@ -67,14 +67,14 @@ def phone_warnings(report: PhoneReport) -> list[str]:
         if any(one.log.delegated == "not" or not one.log.xnnpack for one in rounds):
             warnings.append(f"{model.name}: the log does not show that XNNPACK ran it")
         if any(one.log.threads not in (None, one.threads) for one in rounds):
-            warnings.append(f"{model.name}: benchmark_model took another number of threads than it was told")
+            warnings.append(f"{model.name}: benchmark_model used a different number of threads than requested")
         ignored = {one.log.ignored_flags for one in rounds} - {""}
-        warnings += [f"{model.name}: benchmark_model does not know {flags}" for flags in sorted(ignored)]
+        warnings += [f"{model.name}: benchmark_model ignored {flags}" for flags in sorted(ignored)]
     return warnings
 
 
 def report_as_dict(report: PhoneReport, binary: Path | None) -> dict[str, object]:
-    """Return all figures as plain data; ``binary`` is None where a script measured."""
+    """Return all figures as plain data; ``binary`` is None if the script measured."""
     models = [
         dict(
             file=str(model),

@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from densevision.benchmark.phone.driver import FOLDER, SCRIPT, Plan
+from densevision.benchmark.phone.driver import FOLDER, MEASURE, Plan
 from densevision.benchmark.phone.log import LogError
-from densevision.benchmark.phone.measurement import Measurement, parse_measurement, split_measurements
-from densevision.benchmark.timing import file_hash
+from densevision.benchmark.phone.measurement import Measurement, OtherFileError, read_measurements
 from densevision.errors import UserError
 
 SCRIPT_NAME, LOG_NAME = "time_on_phone.sh", "phone.log"
@@ -29,54 +28,41 @@ adb push "$work/measure.sh" "$folder/measure.sh"
 adb push {binary} "$folder/benchmark_model"
 adb shell "chmod 755 $folder/benchmark_model" < /dev/null
 {pushes}
-: > {log}
-for round in {rounds}; do
-  for model in {numbers}; do
-    for attempt in {attempts}; do
-      echo "round $round, model $model, attempt $attempt"
-      adb shell "sh $folder/measure.sh $folder/benchmark_model $folder/$model.tflite {runs} {threads}" \\
-        < /dev/null > "$work/out"
-      if ! grep -q 'throttled=1' "$work/out"; then break; fi
-      if [ "$attempt" -lt {last} ]; then echo "the phone throttled; waiting"; sleep {pause}; fi
-    done
-    cat "$work/out" >> {log}
-  done
-done
-echo "wrote {log}"
+adb shell "{command}" < /dev/null | tee {log} | sed -n 's/^@note/model/p'
+if tail -n 1 {log} | grep -q '^@end' && ! grep -q '^@exit [1-9]' {log}; then
+  echo "wrote {log}"
+else
+  echo "the measurement failed, see {log}" >&2
+  exit 1
+fi
 """
 
 
 def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
-    """Return the text of a script that does what ``time_on_phone`` does, and leaves ``LOG_NAME``."""
+    """Return the text of a script that does the same as ``time_on_phone``, and leaves ``LOG_NAME``."""
     pushes = [f'adb push {_quoted(model)} "$folder/{index}.tflite"' for index, model in enumerate(models)]
     return _SCRIPT.format(
         script=SCRIPT_NAME,
         log=LOG_NAME,
         models=" ".join(map(_quoted, models)),
         folder=FOLDER,
-        measure=SCRIPT.read_text(),
+        measure=MEASURE.read_text(),
         binary=_quoted(binary),
         pushes="\n".join(pushes),
-        rounds=_count(plan.rounds),
-        numbers=" ".join(map(str, range(len(models)))),
-        attempts=_count(plan.attempts),
-        last=plan.attempts,
-        runs=plan.runs,
-        threads=plan.threads,
-        pause=f"{plan.pause_s:g}",
+        command=plan.command(len(models)),
     )
 
 
 def write_script(path: Path, text: str) -> None:
-    """Write the script; raises UserError where that can't be."""
+    """Write the script; raises UserError if that is not possible."""
     try:
         path.write_text(text)
     except OSError as error:
-        raise UserError(f"{path} can't be written ({error.strerror}); go to a folder of your own") from error
+        raise UserError(f"{path} can't be written ({error.strerror}); change to a folder of yours") from error
 
 
 def read_phone_log(path: Path, models: Sequence[Path]) -> dict[Path, list[Measurement]]:
-    """Read what the script left.
+    """Read the log of the script.
 
     Args:
         path: the log.
@@ -85,32 +71,14 @@ def read_phone_log(path: Path, models: Sequence[Path]) -> dict[Path, list[Measur
         UserError: the log is missing, cut short, or of other files.
     """
     try:
-        texts = split_measurements(path.read_text(errors="replace"))
+        return read_measurements(path.read_text(errors="replace"), models)
     except OSError as error:
         raise UserError(f"--log {path}: {error.strerror}; give the file that {SCRIPT_NAME} wrote") from error
-    results: dict[Path, list[Measurement]] = {model: [] for model in models}
-    for number, text in enumerate(texts, 1):
-        try:
-            measurement = parse_measurement(text)
-        except LogError as error:
-            raise UserError(f"--log {path}: run {number}: {error}; run {SCRIPT_NAME} again") from error
-        results[_model_of(measurement, models, path)].append(measurement)
-    if len({len(rounds) for rounds in results.values()}) > 1 or not texts:
-        raise UserError(f"--log {path} does not hold as many runs of each file; run {SCRIPT_NAME} to its end")
-    return results
-
-
-def _model_of(measurement: Measurement, models: Sequence[Path], path: Path) -> Path:
-    target = measurement.flags.split()[0].removeprefix("--graph=")
-    number = int(Path(target).stem)
-    if number < len(models) and measurement.hashes.get(target, "") in ("", file_hash(models[number])):
-        return models[number]
-    raise UserError(f"--log {path} is of other files; name those that {SCRIPT_NAME} names, in its order")
+    except OtherFileError as error:
+        raise UserError(f"--log {path} is of other files; give the ones in {SCRIPT_NAME}, in its order") from error
+    except LogError as error:
+        raise UserError(f"--log {path}: {error}; run {SCRIPT_NAME} again") from error
 
 
 def _quoted(path: Path) -> str:
     return shlex.quote(str(path.resolve()))
-
-
-def _count(number: int) -> str:
-    return " ".join(map(str, range(1, number + 1)))

@@ -50,7 +50,7 @@ def test_kernels_count_degrees_in_three_ways(reading, degrees):
 
 @pytest.mark.parametrize("end", ["@exit 0\n", "@exit 0\n@after governor=schedutil limit_khz=19"])
 def test_an_answer_without_its_end_is_cut(end):
-    with pytest.raises(LogError, match="the phone's answer is cut short"):
+    with pytest.raises(LogError, match="the phone's output is cut short"):
         parse_measurement(FACTS + XNNPACK_999 + end)
 
 
