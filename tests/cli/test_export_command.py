@@ -29,7 +29,7 @@ def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
     assert "against PyTorch on 6 images: largest error of boxes " in out
     assert "100.00% of 600 detections agree" in out
     drop = re.search(r"coco/AP: (.*) in the file, (.*) by PyTorch: the file loses (.*)\n", out)
-    across = re.search(r"coco/AP: (.*) by PyTorch with suppression across classes, which loses (.*) of that", out)
+    across = re.search(r"coco/AP: (.*) by PyTorch with NMS across classes, which loses (.*) of that", out)
 
     def metrics(*words):
         assert main(["test", *map(str, words), "--work-dir", str(tmp_path / "w"), "--json", str(tmp_path / "j")]) == 0
