@@ -36,7 +36,7 @@ def test_a_class_and_its_names_give_the_class(value, registry, expected):
 @pytest.mark.parametrize(
     ("value", "registry", "message"),
     [
-        ("SSDLight", MODELS, "'SSDLight' is not a registered model; did you mean SSDLite?"),
+        ("SSDLight", MODELS, "'SSDLight' is not a registered model; did you mean SSDLite or "),
         ("torch.nn.Sequential2", MODELS, "is not a registered model"),
         ("elsewhere.SSDLite", MODELS, "'elsewhere.SSDLite' is not a registered model"),
         ("densevision.detection.mod.SSDLite", MODELS, "is not a registered model"),
