@@ -7,6 +7,8 @@ from types import FunctionType
 
 from mmengine.config import Config
 
+from densevision.config.types import dotted_name
+
 
 def printable(config: Config) -> Config:
     """Copy a config with names in place of classes, which mmengine can't write to a file."""
@@ -58,6 +60,6 @@ def _name_classes(value: object) -> None:
     if isinstance(value, dict | list):
         for key, item in list(dict.items(value) if isinstance(value, dict) else enumerate(value)):
             if isinstance(item, type | FunctionType):
-                value[key] = f"{item.__module__}.{item.__qualname__}"
+                value[key] = dotted_name(item)
             else:
                 _name_classes(item)

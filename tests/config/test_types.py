@@ -79,3 +79,9 @@ def test_a_config_that_may_run_code_has_its_names_imported(module):
     assert content["model"]["type"] is SSDLite and content["hooks"][0]["type"] is dict
     assert content["hooks"][1]["type"] == "nowhere.B" and content["plain"]["type"] == "SSDLite"
     assert (module / "ran").exists()
+
+
+def test_without_a_registry_all_of_them_are_searched():
+    assert resolve_type("torch.optim.sgd.SGD") is SGD and resolve_type("SSDLite") is SSDLite
+    with pytest.raises(UserError, match="'os.system' is not a registered class"):
+        resolve_type("os.system")
