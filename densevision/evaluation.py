@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
-from torch.utils.data import Dataset
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.config.build_errors import config_errors
@@ -77,7 +77,7 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
 
 def evaluate_predictor(
     predictor: Predictor,
-    dataset: Dataset,
+    dataset: Any,
     evaluator: Mapping | Sequence,
     folder: Path | None = None,
     say: Callable[[str], object] | None = None,
@@ -95,26 +95,26 @@ def evaluate_predictor(
         UserError: an image can't be read, or the data lack what is needed or have classes that the predictor lacks.
     """
     with config_errors():
-        evaluator = build_evaluator(evaluator)
+        built = build_evaluator(evaluator)
     align(dataset, predictor.classes, "test")
     if say is not None and hasattr(dataset, "count"):
         counts = dataset.count("test")
         for line in count_lines("test", counts):
             say(line)
         check_counts("test", counts)
-    evaluator.dataset_meta = dataset.metainfo
+    built.dataset_meta = dataset.metainfo
     if folder is not None:
-        set_folders(evaluator.metrics, folder)
+        set_folders(built.metrics, folder)
     for index in range(len(dataset)):
         sample = dataset[index]["data_samples"]
         sample.set_result(predictor(_read(dataset, index)))
-        evaluator.process([sample])
-    figures = evaluator.evaluate(len(dataset))
-    files = write_reports(evaluator.metrics, folder) if folder else {}
-    return figures, tables(evaluator.metrics, figures), files
+        built.process([sample])
+    figures = built.evaluate(len(dataset))
+    files = write_reports(built.metrics, folder) if folder else {}
+    return figures, tables(built.metrics, figures), files
 
 
-def build_dataset(config: Config, loader: str) -> Dataset:
+def build_dataset(config: Config, loader: str) -> Any:
     """Build the data set of a loader: "train_dataloader" or "test_dataloader".
 
     Raises:
@@ -127,7 +127,7 @@ def build_dataset(config: Config, loader: str) -> Dataset:
         return DATASETS.build(config[loader].dataset.to_dict())
 
 
-def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
+def read_images(dataset: Any, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
     """Read images of a data set, evenly spread over it, without augmentation.
 
     Args:
@@ -147,7 +147,7 @@ def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = Non
     return images if size is None else [resize_image(image, size) for image in images]
 
 
-def _read(dataset: Dataset, index: int) -> np.ndarray:
+def _read(dataset: Any, index: int) -> np.ndarray:
     try:
         return dataset.read(index) if hasattr(dataset, "read") else read_image(dataset[index]["data_samples"].img_path)
     except OSError as error:

@@ -138,7 +138,8 @@ def convert(graph: Any, size: tuple[int, int]) -> bytes:
     Raises:
         UserError: an operator has no counterpart, or litert-torch is missing.
     """
-    parts = graph.model.parts() if hasattr(graph.model, "parts") else {}
+    network: Any = getattr(graph, "model", None)
+    parts = network.parts() if hasattr(network, "parts") else {}
     dtype = torch.uint8 if graph.pixels.uint8 else torch.float32
     sample = torch.zeros(1, *size, 3, dtype=dtype)
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")

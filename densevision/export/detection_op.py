@@ -76,7 +76,7 @@ def _options(settings: DetectionOp, num_classes: int) -> bytes:
     with builder.Map():
         for name, value in whole.items():
             builder.Int(name, value)
-        for name, value in real.items():
-            builder.Float(name, float(value))
+        for name, number in real.items():
+            builder.Float(name, float(number))
         builder.Bool("use_regular_nms", settings.nms == "per-class")
     return bytes(builder.Finish())

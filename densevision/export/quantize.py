@@ -6,6 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -91,7 +92,7 @@ def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
     return model.subgraphs[0].tensors[operator.outputs[0]].name.decode()
 
 
-def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: bool):
+def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: bool) -> Any:
     from ai_edge_quantizer import qtyping, recipe_manager
 
     kinds, none = qtyping.TFLOperationName, "no_quantize"
@@ -117,7 +118,7 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: b
     return recipe
 
 
-def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
+def _run(content: bytes, recipe: Any, samples: list[dict] | None) -> bytes:
     from ai_edge_quantizer import quantizer
 
     worker = quantizer.Quantizer(content, recipe.get_quantization_recipe())

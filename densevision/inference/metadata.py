@@ -10,7 +10,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from densevision.errors import UserError
 from densevision.structures import PostProcess
@@ -46,7 +46,7 @@ class ModelInfo:
     input_type: Literal["uint8", "float32"]
     quantize: Literal["none", "float16", "int8"]
     palette: tuple[tuple[int, int, int], ...] = ()
-    postprocess: dict[str, float | bool | str] = field(default_factory=dict)
+    postprocess: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, object] = field(default_factory=dict)
     padded_size: tuple[int, int] | None = None
 
@@ -79,7 +79,8 @@ def read_model_info(path: str | Path) -> ModelInfo:
 
 
 def _parse(content: bytes) -> ModelInfo:
-    about = ModelInfo(**{name: _tuples(value) for name, value in json.loads(content).items()})
+    settings: dict[str, Any] = {name: _tuples(value) for name, value in json.loads(content).items()}
+    about = ModelInfo(**settings)
     task_of_outputs(about.outputs)
     if about.outputs in ("detections", "boxes"):
         PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})

@@ -124,7 +124,7 @@ class DetectionPredictor:
     def result(self, image: np.ndarray) -> DetectionResult:
         """Find the objects of one image, and return them with it."""
         image = check_image(image)
-        found = self(image)
+        found: Any = self(image)  # of NumPy arrays
         return DetectionResult(image, self.classes, found.boxes, found.scores, found.labels)
 
     @property
@@ -190,7 +190,7 @@ def _kept_across(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess
 
 
 def _kept_per_class(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
-    kept = []  # (anchor, label)
+    kept: list[tuple[int, int]] = []  # anchor, label
     for label in np.flatnonzero((scores > postprocess.score_threshold).any(axis=0)):
         anchors = np.flatnonzero(scores[:, label] > postprocess.score_threshold)
         order = anchors[np.argsort(-scores[anchors, label], kind="stable")][: postprocess.candidates]
@@ -208,7 +208,8 @@ def suppress(boxes: np.ndarray, iou_threshold: float, limit: int) -> np.ndarray:
     """
     if iou_threshold >= 1:
         return np.arange(min(limit, len(boxes)))
-    area, rest, kept = (boxes[:, 2:] - boxes[:, :2]).prod(-1), np.arange(len(boxes)), []
+    kept: list[int] = []
+    area, rest = (boxes[:, 2:] - boxes[:, :2]).prod(-1), np.arange(len(boxes))
     while len(rest) and len(kept) < limit:
         first, rest = rest[0], rest[1:]
         kept.append(first)
@@ -242,7 +243,7 @@ class SegmentationPredictor:
         padded_size: tuple[int, int] | None = None,
     ):
         self.classes = tuple(classes)
-        self.palette = [tuple(color) for color in palette]
+        self.palette = [(red, green, blue) for red, green, blue in palette]
         self.padded_size = padded_size
         self._backend = backend
 

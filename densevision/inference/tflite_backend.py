@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class TFLiteBackend:
         return tuple(outputs)
 
 
-def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool = False):
+def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool = False) -> Any:
     """Open TFLite's interpreter on a file, ready to run.
 
     Args:

@@ -11,15 +11,17 @@ from torch import Tensor
 
 
 class Backend(Protocol):
-    """A network with its preprocessing.
+    """A network with its preprocessing."""
 
-    Attributes:
-        input_size: (height, width) that an image must have; None takes any size.
-        lowest_score: a detector gives no scores below this.
-    """
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that an image must have; None takes any size."""
+        ...
 
-    input_size: tuple[int, int] | None
-    lowest_score: float
+    @property
+    def lowest_score(self) -> float:
+        """A detector gives no scores below this."""
+        ...
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the outputs.
