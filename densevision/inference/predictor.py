@@ -16,6 +16,7 @@ from densevision.inference.results import (
     record_detections,
     record_shares,
 )
+from densevision.inference.selection import select
 from densevision.structures import Detections, PostProcess
 from densevision.visualize import draw_boxes, draw_labels
 
@@ -162,63 +163,6 @@ def _clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return boxes.clip(0, np.array([size[1], size[0]] * 2, np.float32))
 
 
-def select(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> Detections:
-    """Keep the best boxes of one image, by non-maximum suppression within each class or across all.
-
-    Args:
-        boxes: [A, 4] xyxy.
-        scores: [A, K] in 0..1.
-    Returns:
-        At most ``max_detections`` as NumPy arrays, by falling score.
-    """
-    if postprocess.nms == "across-classes":
-        anchors, labels = _kept_across(boxes, scores, postprocess)
-    else:
-        anchors, labels = _kept_per_class(boxes, scores, postprocess)
-    best = np.argsort(-scores[anchors, labels], kind="stable")[: postprocess.max_detections]
-    anchors, labels = anchors[best], labels[best]
-    return Detections(boxes[anchors], scores[anchors, labels], labels)
-
-
-def _kept_across(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
-    labels = scores.argmax(axis=1)
-    best = scores[np.arange(len(scores)), labels]
-    anchors = np.flatnonzero(best > postprocess.score_threshold)
-    order = anchors[np.argsort(-best[anchors], kind="stable")]
-    kept = order[suppress(boxes[order], postprocess.iou_threshold, postprocess.max_detections)]
-    return kept, labels[kept]
-
-
-def _kept_per_class(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
-    kept: list[tuple[int, int]] = []  # anchor, label
-    for label in np.flatnonzero((scores > postprocess.score_threshold).any(axis=0)):
-        anchors = np.flatnonzero(scores[:, label] > postprocess.score_threshold)
-        order = anchors[np.argsort(-scores[anchors, label], kind="stable")][: postprocess.candidates]
-        alive = suppress(boxes[order], postprocess.iou_threshold, postprocess.max_detections)
-        kept += [(anchor, label) for anchor in order[alive]]
-    anchors, labels = np.array(kept, np.int64).reshape(-1, 2).T
-    return anchors, labels
-
-
-def suppress(boxes: np.ndarray, iou_threshold: float, limit: int) -> np.ndarray:
-    """Return the indices of the boxes [A, 4], best first, that overlap no better kept one too much.
-
-    Args:
-        limit: stop at so many.
-    """
-    if iou_threshold >= 1:
-        return np.arange(min(limit, len(boxes)))
-    kept: list[int] = []
-    area, rest = (boxes[:, 2:] - boxes[:, :2]).prod(-1), np.arange(len(boxes))
-    while len(rest) and len(kept) < limit:
-        first, rest = rest[0], rest[1:]
-        kept.append(first)
-        low, high = np.maximum(boxes[rest, :2], boxes[first, :2]), np.minimum(boxes[rest, 2:], boxes[first, 2:])
-        overlap = (high - low).clip(0).prod(-1)
-        rest = rest[~(overlap > iou_threshold * (area[rest] + area[first] - overlap))]
-    return np.array(kept, np.int64)
-
-
 class SegmentationPredictor:
     """Label every pixel.
 
@@ -260,7 +204,7 @@ class SegmentationPredictor:
             return best_class(output[0], lambda plane: _interpolate(plane, rows, columns))
         if output.ndim == 3:  # a label map already
             return cv2.resize(output[0], target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        return best_class(output[0], lambda plane: _enlarge(plane, target))
+        return best_class(output[0], lambda plane: _upsample(plane, target))
 
     def result(self, image: np.ndarray) -> SegmentationResult:
         """Label one image, and return the labels with it."""
@@ -303,12 +247,12 @@ def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarra
     return pixels.clip(0, size - 1) * ((cells - 1) / max(1, padded - 1))
 
 
-def best_class(logits: np.ndarray, enlarge: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def best_class(logits: np.ndarray, upsample: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Enlarge logits [h, w, K] and take the best class, plane by plane to stay in the cache; [H, W] uint8."""
-    best = enlarge(logits[..., 0]).copy()
+    best = upsample(logits[..., 0]).copy()
     labels = np.zeros(best.shape, np.uint8)
     for label in range(1, logits.shape[-1]):
-        plane = enlarge(logits[..., label])
+        plane = upsample(logits[..., label])
         labels[plane > best] = label
         cv2.max(best, plane, dst=best)
     return labels
@@ -327,7 +271,7 @@ def _neighbors(positions: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarra
     return low, np.minimum(low + 1, cells - 1), (positions - low).astype(np.float32)
 
 
-def _enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _upsample(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     plane = np.ascontiguousarray(plane)
     if plane.shape == tuple(size):
         return plane
