@@ -67,7 +67,7 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
         if moved := protect_others(made.path, config_file, time.strftime("%Y%m%d_%H%M%S")):
             print(f"{folder} held other files of these names; they are now in {moved}")
         made.claim(made.path / "predictions")
-        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), say=print)
+        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), report=print)
     except UserError:
         made.clear()
         raise
@@ -80,7 +80,7 @@ def evaluate_predictor(
     dataset: Any,
     evaluator: Mapping | Sequence,
     folder: Path | None = None,
-    say: Callable[[str], object] | None = None,
+    report: Callable[[str], object] | None = None,
 ) -> tuple[dict[str, float], str, dict[str, str]]:
     """Evaluate on a data set, whose classes become the predictor's, matched by name.
 
@@ -88,7 +88,7 @@ def evaluate_predictor(
         dataset: from ``build_dataset``.
         evaluator: the config's ``test_evaluator``: a metric, or several.
         folder: where result files go; None writes none.
-        say: takes the lines about what the data set holds; None does not count it.
+        report: is called with the lines about the data set's contents; None does not count them.
     Returns:
         The metrics by key, the tables to print, and the result files' paths by kind.
     Raises:
@@ -97,10 +97,10 @@ def evaluate_predictor(
     with config_errors():
         built = build_evaluator(evaluator)
     align(dataset, predictor.classes, "test")
-    if say is not None and hasattr(dataset, "count"):
+    if report is not None and hasattr(dataset, "count"):
         counts = dataset.count("test")
         for line in count_lines("test", counts):
-            say(line)
+            report(line)
         check_counts("test", counts)
     built.dataset_meta = dataset.metainfo
     if folder is not None:

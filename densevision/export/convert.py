@@ -78,7 +78,7 @@ def export_tflite(
         model: of a task that has an ``Exporter``.
         path: where the file goes; nothing is left there when something fails.
         about: see ``build_model_info``.
-        judge: is shown the written file before it gets its name, and may raise.
+        judge: is called with the written file before it gets its name, and may raise.
     Raises:
         UserError: the network can't be converted, holds NaN, or the file fails a check.
     """
@@ -121,7 +121,7 @@ def check_weights_finite(model: torch.nn.Module) -> None:
 
 
 def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.ndarray]) -> bytes:
-    """Quantise a converted graph as the options say."""
+    """Quantize a converted graph by the options."""
     if options.quantize == "float16":
         return to_float16(content)
     if options.quantize == "int8":

@@ -151,12 +151,12 @@ class DetectionPredictor:
         if self.found or not frames:
             return None
         threshold, floor = self.postprocess.score_threshold, self._backend.lowest_score
-        said = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
+        line = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
         if self.best_score is None:
-            return said + f"the file itself reports none below its own threshold of {floor:g}, and there was none above"
+            return line + f"the file itself reports none below its own threshold of {floor:g}, and there was none above"
         if np.isnan(self.best_score):
-            return said + "the scores are NaN, so the network is broken"
-        return said + f"the best score was {self.best_score:.3g}"
+            return line + "the scores are NaN, so the network is broken"
+        return line + f"the best score was {self.best_score:.3g}"
 
 
 def _clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -234,21 +234,21 @@ class SegmentationPredictor:
 
 
 def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:
-    """Say where the pixels of an image lie among the cells of an output whose corner cells are the corner pixels.
+    """Map the pixels of an image to the cells of an output whose corner cells are the corner pixels.
 
     Args:
         target, size: pixels of the image along an axis, and of the network's input that it was resized to.
         padded: pixels that the input was padded to.
         cells: of the output.
     Returns:
-        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 lies at 1.5.
+        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 is at 1.5.
     """
     pixels = (np.arange(target) + 0.5) * (size / target) - 0.5
     return pixels.clip(0, size - 1) * ((cells - 1) / max(1, padded - 1))
 
 
 def best_class(logits: np.ndarray, upsample: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Enlarge logits [h, w, K] and take the best class, plane by plane to stay in the cache; [H, W] uint8."""
+    """Upsample logits [h, w, K] and take the best class, plane by plane to stay in the cache; [H, W] uint8."""
     best = upsample(logits[..., 0]).copy()
     labels = np.zeros(best.shape, np.uint8)
     for label in range(1, logits.shape[-1]):

@@ -113,7 +113,7 @@ class RASPPHead(nn.Module):
         filters: width F of both branches; the paper gives 256.
         dropout: share of activations dropped before the classifier.
     Raises:
-        UserError: training on one image, whose pooled value batch norm can't normalise.
+        UserError: training on one image, whose pooled value batch norm can't normalize.
     Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
     """
 

@@ -19,7 +19,7 @@ from densevision.weights.report import LoadReport
 from densevision.weights.source import COUNTER
 
 
-def initialise(model: Any, options: InitFrom, classes: Sequence[str]) -> LoadReport:
+def initialize(model: Any, options: InitFrom, classes: Sequence[str]) -> LoadReport:
     """Fill a model as far as the weights go.
 
     A part (backbone, extra, head) takes all its tensors or none: none where the weights have no such part.
@@ -80,7 +80,7 @@ def read_weights(options: InitFrom) -> tuple[dict, str]:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """The tensors of a model beside those of a file.
+    """The tensors of a model next to those of a file.
 
     Attributes:
         ours, theirs: by name.
