@@ -104,7 +104,7 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, upsamples: 
         weight_num_bits=8,
     )
     # What follows the network is cheap and stays in float: each map of a detector thus keeps its own scale, and
-    # boxes are not rounded to 1/256 of the widest. Only a segmentation model's _PAD, _UPSAMPLE and ARG_MAX are worth int8.
+    # boxes are not rounded to 1/256 of the widest. Only the _PAD, _UPSAMPLE and ARG_MAX of segmentation gain by int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
     if not only:
         for kind in _PAD + (_UPSAMPLE if upsamples else ()):
