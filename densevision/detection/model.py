@@ -93,10 +93,10 @@ class SSDLite(BaseModel):
         self.head = MODELS.build(dict(head, num_classes=num_classes))
         sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra.out_channels))
         self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
-        self._initialise(bn_momentum)
+        self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
-    def _initialise(self, bn_momentum: float) -> None:
+    def _initialize(self, bn_momentum: float) -> None:
         """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all

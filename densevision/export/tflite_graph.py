@@ -68,7 +68,7 @@ def labeled(graph: nn.Module, parts: Mapping[str, Sequence[nn.Module]]) -> Itera
     """Let the converter write the part of each operator into its tensors' names, for ``name_ops``.
 
     The converter names a tensor after the classes of the modules that computed it, from the outermost to the
-    innermost; here every module gets a class that is called after its part.
+    innermost; here every module gets a class that is named after its part.
 
     Args:
         parts: part's name -> modules of the graph; what is inside a module belongs to its part, unless it is listed.

@@ -12,7 +12,7 @@ from densevision.config.init_from import InitFrom
 from densevision.detection.model import SSDLite
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
-from densevision.weights.initialise import initialise
+from densevision.weights.initialize import initialize
 from tests.backbones.test_freeze import detector, moved, segmentation_model, train
 
 
@@ -64,7 +64,7 @@ def test_it_starts_from_its_own_weights_of_other_classes(plain, tmp_path):
         assert "backbone.padding" not in settings and settings["backbone.bn_eps"] == 1e-5
         meta = dict(dataset_meta=dict(classes=["a", "b"]), settings=settings)
         torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / "w.pth")
-        report = initialise(other, InitFrom(str(tmp_path / "w.pth")), ["a", "c"])
+        report = initialize(other, InitFrom(str(tmp_path / "w.pth")), ["a", "c"])
         assert "backbone.high.weight" in report.loaded and report.reinitialized
 
 
