@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from functools import cache
+from math import ceil
 
 import cv2
 import numpy as np
@@ -104,7 +105,7 @@ def _legend(picture: np.ndarray, entries: Sequence[tuple[str, Color]]) -> None:
     row = max(tall for _, tall in sizes) + 7
     column = max(wide for wide, _ in sizes) + row + 10
     rows = max(1, min(len(entries), (height - 8) // row))
-    columns = -(-len(entries) // rows)
+    columns = ceil(len(entries) / rows)
     left, top = 4, height - 6 - rows * row
     panel = picture[max(top, 0) : height - 2, left : min(width, left + columns * column)]
     panel[:] = cv2.addWeighted(panel, 0.3, np.full_like(panel, _PANEL), 0.7, 0)
