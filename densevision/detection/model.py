@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 import torch
 from mmengine.dist import all_reduce
@@ -199,7 +200,7 @@ class SSDLite(BaseModel):
 
 def feature_sizes(input_size: tuple[int, int], strides: Sequence[int], extras: int) -> list[tuple[int, int]]:
     """(height, width) of the map of each stride, then of ``extras`` maps that halve the last, rounded up."""
-    sizes = [(-(-input_size[0] // stride), -(-input_size[1] // stride)) for stride in strides]
+    sizes = [(ceil(input_size[0] / stride), ceil(input_size[1] / stride)) for stride in strides]
     for _ in range(extras):
-        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+        sizes.append((ceil(sizes[-1][0] / 2), ceil(sizes[-1][1] / 2)))
     return sizes
