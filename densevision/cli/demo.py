@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("across-classes", "per-class"),
         help="detector: of overlapping boxes keep the best one of all, or of each class (default: across-classes)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results by frame")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results per frame")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.api import load
     from densevision.errors import UserError
     from densevision.video.annotate import Window, annotate_video
+    from densevision.video.sources import silence_opencv
 
+    silence_opencv()
     if not (arguments.output or arguments.json or arguments.show):
         raise UserError("nothing to do with the results; give --output, --json or --show")
     check_frames(arguments.input, arguments.output, arguments.json, arguments.files)

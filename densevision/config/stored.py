@@ -60,7 +60,8 @@ def from_plain(data: Mapping[str, object], filename: str, overrides: Iterable[st
     Raises:
         UserError: a type is not registered, or see ``load_config``.
     """
-    content = _from_plain(copy.deepcopy(dict(data)), "", _registered())
+    registered = _registered()
+    content = {key: _from_plain(value, key, registered) for key, value in copy.deepcopy(dict(data)).items()}
     if content.get("default_scope") not in _SCOPES:
         raise UserError(f"{filename}: default_scope is {content['default_scope']!r}; it must be None or 'densevision'")
     return complete_config(ConfigDict(content), overrides, filename)
@@ -73,10 +74,11 @@ def _from_plain(value: object, place: str, registered: Mapping[str, object]) -> 
         return value
     if "_scope_" in value:
         raise UserError(f"config, {place}: a stored config can't hold _scope_; give the config's file")
-    found = {key: _from_plain(item, f"{place}.{key}".lstrip("."), registered) for key, item in value.items()}
+    found = {key: _from_plain(item, f"{place}.{key}", registered) for key, item in value.items()}
     for key in _TYPE_KEYS:
-        if isinstance(found.get(key), str):
-            found[key] = _resolve(found[key], f"{place}.{key}", registered)
+        name = found.get(key)
+        if isinstance(name, str):
+            found[key] = _resolve(name, f"{place}.{key}", registered)
     return found
 
 

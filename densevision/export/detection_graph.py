@@ -27,7 +27,7 @@ class DetectionGraph(nn.Module):
         anchors: [A, 4] float32 (y, x, height, width) of the anchors, in fractions of the image.
         scales: the encodings' (y, x, height, width) scales.
     Raises:
-        UserError: the model's head is not built as ``SSDLiteHead``.
+        UserError: the model's head lacks an attribute of ``DetectionHead``.
     """
 
     def __init__(self, model: SSDLite, input_type: InputType = "uint8", *, decode: bool = False):
@@ -42,9 +42,7 @@ class DetectionGraph(nn.Module):
                 _drop_background(self.model)
                 self.scores = torch.sigmoid
         except (AttributeError, TypeError, IndexError, RuntimeError) as error:
-            raise UserError(
-                f"{type(model.head).__name__} can't be exported: it is not built like SSDLiteHead ({error})"
-            ) from error
+            raise UserError(f"{type(model.head).__name__} can't be exported, see DetectionHead: {error}") from error
         height, width = model.input_size
         corners = model.anchors[:, _YXHW] / model.anchors.new_tensor([height, width] * 2)
         self.register_buffer("corners", corners)  # (ymin, xmin, ymax, xmax); the coder treats both axes alike
@@ -79,16 +77,15 @@ def swap_xy(boxes: Tensor) -> Tensor:
 
 def _shift_first(model: SSDLite) -> None:
     """Let the box predictors give (y, x, h, w), by the order of their rows: exact and free."""
-    for predictor in model.head.regress:
-        rows = torch.arange(predictor[-1].out_channels).view(-1, 4)[:, _YXHW].flatten()
-        _keep_rows(predictor[-1], rows)
+    for layer in model.head.box_layers:
+        _keep_rows(layer, torch.arange(layer.out_channels).view(-1, 4)[:, _YXHW].flatten())
 
 
 def _drop_background(model: SSDLite) -> None:
-    """A sigmoid's foreground scores do not look at the background column, so it need not be computed."""
+    """A sigmoid's foreground scores do not depend on the background column, so it need not be computed."""
     columns = model.head.columns
-    for predictor in model.head.classify:
-        _keep_rows(predictor[-1], torch.arange(predictor[-1].out_channels).view(-1, columns)[:, 1:].flatten())
+    for layer in model.head.class_layers:
+        _keep_rows(layer, torch.arange(layer.out_channels).view(-1, columns)[:, 1:].flatten())
     model.head.columns = columns - 1
 
 

@@ -59,7 +59,7 @@ def test_wrong_file_raises_a_one_line_error_and_nothing_is_written(timm_file, tm
 
 
 @pytest.mark.parametrize(
-    ("out", "message"), [(".", " is a folder; name a file in it"), ("file/w.pth", ": can't be wr")]
+    ("out", "message"), [(".", " is a folder; give a file in it"), ("file/w.pth", ": can't be wr")]
 )
 def test_unwritable_output_raises_a_one_line_error(timm_file, tmp_path, capsys, out, message):
     (tmp_path / "file").touch()
