@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 GENERATED = {ROOT / "docs/config_keys.md"}  # made when the site is built, tools/site/hooks.py
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Options of other programs and of our tools that the pages name.
 FOREIGN = {
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
