@@ -185,6 +185,15 @@ def resolves(name):
     return False
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_named_files_exist(page):
+    if page.name == "CHANGELOG.md":
+        return
+    for name in re.findall(r"`((?:densevision|docs|tests|tools|configs|\.ci|\.github)/[^`\s]*)`", page.read_text()):
+        pattern = re.sub(r"<\w+>|NAME", "*", name)
+        assert any(ROOT.glob(pattern.rstrip("/"))), f"{page_id(page)} names {name}"
+
+
 def test_names_resolve_or_not():
     assert resolves("densevision.errors.UserError")
     assert resolves("densevision.configs._base_.coco") and not resolves("densevision.configs._base_.coca")

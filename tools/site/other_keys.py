@@ -10,8 +10,8 @@ SECTIONS = [
     (
         "model.backbone",
         "The same keys for both models. `name` is a key of `densevision.backbones.BACKBONES`: a shipped table, or "
-        "[one that you register](backbones.md). The keys of `build_table` are those of a table; your own builder has its "
-        "own keys.",
+        "[one that you register](backbones.md). The keys of `build_table` are those of a table; your own builder has "
+        "its own.",
         ["densevision.backbones.backbone.build_backbone", "densevision.backbones.backbone.build_table"],
     ),
     (
