@@ -81,7 +81,7 @@ def test_a_checkpoint_needs_no_config(trained, data, tmp_path, capsys):
 
 
 def test_data_that_is_gone_is_one_line(trained, tmp_path):
-    with pytest.raises(dv.UserError, match="nowhere/truth.json") as raised:
+    with pytest.raises(dv.UserError, match="data set folder /nowhere does not exist") as raised:
         dv.evaluate(
             trained.checkpoint, work_dir=tmp_path / "w", overrides={"val_dataloader.dataset.data_root": "/nowhere"}
         )
