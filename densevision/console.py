@@ -9,10 +9,11 @@ from rich.text import Text
 
 
 class Display:
-    """A live bar with a line below it on a terminal; elsewhere nothing is live.
+    """A live bar with two lines of text on a terminal; plain lines elsewhere.
 
     Args:
-        enabled: False keeps quiet: one of many processes.
+        console: where to print.
+        enabled: False prints nothing, for all but one of many processes.
     """
 
     def __init__(self, console: Console, *, enabled: bool = True):
@@ -35,11 +36,11 @@ class Display:
             self._screen.stop()
 
     def start(self, what: str, total: int | None, done: int = 0) -> None:
-        """Begin a bar of ``total`` steps, None if nobody knows."""
+        """Start a bar of ``total`` steps, None if the number is unknown."""
         self._bar.reset(self._task, description=what, total=total, completed=done)
 
     def advance(self, done: int, note: str | None = None, evaluation: str | None = None) -> None:
-        """Move the bar to ``done`` and change the lines below it."""
+        """Advance the bar to ``done`` and change the lines below it."""
         self._bar.update(self._task, completed=done)
         if note is not None:
             self._note.plain = note
@@ -47,7 +48,7 @@ class Display:
             self._evaluation.plain = evaluation
 
     def print(self, line: str) -> None:
-        """Print a line, above the bar where there is one."""
+        """Print a line, above the bar if there is one."""
         if self.live:
             self._screen.console.print(line, markup=False, highlight=False)
         elif self._enabled:

@@ -1,7 +1,7 @@
 """mmengine child registries under the scope ``densevision``.
 
-Our own configs import classes; the names serve text-style configs of other projects
-(``type='densevision.SSDLite'``). Every root registry gets a child: without one, mmengine warns at each build.
+The package's configs import classes; the registered names are for text-style configs of other projects
+(``type='densevision.SSDLite'``). Every root registry has a child: without one, mmengine warns at each build.
 """
 
 import mmengine.registry as root

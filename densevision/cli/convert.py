@@ -13,11 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("source", help="a file (with --model), or LIBRARY:NETWORK[.TAG], which the library downloads")
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write, weights.pth")
-    parser.add_argument("--model", metavar="LIBRARY:NETWORK", help="what the file holds: timm:mobilenetv3_large_100")
+    parser.add_argument("--model", metavar="LIBRARY:NETWORK", help="the file's network: timm:mobilenetv3_large_100")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a checkpoint for ``densevision test`` and ``init_from``, and print what became of the tensors."""
+    """Write a checkpoint for ``densevision test`` and ``init_from``, and report how the tensors were assigned."""
     import io
 
     import torch
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.weights.convert import convert
 
     if os.path.isdir(arguments.out):
-        raise UserError(f"--out {arguments.out} is a folder; name a file in it")
+        raise UserError(f"--out {arguments.out} is a folder; give a file in it")
     check_output("--out", arguments.out, CONVERTED, [arguments.source], makes_folder=True)
     checkpoint, report = convert(arguments.source, arguments.model)
     content = io.BytesIO()

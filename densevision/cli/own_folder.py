@@ -1,4 +1,4 @@
-"""A folder of results that a command replaces when it runs again, and only what it wrote there itself."""
+"""A folder whose results a command replaces when it runs again; it never changes other files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ABOUT = "densevision quickstart wrote the files listed here, as [bytes, time of
 
 
 class OwnFolder:
-    """Claims a folder for the results of a run.
+    """Claim a folder for the results of a run.
 
     Args:
         folder: a new or empty folder, or one that an earlier run claimed.
         writes: patterns of the files that a run writes, relative to the folder; ``*`` also matches slashes.
-        exclusive: patterns of places where a file that is not the run's own would be overwritten, or used.
+        exclusive: patterns of places where a file that no run wrote would be overwritten or used.
     """
 
     def __init__(self, folder: Path, writes: Sequence[str], exclusive: Sequence[str]):
@@ -32,10 +32,10 @@ class OwnFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Remove the earlier run's files; at the end, also of a run that fails, list the new ones.
+        """Remove the earlier run's files; at the end, also after a failure, record the new ones.
 
         Raises:
-            UserError: the folder or a file in the way of the results is someone else's, or nothing can be written.
+            UserError: no run wrote the folder or a file at a result's place, or nothing can be written.
         """
         try:
             own = self._check()
@@ -49,19 +49,19 @@ class OwnFolder:
         try:
             yield
         finally:
-            with suppress(OSError, UserError):  # the marker then says that the run did not end
+            with suppress(OSError, UserError):  # the marker then shows that the run did not end
                 self._write_marker(started, self._found(started))
 
     def _check(self) -> list[str]:
-        """Return the names of the files that are the command's own and unchanged."""
+        """Return the names of the files that a run wrote and nobody changed."""
         out = self.folder
         if out.is_symlink() or out.exists() and not out.is_dir():
-            raise UserError(f"--out {out} is a link or no folder; give a new folder")
+            raise UserError(f"--out {out} is a link or not a folder; give a new folder")
         if not out.exists() or not any(out.iterdir()):
             return []
         if self._marker.is_symlink() or not self._marker.is_file():
             raise UserError(
-                f"--out {out} is not empty, and quickstart did not make it (there is no {MARKER}); "
+                f"--out {out} is not empty, and quickstart did not create it (there is no {MARKER}); "
                 "give a new or an empty folder"
             )
         own = self._own()
@@ -70,15 +70,15 @@ class OwnFolder:
             name = path.relative_to(out).as_posix()
             if path.is_symlink() or name in wrong or _matches(name, self._exclusive) and name not in own:
                 raise UserError(
-                    f"--out {out}: quickstart did not write {name}, or it was changed since; "
-                    "move it away, or give another folder"
+                    f"--out {out}: quickstart did not write {name}, or it was changed later; "
+                    "move it to another place, or give another folder"
                 )
         return own
 
     def _own(self) -> list[str]:
         content = self._read_marker()
         made = content["made"]
-        if made is None:  # the earlier run was killed before it could list its files
+        if made is None:  # the earlier run was killed before it recorded its files
             made = self._found(content["started"])
         present = self._found(0)
         return [name for name, state in made.items() if present.get(name) == state]
@@ -93,7 +93,7 @@ class OwnFolder:
         raise UserError(f"--out {self.folder}: {MARKER} in it is damaged; give a new or an empty folder")
 
     def _start(self) -> int:
-        """Mark the folder; returns the time by the clock of its file system, in ns."""
+        """Write the marker, and return the time of the folder's file system in ns."""
         self._marker.touch()
         started = self._marker.stat().st_mtime_ns
         self._write_marker(started, None)
@@ -103,7 +103,7 @@ class OwnFolder:
         write_json(self._marker, dict(about=_ABOUT, started=started, made=made), "--out")
 
     def _found(self, since: int) -> dict[str, list[int]]:
-        """Return size and time of the files that the patterns name and that changed since a time in ns."""
+        """Return size and time of the files that match the patterns and changed since a time in ns."""
         found = {}
         for path in self._files():
             name, state = path.relative_to(self.folder).as_posix(), path.lstat()
@@ -112,7 +112,7 @@ class OwnFolder:
         return found
 
     def _files(self) -> Iterator[Path]:
-        """Yield the files, and the links to files and folders, where the command writes."""
+        """Yield the files, and the links to files and folders, in the places where the command writes."""
         for top in self._tops():
             if top.is_symlink() or top.is_file():
                 yield top
@@ -122,7 +122,7 @@ class OwnFolder:
                 yield from (path for name in folders if (path := Path(place, name)).is_symlink())
 
     def _tops(self) -> dict[Path, bool]:
-        """Return what the command writes directly in the folder, and whether it is a folder."""
+        """Return the paths that the command writes directly in the folder, and whether each is a folder."""
         return {self.folder / pattern.partition("/")[0]: "/" in pattern for pattern in self._writes}
 
     def _remove_empty_parents(self, names: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from densevision.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from densevision.paper.compare import Comparison
 
 TABLES = (3, 6, 7, 8, 9)
 LATENCY_PLOT = "latency.png"
@@ -34,18 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("work_dirs/paper_latency"),
         metavar="DIR",
-        help="--latency: the exported files, reused, and the picture (default: %(default)s)",
+        help="--latency: the exported files, reused, and the plot (default: %(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print our counts beside the printed ones; 1 where a row is off by more than its bound, unexplained."""
+    """Print our counts next to the paper's; return 1 if a row deviates without a documented reason."""
     check_outputs(arguments)
     if arguments.latency:
         return run_latency(arguments)
     from rich.console import Console
 
-    from densevision.paper.compare import compare_row
+    from densevision.paper.compare import DOCUMENTED, MISMATCH, OK, compare_row
     from densevision.paper.results import read_results
     from densevision.paper.tables import TABLES as PRINTED
 
@@ -53,24 +56,27 @@ def run(arguments: argparse.Namespace) -> int:
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
         rows = [compare_row(row) for row in PRINTED[number]]
-        console.print(layout(number, rows))
+        console.print(comparison_table(number, rows))
         for one in rows:
-            if one.verdict == "noted":
+            if one.verdict == DOCUMENTED:
                 console.print(f"  row {one.row.row}, {one.row.name}: {one.row.note}")
         compared += rows
-    verdicts = Counter(one.verdict for one in compared)
-    console.print(f"{verdicts['ok']} rows within the bounds, {verdicts['noted']} off as noted, {verdicts['OFF']} off")
+    count = Counter(one.verdict for one in compared)
+    console.print(
+        f"{count[OK]} rows within the tolerances, {count[DOCUMENTED]} documented deviations, "
+        f"{count[MISMATCH]} mismatches"
+    )
     if arguments.json:
-        write_json(arguments.json, [as_dict(one) for one in compared], "--json")
+        write_json(arguments.json, [comparison_as_dict(one) for one in compared], "--json")
     if arguments.plot:
         from densevision.paper.plot import plot_tables
 
         plot_tables(compared, ours).savefig(arguments.plot)
-    return 1 if verdicts["OFF"] else 0
+    return 1 if count[MISMATCH] else 0
 
 
 def run_latency(arguments: argparse.Namespace) -> int:
-    """Print our times and the Pixels', draw them over the accuracy."""
+    """Print our times next to the Pixels', and draw the accuracy over them."""
     import sys
 
     from rich.console import Console
@@ -91,19 +97,19 @@ def run_latency(arguments: argparse.Namespace) -> int:
     for table in tables:
         console.print(latency_report.latency_table(timed, table))
     console.print(latency_report.pair_table(latency.compare_pairs(timed)))
-    picture = arguments.work_dir / LATENCY_PLOT
+    plot = arguments.work_dir / LATENCY_PLOT
     try:
-        latency_plot.plot_latency(timed).savefig(picture)
+        latency_plot.plot_latency(timed).savefig(plot)
     except OSError as error:
-        raise UserError(f"{picture}: {error.strerror}; choose another --work-dir") from error
-    console.print(f"the picture is {picture}", soft_wrap=True)
+        raise UserError(f"{plot}: {error.strerror}; choose another --work-dir") from error
+    console.print(f"the plot is {plot}", soft_wrap=True)
     if arguments.json:
         write_json(arguments.json, [one.to_dict() for one in timed], "--json")
     return 0
 
 
-def layout(number: int, rows: list) -> Table:
-    """Lay out the comparisons of one table, narrow enough for 80 columns."""
+def comparison_table(number: int, rows: Sequence[Comparison]) -> Table:
+    """Format the comparisons of one table, at most 80 columns wide."""
     from rich import box
     from rich.table import Table
 
@@ -120,20 +126,20 @@ def layout(number: int, rows: list) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     for one in rows:
-        table.add_row(*cells(one))
+        table.add_row(*_table_row(one))
     return table
 
 
-def cells(one) -> list[str]:
-    """Lay out a comparison as the cells of a table's row."""
+def _table_row(one: Comparison) -> list[str]:
     row = one.row
     params = ["-", "-"] if row.params is None else [f"{row.params:g}", f"{one.params / row.params - 1:+.1%}"]
-    madds = [f"{one.madds:.{1 if one.madds < 1000 else 0}f}", f"{row.madds:g}", f"{one.madds / row.madds - 1:+.1%}"]
+    counted = f"{one.madds:.1f}" if one.madds < 1000 else f"{one.madds:.0f}"
+    madds = [counted, f"{row.madds:g}", f"{one.madds / row.madds - 1:+.1%}"]
     return [str(row.row), row.name, f"{one.params:.3f}", *params, *madds, one.verdict]
 
 
-def as_dict(one) -> dict[str, object]:
-    """Return a comparison as plain data; params and MAdds in millions."""
+def comparison_as_dict(one: Comparison) -> dict[str, object]:
+    """Return a comparison as plain data; params and MAdds are in millions."""
     row = one.row
     return dict(
         table=row.table,
@@ -150,10 +156,10 @@ def as_dict(one) -> dict[str, object]:
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse what could not be written, or would not be used, before the counting.
+    """Check the outputs and the combination of options before the counting.
 
     Raises:
-        UserError: a file that can't be written, a picture that is no .png, options that do not go together.
+        UserError: a file can't be written, a plot is not a .png, or an option would have no effect.
     """
     if arguments.json:
         check_output("--json", arguments.json, JSON, [arguments.plot, arguments.ours])
@@ -162,8 +168,8 @@ def check_outputs(arguments: argparse.Namespace) -> None:
     if arguments.latency:
         check_output("--work-dir", arguments.work_dir / LATENCY_PLOT, PNG, [arguments.json], makes_folder=True)
     if arguments.plot and arguments.plot.suffix != ".png":
-        raise UserError(f"--plot {arguments.plot}: the picture is a .png file; give such a name")
+        raise UserError(f"--plot {arguments.plot}: the plot is a .png file; give a name with this suffix")
     if arguments.plot and arguments.latency:
-        raise UserError(f"--plot {arguments.plot}: --latency draws its own picture in --work-dir; leave --plot out")
+        raise UserError(f"--plot {arguments.plot}: --latency draws its own plot in --work-dir; omit --plot")
     if arguments.ours and not arguments.plot:
         raise UserError(f"--ours {arguments.ours}: the results are drawn by --plot; give --plot OUT.png too")

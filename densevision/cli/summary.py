@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from densevision.errors import UserError
 
 if TYPE_CHECKING:
+    from mmengine.config import ConfigDict
     from rich.table import Table
 
     from densevision.complexity import LayerCount
@@ -47,18 +48,18 @@ def run(arguments: argparse.Namespace) -> int:
         model = MODELS.build(model)
     counts = count_layers(model, size)
     console = Console()
-    console.print(layout(f"{arguments.config.stem}, {size[0]}x{size[1]}", counts))
+    console.print(layer_table(f"{arguments.config.stem}, {size[0]}x{size[1]}", counts))
     for name, tap in model.backbone.taps.items():
         console.print(f"tap {name}: {tap.channels} channels at stride {tap.stride}")
     with_norm, without = (total_params(counts, norm=norm) for norm in (True, False))
     console.print(f"params {with_norm:,} ({without:,} without batch norm)")
-    console.print(f"MAdds {total_madds(counts):,}, {model_classes(config, dataset)} classes")
+    console.print(f"MAdds {total_madds(counts):,}, {config.model.num_classes or class_count(dataset)} classes")
     console.print(f"peak activation memory {peak_activation(model, size):,} bytes: all tensors alive at once, float32")
     return 0
 
 
-def layout(title: str, counts: list[LayerCount]) -> Table:
-    """Lay out the layers in the order they run; a batch norm stands in the line of its convolution."""
+def layer_table(title: str, counts: list[LayerCount]) -> Table:
+    """Format the layers in execution order; a batch norm is part of its convolution's row."""
     from rich import box
     from rich.table import Table
 
@@ -69,34 +70,32 @@ def layout(title: str, counts: list[LayerCount]) -> Table:
     for layer, following in zip(counts, [*counts[1:], None], strict=True):
         if layer.kind == "BatchNorm2d":
             continue
-        normed = following is not None and following.kind == "BatchNorm2d"
-        name = layer.name.removesuffix(".0") if normed else layer.name
-        params = layer.params + (following.params if normed else 0)
+        name, params = layer.name, layer.params
+        if following is not None and following.kind == "BatchNorm2d":
+            name, params = name.removesuffix(".0"), params + following.params
         table.add_row(name, "x".join(map(str, layer.output_shape)), f"{params:,}", f"{layer.madds:,}")
     return table
 
 
-def input_size(wanted: list[int] | None, dataset) -> tuple[int, int]:
-    """Return (height, width): the wanted one, else the detector's input, else the training crop.
+def input_size(size: list[int] | None, dataset: ConfigDict) -> tuple[int, int]:
+    """Return (height, width): ``size`` if given, else the detector's input, else the training crop.
 
     Raises:
-        UserError: a wanted side is under 1.
+        UserError: a side of ``size`` is below 1.
     """
-    if wanted and min(wanted) < 1:
-        raise UserError(f"--size {wanted[0]} {wanted[1]}: give height and width in pixels, 1 or more")
-    if wanted:
-        return wanted[0], wanted[1]
+    if size and min(size) < 1:
+        raise UserError(f"--size {size[0]} {size[1]}: give height and width in pixels, 1 or more")
+    if size:
+        return size[0], size[1]
     if "input_size" in dataset:
         return tuple(dataset.input_size)
     crop = next(t for t in dataset.transforms if t.type.__name__ == "RandomCrop")
     return crop.height, crop.width
 
 
-def class_count(dataset) -> int:
-    """Return the number of the data set's classes; where only its files know, COCO's 80 or Cityscapes' 19."""
-    return len(dataset.get("classes") or range(80 if "input_size" in dataset else 19))
-
-
-def model_classes(config, dataset) -> int:
-    """Return the K that was counted."""
-    return config.model.num_classes or class_count(dataset)
+def class_count(dataset: ConfigDict) -> int:
+    """Return the number of the data set's classes; if only its files state them, COCO's 80 or Cityscapes' 19."""
+    classes = dataset.get("classes")
+    if classes:
+        return len(classes)
+    return 80 if "input_size" in dataset else 19

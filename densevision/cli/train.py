@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("config", type=Path, help="a config file, see configs/")
     parser.add_argument("--work-dir", help="where results go (default: work_dirs/<config name>)")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the work dir")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint of the work dir")
     parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
     parser.add_argument(
         "--cfg-options",
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train; returns 128 + the signal's number when one ended it."""
+    """Train and return 0, or 128 + the number of the signal that stopped it."""
     from mmengine.dist import is_main_process
 
     from densevision.api import train

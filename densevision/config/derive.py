@@ -80,8 +80,8 @@ def fill_sizes(content: ConfigDict) -> None:
 
 def fill_best(content: ConfigDict) -> None:
     """Let the val metric's ``best_key`` decide which checkpoint is the best one, where the config does not say so."""
-    checkpoint = (content.get("default_hooks") or {}).get("checkpoint")
-    evaluator = content.get("val_evaluator")
+    hooks, evaluator = content.get("default_hooks"), content.get("val_evaluator")
+    checkpoint = hooks.get("checkpoint") if isinstance(hooks, dict) else None
     if not isinstance(checkpoint, dict) or "save_best" in checkpoint or not isinstance(evaluator, dict):
         return
     best = getattr(_type_of(evaluator, METRICS), "best_key", None)

@@ -8,7 +8,9 @@ import random
 import warnings
 from collections.abc import Collection, Sequence
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no network call on import
+_OFFLINE = "NO_ALBUMENTATIONS_UPDATE"  # no network call on import
+_added = _OFFLINE not in os.environ
+os.environ.setdefault(_OFFLINE, "1")
 import albumentations as A  # noqa: E402
 import numpy as np  # noqa: E402
 from albumentations import Resize  # noqa: E402
@@ -16,6 +18,9 @@ from albumentations.augmentations.crops.transforms import CropSizeError  # noqa:
 
 from densevision.errors import UserError  # noqa: E402
 from densevision.registry import TRANSFORMS  # noqa: E402
+
+if _added:
+    del os.environ[_OFFLINE]
 
 __all__ = ["Augment", "Resize"]
 

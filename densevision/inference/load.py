@@ -126,5 +126,5 @@ def build_model(config: Config, num_classes: int) -> Any:
     settings = config.model.to_dict()
     if settings.get("num_classes") is None:
         settings["num_classes"] = num_classes
-    with config_errors():
+    with config_errors(), torch.random.fork_rng(devices=[]):  # the initial weights draw from torch's generator
         return MODELS.build(settings)

@@ -15,6 +15,7 @@ from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.model import Segmentor
 
 HEADS = {"lraspp": LRASPPHead, "raspp": RASPPHead}
+OK, DOCUMENTED, MISMATCH = "ok", "documented", "mismatch"  # verdicts
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Return "ok" within both tolerances, "noted" for a deviation with a note in the row, else "OFF"."""
+        """``OK`` within both bounds; ``DOCUMENTED`` if the row's note explains the deviation; else ``MISMATCH``."""
         if self.params_agree and self.madds_agree:
-            return "ok"
-        return "noted" if self.row.note else "OFF"
+            return OK
+        return DOCUMENTED if self.row.note else MISMATCH
 
 
 def build_row(row: PaperRow) -> nn.Module:

@@ -78,8 +78,8 @@ def protect_others(folder: Path, config: Path, timestamp: str) -> Path | None:
         timestamp: part of the new folder's name.
     """
     record = folder / _RECORD
-    ours = record.read_text().splitlines() if record.is_file() else []
-    others = [folder / name for name in (*RESULTS, config.name) if name not in ours and (folder / name).exists()]
+    own = record.read_text().splitlines() if record.is_file() else []
+    others = [folder / name for name in (*RESULTS, config.name) if name not in own and (folder / name).exists()]
     others = [path for path in others if not (config.exists() and path.samefile(config))]
     return set_aside(others, folder, timestamp) if others else None
 
@@ -108,19 +108,19 @@ def free_name(path: Path) -> Path:
 
 
 def check_work_dir(work_dir: str | Path, config: Path) -> None:
-    """Check, before the work, that a run's dump of its config overwrites no config that a person wrote.
+    """Check, before the work, that a run's copy of its config would not overwrite a config that a user wrote.
 
-    The config itself may be in the work directory: then there is no dump.
+    The config itself may be in the work directory; then the run writes no copy.
 
     Raises:
-        UserError: the work directory holds another file of the config's name that is no such dump.
+        UserError: the work directory has a file of the config's name that no run wrote.
     """
     dump = Path(work_dir, config.name)
     try:
         if config.exists() and dump.exists() and dump.samefile(config):
             return
         foreign = dump.is_symlink() or dump.exists() and not _is_dump(dump)
-    except (OSError, ValueError):  # a name that can't be: said when the folder is made
+    except (OSError, ValueError):  # an invalid name: reported when the folder is created
         return
     if foreign:
         raise UserError(
@@ -129,7 +129,7 @@ def check_work_dir(work_dir: str | Path, config: Path) -> None:
 
 
 def _is_dump(path: Path) -> bool:
-    """A dump only assigns, has no comment, and holds what a run adds."""
+    """Return whether a run wrote this config: only assignments, no comment, and the keys that a run adds."""
     try:
         text = path.read_text()
         statements = ast.parse(text).body

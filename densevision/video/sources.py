@@ -14,10 +14,6 @@ import numpy as np
 from densevision.errors import UserError
 from densevision.images import IMAGE_SUFFIXES, read_image
 
-# Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
 FOLDER_RATE = 10.0  # frames per second of a video made from a folder of images
 _DEFAULT_RATE = 25.0  # where a file does not state its own
 
@@ -50,6 +46,12 @@ class Source:
     total: int | None
     kind: str
     skipped: list[str]
+
+
+def silence_opencv() -> None:
+    """Turn OpenCV's log off in this process, for commands: faults are raised as exceptions that name the file."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def open_source(where: str) -> Source:

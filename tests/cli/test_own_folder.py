@@ -82,7 +82,7 @@ def test_a_file_in_the_way_stops_and_nothing_is_lost(tmp_path, name):
     run(tmp_path)
     (tmp_path / name).write_text("of the user")
     before = files(tmp_path)
-    with pytest.raises(UserError, match=f"did not write {name}, or it was changed since"):
+    with pytest.raises(UserError, match=f"did not write {name}, or it was changed later"):
         run(tmp_path)
     assert files(tmp_path) == before and (tmp_path / name).read_text() == "of the user"
 

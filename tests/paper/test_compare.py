@@ -31,7 +31,7 @@ def test_our_count_agrees_with_the_printed_row_or_has_a_note(row):
     off = NOTED.get((row.table, row.row, row.size[0]), "")
     assert one.params_agree == ("params" not in off), (one.params, row.params)
     assert one.madds_agree == ("MAdds" not in off), (one.madds, row.madds)
-    assert one.verdict == ("noted" if off else "ok")
+    assert one.verdict == ("documented" if off else "ok")
 
 
 def test_tolerances():
@@ -85,20 +85,20 @@ def test_counts_equal_those_by_hand(row, params, madds):
 
 def test_wrong_printed_value_is_detected():
     row = TABLE_6[10]
-    assert compare_row(dataclasses.replace(row, params=1.79)).verdict == "OFF"
-    assert compare_row(dataclasses.replace(row, madds=170)).verdict == "OFF"
-    assert compare_row(dataclasses.replace(row, madds=170, note="why")).verdict == "noted"
+    assert compare_row(dataclasses.replace(row, params=1.79)).verdict == "mismatch"
+    assert compare_row(dataclasses.replace(row, madds=170)).verdict == "mismatch"
+    assert compare_row(dataclasses.replace(row, madds=170, note="why")).verdict == "documented"
 
 
-def test_deviation_without_a_note_is_status_1(monkeypatch, capsys):
+def test_deviation_without_a_documented_reason_is_status_1(monkeypatch, capsys):
     monkeypatch.setitem(TABLES, 6, [dataclasses.replace(TABLE_6[10], madds=170)])
     assert main(["paper", "--table", "6"]) == 1
-    assert "0 rows within the bounds, 0 off as noted, 1 off" in capsys.readouterr().out
+    assert "0 rows within the tolerances, 0 documented deviations, 1 mismatches" in capsys.readouterr().out
 
 
 def test_command_prints_and_writes_a_table(tmp_path, capsys):
     assert main(["paper", "--table", "8", "--json", str(tmp_path / "rows.json")]) == 0
     out = capsys.readouterr().out
-    assert "Table 8" in out and "6 rows within the bounds, 2 off as noted, 0 off" in out
+    assert "Table 8" in out and "6 rows within the tolerances, 2 documented deviations, 0 mismatches" in out
     assert max(map(len, out.splitlines())) <= 80
     assert len(json.loads((tmp_path / "rows.json").read_text())) == 8

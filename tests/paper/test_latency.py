@@ -101,7 +101,7 @@ def test_plot_names_every_row_and_separates_families_and_int8():
     [
         (["--table", "9"], "it times 3 (with 4), 6 and 7"),
         (["--table", "6", "--work-dir", "setup.cfg/x"], "--work-dir"),
-        (["--table", "6", "--plot", "a.png"], "leave --plot out"),
+        (["--table", "6", "--plot", "a.png"], "omit --plot"),
     ],
 )
 def test_wrong_options_raise_a_one_line_error(words, message, capsys):

@@ -25,7 +25,9 @@ def test_workers_do_not_change_the_result(finished, tmp_path):
 
 
 def test_a_fault_in_the_evaluation_shows_before_the_training(tmp_path):
-    with pytest.raises(UserError, match="config, Halves: .*unexpected keyword argument 'sizes'"):
+    with pytest.raises(
+        UserError, match="config, val_dataloader.dataset: Halves has no argument 'sizes'; did you mean size"
+    ):
         train(tmp_path, "val_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)")
     with pytest.raises(RuntimeError):
         train(tmp_path, "val_dataloader.dataset.side=5", "train_dataloader.dataset.size=22")

@@ -5,47 +5,6 @@ from pathlib import Path
 
 import pytest
 
-LIBRARY = """
-import json, logging, os, random, resource, signal, sys, warnings
-import cv2, matplotlib, numpy, torch
-from pathlib import Path
-from tests.training.toy_runs import make_runner
-
-def state():
-    return dict(
-        denormals=(torch.tensor([1e-40]) * torch.tensor([1.0])).item() > 0,
-        environment=sorted((k, v) for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"),  # torch's import
-        opencv=cv2.getNumThreads(),
-        threads=[torch.get_num_threads(), torch.get_num_interop_threads()],
-        start_method=torch.multiprocessing.get_start_method(allow_none=True),
-        cudnn=[torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic, torch.backends.cudnn.enabled],
-        deterministic=torch.are_deterministic_algorithms_enabled(),
-        signals=[str(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)],
-        files=resource.getrlimit(resource.RLIMIT_NOFILE),
-        memory=resource.getrlimit(resource.RLIMIT_AS),
-        backend=getattr(matplotlib.rcParams, "_get_backend_or_none", str)(),
-        logging=[logging.root.level, len(logging.root.handlers)],
-        filters=len(warnings.filters),
-        random=[random.getstate()[1][:3], numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()],
-        folder=os.getcwd(),
-        grad=torch.is_grad_enabled(),
-        dtype=str(torch.get_default_dtype()),
-    )
-
-random.seed(7); numpy.random.seed(7); torch.manual_seed(7)
-before = state()
-address = [line for line in open("/proc/self/status") if line.startswith("VmSize")][0].split()[1]
-runner = make_runner(Path(sys.argv[1]), "train_cfg.max_iters=2", "train_dataloader.num_workers=1", *sys.argv[2:])
-built = state()
-runner.train(); runner.val(); runner.test()
-after = state()
-more = int([line for line in open("/proc/self/status") if line.startswith("VmSize")][0].split()[1]) - int(address)
-for name in before:
-    for what, now in (("built", built), ("run", after)):
-        if now[name] != before[name]:
-            print("DIFFERS", what, name, *([] if name == "environment" else [before[name], now[name]]))
-print("MORE", more)
-"""
 TINY = "print((torch.tensor([1e-40]) * torch.tensor([1.0])).item())"
 FAULTS = """
 def faults():
@@ -63,19 +22,6 @@ lines = open("/proc/self/smaps_rollup").read().splitlines()
 print(next(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages")))
 """
 SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-DETERMINISTIC = "randomness=dict(seed=1, deterministic=True)"
-
-
-@pytest.mark.parametrize("options", [(), pytest.param((DETERMINISTIC,), marks=pytest.mark.slow)])
-def test_a_library_call_leaves_the_process_as_it_was(tmp_path, options):
-    command = [sys.executable, "-c", LIBRARY, str(tmp_path), *options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr
-    assert "DIFFERS" not in done.stdout, done.stdout
-    more = int(done.stdout.rpartition("MORE ")[2])
-    assert more < 4 * 2**20  # kB; tune_process sets half of the memory's address space aside
 
 
 def run(code: str, tune: bool) -> float:

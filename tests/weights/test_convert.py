@@ -59,7 +59,7 @@ def test_wrong_file_raises_a_one_line_error_and_nothing_is_written(timm_file, tm
 
 
 @pytest.mark.parametrize(
-    ("out", "message"), [(".", " is a folder; name a file in it"), ("file/w.pth", ": can't be wr")]
+    ("out", "message"), [(".", " is a folder; give a file in it"), ("file/w.pth", ": can't be wr")]
 )
 def test_unwritable_output_raises_a_one_line_error(timm_file, tmp_path, capsys, out, message):
     (tmp_path / "file").touch()
@@ -124,10 +124,10 @@ def test_detector_has_90_class_names_and_segmentation_model_has_colors():
     classes = detector["meta"]["dataset_meta"]["classes"]
     assert len(classes) == 90 and classes[:2] == ["person", "bicycle"] and classes[11] == "N/A 12"
     assert classes[-1] == "toothbrush"
-    segmenter, _ = to_checkpoint("s", find_source("torchvision:lraspp_mobilenet_v3_large"), lraspp().state_dict())
-    info = segmenter["meta"]["dataset_meta"]
+    segmentor, _ = to_checkpoint("s", find_source("torchvision:lraspp_mobilenet_v3_large"), lraspp().state_dict())
+    info = segmentor["meta"]["dataset_meta"]
     assert info["classes"][:2] == ["__background__", "aeroplane"] and len(info["palette"]) == 21
-    assert segmenter["meta"]["settings"]["head.bn_eps"] == 1e-5
+    assert segmentor["meta"]["settings"]["head.bn_eps"] == 1e-5
 
 
 def test_torchvision_loads_the_named_weights(tmp_path, monkeypatch):

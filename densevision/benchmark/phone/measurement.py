@@ -113,22 +113,22 @@ def parse_measurement(text: str) -> Measurement:
         LogError: it is cut short, or benchmark_model failed.
     """
     lines = text.replace("\r\n", "\n").splitlines()
-    ours = [line[1:].partition(" ")[::2] for line in lines if line.startswith("@")]
-    parts = {name: _fields(rest) for name, rest in ours if name in ("cores", "before", "after")}
+    marked = [line[1:].partition(" ")[::2] for line in lines if line.startswith("@")]
+    parts = {name: _fields(rest) for name, rest in marked if name in ("cores", "before", "after")}
     log = parse_benchmark_log("\n".join(line for line in lines if not line.startswith("@")))
-    if ("end", "") not in ours:
+    if ("end", "") not in marked:
         raise LogError("the phone's output is cut short")
-    if ("exit", "0") not in ours:
-        raise LogError(f"benchmark_model ended with status {dict(ours)['exit']}")
-    properties = [rest.partition("=")[::2] for name, rest in ours if name == "prop"]
-    hashes = [rest.split(maxsplit=1)[::-1] for name, rest in ours if name == "hash" and rest]
+    if ("exit", "0") not in marked:
+        raise LogError(f"benchmark_model ended with status {dict(marked)['exit']}")
+    properties = [rest.partition("=")[::2] for name, rest in marked if name == "prop"]
+    hashes = [rest.split(maxsplit=1)[::-1] for name, rest in marked if name == "hash" and rest]
     cores = parts["cores"]
     return Measurement(
         dict(properties),
         cores["mask"],
         cores["numbers"],
         int(cores["max_khz"]),
-        dict(ours)["flags"],
+        dict(marked)["flags"],
         dict(hashes),
         _conditions(parts["before"]),
         _conditions(parts["after"]),
