@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from functools import cache
+from math import ceil
 
 import cv2
 import numpy as np
@@ -105,7 +106,7 @@ def _write_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[Colo
     row = max(text_height for _, text_height in sizes) + 7
     column = max(text_width for text_width, _ in sizes) + row + 10
     rows = max(1, min(len(names), (height - 8) // row))
-    columns = (len(names) - 1) // rows + 1
+    columns = ceil(len(names) / rows)
     left, top = 4, height - 6 - rows * row
     panel = drawn[max(top, 0) : height - 2, left : min(width, left + columns * column)]
     panel[:] = cv2.addWeighted(panel, 0.3, np.full_like(panel, _PANEL), 0.7, 0)

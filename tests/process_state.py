@@ -141,7 +141,8 @@ def main(folder: Path, overrides: list[str]) -> None:
 
 
 def address_space_kb() -> int:
-    line = next(line for line in open("/proc/self/status") if line.startswith("VmSize"))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("VmSize"))
     return int(line.split()[1])
 
 

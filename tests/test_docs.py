@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 GENERATED = {ROOT / "docs/config_keys.md"}  # made when the site is built, tools/site/hooks.py
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Options of other programs and of our tools that the pages name.
 FOREIGN = {
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
@@ -183,6 +183,15 @@ def resolves(name):
             found = getattr(found, part)
         return True
     return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_named_files_exist(page):
+    if page.name == "CHANGELOG.md":
+        return
+    for name in re.findall(r"`((?:densevision|docs|tests|tools|configs|\.ci|\.github)/[^`\s]*)`", page.read_text()):
+        pattern = re.sub(r"<\w+>|NAME", "*", name)
+        assert any(ROOT.glob(pattern.rstrip("/"))), f"{page_id(page)} names {name}"
 
 
 def test_names_resolve_or_not():

@@ -102,8 +102,8 @@ class Backbone(nn.Module):
         Returns:
             tap name -> [N, channels, ceil(H / stride), ceil(W / stride)].
         """
-        features = {}
-        x = self.stem(images)
+        features, x = {}, self.stem(images)
+        block: Any  # an InvertedResidual
         for index, block in enumerate(self.blocks):
             expanded = block.expand(x)
             filtered = block.filter(expanded)
@@ -128,7 +128,7 @@ class Backbone(nn.Module):
     def parts(self) -> dict[str, Sequence[nn.Module]]:
         """Return stem, block00 ... with its gate block00.se, and last; the residual sums belong to their blocks."""
         blocks = {f"block{index:02d}": [block] for index, block in enumerate(self.blocks)}
-        gates = {f"block{index:02d}.se": [block.se] for index, block in enumerate(self.blocks)}
+        gates = {f"block{index:02d}.se": [block.get_submodule("se")] for index, block in enumerate(self.blocks)}
         return {"previous": [self], "stem": [self.stem], **blocks, **gates, "last": [self.last]}
 
     def tail(self) -> tuple[str, ...]:
@@ -136,9 +136,7 @@ class Backbone(nn.Module):
         return *(f"blocks.{index}." for index in range(self.spec.tail_start, len(self.blocks))), "last."
 
 
-def build_backbone(
-    name: str, *, frozen_stages: int = 0, freeze_norm_statistics: bool = False, **settings: Any
-) -> nn.Module:
+def build_backbone(name: str, *, frozen_stages: int = 0, freeze_norm_statistics: bool = False, **settings: Any) -> Any:
     """Build a registered backbone.
 
     Args:
@@ -147,7 +145,7 @@ def build_backbone(
         freeze_norm_statistics: keep the running statistics of all batch norms, and normalize by them.
         settings: of a table the arguments of ``build_table``, of a builder its own.
     Returns:
-        A ``TappedNetwork``; that of a builder keeps its weights, a table's are drawn by the model.
+        A ``TappedNetwork``, an ``nn.Module``; that of a builder keeps its weights, a table's are drawn by the model.
     Raises:
         ValueError: unknown name (the message lists the known ones) or value.
     """
@@ -159,13 +157,13 @@ def build_backbone(
     return backbone
 
 
-def modules_to_initialize(model: nn.Module) -> Iterator[nn.Module]:
+def modules_to_initialize(model: Any) -> Iterator[nn.Module]:
     """Yield the modules of a model with ``backbone``, but those of one that a builder made: it keeps its weights."""
     kept = set() if isinstance(model.backbone, Backbone) else set(model.backbone.modules())
     return (module for module in model.modules() if module not in kept)
 
 
-def network_parts(backbone: nn.Module) -> dict[str, Sequence[nn.Module]]:
+def network_parts(backbone: Any) -> dict[str, Sequence[nn.Module]]:
     """Return the parts of a ``TappedNetwork`` by name; the whole is one where it names none."""
     return backbone.parts() if hasattr(backbone, "parts") else {"backbone": [backbone]}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def freeze(backbone: nn.Module, stages: int, *, norm_statistics: bool) -> None:
+def freeze(backbone: Any, stages: int, *, norm_statistics: bool) -> None:
     """Freeze the first stages of a backbone, and the statistics of its batch norms.
 
     Args:
@@ -28,7 +30,7 @@ def freeze(backbone: nn.Module, stages: int, *, norm_statistics: bool) -> None:
         module.requires_grad_(False)
 
 
-def keep_frozen(backbone: nn.Module) -> None:
+def keep_frozen(backbone: Any) -> None:
     """Return what is frozen to evaluation mode; models call this at the end of ``train``."""
     for module in _frozen(backbone):
         module.eval()
@@ -38,6 +40,6 @@ def keep_frozen(backbone: nn.Module) -> None:
                 module.eval()
 
 
-def _frozen(backbone: nn.Module) -> list[nn.Module]:
+def _frozen(backbone: Any) -> list[nn.Module]:
     count = getattr(backbone, "frozen_stages", 0)
     return [module for stage in backbone.stages()[:count] for module in stage] if count else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Literal
 
 import torch
@@ -58,7 +59,7 @@ class Conv2d(nn.Conv2d):
         pads = []  # left, right, top, bottom
         widths = (x.shape[:1:-1], self.kernel_size, self.stride, self.dilation)
         for size, kernel, stride, dilation in zip(*widths, strict=True):
-            total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
+            total = max(0, (ceil(size / stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
             pads += [total // 2, total - total // 2]
         return F.pad(x, pads) if any(pads) else x
 

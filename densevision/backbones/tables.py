@@ -91,8 +91,9 @@ def register_backbone(name: str, backbone: BackboneSpec | Builder) -> None:
     """Register a backbone for ``build_backbone`` and for configs.
 
     Args:
-        backbone: a table; or a function that returns a ``TappedNetwork``, called with what the config's ``backbone``
-            holds beside ``name``, ``frozen_stages`` and ``freeze_norm_statistics``.
+        name: the new name.
+        backbone: a table; or a function that returns a ``TappedNetwork`` for the keys of the config's ``backbone``
+            other than ``name``, ``frozen_stages`` and ``freeze_norm_statistics``.
     Raises:
         ValueError: the name is taken.
     """
@@ -117,10 +118,9 @@ def find_backbone(name: str) -> BackboneSpec | Builder:
     """Return a registered table or builder.
 
     Raises:
-        ValueError: unknown name (the message lists the known ones).
+        ValueError: unknown name; the message lists the registered ones.
     """
     if name not in BACKBONES:
-        raise ValueError(
-            f"unknown backbone {name!r}; {did_you_mean(name, BACKBONES)} known: {', '.join(sorted(BACKBONES))}"
-        )
+        hint = f"{did_you_mean(name, BACKBONES)} registered are".strip()
+        raise ValueError(f"unknown backbone {name!r}; {hint} {', '.join(sorted(BACKBONES))}")
     return BACKBONES[name]

@@ -57,7 +57,7 @@ def check_settings(model: nn.Module, wanted: Settings, parts: Iterable[str], ori
         parts: of the model, which take the weights.
         origin: of the weights, for the message.
     Raises:
-        UserError: a setting differs; the message says what to set.
+        UserError: a setting differs; the message names what to set.
     """
     if not wanted:
         return

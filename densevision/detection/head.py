@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -90,12 +90,12 @@ class SSDLiteHead(nn.Module):
     @property
     def class_layers(self) -> list[nn.Conv2d]:
         """The last layers of the class predictors."""
-        return [predictor[-1] for predictor in self.classify]
+        return _last_layers(self.classify)
 
     @property
     def box_layers(self) -> list[nn.Conv2d]:
         """The last layers of the box predictors."""
-        return [predictor[-1] for predictor in self.regress]
+        return _last_layers(self.regress)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Maps [N, C, h, w] -> logits [N, A, K+1], deltas [N, A, 4]; anchors by map, row, column, shape."""
@@ -109,6 +109,10 @@ def _predictor(in_channels: int, out_channels: int) -> nn.Sequential:
         ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act="relu6"),
         Conv2d(in_channels, out_channels, bias=True),
     )
+
+
+def _last_layers(predictors: Any) -> list[nn.Conv2d]:
+    return [predictor[-1] for predictor in predictors]
 
 
 def _per_anchor(x: Tensor, columns: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 import torch
 from mmengine.dist import all_reduce
@@ -93,10 +94,10 @@ class SSDLite(BaseModel):
         self.head = MODELS.build(dict(head, num_classes=num_classes))
         sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra.out_channels))
         self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
-        self._initialise(bn_momentum)
+        self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
-    def _initialise(self, bn_momentum: float) -> None:
+    def _initialize(self, bn_momentum: float) -> None:
         """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
@@ -199,7 +200,7 @@ class SSDLite(BaseModel):
 
 def feature_sizes(input_size: tuple[int, int], strides: Sequence[int], extras: int) -> list[tuple[int, int]]:
     """(height, width) of the map of each stride, then of ``extras`` maps that halve the last, rounded up."""
-    sizes = [(-(-input_size[0] // stride), -(-input_size[1] // stride)) for stride in strides]
+    sizes = [(ceil(input_size[0] / stride), ceil(input_size[1] / stride)) for stride in strides]
     for _ in range(extras):
-        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+        sizes.append((ceil(sizes[-1][0] / 2), ceil(sizes[-1][1] / 2)))
     return sizes

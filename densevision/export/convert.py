@@ -78,7 +78,7 @@ def export_tflite(
         model: of a task that has an ``Exporter``.
         path: where the file goes; nothing is left there when something fails.
         about: see ``build_model_info``.
-        judge: is shown the written file before it gets its name, and may raise.
+        judge: is called with the written file before it gets its name, and may raise.
     Raises:
         UserError: the network can't be converted, holds NaN, or the file fails a check.
     """
@@ -121,7 +121,7 @@ def check_weights_finite(model: torch.nn.Module) -> None:
 
 
 def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.ndarray]) -> bytes:
-    """Quantise a converted graph as the options say."""
+    """Quantize a converted graph by the options."""
     if options.quantize == "float16":
         return to_float16(content)
     if options.quantize == "int8":
@@ -138,7 +138,8 @@ def convert(graph: Any, size: tuple[int, int]) -> bytes:
     Raises:
         UserError: an operator has no counterpart, or litert-torch is missing.
     """
-    parts = graph.model.parts() if hasattr(graph.model, "parts") else {}
+    network: Any = getattr(graph, "model", None)
+    parts = network.parts() if hasattr(network, "parts") else {}
     dtype = torch.uint8 if graph.pixels.uint8 else torch.float32
     sample = torch.zeros(1, *size, 3, dtype=dtype)
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")

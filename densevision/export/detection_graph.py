@@ -30,6 +30,8 @@ class DetectionGraph(nn.Module):
         UserError: the model's head lacks an attribute of ``DetectionHead``.
     """
 
+    corners: Tensor
+
     def __init__(self, model: SSDLite, input_type: InputType = "uint8", *, decode: bool = False):
         super().__init__()
         self.pixels = Pixels(model.data_preprocessor, input_type)
@@ -46,14 +48,15 @@ class DetectionGraph(nn.Module):
         height, width = model.input_size
         corners = model.anchors[:, _YXHW] / model.anchors.new_tensor([height, width] * 2)
         self.register_buffer("corners", corners)  # (ymin, xmin, ymax, xmax); the coder treats both axes alike
-        self.coder = replace(model.coder, weights=[model.coder.weights[i] for i in _YXHW])
+        in_x, in_y, in_width, in_height = model.coder.weights
+        self.coder = replace(model.coder, weights=(in_y, in_x, in_height, in_width))
 
     @property
     def anchors(self) -> Tensor:
         return box_convert(self.corners, "xyxy", "cxcywh")
 
     @property
-    def scales(self) -> tuple[float, ...]:
+    def scales(self) -> tuple[float, float, float, float]:
         return self.coder.weights
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,5 +94,6 @@ def _drop_background(model: SSDLite) -> None:
 
 def _keep_rows(conv: nn.Conv2d, rows: Tensor) -> None:
     conv.weight = nn.Parameter(conv.weight.detach()[rows].clone(), requires_grad=False)
+    assert conv.bias is not None
     conv.bias = nn.Parameter(conv.bias.detach()[rows].clone(), requires_grad=False)
     conv.out_channels = len(rows)

@@ -129,7 +129,7 @@ class Exporter(Protocol):
         """Return the fields of ``ModelInfo`` that are about the outputs: ``outputs`` and what its readers need.
 
         Args:
-            data: what is known of the training data, such as ``palette``; may be empty.
+            data: facts about the training data, such as ``palette``; may be empty.
         """
         ...
 

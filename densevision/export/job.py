@@ -155,7 +155,7 @@ class ExportJob:
         if not 100 * (before - after) <= max_drop:
             raise UserError(
                 f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
-                f"--max-drop allows {max_drop:g} points; docs/export.md says what helps"
+                f"--max-drop allows {max_drop:g} points; see docs/export.md for what helps"
             )
 
     @cached_property

@@ -6,11 +6,14 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
-from torch import nn
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _LABEL = re.compile(r"part<([^<>]*)>")
@@ -68,7 +71,7 @@ def labeled(graph: nn.Module, parts: Mapping[str, Sequence[nn.Module]]) -> Itera
     """Let the converter write the part of each operator into its tensors' names, for ``name_ops``.
 
     The converter names a tensor after the classes of the modules that computed it, from the outermost to the
-    innermost; here every module gets a class that is called after its part.
+    innermost; here every module gets a class that is named after its part.
 
     Args:
         parts: part's name -> modules of the graph; what is inside a module belongs to its part, unless it is listed.

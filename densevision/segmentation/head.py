@@ -15,7 +15,7 @@ from densevision.errors import UserError
 
 # Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
 POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
-_GATES = {"hsigmoid": hard_sigmoid, "sigmoid": torch.sigmoid}
+_GATES: dict[str, Callable[[Tensor], Tensor]] = {"hsigmoid": hard_sigmoid, "sigmoid": torch.sigmoid}
 
 
 class SegmentationHead(Protocol):
@@ -75,7 +75,7 @@ class LRASPPHead(nn.Module):
         self.project = ConvNormAct(taps["c5"].channels, filters, act="relu")
         self.project[1].eps = bn_eps  # type: ignore[assignment]  # a batch norm, which mypy can't see in Sequential
         self.gate = nn.Conv2d(taps["c5"].channels, filters, 1, bias=gate == "hsigmoid")
-        self.squash: Callable[[Tensor], Tensor] = _GATES[gate]
+        self.squash = _GATES[gate]
         self.align_corners = align_corners
         self.high_logits = nn.Conv2d(filters, num_classes, 1)
         self.low_logits = nn.Conv2d(taps["c3"].channels, num_classes, 1)
@@ -113,7 +113,7 @@ class RASPPHead(nn.Module):
         filters: width F of both branches; the paper gives 256.
         dropout: share of activations dropped before the classifier.
     Raises:
-        UserError: training on one image, whose pooled value batch norm can't normalise.
+        UserError: training on one image, whose pooled value batch norm can't normalize.
     Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
     """
 

@@ -12,14 +12,17 @@ import resource
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import ceil
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
 import torch.multiprocessing
-from mmengine.config import Config
 
 from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # parameters of mallopt(3)
 _MADV_HUGEPAGE = 14

@@ -1,4 +1,4 @@
-"""A network of one's own behind ``register_backbone``: no attribute but ``taps``."""
+"""A user-defined network registered as a backbone, with no attribute except ``taps``."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from densevision.config.init_from import InitFrom
 from densevision.detection.model import SSDLite
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
-from densevision.weights.initialise import initialise
+from densevision.weights.initialize import initialize
 from tests.backbones.test_freeze import detector, moved, segmentation_model, train
 
 
@@ -46,29 +46,29 @@ def models(backbone):
     return SSDLite(backbone, 2, (64, 64)), Segmentor(backbone, head, 2)
 
 
-def test_it_trains_in_both_models(plain):
+def test_network_trains_in_both_models(plain):
     samples = detector()[1], segmentation_model()[1]
     for model, batch in zip(models(plain), samples, strict=True):
         assert model.backbone.taps["c5"] == Tap(12, 32)
         assert "backbone.low.0.weight" in moved(*train(model, batch, steps=1))
 
 
-def test_it_keeps_its_own_weights(plain):
+def test_network_keeps_its_initial_weights(plain):
     for model in models(plain | dict(value=0.5)):
         assert (model.backbone.high.weight == 0.5).all()
 
 
-def test_it_starts_from_its_own_weights_of_other_classes(plain, tmp_path):
+def test_network_initializes_one_with_other_classes(plain, tmp_path):
     for model, other in zip(models(plain), models(plain), strict=True):
         settings = settings_of(model)
         assert "backbone.padding" not in settings and settings["backbone.bn_eps"] == 1e-5
         meta = dict(dataset_meta=dict(classes=["a", "b"]), settings=settings)
         torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / "w.pth")
-        report = initialise(other, InitFrom(str(tmp_path / "w.pth")), ["a", "c"])
+        report = initialize(other, InitFrom(str(tmp_path / "w.pth")), ["a", "c"])
         assert "backbone.high.weight" in report.loaded and report.reinitialized
 
 
-def test_what_it_lacks_is_said_in_one_line(plain):
+def test_missing_attributes_raise_a_one_line_error(plain):
     with pytest.raises(ValueError, match="frozen_stages is 1; this backbone names no stages, give at most 0"):
         build_backbone(**plain, frozen_stages=1)
     register_backbone("bare", lambda: nn.Conv2d(3, 3, 1))
@@ -85,6 +85,6 @@ def test_norm_statistics_of_any_network_can_be_frozen(plain):
     assert "backbone.low.1.weight" in changed and "backbone.low.1.running_mean" not in changed
 
 
-def test_a_name_is_not_given_twice(plain):
+def test_duplicate_name_raises_an_error(plain):
     with pytest.raises(ValueError, match="already"):
         register_backbone("plain", SimpleNamespace)

@@ -56,7 +56,7 @@ def test_stages_end_where_the_table_halves_the_size():
 
 
 @pytest.mark.parametrize("make", [detector, segmentation_model])
-def test_frozen_stages_stay_as_they_are(make):
+def test_frozen_stages_do_not_change(make):
     torch.manual_seed(0)
     model, samples = make(frozen_stages=3)
     changed = moved(*train(model, samples))
@@ -68,7 +68,7 @@ def test_frozen_stages_stay_as_they_are(make):
 
 
 @pytest.mark.parametrize("make", [detector, segmentation_model])
-def test_frozen_norm_statistics_stay_while_scales_train(make):
+def test_frozen_norm_statistics_do_not_change_while_scales_train(make):
     torch.manual_seed(0)
     model, samples = make(freeze_norm_statistics=True)
     changed = moved(*train(model, samples))
@@ -79,7 +79,7 @@ def test_frozen_norm_statistics_stay_while_scales_train(make):
     assert any(name.startswith("head.") and name.endswith("running_mean") for name in changed)
 
 
-def test_a_whole_backbone_can_be_frozen():
+def test_whole_backbone_can_be_frozen():
     model, samples = detector(frozen_stages=5)
     assert not [name for name in moved(*train(model, samples)) if name.startswith("backbone.")]
 
@@ -92,7 +92,7 @@ def test_a_whole_backbone_can_be_frozen():
         (True, "frozen_stages is True; give a whole number from 0"),
     ],
 )
-def test_a_number_of_stages_that_there_is_not_is_refused(stages, message):
+def test_wrong_number_of_stages_raises_an_error(stages, message):
     with pytest.raises(ValueError, match=message):
         build_backbone("mobilenet_v3_small", frozen_stages=stages)
 
@@ -102,7 +102,7 @@ def wrapper(**settings):
     return DecayWeightsOnly(config, **settings)
 
 
-def test_learning_rate_factors_reach_the_groups():
+def test_learning_rate_factors_apply_to_the_groups():
     model, _ = segmentation_model(frozen_stages=1)
     keys = {"backbone.": dict(lr_mult=0.1), "backbone.last": dict(lr_mult=0.5)}
     groups = wrapper(paramwise_cfg=dict(custom_keys=keys))(model).optimizer.param_groups
@@ -123,6 +123,6 @@ def test_learning_rate_factors_reach_the_groups():
         (dict(norm_decay_mult=0), "takes custom_keys only; more needs constructor='DefaultOptimWrapperConstructor'"),
     ],
 )
-def test_factors_that_mean_nothing_are_refused(paramwise, message):
+def test_invalid_factors_raise_an_error(paramwise, message):
     with pytest.raises(UserError, match=message):
         wrapper(paramwise_cfg=paramwise)(segmentation_model()[0])

@@ -22,7 +22,7 @@ def export(tmp_path, files, *words) -> int:
 @pytest.mark.usefixtures("converted_once")
 def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
     config, checkpoint = write_detector(tmp_path)
-    assert export(tmp_path, (config, checkpoint), "--max-drop", 15) == 0
+    assert export(tmp_path, (config, checkpoint), "--max-drop", 9) == 0
     out = capsys.readouterr().out
     assert f"wrote {tmp_path / 'm.tflite'}: " in out and "sha256" in out
     assert "1 TFLite_Detection_PostProcess" in out and "outside XNNPACK: 4 (" in out
@@ -36,8 +36,9 @@ def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
         return json.loads((tmp_path / "j").read_text())
 
     whole, file = metrics(config, checkpoint), metrics(tmp_path / "m.tflite", "--config", config)
-    # The classes of random weights lie on each other, and the file's detection op lets only one of them live.
-    assert whole["coco/AP"] > 0.5 and abs(whole["coco/AP"] - file["coco/AP"]) < 0.15
+    # Boxes of several classes overlap with random weights, and the file's detection op keeps only one of them.
+    assert whole["coco/AP"] == pytest.approx(0.881, abs=0.01)
+    assert file["coco/AP"] == pytest.approx(0.805, abs=0.01)
     # What is printed is what ``densevision test`` measures.
     file_points, whole_points, lost = map(float, drop.groups())
     assert (file_points, whole_points) == (round(100 * file["coco/AP"], 2), round(100 * whole["coco/AP"], 2))

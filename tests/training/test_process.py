@@ -1,3 +1,6 @@
+"""What ``tune_process`` changes, measured in one process with it and one without."""
+
+import json
 import platform
 import subprocess
 import sys
@@ -5,49 +8,71 @@ from pathlib import Path
 
 import pytest
 
-TINY = "print((torch.tensor([1e-40]) * torch.tensor([1.0])).item())"
-FAULTS = """
-def faults():
+MEASURE = """
+import json, resource, sys, warnings
+import torch
+
+torch.set_num_threads(1)
+if sys.argv[1] == "tuned":
+    from densevision.training.process import tune_process
+    tune_process()
+
+def page_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(8):
         torch.ones(2**24)  # 64 MB: 16384 pages
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-for _ in range(3):  # the first rounds may still ask for room
-    faults()
-print(faults())
-"""
-HUGE_PAGES = """
+
+def finfo_warnings():
+    import numpy
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        numpy.finfo("f4").max
+    return len(caught)
+
+tiny = (torch.tensor([1e-40]) * torch.tensor([1.0])).item()
+for _ in range(3):  # the first rounds may still request memory
+    page_faults()
+faults = page_faults()
 ones = torch.ones(2**26)  # 256 MB
-lines = open("/proc/self/smaps_rollup").read().splitlines()
-print(next(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages")))
+rollup = open("/proc/self/smaps_rollup").read().splitlines() if sys.platform == "linux" else []
+huge_kb = [int(line.split()[1]) for line in rollup if line.startswith("AnonHugePages")]
+print(json.dumps(dict(tiny=tiny, faults=faults, huge_kb=sum(huge_kb), warnings=finfo_warnings())))
 """
 SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-def run(code: str, tune: bool) -> float:
-    """Run code in a fresh process, whose settings a test may change, and return the number it prints."""
-    start = "import resource, torch\nfrom densevision.training.process import tune_process\ntorch.set_num_threads(1)\n"
-    script = start + "tune_process()\n" * tune + code
-    return float(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
+@pytest.fixture(scope="module")
+def default() -> dict:
+    return measure("default")
 
 
-def test_denormal_numbers_count_as_zero():
-    assert run(TINY, tune=False) == pytest.approx(1e-40, rel=1e-3)
-    assert run(TINY, tune=True) == 0
+@pytest.fixture(scope="module")
+def tuned() -> dict:
+    return measure("tuned")
 
 
-def test_numpy_does_not_warn_that_it_finds_no_denormal_number():
-    code = "import numpy, warnings\nwarnings.simplefilter('error')\nprint(float(numpy.finfo('f4').max))"
-    assert run(code, tune=True) > 1e38
+def measure(kind: str) -> dict:
+    done = subprocess.run([sys.executable, "-c", MEASURE, kind], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_denormal_numbers_count_as_zero(default, tuned):
+    assert default["tiny"] == pytest.approx(1e-40, rel=1e-3)
+    assert tuned["tiny"] == 0
+
+
+def test_numpy_does_not_warn_that_it_finds_no_denormal_number(tuned):
+    assert tuned["warnings"] == 0
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
-def test_freed_memory_is_used_again():
-    assert run(FAULTS, tune=False) > 4 * 16384
-    assert run(FAULTS, tune=True) < 2 * 16384  # one block in eight may be new, not each
+def test_freed_memory_is_used_again(default, tuned):
+    assert default["faults"] > 4 * 16384
+    assert tuned["faults"] < 2 * 16384  # one block in eight may be new, not each
 
 
 @pytest.mark.skipif(not SWITCH.exists() or "[madvise]" not in SWITCH.read_text(), reason="no huge pages on request")
-def test_memory_lies_in_huge_pages():
-    assert run(HUGE_PAGES, tune=False) < 1000  # kB
-    assert run(HUGE_PAGES, tune=True) > 0.8 * 2**18
+def test_memory_uses_huge_pages(default, tuned):
+    assert default["huge_kb"] < 1000
+    assert tuned["huge_kb"] > 0.8 * 2**18

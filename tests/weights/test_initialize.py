@@ -14,7 +14,7 @@ from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.model import Segmentor
 from densevision.weights.classes import ClassColumns, class_tensors
 from densevision.weights.convert import convert
-from densevision.weights.initialise import initialise
+from densevision.weights.initialize import initialize
 from densevision.weights.report import LoadReport, shorten
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "detection"
@@ -44,7 +44,7 @@ def save(path, model, classes, settings=None):
 
 def start(model, path, classes, **options):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    report = initialise(model, InitFrom(str(path), **options), classes)
+    report = initialize(model, InitFrom(str(path), **options), classes)
     return before, model.state_dict(), report
 
 
@@ -187,7 +187,7 @@ def test_other_settings_raise_an_error_with_the_remedy(tmp_path):
 def test_classifier_initializes_a_detector(timm_file):
     model = detector(3, width=1.0, backbone=dict(bn_eps=1e-5), data_preprocessor=IMAGENET)
     options = InitFrom(str(timm_file), model="timm:mobilenetv3_small_100")
-    report = initialise(model, options, COCO)
+    report = initialize(model, options, COCO)
     theirs = torch.load(timm_file, weights_only=True)
     assert torch.equal(model.backbone.last[0].weight, theirs["blocks.5.0.conv.weight"])
     first = f"{len(report.loaded)} of 350 tensors loaded"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from densevision.checkpoints.files import describe, is_state_dict, read_plain
 from densevision.checkpoints.settings import check_settings
@@ -19,7 +19,7 @@ from densevision.weights.report import LoadReport
 from densevision.weights.source import COUNTER
 
 
-def initialise(model: Any, options: InitFrom, classes: Sequence[str]) -> LoadReport:
+def initialize(model: Any, options: InitFrom, classes: Sequence[str]) -> LoadReport:
     """Fill a model as far as the weights go.
 
     A part (backbone, extra, head) takes all its tensors or none: none where the weights have no such part.
@@ -67,8 +67,8 @@ def read_weights(options: InitFrom) -> tuple[dict, str]:
     """
     path = Path(options.source)
     if options.model is not None or not path.exists():
-        checkpoint, report = convert(options.source, options.model)
-        return checkpoint, report.origin
+        converted, report = convert(options.source, options.model)
+        return converted, report.origin
     checkpoint: Any = read_plain(path)
     if not isinstance(checkpoint, dict) or not is_state_dict(checkpoint.get("state_dict")):
         raise UserError(
@@ -80,7 +80,7 @@ def read_weights(options: InitFrom) -> tuple[dict, str]:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """The tensors of a model beside those of a file.
+    """The tensors of a model next to those of a file.
 
     Attributes:
         ours, theirs: by name.
@@ -121,7 +121,7 @@ class _Comparison:
         return "tail" if name.startswith(self.tail) and narrower and given.dim() == tensor.dim() else "misfit"
 
 
-def _tail(backbone: nn.Module) -> tuple[str, ...]:
+def _tail(backbone: Any) -> tuple[str, ...]:
     names = backbone.tail() if hasattr(backbone, "tail") else ()
     return tuple(f"backbone.{name}" for name in names)
 
