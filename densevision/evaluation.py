@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
-from torch.utils.data import Dataset
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.config.build_errors import config_errors
@@ -67,7 +67,7 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
         if moved := protect_others(made.path, config_file, time.strftime("%Y%m%d_%H%M%S")):
             print(f"{folder} held other files of these names; they are now in {moved}")
         made.claim(made.path / "predictions")
-        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), say=print)
+        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), report=print)
     except UserError:
         made.clear()
         raise
@@ -77,10 +77,10 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
 
 def evaluate_predictor(
     predictor: Predictor,
-    dataset: Dataset,
+    dataset: Any,
     evaluator: Mapping | Sequence,
     folder: Path | None = None,
-    say: Callable[[str], object] | None = None,
+    report: Callable[[str], object] | None = None,
 ) -> tuple[dict[str, float], str, dict[str, str]]:
     """Evaluate on a data set, whose classes become the predictor's, matched by name.
 
@@ -88,33 +88,33 @@ def evaluate_predictor(
         dataset: from ``build_dataset``.
         evaluator: the config's ``test_evaluator``: a metric, or several.
         folder: where result files go; None writes none.
-        say: takes the lines about what the data set holds; None does not count it.
+        report: is called with the lines about the data set's contents; None does not count them.
     Returns:
         The metrics by key, the tables to print, and the result files' paths by kind.
     Raises:
         UserError: an image can't be read, or the data lack what is needed or have classes that the predictor lacks.
     """
     with config_errors():
-        evaluator = build_evaluator(evaluator)
+        built = build_evaluator(evaluator)
     align(dataset, predictor.classes, "test")
-    if say is not None and hasattr(dataset, "count"):
+    if report is not None and hasattr(dataset, "count"):
         counts = dataset.count("test")
         for line in count_lines("test", counts):
-            say(line)
+            report(line)
         check_counts("test", counts)
-    evaluator.dataset_meta = dataset.metainfo
+    built.dataset_meta = dataset.metainfo
     if folder is not None:
-        set_folders(evaluator.metrics, folder)
+        set_folders(built.metrics, folder)
     for index in range(len(dataset)):
         sample = dataset[index]["data_samples"]
         sample.set_result(predictor(_read(dataset, index)))
-        evaluator.process([sample])
-    figures = evaluator.evaluate(len(dataset))
-    files = write_reports(evaluator.metrics, folder) if folder else {}
-    return figures, tables(evaluator.metrics, figures), files
+        built.process([sample])
+    figures = built.evaluate(len(dataset))
+    files = write_reports(built.metrics, folder) if folder else {}
+    return figures, tables(built.metrics, figures), files
 
 
-def build_dataset(config: Config, loader: str) -> Dataset:
+def build_dataset(config: Config, loader: str) -> Any:
     """Build the data set of a loader: "train_dataloader" or "test_dataloader".
 
     Raises:
@@ -127,7 +127,7 @@ def build_dataset(config: Config, loader: str) -> Dataset:
         return DATASETS.build(config[loader].dataset.to_dict())
 
 
-def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
+def read_images(dataset: Any, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
     """Read images of a data set, evenly spread over it, without augmentation.
 
     Args:
@@ -147,7 +147,7 @@ def read_images(dataset: Dataset, count: int, size: tuple[int, int] | None = Non
     return images if size is None else [resize_image(image, size) for image in images]
 
 
-def _read(dataset: Dataset, index: int) -> np.ndarray:
+def _read(dataset: Any, index: int) -> np.ndarray:
     try:
         return dataset.read(index) if hasattr(dataset, "read") else read_image(dataset[index]["data_samples"].img_path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Plain types of results and settings that need neither torch nor mmengine nor a model."""
+"""Plain types for results and settings, which need neither torch nor mmengine."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class PostProcess:
 
     Attributes:
         score_threshold: lowest score, in 0..1.
-        iou_threshold: of two boxes that overlap more, the one with the lower score goes; 1 suppresses nothing.
+        iou_threshold: of two boxes that overlap more, NMS removes the one with the lower score; 1 removes none.
         max_detections: per image.
-        candidates: per class, before non-maximum suppression; not counted across classes.
-        clip_first: clip boxes to the image before the suppression, as torchvision does; False clips what is left,
-            as the authors' releases and TFLite's detection op do.
-        nms: suppress within each class, as COCO's evaluation expects, or across classes: every anchor then stands
-            for its best class only.
+        candidates: per class, before NMS; no limit across classes.
+        clip_first: clip boxes to the image before NMS, as torchvision does, or after it (False), as the authors'
+            releases and TFLite's detection op do.
+        nms: within each class, as COCO's evaluation expects, or across classes, where every anchor counts for its
+            best class only.
     Raises:
         UserError: a value is out of its range.
     """
@@ -62,18 +62,19 @@ def check_range(name: str, value: object, *, low: float, high: float = math.inf,
         low: the value is at least this, or more than this without ``with_low``.
         high: the value is at most this.
     Raises:
-        UserError: it is no number, not finite, or out of range.
+        UserError: the value is not a number, not finite, or out of range.
     """
-    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if number and (low <= value if with_low else low < value) and value <= high:
-        return
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and (low <= number if with_low else low < number) and number <= high:
+            return
     wanted = f"a number from {low:g}" if with_low else f"a number over {low:g}"
     raise UserError(f"{name} is {value!r}; give {wanted}{f' to {high:g}' if math.isfinite(high) else ''}")
 
 
 @dataclass(frozen=True)
 class Detections:
-    """The objects found in one image, by falling score.
+    """The objects found in one image, sorted by falling score.
 
     Attributes:
         boxes: [D, 4] float32, xyxy in pixels.
@@ -90,5 +91,9 @@ class Detections:
         return len(self.scores)
 
     def numpy(self) -> Detections:
-        """Return the same detections as NumPy arrays; the receiver holds tensors."""
-        return Detections(*(field.cpu().numpy() for field in (self.boxes, self.scores, self.labels)))
+        """Return the same detections as NumPy arrays, on the CPU."""
+        return Detections(_to_numpy(self.boxes), _to_numpy(self.scores), _to_numpy(self.labels))
+
+
+def _to_numpy(values: Tensor | np.ndarray) -> np.ndarray:
+    return values if not hasattr(values, "cpu") else values.cpu().numpy()

@@ -128,7 +128,7 @@ def test_a_header_says_the_size_that_the_image_is_read_with(tmp_path, kind, orie
     assert kind == "TIFF" or header == ImageHeader((60, 90), orientation)
 
 
-def test_a_header_behind_a_long_profile_is_found(tmp_path):
+def test_a_header_after_a_long_profile_is_found(tmp_path):
     (tmp_path / "a.jpg").write_bytes(encode(orientation=6, icc_profile=bytes(200_000)))
     assert read_header(tmp_path / "a.jpg") == ImageHeader((60, 90), 6)
 

@@ -12,38 +12,38 @@ def detections(*boxes) -> Detections:
 
 def test_box_is_outlined_in_the_color_of_its_class():
     image = np.zeros((240, 320, 3), np.uint8)
-    picture = draw_boxes(image, detections((100, 120, 200, 200)), ["car"])
+    drawn = draw_boxes(image, detections((100, 120, 200, 200)), ["car"])
     assert not image.any()  # the input stays as it was
     for x, y in ((150, 200), (100, 160), (200, 160)):
-        assert picture[y, x].tolist() == list(class_color(0))
-    assert not picture[130:190, 110:190].any()  # nothing inside
-    assert picture[108:118, 100:150].any()  # the name stands above
+        assert drawn[y, x].tolist() == list(class_color(0))
+    assert not drawn[130:190, 110:190].any()  # nothing inside
+    assert drawn[108:118, 100:150].any()  # the name stands above
 
 
 def test_names_stay_inside_the_frame():
     image = np.zeros((120, 160, 3), np.uint8)
     for box in ((0, 0, 20, 20), (150, 0, 160, 20), (155, 110, 160, 120), (-30, -30, 400, 300)):
-        picture = draw_boxes(image, detections(box), ["traffic light"])
-        plate = (picture == class_color(0)).all(-1)
+        drawn = draw_boxes(image, detections(box), ["traffic light"])
+        plate = (drawn == class_color(0)).all(-1)
         rows = plate.sum(1)
         assert rows.max() > 60 and (rows > 30).sum() >= 6  # the plate has the name's whole width
 
 
-def test_no_detections_leave_the_picture_as_it_is():
+def test_no_detections_leave_the_image_as_it_is():
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     assert (draw_boxes(image, detections(), ["car"]) == image).all()
 
 
 def test_the_better_box_lies_on_top():
     both = Detections(np.float32([[10, 60, 90, 90]] * 2), np.float32([0.9, 0.1]), np.array([1, 2]))
-    picture = draw_boxes(np.zeros((100, 100, 3), np.uint8), both, ["a", "b", "c"])
-    assert picture[90, 50].tolist() == list(class_color(1))
+    drawn = draw_boxes(np.zeros((100, 100, 3), np.uint8), both, ["a", "b", "c"])
+    assert drawn[90, 50].tolist() == list(class_color(1))
 
 
 def test_a_true_box_has_a_name_alone():
     image, boxes, label = np.zeros((100, 200, 3), np.uint8), np.float32([[10, 60, 20, 90]]), np.array([0])
     scored, true = (draw_boxes(image, Detections(boxes, np.float32([score]), label), ["car"]) for score in (1, np.nan))
-    widths = [(picture == class_color(0)).all(-1).sum(1).max() for picture in (true, scored)]
+    widths = [(drawn == class_color(0)).all(-1).sum(1).max() for drawn in (true, scored)]
     assert 10 < widths[0] < widths[1] - 10  # the plate of "car" and of "car 1.00"
 
 
@@ -58,10 +58,10 @@ def test_label_map_is_blended_by_hand():
     labels = np.zeros((200, 300), np.uint8)
     labels[:, 150:] = 1
     labels[:20] = 255
-    picture = draw_labels(image, labels, ["road", "sky"], [(200, 0, 100), (0, 60, 255)], alpha=0.5)
-    assert picture[30, 10].tolist() == [150, 50, 100]
-    assert picture[30, 200].tolist() == [50, 80, 178]  # (100 + 255) / 2 = 177.5
-    assert picture[10, 10].tolist() == [100, 100, 100]  # ignored pixels show the image
+    drawn = draw_labels(image, labels, ["road", "sky"], [(200, 0, 100), (0, 60, 255)], alpha=0.5)
+    assert drawn[30, 10].tolist() == [150, 50, 100]
+    assert drawn[30, 200].tolist() == [50, 80, 178]  # (100 + 255) / 2 = 177.5
+    assert drawn[10, 10].tolist() == [100, 100, 100]  # ignored pixels show the image
     assert (image == 100).all()
 
 
@@ -69,21 +69,21 @@ def test_legend_names_all_classes_unless_they_are_many():
     image, labels = np.full((200, 300, 3), 100, np.uint8), np.ones((200, 300), np.uint8)
     palette = [(255, 0, 0), (0, 255, 0), (0, 0, 255)] * 7
     for count, shown in ((3, [True, True, True]), (21, [False, True, False])):
-        picture = draw_labels(image, labels, ["name"] * count, palette[:count], alpha=0.2)
-        assert [(picture == color).all(-1).sum() > 20 for color in palette[:3]] == shown
+        drawn = draw_labels(image, labels, ["name"] * count, palette[:count], alpha=0.2)
+        assert [(drawn == color).all(-1).sum() > 20 for color in palette[:3]] == shown
 
 
 def test_legend_of_many_classes_goes_on_in_further_columns():
     labels = np.arange(19, dtype=np.uint8).repeat(320).reshape(-1, 320)[np.arange(60) % 19]
     palette = [class_color(label) for label in range(19)]
     names = [f"class {label}" for label in range(19)]
-    picture = draw_labels(np.zeros((60, 320, 3), np.uint8), labels, names, palette, alpha=0.0)
-    assert all((picture == color).all(-1).any() for color in palette[:12])
+    drawn = draw_labels(np.zeros((60, 320, 3), np.uint8), labels, names, palette, alpha=0.0)
+    assert all((drawn == color).all(-1).any() for color in palette[:12])
 
 
-def test_side_by_side_places_every_picture():
+def test_side_by_side_places_every_image():
     left, right = np.full((100, 160, 3), 50, np.uint8), np.full((50, 80, 3), 200, np.uint8)
     grid = side_by_side([(left, right), (right, left)], ["truth", "prediction"])
     assert grid.shape[1] == 2 * 160 + 2 and grid.shape[0] > 2 * 100
     assert grid[-1, 0].tolist() == [200] * 3 and grid[-1, -1].tolist() == [50] * 3
-    assert grid[-110, 0].tolist() == [50] * 3  # 100 rows of the second picture and a gap above the last row
+    assert grid[-110, 0].tolist() == [50] * 3  # 100 rows of the second image and a gap above the last row

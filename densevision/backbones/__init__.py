@@ -1,7 +1,15 @@
 """Mobile backbones: tables as data, one builder, three taps."""
 
-from densevision.backbones.backbone import Backbone, Tap, build_backbone
+from densevision.backbones.backbone import (
+    Backbone,
+    Tap,
+    TappedNetwork,
+    build_backbone,
+    modules_to_initialize,
+    network_parts,
+)
 from densevision.backbones.classifier import Classifier
+from densevision.backbones.freeze import keep_frozen
 from densevision.backbones.spec import BackboneSpec, Block
 from densevision.backbones.tables import BACKBONES, register_backbone
 
@@ -12,6 +20,10 @@ __all__ = [
     "Block",
     "Classifier",
     "Tap",
+    "TappedNetwork",
     "build_backbone",
+    "keep_frozen",
+    "modules_to_initialize",
+    "network_parts",
     "register_backbone",
 ]

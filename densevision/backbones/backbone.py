@@ -1,15 +1,17 @@
-"""A table made into a network with three taps."""
+"""Backbones: what one is, a table made into one, and the builder of those that are registered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
+from densevision.backbones.freeze import freeze
 from densevision.backbones.layers import ConvNormAct, InvertedResidual, Padding
 from densevision.backbones.spec import BackboneSpec, ReducedTail, place_hswish, scale_spec
-from densevision.backbones.tables import find_spec
+from densevision.backbones.tables import find_backbone
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,27 @@ class Tap:
 
     channels: int
     stride: int  # input size / map size
+
+
+class TappedNetwork(Protocol):
+    """What detectors and segmentation models need of a backbone: an ``nn.Module`` with
+
+    Attributes:
+        taps: name -> ``Tap``: "c4" and "c5" for ``SSDLite``; what the head reads for ``Segmentor``, "c3" and "c5" for
+            ``LRASPPHead``.
+
+    Three methods are optional:
+
+    - ``stages()``: lists of modules, from the input to the output, for ``frozen_stages``;
+    - ``parts()``: name -> modules, for exports that leave a part in float; without it, the network is one part;
+    - ``tail()``: beginnings of the names of the parameters between "c4" and "c5", for ``init_from.halved_tail``.
+    """
+
+    taps: Mapping[str, Tap]
+
+    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Map images [N, 3, H, W], normalized, to tap name -> [N, channels, ceil(H / stride), ceil(W / stride)]."""
+        ...
 
 
 class Backbone(nn.Module):
@@ -48,23 +71,25 @@ class Backbone(nn.Module):
         self.stem = ConvNormAct(3, spec.stem, 3, stride=2, act=spec.stem_act, padding=padding)
         self.blocks = nn.ModuleList()
         taps = {}
-        channels, reached, dilation = spec.stem, 2, 1
+        channels, stride_so_far, dilation = spec.stem, 2, 1
         for index, block in enumerate(spec.blocks):
             if index == spec.c4 and spec.c4_from == "expansion":
-                taps["c4"] = Tap(block.expand, reached)
-            keep_stride = reached * block.stride <= output_stride
+                taps["c4"] = Tap(block.expand, stride_so_far)
+            keep_stride = stride_so_far * block.stride <= output_stride
             stride = block.stride if keep_stride else 1
             # The strided convolution itself needs no dilation: its inputs are as dense as before.
-            behind = dilation if keep_stride else dilation * block.stride
-            here = behind if spec.dilate_strided else dilation
-            self.blocks.append(InvertedResidual(channels, block, stride=stride, dilation=here, padding=padding))
-            channels, reached, dilation = block.out, reached * stride, behind
+            next_dilation = dilation if keep_stride else dilation * block.stride
+            block_dilation = next_dilation if spec.dilate_strided else dilation
+            self.blocks.append(
+                InvertedResidual(channels, block, stride=stride, dilation=block_dilation, padding=padding)
+            )
+            channels, stride_so_far, dilation = block.out, stride_so_far * stride, next_dilation
             if index == spec.c3:
-                taps["c3"] = Tap(block.out if spec.c3_from == "output" else block.expand, reached)
+                taps["c3"] = Tap(block.out if spec.c3_from == "output" else block.expand, stride_so_far)
             if index == spec.c4 and spec.c4_from == "output":
-                taps["c4"] = Tap(block.out, reached)
+                taps["c4"] = Tap(block.out, stride_so_far)
         self.last = ConvNormAct(channels, spec.last, act=spec.blocks[-1].act) if spec.last else nn.Identity()
-        self.taps = taps | {"c5": Tap(spec.last or channels, reached)}
+        self.taps = taps | {"c5": Tap(spec.last or channels, stride_so_far)}
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = bn_eps
@@ -77,8 +102,8 @@ class Backbone(nn.Module):
         Returns:
             tap name -> [N, channels, ceil(H / stride), ceil(W / stride)].
         """
-        features = {}
-        x = self.stem(images)
+        features, x = {}, self.stem(images)
+        block: Any  # an InvertedResidual
         for index, block in enumerate(self.blocks):
             expanded = block.expand(x)
             filtered = block.filter(expanded)
@@ -90,21 +115,73 @@ class Backbone(nn.Module):
         features["c5"] = self.last(x)
         return features
 
+    def stages(self) -> list[list[nn.Module]]:
+        """Return five stages, which end where the table halves the size: the first is the stem and its blocks."""
+        stages: list[list[nn.Module]] = [[self.stem]]
+        for block, module in zip(self.spec.blocks, self.blocks, strict=True):
+            if block.stride > 1:
+                stages.append([])
+            stages[-1].append(module)
+        stages[-1].append(self.last)
+        return stages
 
-def build_backbone(
-    name: str,
+    def parts(self) -> dict[str, Sequence[nn.Module]]:
+        """Return stem, block00 ... with its gate block00.se, and last; the residual sums belong to their blocks."""
+        blocks = {f"block{index:02d}": [block] for index, block in enumerate(self.blocks)}
+        gates = {f"block{index:02d}.se": [block.get_submodule("se")] for index, block in enumerate(self.blocks)}
+        return {"previous": [self], "stem": [self.stem], **blocks, **gates, "last": [self.last]}
+
+    def tail(self) -> tuple[str, ...]:
+        """Return what the names of the parameters between C4 and C5 begin with: those that a reduced tail halves."""
+        return *(f"blocks.{index}." for index in range(self.spec.tail_start, len(self.blocks))), "last."
+
+
+def build_backbone(name: str, *, frozen_stages: int = 0, freeze_norm_statistics: bool = False, **settings: Any) -> Any:
+    """Build a registered backbone.
+
+    Args:
+        name: a key of ``BACKBONES``.
+        frozen_stages: number of stages, from the input on, that do not train; see ``freeze``.
+        freeze_norm_statistics: keep the running statistics of all batch norms, and normalize by them.
+        settings: of a table the arguments of ``build_table``, of a builder its own.
+    Returns:
+        A ``TappedNetwork``, an ``nn.Module``; that of a builder keeps its weights, a table's are drawn by the model.
+    Raises:
+        ValueError: unknown name (the message lists the known ones) or value.
+    """
+    found = find_backbone(name)
+    backbone = build_table(found, **settings) if isinstance(found, BackboneSpec) else found(**settings)
+    if not isinstance(getattr(backbone, "taps", None), Mapping):
+        raise ValueError(f"the builder of backbone {name!r} gave no network with taps; see docs/extending.md")
+    freeze(backbone, frozen_stages, norm_statistics=freeze_norm_statistics)
+    return backbone
+
+
+def modules_to_initialize(model: Any) -> Iterator[nn.Module]:
+    """Yield the modules of a model with ``backbone``, but those of one that a builder made: it keeps its weights."""
+    kept = set() if isinstance(model.backbone, Backbone) else set(model.backbone.modules())
+    return (module for module in model.modules() if module not in kept)
+
+
+def network_parts(backbone: Any) -> dict[str, Sequence[nn.Module]]:
+    """Return the parts of a ``TappedNetwork`` by name; the whole is one where it names none."""
+    return backbone.parts() if hasattr(backbone, "parts") else {"backbone": [backbone]}
+
+
+def build_table(
+    spec: BackboneSpec,
     *,
     width: float = 1.0,
     output_stride: int = 32,
     reduced_tail: ReducedTail | None = None,
     padding: Padding = "symmetric",
-    hswish_from: int | str | None = "table",
+    hswish_from: int | Literal["table"] | None = "table",
     bn_eps: float = 1e-3,
 ) -> Backbone:
-    """Build a registered backbone.
+    """Build the network of a table.
 
     Args:
-        name: a key of ``BACKBONES``.
+        spec: the table at width 1.0.
         width: multiplier of every channel count.
         output_stride: 8, 16 or 32.
         reduced_tail: None, "detection" or "segmentation"; see ``scale_spec``.
@@ -112,9 +189,9 @@ def build_backbone(
         hswish_from: "table" for the paper's placement, or the ablation of Table 5; see ``place_hswish``.
         bn_eps: epsilon of the batch norms.
     Raises:
-        ValueError: unknown name (the message lists the known ones) or value.
+        ValueError: unknown value.
     """
-    spec = scale_spec(find_spec(name), width=width, reduced_tail=reduced_tail)
+    spec = scale_spec(spec, width=width, reduced_tail=reduced_tail)
     if hswish_from != "table":
         spec = place_hswish(spec, hswish_from)
     return Backbone(spec, output_stride=output_stride, padding=padding, bn_eps=bn_eps)

@@ -8,15 +8,15 @@ from densevision.backbones.spec import Activation, BackboneSpec, Block
 Stage = tuple[int, int, int, int, bool, int]  # kernel, expansion ratio, #out, repeats, SE, first stride
 
 
-def _bottlenecks(in_channels: int, stages: Sequence[Stage], act: Activation) -> tuple[Block, ...]:
-    """List the blocks of stages; expansions and squeeze-and-excite are relative to a block's input channels."""
-    blocks = []
+def _bottlenecks(stem: int, act: Activation, stages: Sequence[Stage], *, c3: int, c4: int, source: str) -> BackboneSpec:
+    """Build a table from stages; expansions and squeeze-and-excite are relative to a block's input channels."""
+    blocks, in_channels = [], stem
     for kernel, ratio, out, repeats, se, stride in stages:
         for repeat in range(repeats):
             first = stride if repeat == 0 else 1
             blocks.append(Block(kernel, in_channels * ratio, out, "input" if se else False, act, first))
             in_channels = out
-    return tuple(blocks)
+    return BackboneSpec(stem=stem, stem_act=act, blocks=tuple(blocks), last=1280, c3=c3, c4=c4, source=source)
 
 
 MOBILENET_V1 = BackboneSpec(
@@ -44,13 +44,11 @@ MOBILENET_V1 = BackboneSpec(
     source="Howard et al. 2017, Table 1",
 )
 
-MOBILENET_V2 = BackboneSpec(
-    stem=32,
-    stem_act="relu6",
-    blocks=_bottlenecks(
+MOBILENET_V2 = replace(
+    _bottlenecks(
         32,
+        "relu6",
         (
-            # kernel, ratio, #out, repeats, SE, stride
             (3, 1, 16, 1, False, 1),
             (3, 6, 24, 2, False, 2),
             (3, 6, 32, 3, False, 2),
@@ -59,88 +57,68 @@ MOBILENET_V2 = BackboneSpec(
             (3, 6, 160, 3, False, 2),
             (3, 6, 320, 1, False, 1),
         ),
-        "relu6",
+        c3=5,
+        c4=13,
+        source="Sandler et al. 2018, Table 2",
     ),
-    last=1280,
-    c3=5,
-    c4=13,
     halve_c4_expansion=False,
-    source="Sandler et al. 2018, Table 2",
 )
 
 # In segmentation C5 is the 320-channel layer (Howard et al. 2019, section 6.4).
 MOBILENET_V2_NO_LAST = replace(MOBILENET_V2, last=None)
 
-MNASNET_A1 = BackboneSpec(
-    stem=32,
-    stem_act="relu",
-    blocks=_bottlenecks(
-        32,
-        (
-            # kernel, ratio, #out, repeats, SE, stride
-            (3, 1, 16, 1, False, 1),
-            (3, 6, 24, 2, False, 2),
-            (5, 3, 40, 3, True, 2),
-            (3, 6, 80, 4, False, 2),
-            (3, 6, 112, 2, True, 1),
-            (5, 6, 160, 3, True, 2),
-            (3, 6, 320, 1, False, 1),
-        ),
-        "relu",
+MNASNET_A1 = _bottlenecks(
+    32,
+    "relu",
+    (
+        (3, 1, 16, 1, False, 1),
+        (3, 6, 24, 2, False, 2),
+        (5, 3, 40, 3, True, 2),
+        (3, 6, 80, 4, False, 2),
+        (3, 6, 112, 2, True, 1),
+        (5, 6, 160, 3, True, 2),
+        (3, 6, 320, 1, False, 1),
     ),
-    last=1280,
     c3=5,
     c4=12,
     source="Tan et al. 2019, Figure 7",
 )
 
-MNASNET_SMALL = BackboneSpec(
-    stem=8,
-    stem_act="relu",
-    blocks=_bottlenecks(
-        8,
-        (
-            # kernel, ratio, #out, repeats, SE, stride
-            (3, 1, 8, 1, False, 1),
-            (3, 3, 16, 1, False, 2),
-            (3, 6, 16, 2, False, 2),
-            (5, 6, 32, 4, True, 2),
-            (3, 6, 32, 3, True, 1),
-            (5, 6, 88, 3, True, 2),
-            (3, 6, 144, 1, False, 1),
-        ),
-        "relu",
+MNASNET_SMALL = _bottlenecks(
+    8,
+    "relu",
+    (
+        (3, 1, 8, 1, False, 1),
+        (3, 3, 16, 1, False, 2),
+        (3, 6, 16, 2, False, 2),
+        (5, 6, 32, 4, True, 2),
+        (3, 6, 32, 3, True, 1),
+        (5, 6, 88, 3, True, 2),
+        (3, 6, 144, 1, False, 1),
     ),
-    last=1280,
     c3=3,
     c4=11,
     source="the authors' release of MnasNet, small",
 )
 
-PROXYLESSNAS_MOBILE = BackboneSpec(
-    stem=32,
-    stem_act="relu6",
-    blocks=_bottlenecks(
-        32,
-        (
-            # kernel, ratio, #out, repeats, SE, stride
-            (3, 1, 16, 1, False, 1),
-            (5, 3, 32, 1, False, 2),
-            (3, 3, 32, 1, False, 1),
-            (7, 3, 40, 1, False, 2),
-            (3, 3, 40, 1, False, 1),
-            (5, 3, 40, 2, False, 1),
-            (7, 6, 80, 1, False, 2),
-            (5, 3, 80, 3, False, 1),
-            (5, 6, 96, 1, False, 1),
-            (5, 3, 96, 3, False, 1),
-            (7, 6, 192, 2, False, 2),
-            (7, 3, 192, 2, False, 1),
-            (7, 6, 320, 1, False, 1),
-        ),
-        "relu6",
+PROXYLESSNAS_MOBILE = _bottlenecks(
+    32,
+    "relu6",
+    (
+        (3, 1, 16, 1, False, 1),
+        (5, 3, 32, 1, False, 2),
+        (3, 3, 32, 1, False, 1),
+        (7, 3, 40, 1, False, 2),
+        (3, 3, 40, 1, False, 1),
+        (5, 3, 40, 2, False, 1),
+        (7, 6, 80, 1, False, 2),
+        (5, 3, 80, 3, False, 1),
+        (5, 6, 96, 1, False, 1),
+        (5, 3, 96, 3, False, 1),
+        (7, 6, 192, 2, False, 2),
+        (7, 3, 192, 2, False, 1),
+        (7, 6, 320, 1, False, 1),
     ),
-    last=1280,
     c3=6,
     c4=15,
     source="Cai et al. 2019, Figure 4",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from torch import Tensor, nn
 
 from densevision.backbones.backbone import Backbone
@@ -15,7 +18,7 @@ class Classifier(nn.Module):
 
     Args:
         backbone: name of a registered table.
-        width: multiplier of the channels; the layer behind the pooling keeps its size under 1, and where the
+        width: multiplier of the channels; the layer after the pooling keeps its size under 1, and where the
             table has none (V1, V2, MnasNet) the last convolution does.
         num_classes: K; the authors' V3 has 1001.
         hswish_from: as of ``build_backbone``.
@@ -30,7 +33,7 @@ class Classifier(nn.Module):
         *,
         width: float = 1.0,
         num_classes: int = 1001,
-        hswish_from: int | str | None = "table",
+        hswish_from: int | Literal["table"] | None = "table",
         dropout: float = 0.2,
         padding: Padding = "symmetric",
         bn_eps: float = 1e-3,
@@ -46,5 +49,10 @@ class Classifier(nn.Module):
         self.head = nn.Sequential(*hidden, nn.Dropout(dropout), nn.Linear(spec.hidden or channels, num_classes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] normalised -> logits [N, K]."""
-        return self.head(self.backbone(images)["c5"].mean((2, 3)))
+        """[N, 3, H, W] normalized -> logits [N, K]."""
+        logits: Tensor = self.head(self.backbone(images)["c5"].mean((2, 3)))
+        return logits
+
+    def parts(self) -> dict[str, Sequence[nn.Module]]:
+        """Return the backbone's parts and the head, the pooling with it."""
+        return {"head": [self], **self.backbone.parts()}

@@ -1,6 +1,8 @@
 """Tables 1 and 2 of "Searching for MobileNetV3" as data, and the registry of backbones."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from densevision.backbones import baselines
 from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, without_se
@@ -65,7 +67,8 @@ LARGE_LRASPP_TORCHVISION = replace(
     LARGE, c3=3, c3_from="output", dilate_strided=True, source="torchvision, lraspp_mobilenet_v3_large"
 )
 
-BACKBONES: dict[str, BackboneSpec] = {
+Builder = Callable[..., Any]  # keyword arguments -> a ``TappedNetwork``
+BACKBONES: dict[str, BackboneSpec | Builder] = {
     "mobilenet_v1": baselines.MOBILENET_V1,
     "mobilenet_v2": baselines.MOBILENET_V2,
     "mobilenet_v2_no_last": baselines.MOBILENET_V2_NO_LAST,
@@ -84,25 +87,40 @@ BACKBONES: dict[str, BackboneSpec] = {
 }
 
 
-def register_backbone(name: str, spec: BackboneSpec) -> None:
-    """Register a table under a new name, for ``build_backbone`` and configs.
+def register_backbone(name: str, backbone: BackboneSpec | Builder) -> None:
+    """Register a backbone for ``build_backbone`` and for configs.
 
+    Args:
+        name: the new name.
+        backbone: a table; or a function that returns a ``TappedNetwork`` for the keys of the config's ``backbone``
+            other than ``name``, ``frozen_stages`` and ``freeze_norm_statistics``.
     Raises:
         ValueError: the name is taken.
     """
     if name in BACKBONES:
         raise ValueError(f"backbone {name!r} is already registered")
-    BACKBONES[name] = spec
+    BACKBONES[name] = backbone
 
 
 def find_spec(name: str) -> BackboneSpec:
     """Return a registered table.
 
     Raises:
+        ValueError: unknown name, or a backbone that is not a table.
+    """
+    found = find_backbone(name)
+    if not isinstance(found, BackboneSpec):
+        raise ValueError(f"backbone {name!r} is not a table")
+    return found
+
+
+def find_backbone(name: str) -> BackboneSpec | Builder:
+    """Return a registered table or builder.
+
+    Raises:
         ValueError: unknown name; the message lists the registered ones.
     """
     if name not in BACKBONES:
-        raise ValueError(
-            f"unknown backbone {name!r}; {did_you_mean(name, BACKBONES)} known: {', '.join(sorted(BACKBONES))}"
-        )
+        hint = f"{did_you_mean(name, BACKBONES)} registered are".strip()
+        raise ValueError(f"unknown backbone {name!r}; {hint} {', '.join(sorted(BACKBONES))}")
     return BACKBONES[name]

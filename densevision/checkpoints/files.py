@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def is_state_dict(content: object) -> bool:
+def is_state_dict(content: object) -> TypeGuard[dict[str, Tensor]]:
     """Whether this is a dict of tensors by name."""
     return (
         isinstance(content, dict)

@@ -1,26 +1,33 @@
-"""What belongs to weights beside their tensors: padding, epsilons of batch norm, scaling of the input."""
+"""What belongs to weights next to their tensors: padding, epsilons of batch norms, scaling of the input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from densevision.errors import UserError
 
-Settings = dict[str, object]  # what stands behind "model." in a config -> its value
+Settings = dict[str, object]  # config key below "model." -> its value
 
 
-def settings_of(network: nn.Module) -> Settings:
-    """Return "backbone.padding", "<part>.bn_eps" of each part with batch norms, and "data_preprocessor"."""
-    settings: Settings = {"backbone.padding": network.backbone.padding}
+def settings_of(network: Any) -> Settings:
+    """Return the settings of a model.
+
+    These are "backbone.padding" where the backbone has one, "<part>.bn_eps" of each part with batch norms, and
+    "data_preprocessor".
+    """
+    settings: Settings = {}
+    if hasattr(network.backbone, "padding"):
+        settings["backbone.padding"] = network.backbone.padding
     for part, module in network.named_children():
         norms = [m.eps for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
         if norms:
             settings[f"{part}.bn_eps"] = norms[0]
-    if hasattr(network, "data_preprocessor"):
-        normalize = network.data_preprocessor
+    normalize: Any = getattr(network, "data_preprocessor", None)
+    if normalize is not None:
         settings |= scaling(normalize.mean.flatten().tolist(), normalize.std.flatten().tolist())
     return settings
 
@@ -31,14 +38,14 @@ def scaling(mean: Iterable[float], std: Iterable[float]) -> Settings:
     return {"data_preprocessor": {"type": "densevision.Normalize", **values}}
 
 
-def special(settings: Settings) -> Settings:
-    """Leave out what our models have anyway."""
+def non_default(settings: Settings) -> Settings:
+    """Leave out the settings that models have by default."""
     usual = ("symmetric", 1e-3, *scaling([127.5] * 3, [127.5] * 3).values())
     return {name: value for name, value in settings.items() if value not in usual}
 
 
-def assignments(settings: Settings) -> str:
-    """Write settings as they stand in a config or behind ``--cfg-options``."""
+def format_overrides(settings: Settings) -> str:
+    """Write settings as in a config or after ``--cfg-options``."""
     return ", ".join(f"model.{name}={value}" for name, value in settings.items())
 
 
@@ -50,7 +57,7 @@ def check_settings(model: nn.Module, wanted: Settings, parts: Iterable[str], ori
         parts: of the model, which take the weights.
         origin: of the weights, for the message.
     Raises:
-        UserError: a setting differs; the message says what to set.
+        UserError: a setting differs; the message names what to set.
     """
     if not wanted:
         return
@@ -59,4 +66,4 @@ def check_settings(model: nn.Module, wanted: Settings, parts: Iterable[str], ori
     concerned = [name for name in wanted if name in found and name.partition(".")[0] in parts]
     differ = {name: wanted[name] for name in concerned if found[name] != wanted[name]}
     if differ:
-        raise UserError(f"{origin} was trained with other settings; set in the config {assignments(differ)}")
+        raise UserError(f"{origin} was trained with other settings; set in the config {format_overrides(differ)}")

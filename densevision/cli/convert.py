@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from densevision.atomic import write_whole
-    from densevision.checkpoints.settings import assignments, special
+    from densevision.checkpoints.settings import format_overrides, non_default
     from densevision.errors import UserError
     from densevision.weights.convert import convert
 
@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     torch.save(checkpoint, content)
     write_whole(arguments.out, content.getvalue(), "--out")
     print(report)
-    if settings := special(checkpoint["meta"]["settings"]):
-        print(f"  a config for them sets {assignments(settings)}")
+    if settings := non_default(checkpoint["meta"]["settings"]):
+        print(f"  a config for them sets {format_overrides(settings)}")
     print(f"wrote {arguments.out}")
     return 0
 

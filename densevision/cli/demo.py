@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("across-classes", "per-class"),
         help="detector: of overlapping boxes keep the best one of all, or of each class (default: across-classes)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results by frame")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results per frame")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -60,20 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nms",
         choices=("across-classes", "per-class"),
-        help="detector: how the op suppresses overlapping boxes; per class costs time (default: across-classes)",
+        help="detector: NMS of the op within each class, which costs time, or across classes (default: across-classes)",
     )
     parser.add_argument(
-        "--labels", choices=("argmax", "logits"), help="segmenter: end in a label map, or in logits (default: argmax)"
+        "--labels",
+        choices=("argmax", "logits"),
+        help="segmentation: end in a label map, or in logits (default: argmax)",
     )
-    enlarge = parser.add_mutually_exclusive_group()
-    enlarge.add_argument(
+    upsampling = parser.add_mutually_exclusive_group()
+    upsampling.add_argument(
         "--upsample",
         type=int,
         choices=(1, 2),
-        help="segmenter: enlarge the output, by default an eighth of the image's size",
+        help="segmentation: upsample the output, whose size is otherwise an eighth of the image's",
     )
-    enlarge.add_argument(
-        "--full-size", action="store_true", default=None, help="segmenter: an output as large as the image"
+    upsampling.add_argument(
+        "--full-size", action="store_true", default=None, help="segmentation: an output as large as the image"
     )
     parser.add_argument(
         "--max-drop",
@@ -85,13 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sensitivity",
         action="store_true",
         default=None,
-        help="int8: also print the metric with each part of the network quantised alone",
+        help="int8: also print the metric with each part of the network quantized alone",
     )
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write and check the file, and say what it is."""
+    """Write and check the file, and print what it is."""
     from densevision.errors import UserError
     from densevision.export.job import ExportJob, read_config
     from densevision.inference.load import model_task
@@ -111,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.nms == "per-class":
         print("warning: run this file on one thread: per class, TFLite's op loses class number N on N threads")
     if job.drop:
-        for line in drop_lines(job.drop, job.options):
+        for line in drop_lines(job.drop, job.input_size):
             print(line)
     if arguments.sensitivity:
         _print_sensitivity(job, arguments.calibration)
@@ -128,7 +130,9 @@ def check_options(arguments: argparse.Namespace, task: Task) -> None:
         if option in given:
             raise UserError(f"{option} has no meaning for a {task.noun}; leave it out")
     if "--nms" in given and arguments.postprocess == "none":
-        raise UserError("--nms has no meaning with --postprocess none, whose reader suppresses; leave one of them out")
+        raise UserError(
+            "--nms has no meaning with --postprocess none, where NMS is up to the reader; leave one of them out"
+        )
     for option in _INT8:
         if option in given and arguments.quantize != "int8":
             raise UserError(f"{option} would need --quantize int8; add that, or leave it out")
@@ -159,54 +163,60 @@ def _size(arguments: argparse.Namespace) -> tuple[int, int] | None:
 
 
 def lines(report: ExportReport) -> list[str]:
-    """Say what an export wrote, in lines."""
+    """Return lines on what an export wrote."""
 
     def counted(ops: dict[str, int]) -> str:
         return ", ".join(f"{count} {kind}" for kind, count in ops.items())
 
-    parity = report.parity
+    checks = [f"against PyTorch on {report.parity.images} images: {report.parity.summary()}"] if report.parity else []
     return [
         f"wrote {report.path}: {report.size_bytes:,} bytes, sha256 {report.sha256}",
         f"operators: {counted(report.ops)}",
         f"outside XNNPACK: {sum(report.outside.values())} ({counted(report.outside)})",
-        f"against PyTorch on {parity.images} images: {parity.summary()}",
+        *checks,
     ]
 
 
-def drop_lines(drop: Drop, options: ExportOptions) -> list[str]:
-    """Say what a file loses, and what its kind of output costs, in lines."""
+def _points(value: float) -> str:
+    return f"{100 * value:.2f}"
+
+
+def _change(loss: float) -> str:
+    return f"loses {_points(loss)}" if loss >= 0 else f"gains {_points(-loss)}"
+
+
+def drop_lines(drop: Drop, size: tuple[int, int]) -> list[str]:
+    """Return lines on what a file loses, and on what its kind of output costs.
+
+    Args:
+        size: (height, width) of the file's input.
+    """
     from densevision.training.metrics import worthless
 
-    def points(value: float) -> str:
-        return f"{100 * value:.2f}"
-
-    def change(loss: float) -> str:
-        return f"loses {points(loss)}" if loss >= 0 else f"gains {points(-loss)}"
-
-    lost = f"the file {change(drop.model - drop.file)}"
-    said = [f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch: {lost}"]
+    lost = f"the file {_change(drop.model - drop.file)}"
+    found = [f"{drop.name}: {_points(drop.file)} in the file, {_points(drop.model)} by PyTorch: {lost}"]
     if drop.full_size is not None:
-        height, width = options.size
-        said = [
-            f"{drop.name}: {points(drop.file)} in the file, {points(drop.model)} by PyTorch at the file's "
+        height, width = size
+        found = [
+            f"{drop.name}: {_points(drop.file)} in the file, {_points(drop.model)} by PyTorch at the file's "
             f"resolution: {lost}",
-            f"{drop.name}: {points(drop.full_size)} by PyTorch at full resolution: an output of this size from "
-            f"{height}x{width} {change(drop.full_size - drop.model)}",
+            f"{drop.name}: {_points(drop.full_size)} by PyTorch at full resolution: an output of this size from "
+            f"{height}x{width} {_change(drop.full_size - drop.model)}",
         ]
     if drop.across_classes is not None:
         loss = drop.model - drop.across_classes
-        said.append(
-            f"{drop.name}: {points(drop.across_classes)} by PyTorch with suppression across classes, which "
-            f"{change(loss)}{' of that' if loss >= 0 else ''}; --nms per-class suppresses as the model does"
+        found.append(
+            f"{drop.name}: {_points(drop.across_classes)} by PyTorch with NMS across classes, which "
+            f"{_change(loss)}{' of that' if loss >= 0 else ''}; --nms per-class applies NMS as the model does"
         )
-    if drop.own_size:
-        sizes = [f"{height}x{width}" for height, width in (drop.own_size, options.size)]
-        said.append(
-            f"{drop.name}: {points(drop.at_own_size)} by PyTorch at the config's own {sizes[0]}: an input of "
-            f"{sizes[1]} {change(drop.at_own_size - drop.model)}"
+    if drop.own_size and drop.at_own_size is not None:
+        sizes = [f"{height}x{width}" for height, width in (drop.own_size, size)]
+        found.append(
+            f"{drop.name}: {_points(drop.at_own_size)} by PyTorch at the config's own {sizes[0]}: an input of "
+            f"{sizes[1]} {_change(drop.at_own_size - drop.model)}"
         )
     warning = worthless(drop.name, drop.model)
-    return [*said, *([warning] if warning else [])]
+    return [*found, *([warning] if warning else [])]
 
 
 def _print_sensitivity(job: ExportJob, calibration: int | None) -> None:

@@ -20,11 +20,11 @@ class Kind:
 
     Attributes:
         name: for messages.
-        holds: whether a file that already exists holds this kind, and so may be overwritten.
+        matches: whether an existing file is of this kind, and so may be overwritten.
     """
 
     name: str
-    holds: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
 
 
 def _head(path: Path) -> bytes:
@@ -32,7 +32,7 @@ def _head(path: Path) -> bytes:
         return file.read(8)
 
 
-def _holds_results(path: Path) -> bool:
+def _is_results(path: Path) -> bool:
     try:
         content = json.loads(path.read_bytes())
     except ValueError:  # also UnicodeDecodeError
@@ -41,10 +41,10 @@ def _holds_results(path: Path) -> bool:
 
 
 _DATA_KEYS = {"images", "annotations", "categories", "shapes", "cells"}  # COCO, LabelMe, notebooks
-CSV = Kind("csv of results", lambda path: path.read_bytes().startswith(b"file,class,"))
-JSON = Kind("json of results", _holds_results)
-PNG = Kind("png image", lambda path: _head(path).startswith(b"\x89PNG"))
-TFLITE = Kind(".tflite", lambda path: _head(path)[4:] == b"TFL3")
+CSV = Kind("CSV of results", lambda path: path.read_bytes().startswith(b"file,class,"))
+JSON = Kind("JSON of results", _is_results)
+PNG = Kind("PNG image", lambda path: _head(path).startswith(b"\x89PNG"))
+TFLITE = Kind(".tflite file", lambda path: _head(path)[4:] == b"TFL3")
 ANY = Kind("file", lambda path: True)
 
 
@@ -84,7 +84,7 @@ def check_output(
     A file that exists is overwritten only if it is of the kind that is written, and neither an input nor a link.
 
     Args:
-        others: the command's inputs and its other outputs; what is no file, such as a camera's number, is passed over.
+        others: the command's inputs and its other outputs; a camera's number and None are ignored.
         makes_folder: whether the command creates the folder that the file goes to.
     Raises:
         UserError: it can't be written, or something would be lost.
@@ -102,14 +102,14 @@ def check_output(
 
 
 def _loss(path: Path, kind: Kind, others: Sequence[Path]) -> str | None:
-    """Say what would be lost if the file were written."""
+    """Return what would be lost if the file were written, or None."""
     for found in (path, partial_path(path)):
         if found.is_symlink() or found.exists() and not found.is_file():
-            return f"{found} is a link or no regular file"
+            return f"{found} is a link or not a regular file"
     if any(_same(path, other) for other in others):
         return "the command line names this file twice"
-    if path.exists() and path.stat().st_size and not kind.holds(path):
-        return f"this file exists and is no {kind.name}"
+    if path.exists() and path.stat().st_size and not kind.matches(path):
+        return f"this file exists and is not a {kind.name}"
     return None
 
 
@@ -131,7 +131,7 @@ def check_frames(where: str, output: Path | None, json_path: Path | None, models
 
 
 def _check_folder(folder: Path, source: Path) -> None:
-    """Images get the names of the input's, or six digits; any program may have written such a file."""
+    """Check a folder for the names of the input's images, or of numbered frames, which others may have written."""
     if source.is_dir():
         names = {path.name for path in source.iterdir()}
     else:
@@ -141,12 +141,11 @@ def _check_folder(folder: Path, source: Path) -> None:
 
 
 def check_taken(option: str, folder: Path, names: Iterable[str]) -> None:
-    """Raise a UserError if a folder that images are to be written to holds a file of one of these names."""
+    """Raise a UserError if a folder that images are to be written to contains a file of one of these names."""
     taken = [name for name in names if (folder / name).exists()]
     if taken:
-        raise UserError(
-            f"{option} {folder} already holds {min(taken)}, which would be overwritten; give a new or an empty folder"
-        )
+        fault = f"already contains {min(taken)}, which would be overwritten"
+        raise UserError(f"{option} {folder} {fault}; give a new or an empty folder")
 
 
 def _same(one: Path, other: Path) -> bool:

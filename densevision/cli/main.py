@@ -1,4 +1,4 @@
-"""The ``densevision`` command: finds the subcommand and turns user errors into one line."""
+"""Run the ``densevision`` command: find the subcommand, and print user errors as one line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import densevision
+from densevision.config.find import shipped_configs
 from densevision.errors import UserError, did_you_mean
 
 COMMANDS = {
@@ -27,7 +28,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status, 2 when the user's input is at fault."""
+    """Run one command; return its exit status, 2 if the user's input is wrong."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(words)
     _check_words(parser, words)
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Only the module of the wanted command is imported, so that ``--help`` answers at once."""
+    """Import only the module of the given command, so that ``--help`` is fast."""
     parser = argparse.ArgumentParser(prog="densevision", description=densevision.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"densevision {densevision.__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -63,7 +64,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """Exit with status 2 where argparse's own message would not show what is wrong."""
+    """Exit with status 2 and a clear message where argparse's own would not show the mistake."""
     if not words:
         parser.print_help(sys.stderr)
         parser.exit(2)
@@ -73,11 +74,15 @@ def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     for option in ("--cfg-options", "--float-parts"):
         for place in (number for number, word in enumerate(words) if word == option):
             values = itertools.takewhile(lambda word: not word.startswith("--"), words[place + 1 :])
-            files = [word for word in values if "=" not in word and word.endswith((".py", ".pth", ".tflite"))]
+            files = [word for word in values if "=" not in word and _is_file(word)]
             if files:
                 parser.error(
                     f"{option} takes all words up to the next option, also {files[0]}; give the files before {option}"
                 )
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith((".py", ".pth", ".tflite")) or word in shipped_configs()
 
 
 if __name__ == "__main__":

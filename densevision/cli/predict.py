@@ -70,12 +70,13 @@ def find_images(words: Sequence[str]) -> list[Path]:
         UserError: a word stands for no image.
     """
     from densevision.images import IMAGE_SUFFIXES
+    from densevision.video.sources import list_images
 
     paths: list[Path] = []
     for word in words:
         path = Path(word)
         if path.is_dir():
-            found = sorted(one for one in path.iterdir() if one.suffix.lower() in IMAGE_SUFFIXES)
+            found = list_images(path)
         elif path.is_file():
             found = [path]
         else:
@@ -122,7 +123,7 @@ def _save(result: Result, path: Path) -> None:
 def _write(arguments: argparse.Namespace, model: Model, found: Sequence[tuple[Path, Result]]) -> None:
     if arguments.json:
         images = [dict(file=str(path), size=list(result.image.shape[:2]), **result.record()) for path, result in found]
-        content = dict(model=str(arguments.model), task=model.task, classes=list(model.classes), images=images)
+        content = dict(model=str(arguments.model), task=model.task, classes=list(model.classes), results=images)
         write_json(arguments.json, content, "--json")
     if arguments.csv:
         text = io.StringIO()

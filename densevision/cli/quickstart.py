@@ -6,21 +6,23 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from densevision.atomic import write_json
 from densevision.cli.own_folder import OwnFolder
 
 if TYPE_CHECKING:
-    from densevision.inference.load import Predictor
+    from densevision.inference.predictor import Predictor
 
 CONFIGS = {
     "detection": "ssdlite_v3_small_reduced_scenes",
     "segmentation": "lraspp_v3_small_scenes",
 }
-HEADLINES = {"detection": ("coco/AP", "coco/AP50"), "segmentation": ("seg/mIoU", "seg/aAcc")}
-_PICTURES = 3  # rows of comparison.png
+SCENES = dict(train=240, val=40, video_seconds=8)  # numbers of images, and the length of the video
+_SHOWN = ("coco/AP", "coco/AP50", "seg/mIoU", "seg/aAcc")  # metrics of the closing table
+_ROWS = 3  # of comparison.png
 _TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.part*", "2???????_??????/*", "test/*")
 _RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
 WRITES = (
@@ -41,36 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Render, train, evaluate and annotate the video; returns 128 + the signal's number when one ended it."""
+    """Render, train, evaluate and annotate; return 128 + the signal's number if a signal ended it."""
     from densevision.training.stop import TrainingStopped
 
-    out = arguments.out.absolute()
     try:
-        with OwnFolder(out, WRITES, EXCLUSIVE).claimed():
-            _run(out, arguments.seed)
+        make(arguments.out.absolute(), arguments.seed)
     except TrainingStopped as stopped:
-        print(f"{stopped}; the same command starts anew", file=sys.stderr)
+        print(f"{stopped}; the same command starts over", file=sys.stderr)
         return 128 + stopped.signal_number
     return 0
-
-
-def _run(out: Path, seed: int) -> None:
-    from densevision.scenes import write_dataset
-    from densevision.training.process import tune_process
-    from densevision.video.sources import silence_opencv
-
-    start = time.time()
-    print("rendering driving scenes", flush=True)
-    video = write_dataset(out / "scenes", train=240, val=40, video_seconds=8, seed=seed)
-    tune_process()
-    silence_opencv()
-    metrics, files, predictors = {}, {"video": str(video)}, {}
-    for task, config in CONFIGS.items():
-        print(f"\n{task}: training {config}", flush=True)
-        metrics[task], predictors[task], made = train(task, out, video)
-        files |= {f"{task}/{kind}": place for kind, place in made.items()}
-    files["comparison"] = str(compare(predictors, out))
-    write_summary(metrics, files, time.time() - start, out / "summary.json")
 
 
 def _seed(text: str) -> int:
@@ -80,44 +61,72 @@ def _seed(text: str) -> int:
     return number
 
 
-def train(task: str, out: Path, video: Path) -> tuple[dict[str, float], Predictor, dict[str, str]]:
+def make(out: Path, seed: int, scenes: Mapping[str, Any] = SCENES, overrides: Sequence[str] = ()) -> None:
+    """Write everything into a folder, and end with a table and ``summary.json``.
+
+    Args:
+        scenes: arguments of ``write_dataset``.
+        overrides: of both configs.
+    Raises:
+        UserError: the folder holds files of the user.
+    """
+    from densevision.scenes import write_dataset
+    from densevision.training.process import tune_process
+    from densevision.video.sources import silence_opencv
+
+    with OwnFolder(out, WRITES, EXCLUSIVE).claimed():
+        start = time.time()
+        print("rendering driving scenes", flush=True)
+        video = write_dataset(out / "scenes", **scenes, seed=seed)
+        tune_process()
+        silence_opencv()
+        metrics: dict[str, float] = {}
+        files, models = {"video": str(video)}, {}
+        for task, config in CONFIGS.items():
+            print(f"\n{task}: training {config}", flush=True)
+            found, models[task], made = train(task, out, video, overrides)
+            metrics |= found
+            files |= {f"{task}/{kind}": place for kind, place in made.items()}
+        files["comparison"] = str(compare(models, out))
+        write_summary(metrics, files, time.time() - start, out / "summary.json")
+
+
+def train(
+    task: str, out: Path, video: Path, overrides: Sequence[str]
+) -> tuple[dict[str, float], Predictor, dict[str, str]]:
     """Train one model on ``out/scenes``, evaluate it with the official tool and annotate the video.
 
     Returns:
-        The metrics, the predictor, and the paths of what was made by kind.
+        The metrics, the predictor, and the paths of what was made, by kind.
     """
-    from densevision.config.load import load_config
-    from densevision.evaluation import evaluate
-    from densevision.inference.load import load_predictor
-    from densevision.training.runner import build_runner
+    from densevision import api
+    from densevision.config.derive import LOADERS
     from densevision.video.annotate import annotate_video
 
-    loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
-    name, roots = CONFIGS[task], [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in loaders]
-    config = load_config(name, roots)
-    config.work_dir = str(out / task)
-    build_runner(config).train()
+    roots = [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in LOADERS]
+    api.train(CONFIGS[task], work_dir=out / task, overrides=[*roots, *overrides])
     best = out / task / "best.pth"
-    metrics, table, files = evaluate(load_config(name, roots), best, out / task / "test")
-    print(table, flush=True)
+    evaluation = api.evaluate(best, work_dir=out / task / "test")
+    print(evaluation.table, flush=True)
+    metrics = evaluation.metrics
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
-    predictor = load_predictor(name, best, score_threshold=0.4, nms="across-classes")
+    predictor = api.load(best, score_threshold=0.4 if task == "detection" else None).predictor
     annotate_video(predictor, str(video), out / f"{task}.mp4")
-    files |= dict(checkpoint=str(best), curves=str(out / task / "curves.png"), film=str(out / f"{task}.mp4"))
-    return metrics, predictor, files
+    made = dict(checkpoint=best, curves=out / task / "curves.png", video=out / f"{task}.mp4")
+    return metrics, predictor, evaluation.files | {kind: str(path) for kind, path in made.items()}
 
 
 def official_miou(out: Path) -> float:
-    """Score the written label pictures with cityscapesscripts; its own labels have no class but the chosen ones."""
+    """Score the written label images with cityscapesscripts, for the classes of the data set only."""
     from densevision.segmentation.official import official_iou
 
     labels = sorted((out / "scenes" / "gtFine" / "val").glob("*/*_labelIds.png"))
     return official_iou(out / "segmentation" / "test" / "predictions", labels)["mIoU"]
 
 
-def compare(predictors: dict, out: Path) -> Path:
-    """Draw ``comparison.png``: ground truth beside prediction, boxes and label maps."""
+def compare(predictors: Mapping[str, Any], out: Path) -> Path:
+    """Draw ``comparison.png``: ground truth next to prediction, boxes and label maps."""
     import numpy as np
 
     from densevision.images import read_image, write_image
@@ -131,7 +140,7 @@ def compare(predictors: dict, out: Path) -> Path:
     index_of = np.full(256, 255, np.uint8)
     index_of[class_info(segment.classes)["label_ids"]] = np.arange(len(segment.classes))
     rows = []
-    for image in table["images"][:_PICTURES]:
+    for image in table["images"][:_ROWS]:
         pixels = read_image(out / "scenes/leftImg8bit/val" / image["file_name"])
         objects = [row for row in table["annotations"] if row["image_id"] == image["id"]]
         boxes = np.array([row["bbox"] for row in objects], np.float32).reshape(-1, 4)
@@ -153,18 +162,17 @@ def compare(predictors: dict, out: Path) -> Path:
     return out / "comparison.png"
 
 
-def write_summary(metrics: dict[str, dict], files: dict[str, str], seconds: float, path: Path) -> None:
-    """Print the closing table and write it, with all metrics, as json."""
+def write_summary(metrics: Mapping[str, float], files: dict[str, str], seconds: float, path: Path) -> None:
+    """Print the closing table, and write it with all metrics as JSON."""
     from rich.console import Console
     from rich.table import Table
 
-    flat = {key: value for by_key in metrics.values() for key, value in by_key.items()}
-    write_json(path, flat | {"files": files, "seconds": round(seconds, 1)})
+    write_json(path, dict(metrics) | {"files": files, "seconds": round(seconds, 1)})
     table = Table("what", "figure", title="densevision quickstart")
-    for key in (*HEADLINES["detection"], *HEADLINES["segmentation"]):
-        table.add_row(key, f"{flat[key]:.3f}")
+    for key in _SHOWN:
+        table.add_row(key, f"{metrics[key]:.3f}")
     table.add_row("seconds", f"{seconds:.0f}", end_section=True)
-    for name in ("detection/film", "segmentation/film", "comparison", "detection/curves", "segmentation/curves"):
+    for name in ("detection/video", "segmentation/video", "comparison", "detection/curves", "segmentation/curves"):
         table.add_row(name, files[name])
     table.add_row("summary", str(path))
     Console(width=None if Console().is_terminal else 140).print(table)

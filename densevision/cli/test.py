@@ -49,5 +49,5 @@ def run(arguments: argparse.Namespace) -> int:
             print(found.warning)
         print(f"result files are in {found.work_dir}")
         if arguments.json:
-            write_json(arguments.json, {**plain(found.metrics), "files": found.files}, "--json")
+            write_json(arguments.json, plain({**found.metrics, "files": found.files}), "--json")
     return 0

@@ -1,4 +1,4 @@
-"""What goes wrong while a registry builds from a config, as one line."""
+"""Report what fails while a registry builds from a config in one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from densevision.errors import UserError
 
 @contextmanager
 def config_errors() -> Iterator[None]:
-    """Turn what goes wrong while a registry builds from the config into one line; the log keeps the rest."""
+    """Turn an error while a registry builds from the config into one line; the log keeps the traceback."""
     try:
         yield
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, AssertionError, OSError) as error:
@@ -27,7 +27,7 @@ def config_errors() -> Iterator[None]:
 
 
 def _being_built(error: BaseException) -> str | None:
-    """Name of the class that mmengine was building from the config when ``error`` was raised."""
+    """Return the name of the class that mmengine was building from the config when ``error`` was raised."""
     name = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code is build_from_cfg.__code__:

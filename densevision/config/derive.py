@@ -1,8 +1,8 @@
-"""One source for one number: what a config need not state because another of its keys does.
+"""Fill in what a config does not state because another of its keys does.
 
-``model.input_size`` is the input size of the data sets too. ``test_dataloader`` and ``test_evaluator`` are the val
+``model.input_size`` is also the input size of the data sets. ``test_dataloader`` and ``test_evaluator`` are the val
 ones where the config does not state them; a ``test_dataloader`` whose data set has no ``type`` states only what
-differs from ``val_dataloader``.
+differs from ``val_dataloader``. The val metric's ``best_key`` is the ``save_best`` of the checkpoint hook.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _SIZE = "input_size"
 
 
 def forget_copies(content: ConfigDict) -> dict[str, ConfigDict | None]:
-    """Drop from a config what only repeats its source, so that a change of the source reaches it.
+    """Drop what a config only repeats, so that a change of the original value applies there too.
 
     Returns:
-        The val loader and evaluator as the file has them, for ``fill_test``.
+        The val loader and evaluator before any override, for ``fill_test``.
     """
     size = _model_size(content)
     for _, mapping in _sized_datasets(content):
@@ -41,10 +41,10 @@ def forget_copies(content: ConfigDict) -> dict[str, ConfigDict | None]:
 
 
 def fill_test(content: ConfigDict, val: dict[str, ConfigDict | None]) -> None:
-    """Complete the test loader and evaluator with the val ones; where a key is None there is no test.
+    """Complete the test loader and evaluator with the val ones; a key that is None switches the test off.
 
     Args:
-        val: from ``forget_copies``; it counts where an override has switched the validation off.
+        val: from ``forget_copies``; used where an override has switched validation off.
     """
     keys = ("test_dataloader", "test_evaluator", "test_cfg")
     loader = content.get("val_dataloader") or val["dataloader"]
@@ -58,10 +58,10 @@ def fill_test(content: ConfigDict, val: dict[str, ConfigDict | None]) -> None:
 
 
 def fill_sizes(content: ConfigDict) -> None:
-    """Give the data sets the model's input size.
+    """Set the data sets' input size to the model's.
 
     Raises:
-        UserError: a data set names another size, or the model's is no (height, width).
+        UserError: a data set states another size, or the model's is not a (height, width).
     """
     size = _model_size(content)
     if size is None and _SIZE not in (content.get("model") or {}):
@@ -79,7 +79,7 @@ def fill_sizes(content: ConfigDict) -> None:
 
 
 def fill_best(content: ConfigDict) -> None:
-    """Let the val metric's ``best_key`` decide which checkpoint is the best one, where the config does not say so."""
+    """Choose the best checkpoint by the val metric's ``best_key`` where the config does not state ``save_best``."""
     hooks, evaluator = content.get("default_hooks"), content.get("val_evaluator")
     checkpoint = hooks.get("checkpoint") if isinstance(hooks, dict) else None
     if not isinstance(checkpoint, dict) or "save_best" in checkpoint or not isinstance(evaluator, dict):
@@ -103,7 +103,7 @@ def _overlay(loader: ConfigDict, own: ConfigDict) -> ConfigDict:
 
 
 def _model_size(content: ConfigDict) -> object:
-    """Return what the model's input size is or would be; None for a model without one."""
+    """Return the model's input size, stated or default; None for a model without one."""
     model = content.get("model")
     if not isinstance(model, dict):
         return None
@@ -116,7 +116,7 @@ def _default_size(model: ConfigDict) -> object:
 
 
 def _sized_datasets(content: ConfigDict) -> Iterator[tuple[str, ConfigDict]]:
-    """Yield every data set of the loaders that takes an input size, also inside of wrappers, with its place."""
+    """Yield every data set of the loaders that takes an input size, also inside wrappers, with its dotted place."""
     for name in LOADERS:
         loader = content.get(name)
         if isinstance(loader, dict):

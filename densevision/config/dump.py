@@ -1,4 +1,4 @@
-"""The text of a config, as checkpoints, work directories and .tflite files hold it."""
+"""Write a config as text, for checkpoints, work directories and .tflite files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from types import FunctionType
 
 from mmengine.config import Config
 
+from densevision.config.types import dotted_name
+
 
 def printable(config: Config) -> Config:
-    """Copy a config with names in place of classes that were set in Python, which mmengine can't write to a file."""
+    """Copy a config with names in place of classes, which mmengine can't write to a file."""
     config = copy.deepcopy(config)
     _name_classes(config._cfg_dict)
     object.__setattr__(config, "__class__", PrintedConfig)
@@ -17,47 +19,47 @@ def printable(config: Config) -> Config:
 
 
 class PrintedConfig(Config):
-    """A config whose text is laid out again only after a change: mmengine asks for it at every checkpoint."""
+    """A config whose text is formatted again only after a change: mmengine reads it at every checkpoint."""
 
     @property
     def pretty_text(self) -> str:
-        """The config as a Python file."""
+        """The content of a Python file with this config."""
         content = repr(self._to_lazy_dict())
         known, text = self.__dict__.get("_printed", (None, ""))
         if content != known:
-            text = self._lay_out()
+            text = self._format()
             object.__setattr__(self, "_printed", (content, text))
         return text
 
-    def _lay_out(self) -> str:
-        """mmengine escapes no quote and no newline in a key, and a class name may have them."""
+    def _format(self) -> str:
+        # mmengine does not escape quotes and newlines in keys, and a class name may contain them.
         copied = copy.deepcopy(self)
-        stand_ins = _replace_keys(copied._cfg_dict, {})
+        placeholders = _replace_keys(copied._cfg_dict, {})
         text = Config.pretty_text.fget(copied)
-        for stand_in, key in stand_ins.items():
-            text = text.replace(repr(stand_in), repr(key))
+        for placeholder, key in placeholders.items():
+            text = text.replace(repr(placeholder), repr(key))
         return text
 
 
-def _replace_keys(value: object, stand_ins: dict[str, str]) -> dict[str, str]:
-    """Replace the keys that Python's text would have to escape; returns them by what stands in their place."""
+def _replace_keys(value: object, placeholders: dict[str, str]) -> dict[str, str]:
+    """Replace the keys that need escapes in Python text by placeholders; return the keys by placeholder."""
     if isinstance(value, list | tuple):
         for item in value:
-            _replace_keys(item, stand_ins)
+            _replace_keys(item, placeholders)
     if isinstance(value, dict):
         for key, item in list(dict.items(value)):
-            _replace_keys(item, stand_ins)
+            _replace_keys(item, placeholders)
             if isinstance(key, str) and repr(key) != f"'{key}'":
-                stand_in = f"key {len(stand_ins)} of this config"
-                stand_ins[stand_in] = key
-                dict.__setitem__(value, stand_in, dict.pop(value, key))  # mmengine sorts them in any case
-    return stand_ins
+                placeholder = f"key {len(placeholders)} of this config"
+                placeholders[placeholder] = key
+                dict.__setitem__(value, placeholder, dict.pop(value, key))  # mmengine sorts them in any case
+    return placeholders
 
 
 def _name_classes(value: object) -> None:
     if isinstance(value, dict | list):
         for key, item in list(dict.items(value) if isinstance(value, dict) else enumerate(value)):
             if isinstance(item, type | FunctionType):
-                value[key] = f"{item.__module__}.{item.__qualname__}"
+                value[key] = dotted_name(item)
             else:
                 _name_classes(item)

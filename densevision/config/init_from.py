@@ -11,15 +11,15 @@ from densevision.errors import UserError
 
 @dataclass(frozen=True)
 class InitFrom:
-    """What a config's ``init_from`` may say; a plain string stands for ``source``.
+    """The content of a config's ``init_from``; plain text stands for ``source``.
 
     Attributes:
-        source: a checkpoint of ours, of training or of ``densevision convert``; or what ``convert`` reads.
-        model: of a published file: which "library:network" it holds.
-        same_classes: keep the columns of the classes that both have by name; else the class predictors of other
-            classes start anew.
-        halved_tail: what a halved tail takes from a whole one: "first_half" of the channels where shapes differ,
-            or "leave_out", those tensors start anew. None refuses such weights.
+        source: a checkpoint of a training or of ``densevision convert``; or a published file that ``convert`` reads.
+        model: "library:network" of a published file.
+        same_classes: keep the columns of classes whose names both models have; else the class predictors are
+            initialized anew if the classes differ.
+        halved_tail: how a halved tail starts from a full one: with the "first_half" of the channels where shapes
+            differ, or "leave_out" those tensors, which are initialized anew. None refuses such weights.
     """
 
     source: str
@@ -33,10 +33,10 @@ class InitFrom:
 
     @classmethod
     def parse(cls, value: object) -> InitFrom:
-        """Read what stands in a config.
+        """Read the value of a config.
 
         Raises:
-            UserError: neither text nor a dict with these names.
+            UserError: it is neither text nor a dict with these keys.
         """
         if isinstance(value, str | Path):
             return cls(str(value))

@@ -1,4 +1,4 @@
-"""Read a config file and change it from the command line, refusing what would silently do nothing."""
+"""Read a config file, apply overrides, and refuse keys that nothing reads."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a config file, apply ``key.sub=value`` overrides, and check every key.
 
-    Names that start with an underscore are the file's own and are dropped. What another key says is filled in, see
+    Names that start with an underscore are private and dropped. Values that follow from another key are filled in, see
     ``derive``: the data sets' input size is the model's, and the test data are the val ones.
 
     Args:
         path: a pure-Python mmengine config, or the name of a shipped one.
         overrides: values are Python literals, ``dict(...)`` calls, or else plain text.
     Raises:
-        UserError: no such file, an error in it, a key that nothing would read, or two that disagree.
+        UserError: there is no such config, it has an error or a key that nothing reads, or two keys disagree.
     """
     path = find_config(path)
     return complete_config(_read(path), overrides, str(path))
@@ -63,9 +63,9 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
             _apply(content, override)
     fill_sizes(content)
     fill_best(content)
-    if changes_network(overrides):
+    if content.get("paper") is None or changes_network(overrides):
         content.pop("paper", None)
-    if "paper" in content:
+    else:
         check_paper(content["paper"])
     for name in content:
         if name not in _TOP_LEVEL:
@@ -140,7 +140,7 @@ def parse_value(key: str, text: str) -> object:
     """Return the value of an override: a literal, ``dict(...)``, or the text itself.
 
     Raises:
-        UserError: text that begins like a list, tuple or dict and is none.
+        UserError: the text begins like a list, tuple or dict, and is not one.
     """
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
@@ -161,7 +161,7 @@ def _literal(node: ast.expr) -> object:
 
 
 def accepted_keys(place: str, mapping: dict) -> set[str]:
-    """Return what may stand in a config dict at ``place``; "*" stands for anything."""
+    """Return the keys that a config dict at ``place`` may have; "*" stands for any key."""
     if place == "":
         return _TOP_LEVEL
     if place in LOADERS:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FunctionType
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import Registry
 
-import densevision.registry
 from densevision.config.load import complete_config
+from densevision.config.types import dotted_name, resolve_type
 from densevision.errors import UserError
 
 _OF_A_RUN = ("work_dir", "resume", "load_from", "launcher", "experiment_name")  # not part of what was trained
@@ -45,7 +44,7 @@ def _to_plain(value: object, place: str) -> object:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, type | FunctionType) and place.rpartition(".")[2] in _TYPE_KEYS:
-        return _dotted(value)
+        return dotted_name(value)
     raise UserError(f"config, {place} is {value!r}, which is neither text, number, list, dict nor a registered class")
 
 
@@ -60,53 +59,33 @@ def from_plain(data: Mapping[str, object], filename: str, overrides: Iterable[st
     Raises:
         UserError: a type is not registered, or see ``load_config``.
     """
-    content = _from_plain(copy.deepcopy(dict(data)), "", _registered())
+    content = {key: _from_plain(value, key) for key, value in copy.deepcopy(dict(data)).items()}
     if content.get("default_scope") not in _SCOPES:
         raise UserError(f"{filename}: default_scope is {content['default_scope']!r}; it must be None or 'densevision'")
     return complete_config(ConfigDict(content), overrides, filename)
 
 
-def _from_plain(value: object, place: str, registered: Mapping[str, object]) -> object:
+def _from_plain(value: object, place: str) -> object:
     if isinstance(value, list | tuple):
-        return type(value)(_from_plain(item, f"{place}.{position}", registered) for position, item in enumerate(value))
+        return type(value)(_from_plain(item, f"{place}.{position}") for position, item in enumerate(value))
     if not isinstance(value, dict):
         return value
     if "_scope_" in value:
         raise UserError(f"config, {place}: a stored config can't hold _scope_; give the config's file")
-    found = {key: _from_plain(item, f"{place}.{key}".lstrip("."), registered) for key, item in value.items()}
+    found = {key: _from_plain(item, f"{place}.{key}") for key, item in value.items()}
     for key in _TYPE_KEYS:
-        if isinstance(found.get(key), str):
-            found[key] = _resolve(found[key], f"{place}.{key}", registered)
+        name = found.get(key)
+        if isinstance(name, str):
+            found[key] = _resolve(name, f"{place}.{key}")
     return found
 
 
-def _resolve(name: str, place: str, registered: Mapping[str, object]) -> object:
-    if name not in registered:
+def _resolve(name: str, place: str) -> object:
+    try:
+        found = resolve_type(name)
+    except UserError as error:
         raise UserError(
             f"config, {place}: {name!r} is not a registered class; import the module that registers it first, "
             "or give the config's file"
-        )
-    return registered[name]
-
-
-def _registered() -> dict[str, object]:
-    """Return every registered class and function by its dotted name, and the short names, which stay text."""
-    found: dict[str, object] = {}
-    for level in _registries():
-        level.import_from_location()
-        for name, member in level.module_dict.items():
-            found |= {text: text for text in (name, f"{level.scope}.{name}", f"densevision.{name}")}
-            found[_dotted(member)] = member
-    return found
-
-
-def _registries() -> Iterator[Registry]:
-    for value in vars(densevision.registry).values():
-        for registry in value if isinstance(value, list) else [value]:
-            if isinstance(registry, Registry):
-                yield registry
-                yield registry.parent
-
-
-def _dotted(member: type | FunctionType) -> str:
-    return f"{member.__module__}.{member.__qualname__}"
+        ) from error
+    return found if "." in name else name  # the registry that builds the part looks a short name up itself

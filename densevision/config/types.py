@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
+import densevision.registry
 from densevision.errors import UserError, did_you_mean
 
 
-def resolve_type(value: object, registry: Registry) -> type:
-    """Return the class that a config's ``type`` stands for.
+def resolve_type(value: object, registry: Registry | None = None) -> type:
+    """Return the class, or the function that builds a part, that a config's ``type`` stands for.
 
-    A text is looked up in the registry and its parents, and nothing is imported but the modules that the registry
-    itself lists, so that a config from a file of unknown origin runs no code.
+    Text is looked up among what is registered. No module is imported except those that the registries themselves list,
+    so that a config from a file of unknown origin runs no code.
 
     Args:
-        value: a class, which is returned as it is; or a text: the registered name ("SSDLite"), with its scope
+        value: a class, which is returned as it is; or text: the registered name ("SSDLite"), with its scope
             ("densevision.SSDLite"), or with the class's module or a package of that module
             ("densevision.detection.model.SSDLite", "mmengine.optim.LinearLR").
+        registry: where to look, and in its parents; None looks in all of the package's registries.
     Raises:
-        UserError: the text names no registered class, or the value is neither class nor text.
+        UserError: the text names nothing that is registered, or the value is neither class nor text.
     """
     if isinstance(value, type):
         return value
     if not isinstance(value, str):
         raise UserError(f"config, type is {value!r}; it must be a class or the name of one")
-    package, _, name = value.rpartition(".")
     known: list[str] = []
-    level: Registry | None = registry
-    while level is not None:
+    for level in _levels(registry):
         level.import_from_location()
-        found = level.module_dict.get(name)
-        if isinstance(found, type) and _is_inside(found, package, level):
-            return found
+        for name, member in level.module_dict.items():
+            if _is_named(value, name, member, level):
+                return member
         known += level.module_dict
-        level = level.parent
-    near = did_you_mean(name, known) or "register the class and import its module first"
-    raise UserError(f"config, type {value!r} is no registered {registry.name}; {near}")
+    near = did_you_mean(value.rpartition(".")[2], known) or "register the class and import its module first"
+    raise UserError(f"config, type {value!r} is not a registered {registry.name if registry else 'class'}; {near}")
 
 
-def _is_inside(found: type, package: str, registry: Registry) -> bool:
-    return package in ("", registry.scope) or f"{found.__module__}.".startswith(f"{package}.")
+def _levels(registry: Registry | None) -> Iterator[Registry]:
+    members = vars(densevision.registry).values() if registry is None else [registry]
+    for found in itertools.chain(*(member if isinstance(member, list) else [member] for member in members)):
+        while isinstance(found, Registry):
+            yield found
+            found = found.parent
+
+
+def _is_named(text: str, name: str, member: Any, registry: Registry) -> bool:
+    if text in (name, f"{registry.scope}.{name}", dotted_name(member)):
+        return True
+    package, _, last = text.rpartition(".")
+    return last == name and f"{member.__module__}.".startswith(f"{package}.")
+
+
+def dotted_name(member: Any) -> str:
+    """Return module and name of a class or function, as configs are written with."""
+    return f"{member.__module__}.{member.__qualname__}"
 
 
 def import_types(value: object) -> None:

@@ -50,7 +50,7 @@ class SeededDataset(Dataset):
         return read_image(self.load(index, None)["data_samples"].img_path)
 
     def count(self, split: str = "val") -> SplitCounts:
-        """Count what the data set holds, see ``SplitCounts``, and check its files.
+        """Count the contents of the data set, see ``SplitCounts``, and check its files.
 
         Args:
             split: "train", "val" or "test". The headers of all images are read; for "train" those of an even

@@ -8,6 +8,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -112,10 +113,8 @@ def _normalized(name: str) -> str:
 
 
 def _common_end(left: Sequence[str], right: Sequence[str]) -> int:
-    length = 0
-    while length < min(len(left), len(right)) and left[-1 - length] == right[-1 - length]:
-        length += 1
-    return length
+    pairs = zip(reversed(left), reversed(right), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _refuse_shared(found: Sequence[str], names: Sequence[str], source: Path) -> None:

@@ -111,15 +111,15 @@ class CocoDataset(SeededDataset):
         per_class = dict(zip(names, np.bincount(self.labels, minlength=len(names)).tolist(), strict=True))
         empty = int((np.diff(self.starts) == 0).sum())
         notes = [f"images without boxes: {empty:,}"] if empty and len(self.labels) else []
-        notes += counts.notes()
+        notes += counts.notes
         if split != "train" and not len(self.labels):
             effect = "AP stays near 0" if any(counts.objects.values()) else "no AP can be computed"
-            notes.append(f"{effect}: {counts.no_box_cause()}")
-        fault = counts.outside_fault()
+            notes.append(f"{effect}: {counts.no_box_cause}")
+        fault = counts.outside_fault
         if fault and split != "train":
             notes.append(fault)
         if not len(self.labels):
-            fault = f"nothing to learn in {counts.path}: {counts.no_box_cause()}"
+            fault = f"nothing to learn in {self.metainfo['ann_file']}: {counts.no_box_cause}"
         notes += [*self._notes, *exif_notes]
         return SplitCounts(len(self), "boxes", per_class, counts.dropped, counts.untrained, tuple(notes), fault)
 

@@ -1,4 +1,4 @@
-"""Parse the fields of a COCO json, whatever was written there."""
+"""Parse the fields of a COCO json, valid or not."""
 
 from __future__ import annotations
 
@@ -20,12 +20,6 @@ def plain_boxes(raw: list) -> np.ndarray | None:
             except OverflowError:
                 pass
     return None
-
-
-def is_plain_box(box: Any) -> bool:
-    """Tell whether a box is a list of four numbers that need no further check."""
-    numbers_only = type(box) is list and len(box) == 4 and set(map(type, box)) <= {int, float}
-    return numbers_only and all(type(value) is float or -1e9 < value < 1e9 for value in box)
 
 
 def parse_box(box: Any) -> list[float] | None:

@@ -213,8 +213,6 @@ class _Reading:
 
     def _box(self, annotation: dict) -> list[float] | None:
         box = annotation.get("bbox")
-        if fields.is_plain_box(box):
-            return box
         if not box or isinstance(box, list) and all(value in (None, "") for value in box):
             return None
         values = fields.parse_box(box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,35 @@ from densevision.backbones.layers import Conv2d, ConvNormAct, Padding
 EXTRA_DEPTHS = (512, 256, 256, 128)
 
 
+class DetectionHead(Protocol):
+    """What ``SSDLite`` needs of a head: an ``nn.Module``, built by keyword with
+
+    Args:
+        in_channels: of each map.
+        num_anchors: per cell of each map.
+        num_classes: K, foreground only; the logits have K + 1 columns, column 0 is background.
+    Attributes:
+        class_layers: the convolutions, one per map, with anchors x (K + 1) output channels; optional, as the next one:
+            their biases start at the background, ``init_from`` fills them from other classes, an export needs both.
+        box_layers: the convolutions, one per map, with anchors x 4 output channels.
+        columns: output channels per anchor of the class layers, which the head reads when it runs.
+    """
+
+    def __call__(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Maps [N, C, h, w] -> logits [N, A, columns], deltas [N, A, 4]; anchors by map, row, column, shape."""
+        ...
+
+
 class ExtraLayers(nn.ModuleList):
     """Four more feature maps, each half the size of the one before.
 
+    Another class in its place is built with the same arguments, has ``out_channels`` (of each map) and returns a list
+    of maps, each half the size of the one before, rounded up.
+
+    Args:
+        in_channels: of the map that the first one is made from, C5.
+        width: multiplier of the channels.
+        padding: of the strided convolutions.
     Source: the authors' SSDLite configuration: 1x1 to half the depth, 3x3 depthwise of stride 2, 1x1 to the depth.
     """
 
@@ -48,7 +75,9 @@ class SSDLiteHead(nn.Module):
         in_channels: of each map.
         num_anchors: per cell of each map.
         num_classes: K, foreground only; the logits have K + 1 columns, column 0 is background.
-    Source: Sandler et al. 2018 (MobileNetV2), section 6.2; batch norm and ReLU6 behind the depthwise layer.
+    Attributes:
+        class_layers, box_layers, columns: see ``DetectionHead``.
+    Source: Sandler et al. 2018 (MobileNetV2), section 6.2; batch norm and ReLU6 after the depthwise layer.
     """
 
     def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int):
@@ -57,6 +86,16 @@ class SSDLiteHead(nn.Module):
         pairs = list(zip(in_channels, num_anchors, strict=True))
         self.classify = nn.ModuleList(_predictor(channels, n * self.columns) for channels, n in pairs)
         self.regress = nn.ModuleList(_predictor(channels, n * 4) for channels, n in pairs)
+
+    @property
+    def class_layers(self) -> list[nn.Conv2d]:
+        """The last layers of the class predictors."""
+        return _last_layers(self.classify)
+
+    @property
+    def box_layers(self) -> list[nn.Conv2d]:
+        """The last layers of the box predictors."""
+        return _last_layers(self.regress)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Maps [N, C, h, w] -> logits [N, A, K+1], deltas [N, A, 4]; anchors by map, row, column, shape."""
@@ -70,6 +109,10 @@ def _predictor(in_channels: int, out_channels: int) -> nn.Sequential:
         ConvNormAct(in_channels, in_channels, 3, groups=in_channels, act="relu6"),
         Conv2d(in_channels, out_channels, bias=True),
     )
+
+
+def _last_layers(predictors: Any) -> list[nn.Conv2d]:
+    return [predictor[-1] for predictor in predictors]
 
 
 def _per_anchor(x: Tensor, columns: int) -> Tensor:

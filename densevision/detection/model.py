@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
-from densevision.backbones import build_backbone
+from densevision.backbones import build_backbone, keep_frozen, modules_to_initialize, network_parts
 from densevision.data.normalize import Normalize
 from densevision.data.samples import DetSample
 from densevision.detection.anchors import anchor_shapes, place_anchors
@@ -27,13 +27,13 @@ from densevision.structures import Detections, check_range
 
 _INIT_STD = 0.03
 
-for _loss in (FocalLoss, SoftmaxLoss):
-    MODELS.register_module(module=_loss)
+for _part in (FocalLoss, SoftmaxLoss, ExtraLayers, SSDLiteHead):
+    MODELS.register_module(module=_part)
 
 
 @MODELS.register_module()
 class SSDLite(BaseModel):
-    """Single-shot detector on C4, C5 and four extra maps.
+    """Single-shot detector on C4, C5 and extra maps.
 
     Args:
         backbone: arguments of ``build_backbone``.
@@ -46,12 +46,16 @@ class SSDLite(BaseModel):
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
         data_preprocessor: default ``Normalize``.
+        head: ``type``, default SSDLiteHead, and options; see ``DetectionHead``.
+        extra: ``type``, default ExtraLayers, and options; see there.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        background_columns: class layers have so many output channels per anchor next to those of the K classes.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
     task = "detection"
+    background_columns = 1
 
     def __init__(
         self,
@@ -65,9 +69,11 @@ class SSDLite(BaseModel):
         postprocess: dict | None = None,
         bn_momentum: float = 0.03,
         data_preprocessor: dict | None = None,
-    ):
+        head: dict | None = None,
+        extra: dict | None = None,
+    ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.num_classes = num_classes
         self.coder = BoxCoder(**(coder or {}))
         check_range("model.match_threshold", match_threshold, low=0, high=1, with_low=False)
@@ -77,45 +83,66 @@ class SSDLite(BaseModel):
         shapes = anchor_shapes(**(anchors or {}))
         self.backbone = build_backbone(**backbone)
         c4, c5 = self.backbone.taps["c4"], self.backbone.taps["c5"]
-        self.extra = ExtraLayers(
-            c5.channels, width=min(1.0, backbone.get("width", 1.0)), padding=backbone.get("padding", "symmetric")
-        )
+        width, padding = min(1.0, backbone.get("width", 1.0)), backbone.get("padding", "symmetric")
+        extra = dict(extra or dict(type=ExtraLayers), in_channels=c5.channels, width=width, padding=padding)
+        self.extra = MODELS.build(extra)
         channels = [c4.channels, c5.channels, *self.extra.out_channels]
-        self.head = SSDLiteHead(channels, [len(s) for s in shapes], num_classes)
-        sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra))
+        if len(channels) != len(shapes):
+            raise ValueError(f"model.anchors has scales for {len(shapes)} feature maps, the model has {len(channels)}")
+        anchors_per_cell = [len(map_shapes) for map_shapes in shapes]
+        head = dict(head or dict(type=SSDLiteHead), in_channels=channels, num_anchors=anchors_per_cell)
+        self.head = MODELS.build(dict(head, num_classes=num_classes))
+        sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra.out_channels))
         self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
-        self._initialise(bn_momentum)
+        self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
-    def _initialise(self, bn_momentum: float) -> None:
+    def _initialize(self, bn_momentum: float) -> None:
         """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
         wrong in the first steps.
         """
         for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+        for module in modules_to_initialize(self):
             if isinstance(module, nn.Conv2d):
                 nn.init.trunc_normal_(module.weight, std=_INIT_STD, a=-2 * _INIT_STD, b=2 * _INIT_STD)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d):
-                module.momentum = bn_momentum
         prior = self.loss_cls.prior_logit
-        for predictor in self.head.classify:
+        for layer in getattr(self.head, "class_layers", []):
             with torch.no_grad():
-                columns = predictor[-1].bias.view(-1, self.head.columns)
-                columns.fill_(-prior)[:, 0] = prior
+                columns = layer.bias.view(-1, self.num_classes + 1)
+                columns.fill_(-prior)
+                columns[:, 0] = prior
 
-    def forward(self, inputs: Tensor, data_samples: list[DetSample] | None = None, mode: str = "tensor"):
+    def forward(
+        self, inputs: Tensor, data_samples: Sequence[DetSample] | None = None, mode: str = "tensor"
+    ) -> tuple[Tensor, Tensor] | dict[str, Tensor] | Sequence[DetSample]:
         """Dispatch: "tensor" -> (logits, deltas); "loss" -> dict; "predict" -> samples with ``pred``."""
         if mode == "loss":
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or ())
         if mode == "predict":
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or ())
         return self.forward_head(inputs)
 
+    def train(self, mode: bool = True) -> SSDLite:
+        """Switch to training or evaluation mode, but for what of the backbone is frozen."""
+        super().train(mode)
+        keep_frozen(self.backbone)
+        return self
+
+    def parts(self) -> dict[str, Sequence[nn.Module]]:
+        """Name the modules that an int8 export can leave in float; "io": the reshapes that join the maps' outputs."""
+        predictors = [*getattr(self.head, "class_layers", []), *getattr(self.head, "box_layers", [])]
+        layers = [module for module in self.head.modules() if module is not self.head]
+        parts = {"extra": [self.extra], "io": [self.head], "head": layers, "predictors": predictors}
+        return {**network_parts(self.backbone), **parts}
+
     def forward_head(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, *input_size] normalised -> logits [N, A, K+1], deltas [N, A, 4].
+        """[N, 3, *input_size] normalized -> logits [N, A, K+1], deltas [N, A, 4].
 
         Raises:
             ValueError: the images have another size than ``input_size``.
@@ -123,7 +150,8 @@ class SSDLite(BaseModel):
         if tuple(images.shape[-2:]) != self.input_size:
             raise ValueError(f"images are {tuple(images.shape[-2:])}, the model's input_size is {self.input_size}")
         features = self.backbone(images)
-        return self.head([features["c4"], features["c5"], *self.extra(features["c5"])])
+        outputs: tuple[Tensor, Tensor] = self.head([features["c4"], features["c5"], *self.extra(features["c5"])])
+        return outputs
 
     def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
@@ -140,7 +168,7 @@ class SSDLite(BaseModel):
         }
 
     def predict_dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, *input_size] normalised -> boxes [N, A, 4] in input pixels and scores [N, A, K].
+        """[N, 3, *input_size] normalized -> boxes [N, A, 4] in input pixels and scores [N, A, K].
 
         Boxes are clipped to the image, unless ``PostProcess.clip_first`` is False.
         """
@@ -153,7 +181,7 @@ class SSDLite(BaseModel):
         return clip_boxes_to_image(boxes, self.input_size) if self.postprocess.clip_first else boxes
 
     def detect(self, images: Tensor) -> list[Detections]:
-        """[N, 3, *input_size] normalised -> one ``Detections`` per image, boxes in input pixels, clipped."""
+        """[N, 3, *input_size] normalized -> one ``Detections`` per image, boxes in input pixels, clipped."""
         return [self.select(boxes, scores) for boxes, scores in zip(*self.predict_dense(images), strict=True)]
 
     def select(self, boxes: Tensor, scores: Tensor) -> Detections:
@@ -165,7 +193,7 @@ class SSDLite(BaseModel):
         """Fill ``pred`` of each sample, boxes in pixels of the original image."""
         for sample, found in zip(samples, self.detect(images), strict=True):
             (height, width), (input_height, input_width) = sample.ori_size, self.input_size
-            scale = found.boxes.new_tensor([width / input_width, height / input_height] * 2)
+            scale = images.new_tensor([width / input_width, height / input_height] * 2)
             sample.pred = InstanceData(boxes=found.boxes * scale, scores=found.scores, labels=found.labels)
         return samples
 

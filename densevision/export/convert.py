@@ -18,10 +18,10 @@ import torch
 
 from densevision.atomic import replacing
 from densevision.errors import UserError
-from densevision.export.exporter import Exporter, ExportGraph, ExportOptions, Parity, make_exporter
+from densevision.export.exporter import Exporter, ExportOptions, Parity, make_exporter
 from densevision.export.metadata import attach_metadata
 from densevision.export.quantize import to_float16, to_int8
-from densevision.export.tflite_graph import name_ops, read_graph, write_graph
+from densevision.export.tflite_graph import labeled, name_ops, read_graph, write_graph
 from densevision.export.verify import check_layout, check_ops, check_parity, ops_outside_delegate
 from densevision.inference.metadata import ModelInfo
 
@@ -78,7 +78,7 @@ def export_tflite(
         model: of a task that has an ``Exporter``.
         path: where the file goes; nothing is left there when something fails.
         about: see ``build_model_info``.
-        judge: is shown the written file before it gets its name, and may raise.
+        judge: is called with the written file before it gets its name, and may raise.
     Raises:
         UserError: the network can't be converted, holds NaN, or the file fails a check.
     """
@@ -121,7 +121,7 @@ def check_weights_finite(model: torch.nn.Module) -> None:
 
 
 def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.ndarray]) -> bytes:
-    """Quantise a converted graph as the options say."""
+    """Quantize a converted graph by the options."""
     if options.quantize == "float16":
         return to_float16(content)
     if options.quantize == "int8":
@@ -130,12 +130,16 @@ def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.nd
     return content
 
 
-def convert(graph: ExportGraph, size: tuple[int, int]) -> bytes:
+def convert(graph: Any, size: tuple[int, int]) -> bytes:
     """Convert a graph for one size; its operators get the names of ``name_ops``.
 
+    Args:
+        graph: its ``model`` names the parts, by ``parts()``; without that it is one, the network and what is around it.
     Raises:
         UserError: an operator has no counterpart, or litert-torch is missing.
     """
+    network: Any = getattr(graph, "model", None)
+    parts = network.parts() if hasattr(network, "parts") else {}
     dtype = torch.uint8 if graph.pixels.uint8 else torch.float32
     sample = torch.zeros(1, *size, 3, dtype=dtype)
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
@@ -145,7 +149,8 @@ def convert(graph: ExportGraph, size: tuple[int, int]) -> bytes:
         except ImportError as error:
             raise UserError("export needs litert-torch; pip install densevision[tflite]") from error
         try:
-            litert_torch.convert(graph.eval(), (sample,)).export(f"{folder}/model.tflite")
+            with labeled(graph, parts):
+                litert_torch.convert(graph.eval(), (sample,)).export(f"{folder}/model.tflite")
         except RuntimeError as error:
             raise UserError(f"the network can't be converted: {str(error).strip().splitlines()[0][:200]}") from error
         model = read_graph(Path(folder, "model.tflite").read_bytes())

@@ -27,8 +27,10 @@ class DetectionGraph(nn.Module):
         anchors: [A, 4] float32 (y, x, height, width) of the anchors, in fractions of the image.
         scales: the encodings' (y, x, height, width) scales.
     Raises:
-        UserError: the model's head is not built as ``SSDLiteHead``.
+        UserError: the model's head lacks an attribute of ``DetectionHead``.
     """
+
+    corners: Tensor
 
     def __init__(self, model: SSDLite, input_type: InputType = "uint8", *, decode: bool = False):
         super().__init__()
@@ -42,20 +44,19 @@ class DetectionGraph(nn.Module):
                 _drop_background(self.model)
                 self.scores = torch.sigmoid
         except (AttributeError, TypeError, IndexError, RuntimeError) as error:
-            raise UserError(
-                f"{type(model.head).__name__} can't be exported: it is not built like SSDLiteHead ({error})"
-            ) from error
+            raise UserError(f"{type(model.head).__name__} can't be exported, see DetectionHead: {error}") from error
         height, width = model.input_size
         corners = model.anchors[:, _YXHW] / model.anchors.new_tensor([height, width] * 2)
         self.register_buffer("corners", corners)  # (ymin, xmin, ymax, xmax); the coder treats both axes alike
-        self.coder = replace(model.coder, weights=[model.coder.weights[i] for i in _YXHW])
+        in_x, in_y, in_width, in_height = model.coder.weights
+        self.coder = replace(model.coder, weights=(in_y, in_x, in_height, in_width))
 
     @property
     def anchors(self) -> Tensor:
         return box_convert(self.corners, "xyxy", "cxcywh")
 
     @property
-    def scales(self) -> tuple[float, ...]:
+    def scales(self) -> tuple[float, float, float, float]:
         return self.coder.weights
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,20 +80,20 @@ def swap_xy(boxes: Tensor) -> Tensor:
 
 def _shift_first(model: SSDLite) -> None:
     """Let the box predictors give (y, x, h, w), by the order of their rows: exact and free."""
-    for predictor in model.head.regress:
-        rows = torch.arange(predictor[-1].out_channels).view(-1, 4)[:, _YXHW].flatten()
-        _keep_rows(predictor[-1], rows)
+    for layer in model.head.box_layers:
+        _keep_rows(layer, torch.arange(layer.out_channels).view(-1, 4)[:, _YXHW].flatten())
 
 
 def _drop_background(model: SSDLite) -> None:
-    """A sigmoid's foreground scores do not look at the background column, so it need not be computed."""
+    """A sigmoid's foreground scores do not depend on the background column, so it need not be computed."""
     columns = model.head.columns
-    for predictor in model.head.classify:
-        _keep_rows(predictor[-1], torch.arange(predictor[-1].out_channels).view(-1, columns)[:, 1:].flatten())
+    for layer in model.head.class_layers:
+        _keep_rows(layer, torch.arange(layer.out_channels).view(-1, columns)[:, 1:].flatten())
     model.head.columns = columns - 1
 
 
 def _keep_rows(conv: nn.Conv2d, rows: Tensor) -> None:
     conv.weight = nn.Parameter(conv.weight.detach()[rows].clone(), requires_grad=False)
+    assert conv.bias is not None
     conv.bias = nn.Parameter(conv.bias.detach()[rows].clone(), requires_grad=False)
     conv.out_channels = len(rows)

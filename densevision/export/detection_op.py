@@ -1,4 +1,4 @@
-"""Append TFLite's own detection op, which decodes boxes and suppresses overlaps."""
+"""Append TFLite's own detection op, which decodes boxes and applies NMS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DetectionOp:
         score_threshold: lowest score, in 0..1.
         iou_threshold: of two boxes that overlap more, the one with the lower score goes.
         max_detections: rows of the outputs.
-        nms: across classes is the op's "fast" mode; per class, its "regular" mode, can take longer than the network.
+        nms: across classes is the op's "fast" mode; per class, its "regular" mode, may take longer than the network.
     """
 
     anchors: np.ndarray
@@ -76,7 +76,7 @@ def _options(settings: DetectionOp, num_classes: int) -> bytes:
     with builder.Map():
         for name, value in whole.items():
             builder.Int(name, value)
-        for name, value in real.items():
-            builder.Float(name, float(value))
+        for name, number in real.items():
+            builder.Float(name, float(number))
         builder.Bool("use_regular_nms", settings.nms == "per-class")
     return bytes(builder.Finish())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def measure_detector(
             wanted_rows += len(wanted)
             found, wanted = _above_cut(found, wanted, model.postprocess.max_detections)
             same, rows = same + matched_rows(found, wanted, model.input_size), rows + max(len(found), len(wanted))
-    worst = {name: max(error[name] for error in errors) for name in errors[0]}
+    worst: dict[str, Any] = {name: max(error[name] for error in errors) for name in errors[0]}
     if with_op:
         return Parity(len(images), **worst, rows=same / rows if rows else 1.0, detections=wanted_rows)
     return Parity(len(images), **worst)
@@ -88,14 +89,15 @@ def _op_rows(outputs: list[np.ndarray], model: SSDLite) -> Detections:
 
 def _above_cut(found: Detections, wanted: Detections, limit: int) -> tuple[Detections, Detections]:
     """Leave out the lowest score where a list is full: which of several equal scores still fit is arbitrary."""
-    cut = wanted.scores.min(initial=1) + _ROW_TOLERANCE
+    cut = np.min(wanted.scores, initial=1) + _ROW_TOLERANCE
     if len(wanted) < limit or not (wanted.scores > cut).any():
         return found, wanted
-    kept = [each.scores > cut for each in (found, wanted)]
-    return tuple(
-        Detections(each.boxes[rows], each.scores[rows], each.labels[rows])
-        for each, rows in zip((found, wanted), kept, strict=True)
-    )
+    return _over(found, cut), _over(wanted, cut)
+
+
+def _over(found: Detections, score: float) -> Detections:
+    rows = found.scores > score
+    return Detections(found.boxes[rows], found.scores[rows], found.labels[rows])
 
 
 def matched_rows(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from torch import nn
 
 from densevision.errors import UserError
 from densevision.export.graph import InputType, is_plain
@@ -97,28 +96,14 @@ class Parity:
         return ", ".join(found)
 
 
-class ExportGraph(Protocol):
-    """An ``nn.Module`` from pixels [1, H, W, 3] to a file's outputs.
-
-    Attributes:
-        pixels: a ``Pixels``, the first thing that runs.
-        parts: part's name, by which an int8 export can leave it in float -> its modules; see ``name_ops``.
-    """
-
-    pixels: nn.Module
-    parts: Mapping[str, Sequence[nn.Module]]
-
-    def __call__(self, image: Any) -> Any:
-        """Compute the outputs, a tuple of tensors."""
-        ...
-
-
 class Exporter(Protocol):
     """A task's model with the options of an export, made by ``make_exporter(model, options)``.
 
     Attributes:
         size: (height, width) of the file's input.
-        graph: what is converted.
+        graph: what is converted: an ``nn.Module`` from pixels [1, H, W, 3] to a tuple of outputs, with the attributes
+            ``pixels``, a ``Pixels``, and ``model``, whose method ``parts()`` may name what an int8 file can leave in
+            float: part -> modules.
     """
 
     size: tuple[int, int]
@@ -144,7 +129,7 @@ class Exporter(Protocol):
         """Return the fields of ``ModelInfo`` that are about the outputs: ``outputs`` and what its readers need.
 
         Args:
-            data: what is known of the training data, such as ``palette``; may be empty.
+            data: facts about the training data, such as ``palette``; may be empty.
         """
         ...
 

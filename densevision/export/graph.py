@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ class Pixels(nn.Module):
         UserError: float32 pixels, and a model that takes another range than -1..1; or another preprocessor.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, normalize: Normalize, input_type: InputType):
         super().__init__()
         if not isinstance(normalize, Normalize):
@@ -49,12 +52,13 @@ class Pixels(nn.Module):
         return image.permute(0, 3, 1, 2)
 
 
-def frozen(model: nn.Module) -> nn.Module:
+def frozen(model: Any) -> Any:
     """Copy a model for inference, its batch norms folded into their convolutions: fewer nodes to convert."""
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for layer in model.modules():
         if isinstance(layer, ConvNormAct):
-            layer[0], layer[1] = fuse_conv_bn_eval(layer[0], layer[1]), nn.Identity()
+            convolution, norm = cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])
+            layer[0], layer[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
     return model
 
 

@@ -91,6 +91,7 @@ class ExportJob:
         own: the second config of ``read_config``.
     Attributes:
         drop: what ``run`` measured for ``max_drop``.
+        input_size: (height, width) of the file's input.
     Raises:
         UserError: config, checkpoint or data are at fault.
     """
@@ -105,7 +106,9 @@ class ExportJob:
         if not len(self._test_data):
             raise UserError(f"{config.filename}: the test data has no images to check the file with")
         self._check = read_images(self._test_data, min(CHECKED, len(self._test_data)), size)
-        self.options = dataclasses.replace(options, size=self._check[0].shape[:2])
+        height, width = self._check[0].shape[:2]
+        self.input_size = (height, width)
+        self.options = dataclasses.replace(options, size=self.input_size)
 
     def run(self, out: Path, calibration: int | None = None, max_drop: float | None = None) -> ExportReport:
         """Write the file.
@@ -152,7 +155,7 @@ class ExportJob:
         if not 100 * (before - after) <= max_drop:
             raise UserError(
                 f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
-                f"--max-drop allows {max_drop:g} points; docs/export.md says what helps"
+                f"--max-drop allows {max_drop:g} points; see docs/export.md for what helps"
             )
 
     @cached_property
@@ -184,7 +187,7 @@ class ExportJob:
         origin = dict(
             config_name=Path(self.config.filename).stem,
             config=printable(self.config).pretty_text,
-            paper=dict(self.config.get("paper") or {}),
+            paper=dict(self.config.get("paper", {})),
             versions=dict(densevision=densevision.__version__, **versions),
             weights_sha256=digest.hexdigest(),
         )

@@ -1,4 +1,4 @@
-"""Attach to a .tflite what it says about itself: see ``densevision.inference.metadata``."""
+"""Attach a .tflite's metadata: see ``densevision.inference.metadata``."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def attach_metadata(content: bytes, about: ModelInfo) -> bytes:
     files = {LABELS_FILE: "\n".join(about.classes) + "\n", ABOUT_FILE: json.dumps(asdict(about), indent=1) + "\n"}
     with zipfile.ZipFile(whole, "a", zipfile.ZIP_STORED) as archive:
         for name, text in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)  # the same bytes on every day
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)  # the same bytes every day
     return whole.getvalue()
 
 
 def _model_metadata(about: ModelInfo) -> bytes:
-    # MediaPipe applies the normalisation to float inputs only.
+    # MediaPipe applies the normalization to float inputs only.
     image = image_input(127.5, 127.5, *((0, 255) if about.input_type == "uint8" else (-1, 1)))
     if about.outputs == "detections":
         outputs = [

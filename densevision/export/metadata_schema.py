@@ -6,6 +6,7 @@ A table is a dict from slot number to value. Slots and enumerations are those of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -83,7 +84,7 @@ def _table(builder: flatbuffers.Builder, table: Table) -> int:
     return builder.EndObject()
 
 
-def _offset(builder: flatbuffers.Builder, value: object) -> int:
+def _offset(builder: flatbuffers.Builder, value: Any) -> int:
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Quantise a float .tflite; the only importer of ai_edge_quantizer."""
+"""Quantize a float .tflite; the only importer of ai_edge_quantizer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -21,10 +22,10 @@ from densevision.export.tflite_graph import (
 )
 from densevision.inference.tflite_backend import as_input
 
-# Parts that may stay in float, and what the names of their operators begin with (flatbuffer.name_ops).
+# Parts that may stay in float, and what the names of their operators begin with (tflite_graph.name_ops).
 FLOAT_PARTS = {"se": r"block\d+\.se/", "stem": "stem/", "predictors": "predictors/", "head": "head/"}
-# A segmenter's padding, its upsampling and the cut that follows it.
-_PAD, _ENLARGE = ("PAD",), ("RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE")
+# A segmentation model's padding, its upsampling and the cut that follows it.
+_PAD, _UPSAMPLE = ("PAD",), ("RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE")
 _SIGNATURE = "serving_default"
 _WILDEST = 1e6  # an activation past this comes from a broken network, and would abort TFLite
 
@@ -51,7 +52,7 @@ def to_int8(
     only: str | None = None,
     uint8_input: bool = True,
 ) -> bytes:
-    """Quantise weights (per channel) and activations to int8.
+    """Quantize weights (per channel) and activations to int8.
 
     Args:
         content: a graph from uint8 pixels, or from float32 ones in -1..1, with the names of ``name_ops``.
@@ -65,11 +66,11 @@ def to_int8(
     split = read_graph(content)
     split_hard_swish(split)
     is_float = split.subgraphs[0].tensors[split.subgraphs[0].inputs[0]].type == schema.TensorType.FLOAT32
-    enlarges = any(
+    upsamples = any(
         op_name(split, operator) == "RESIZE_BILINEAR" and _name(split, operator).startswith("io/")
         for operator in split.subgraphs[0].operators
     )
-    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, enlarges=enlarges)
+    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, upsamples=upsamples)
     input_type = "float32" if is_float else "uint8"
     samples = [{"image": as_input(image[None], input_type)} for image in images]
     quantized = read_graph(_run(write_graph(split), recipe, samples))
@@ -91,7 +92,7 @@ def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
     return model.subgraphs[0].tensors[operator.outputs[0]].name.decode()
 
 
-def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: bool):
+def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, upsamples: bool) -> Any:
     from ai_edge_quantizer import qtyping, recipe_manager
 
     kinds, none = qtyping.TFLOperationName, "no_quantize"
@@ -102,11 +103,11 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: b
         activation_num_bits=8,
         weight_num_bits=8,
     )
-    # What follows the network is cheap and stays in float: each map of a detector so keeps a scale of its own, and
-    # boxes are not rounded to 1/256 of the widest. Only a segmenter's _PAD, _ENLARGE and ARG_MAX are worth int8.
+    # What follows the network is cheap and stays in float: each map of a detector thus keeps its own scale, and
+    # boxes are not rounded to 1/256 of the widest. Only the _PAD, _UPSAMPLE and ARG_MAX of segmentation gain by int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
     if not only:
-        for kind in _PAD + (_ENLARGE if enlarges else ()):
+        for kind in _PAD + (_UPSAMPLE if upsamples else ()):
             recipe.add_static_config(
                 regex=f"^io/{kind}", operation_name=getattr(kinds, kind), activation_num_bits=8, weight_num_bits=8
             )
@@ -117,7 +118,7 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, enlarges: b
     return recipe
 
 
-def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
+def _run(content: bytes, recipe: Any, samples: list[dict] | None) -> bytes:
     from ai_edge_quantizer import quantizer
 
     worker = quantizer.Quantizer(content, recipe.get_quantization_recipe())
@@ -125,7 +126,7 @@ def _run(content: bytes, recipe, samples: list[dict] | None) -> bytes:
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the calibrator keeps tensors in memory
         if samples is not None:
-            # The default mode keeps every tensor of every picture: ten times the time and memory.
+            # The default mode keeps every tensor of every image: ten times the time and memory.
             mode = quantizer._CalibrationMode.CALIBRATION_PROFILER_BASED
             ranges = worker.calibrate({_SIGNATURE: samples}, num_threads=1, mode=mode)
             _check_ranges(ranges)

@@ -58,7 +58,7 @@ class SegmentationGraph(nn.Module):
         """[1, H, W, 3] pixels -> labels [1, h, w] uint8, or logits [1, h, w, K] float32."""
         logits = self.model.coarse_logits(self.pixels(image))
         if self.upsample is None:
-            logits = self.model.enlarge(logits, tuple(image.shape[1:3]))
+            logits = self.model.upsample_to(logits, image.shape[1:3])
         else:
             logits = self.model.upsample(logits, self.upsample)
         logits = logits.permute(0, 2, 3, 1)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
+if TYPE_CHECKING:
+    from torch import nn
+
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-_PARTS = (  # what a tensor's name says about where its op stands, and that part's name; the first match counts
-    ("ConvNormAct_stem", "stem"),
-    ("ConvNormAct_last", "last"),
-    ("Backbone_backbone", "block"),
-    ("ExtraLayers_extra", "extra"),
-    (r"SSDLiteHead_head.*Conv2d_1;", "predictors"),
-    ("SSDLiteHead_head;", "io"),  # reshapes and joins the maps' answers
-    (r"ASPPHead_head.*Conv2d_\w*logits", "predictors"),
-    ("Head_head", "head"),
-    ("Classifier_model", "head"),
-)
+_LABEL = re.compile(r"part<([^<>]*)>")
+IO, PREVIOUS = "io", "previous"  # what is around the network; what belongs to the part that comes before it
 
 
 def read_graph(content: bytes) -> schema.ModelT:
-    """Unpack the bytes of a .tflite; a zip of files behind it is lost."""
+    """Unpack the bytes of a .tflite; a zip of files after it is lost."""
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
@@ -57,7 +54,7 @@ def op_code(model: schema.ModelT, builtin: int, custom: str | None = None) -> in
     return len(model.operatorCodes) - 1
 
 
-def add_tensor(model: schema.ModelT, name: str, shape: list[int], values: np.ndarray | None = None) -> int:
+def add_tensor(model: schema.ModelT, name: str, shape: list[int], values: np.ndarray | float | None = None) -> int:
     """Add a float32 tensor, a constant where values are given; returns its index in the first subgraph."""
     buffer, tensor = schema.BufferT(), schema.TensorT()
     if values is not None:
@@ -69,37 +66,61 @@ def add_tensor(model: schema.ModelT, name: str, shape: list[int], values: np.nda
     return len(model.subgraphs[0].tensors) - 1
 
 
-def name_ops(model: schema.ModelT) -> None:
-    """Rename the operators' outputs to ``<part>/<KIND>_<number>``, their constants to match, the input to ``image``.
+@contextlib.contextmanager
+def labeled(graph: nn.Module, parts: Mapping[str, Sequence[nn.Module]]) -> Iterator[None]:
+    """Let the converter write the part of each operator into its tensors' names, for ``name_ops``.
 
-    Parts are stem, block00 .. blockNN, last, extra, head and predictors, a block's gate block03.se, and io for
-    what is around the network. The converter's names repeat Python's class paths and number nothing.
+    The converter names a tensor after the classes of the modules that computed it, from the outermost to the
+    innermost; here every module gets a class that is named after its part.
+
+    Args:
+        parts: part's name -> modules of the graph; what is inside a module belongs to its part, unless it is listed.
     """
-    graph, block = model.subgraphs[0], 0
+    kinds = {module: type(module) for module in graph.modules()}
+    labels = {id(module): part for part, modules in parts.items() for module in modules}
+
+    def label(module: nn.Module, part: str) -> None:
+        part = labels.get(id(module), part)
+        module.__class__ = type(f"part<{part}>", (kinds[module],), {})
+        for child in module.children():
+            label(child, part)
+
+    label(graph, IO)
+    try:
+        yield
+    finally:
+        for module, kind in kinds.items():
+            module.__class__ = kind
+
+
+def name_ops(model: schema.ModelT) -> None:
+    """Rename the outputs of a ``labeled`` graph's operators to ``<part>/<KIND>_<number>``.
+
+    Their constants are renamed to match, and the input to ``image``. The part "previous" becomes that of the latest
+    operator among the inputs.
+    """
+    graph = model.subgraphs[0]
     graph.tensors[graph.inputs[0]].name = b"image"
     for signature in model.signatureDefs or []:
         signature.inputs[0].name = b"image"
+    parts: dict[int, tuple[int, str]] = {}  # tensor -> number and part of the operator that computes it
     for number, operator in enumerate(graph.operators):
-        tensors = [graph.tensors[index] for index in operator.outputs]
-        scope = tensors[0].name.decode()
-        part = _part(scope, block)
-        if re.search("ConvNormAct_projection", scope):
-            block += 1
+        part = _part(graph.tensors[operator.outputs[0]].name.decode())
+        if part == PREVIOUS:
+            part = max(parts[int(index)] for index in operator.inputs if int(index) in parts)[1]
         kind = op_name(model, operator)
-        for tensor in tensors:
-            tensor.name = f"{part}/{kind}_{number}".encode()
+        for index in operator.outputs:
+            parts[int(index)] = number, part
+            graph.tensors[index].name = f"{part}/{kind}_{number}".encode()
         for place, index in enumerate(operator.inputs):
             if index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None:
                 graph.tensors[index].name = f"constant/{kind}_{number}_{place}".encode()
 
 
-def _part(scope: str, block: int) -> str:
-    part = next((name for pattern, name in _PARTS if re.search(pattern, scope)), "io")
-    if part != "block":
-        return part
-    if scope.rpartition("/")[2].startswith("densevision.backbones.backbone.Backbone_backbone"):
-        block -= 1  # the addition behind the projection
-    return f"block{block:02d}" + (".se" if "SqueezeExcite_se" in scope else "")
+def _part(scopes: str) -> str:
+    """Return the part of a tensor by the converter's name: scopes of fused operators, the last operator's first."""
+    found = [_LABEL.findall(scope) for scope in scopes.split(";") if scope]
+    return next((labels[-1] for labels in found if labels), IO)
 
 
 def split_hard_swish(model: schema.ModelT) -> None:
@@ -108,8 +129,8 @@ def split_hard_swish(model: schema.ModelT) -> None:
     XNNPACK has no int8 HARD_SWISH, but folds this chain, in this order, into one table look-up.
     """
     graph = model.subgraphs[0]
-    three = add_tensor(model, "hard_swish/three", [], np.float32(3))
-    sixth = add_tensor(model, "hard_swish/sixth", [], np.float32(1 / 6))
+    three = add_tensor(model, "hard_swish/three", [], 3)
+    sixth = add_tensor(model, "hard_swish/sixth", [], 1 / 6)
     operators = []
     for operator in graph.operators:
         if op_name(model, operator) != "HARD_SWISH":
@@ -129,7 +150,7 @@ def split_hard_swish(model: schema.ModelT) -> None:
 def take_uint8(model: schema.ModelT) -> None:
     """Make the float32 input of -1..1 a uint8 one: pixel p stands for (p - 128) / 127.5.
 
-    The pixels become float by DEQUANTIZE. XNNPACK folds it and the QUANTIZE behind it into one table look-up; a
+    The pixels become float by DEQUANTIZE. XNNPACK folds it and the QUANTIZE after it into one table look-up; a
     QUANTIZE from uint8 to int8 would run outside, and take ten times as long.
     """
     graph = model.subgraphs[0]
@@ -139,7 +160,10 @@ def take_uint8(model: schema.ModelT) -> None:
     for operator in graph.operators:
         operator.inputs = np.array([floats if index == pixels else index for index in operator.inputs], np.int32)
     image.type, image.quantization = schema.TensorType.UINT8, schema.QuantizationParametersT()
-    image.quantization.scale, image.quantization.zeroPoint = np.float32([1 / 127.5]), np.array([128], np.int64)
+    image.quantization.scale, image.quantization.zeroPoint = (
+        np.array([1 / 127.5], np.float32),
+        np.array([128], np.int64),
+    )
     graph.operators.insert(0, _operator(model, "DEQUANTIZE", (pixels,), floats))
 
 

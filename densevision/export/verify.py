@@ -14,7 +14,7 @@ from densevision.export.tflite_graph import count_ops, op_name, read_graph
 from densevision.inference.metadata import ModelInfo, read_model_info
 from densevision.inference.tflite_backend import open_interpreter
 
-# Phones' GPU and NPU delegates refuse these, or they run in code of their own beside TFLite.
+# Phones' GPU and NPU delegates refuse these, or they run in custom code next to TFLite.
 FORBIDDEN = (
     "GATHER",
     "GATHER_ND",
@@ -32,7 +32,7 @@ FORBIDDEN = (
 _MOST_DIMENSIONS = 4
 
 # Bounds by field of ``Parity``. What int8 costs, only the metric tells: its bounds catch what is broken, and a single
-# score may flip. A row may differ where an overlap lies within rounding of the threshold, as is common in int8.
+# score may flip. A row may differ where an overlap is within rounding of the threshold, as is common in int8.
 LIMITS = {
     "none": dict(boxes=1e-4, scores=1e-4, rows=0.99, labels=0.999),
     "float16": dict(boxes=0.02, scores=0.05, rows=0.99, labels=0.99),
@@ -42,7 +42,7 @@ _AT_LEAST = {"labels": "of the labels", "rows": "of the detections"}
 
 
 def check_parity(parity: Parity, quantize: str, path: Path) -> None:
-    """Raise a UserError if a file differs more from PyTorch than its quantisation explains."""
+    """Raise a UserError if a file differs more from PyTorch than its quantization explains."""
     faults, measured = [], parity.measured()
     for name in [name for name in LIMITS[quantize] if name in measured]:
         limit, value = LIMITS[quantize][name], measured[name]
@@ -51,7 +51,7 @@ def check_parity(parity: Parity, quantize: str, path: Path) -> None:
         elif name not in _AT_LEAST and not value <= limit:
             faults.append(f"{name.replace('_', ' ')} differ by {value:.2g} (allowed: {limit})")
     if faults:
-        raise UserError(f"{path}: not written, the file strays from PyTorch: {'; '.join(faults)}")
+        raise UserError(f"{path}: not written, the file differs from PyTorch: {'; '.join(faults)}")
 
 
 def check_ops(content: bytes, path: Path) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""What a .tflite says about itself: TFLITE_METADATA for other tools, and ``densevision.json`` for this one.
+"""The metadata of a .tflite: TFLITE_METADATA for other tools, and ``densevision.json`` for this one.
 
-Both lie in the file, the second and the labels as a zip behind the graph, as MediaPipe and the Task API read it.
+Both are in the file, the second and the labels as a zip after the graph, where MediaPipe and the Task API read it.
 Source of the slots below: TFLite's metadata_schema.fbs, version 1.2.0.
 """
 
@@ -10,7 +10,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from densevision.errors import UserError
 from densevision.structures import PostProcess
@@ -21,7 +21,7 @@ ABOUT_FILE, LABELS_FILE = "densevision.json", "labels.txt"
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What running a file needs to know, and where the file comes from.
+    """What is needed to run a file, and where the file comes from.
 
     Attributes:
         outputs: "detections" (the four of the detection op), "boxes" (decoded boxes and scores), "labels"
@@ -29,14 +29,14 @@ class ModelInfo:
         classes: K names.
         size: (height, width) of the input in pixels.
         input_type: of the pixels; float32 runs from -1 to 1.
-        quantize: of weights and activations.
+        quantize: type of weights and, with int8, of activations.
         palette: RGB of each class; empty for detectors.
-        postprocess: a detector's ``PostProcess``: with "detections" what the file itself does, with "boxes" what the
-            model was trained for; ``nms`` says whether overlaps are suppressed per class or across classes.
+        postprocess: a detector's ``PostProcess``: with "detections" that of the file itself, with "boxes" what the
+            model was trained for; ``nms`` is the kind of NMS, per class or across classes.
         origin: config text, versions, hash of the weights.
-        padded_size: (height, width) that a segmenter pads its input to, at the bottom and on the right, where its
-            labels or logits are to be enlarged to that size with the centers of the corners in place
-            (align_corners), then cut to the input; None: they are to be enlarged to the input's size, every cell
+        padded_size: (height, width) that a segmentation model pads its input to, at the bottom and on the right,
+            where its labels or logits are to be upsampled to that size with the centers of the corners in place
+            (align_corners), then cut to the input; None: they are to be upsampled to the input's size, every cell
             covering an equal share (half-pixel centers).
     """
 
@@ -46,7 +46,7 @@ class ModelInfo:
     input_type: Literal["uint8", "float32"]
     quantize: Literal["none", "float16", "int8"]
     palette: tuple[tuple[int, int, int], ...] = ()
-    postprocess: dict[str, float | bool | str] = field(default_factory=dict)
+    postprocess: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, object] = field(default_factory=dict)
     padded_size: tuple[int, int] | None = None
 
@@ -57,7 +57,7 @@ class ModelInfo:
 
 
 def read_model_info(path: str | Path) -> ModelInfo:
-    """Read what a file says about itself; needs no runtime.
+    """Read a file's metadata; needs no runtime.
 
     Raises:
         UserError: no such file, no .tflite, a cut one, or one that this version of ``densevision export`` did not
@@ -79,7 +79,8 @@ def read_model_info(path: str | Path) -> ModelInfo:
 
 
 def _parse(content: bytes) -> ModelInfo:
-    about = ModelInfo(**{name: _tuples(value) for name, value in json.loads(content).items()})
+    settings: dict[str, Any] = {name: _tuples(value) for name, value in json.loads(content).items()}
+    about = ModelInfo(**settings)
     task_of_outputs(about.outputs)
     if about.outputs in ("detections", "boxes"):
         PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})

@@ -16,6 +16,7 @@ from densevision.inference.results import (
     record_detections,
     record_shares,
 )
+from densevision.inference.selection import select
 from densevision.structures import Detections, PostProcess
 from densevision.visualize import draw_boxes, draw_labels
 
@@ -124,7 +125,7 @@ class DetectionPredictor:
     def result(self, image: np.ndarray) -> DetectionResult:
         """Find the objects of one image, and return them with it."""
         image = check_image(image)
-        found = self(image)
+        found: Any = self(image)  # of NumPy arrays
         return DetectionResult(image, self.classes, found.boxes, found.scores, found.labels)
 
     @property
@@ -150,72 +151,16 @@ class DetectionPredictor:
         if self.found or not frames:
             return None
         threshold, floor = self.postprocess.score_threshold, self._backend.lowest_score
-        said = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
+        line = f"no detection above {threshold:g} in {frames} frame{'s' if frames != 1 else ''}; "
         if self.best_score is None:
-            return said + f"the file itself reports none below its own threshold of {floor:g}, and there was none above"
+            return line + f"the file itself reports none below its own threshold of {floor:g}, and there was none above"
         if np.isnan(self.best_score):
-            return said + "the scores are NaN, so the network is broken"
-        return said + f"the best score was {self.best_score:.3g}"
+            return line + "the scores are NaN, so the network is broken"
+        return line + f"the best score was {self.best_score:.3g}"
 
 
 def _clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return boxes.clip(0, np.array([size[1], size[0]] * 2, np.float32))
-
-
-def select(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> Detections:
-    """Keep the best boxes of one image, by non-maximum suppression within each class or across all.
-
-    Args:
-        boxes: [A, 4] xyxy.
-        scores: [A, K] in 0..1.
-    Returns:
-        At most ``max_detections`` as NumPy arrays, by falling score.
-    """
-    if postprocess.nms == "across-classes":
-        anchors, labels = _kept_across(boxes, scores, postprocess)
-    else:
-        anchors, labels = _kept_per_class(boxes, scores, postprocess)
-    best = np.argsort(-scores[anchors, labels], kind="stable")[: postprocess.max_detections]
-    anchors, labels = anchors[best], labels[best]
-    return Detections(boxes[anchors], scores[anchors, labels], labels)
-
-
-def _kept_across(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
-    labels = scores.argmax(axis=1)
-    best = scores[np.arange(len(scores)), labels]
-    anchors = np.flatnonzero(best > postprocess.score_threshold)
-    order = anchors[np.argsort(-best[anchors], kind="stable")]
-    kept = order[suppress(boxes[order], postprocess.iou_threshold, postprocess.max_detections)]
-    return kept, labels[kept]
-
-
-def _kept_per_class(boxes: np.ndarray, scores: np.ndarray, postprocess: PostProcess) -> tuple[np.ndarray, np.ndarray]:
-    kept = []  # (anchor, label)
-    for label in np.flatnonzero((scores > postprocess.score_threshold).any(axis=0)):
-        anchors = np.flatnonzero(scores[:, label] > postprocess.score_threshold)
-        order = anchors[np.argsort(-scores[anchors, label], kind="stable")][: postprocess.candidates]
-        alive = suppress(boxes[order], postprocess.iou_threshold, postprocess.max_detections)
-        kept += [(anchor, label) for anchor in order[alive]]
-    anchors, labels = np.array(kept, np.int64).reshape(-1, 2).T
-    return anchors, labels
-
-
-def suppress(boxes: np.ndarray, iou_threshold: float, limit: int) -> np.ndarray:
-    """Return the indices of the boxes [A, 4], best first, that overlap no better kept one too much.
-
-    Args:
-        limit: stop at so many.
-    """
-    if iou_threshold >= 1:
-        return np.arange(min(limit, len(boxes)))
-    area, rest, kept = (boxes[:, 2:] - boxes[:, :2]).prod(-1), np.arange(len(boxes)), []
-    while len(rest) and len(kept) < limit:
-        first, rest = rest[0], rest[1:]
-        kept.append(first)
-        low, high = np.maximum(boxes[rest, :2], boxes[first, :2]), np.minimum(boxes[rest, 2:], boxes[first, 2:])
-        overlap = (high - low).clip(0).prod(-1)
-        rest = rest[~(overlap > iou_threshold * (area[rest] + area[first] - overlap))]
-    return np.array(kept, np.int64)
 
 
 class SegmentationPredictor:
@@ -242,7 +187,7 @@ class SegmentationPredictor:
         padded_size: tuple[int, int] | None = None,
     ):
         self.classes = tuple(classes)
-        self.palette = [tuple(color) for color in palette]
+        self.palette = [(red, green, blue) for red, green, blue in palette]
         self.padded_size = padded_size
         self._backend = backend
 
@@ -259,7 +204,7 @@ class SegmentationPredictor:
             return best_class(output[0], lambda plane: _interpolate(plane, rows, columns))
         if output.ndim == 3:  # a label map already
             return cv2.resize(output[0], target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        return best_class(output[0], lambda plane: _enlarge(plane, target))
+        return best_class(output[0], lambda plane: _upsample(plane, target))
 
     def result(self, image: np.ndarray) -> SegmentationResult:
         """Label one image, and return the labels with it."""
@@ -289,25 +234,25 @@ class SegmentationPredictor:
 
 
 def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:
-    """Say where the pixels of an image lie among the cells of an output whose corner cells are the corner pixels.
+    """Map the pixels of an image to the cells of an output whose corner cells are the corner pixels.
 
     Args:
         target, size: pixels of the image along an axis, and of the network's input that it was resized to.
         padded: pixels that the input was padded to.
         cells: of the output.
     Returns:
-        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 lies at 1.5.
+        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 is at 1.5.
     """
     pixels = (np.arange(target) + 0.5) * (size / target) - 0.5
     return pixels.clip(0, size - 1) * ((cells - 1) / max(1, padded - 1))
 
 
-def best_class(logits: np.ndarray, enlarge: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Enlarge logits [h, w, K] and take the best class, plane by plane to stay in the cache; [H, W] uint8."""
-    best = enlarge(logits[..., 0]).copy()
+def best_class(logits: np.ndarray, upsample: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Upsample logits [h, w, K] and take the best class, plane by plane to stay in the cache; [H, W] uint8."""
+    best = upsample(logits[..., 0]).copy()
     labels = np.zeros(best.shape, np.uint8)
     for label in range(1, logits.shape[-1]):
-        plane = enlarge(logits[..., label])
+        plane = upsample(logits[..., label])
         labels[plane > best] = label
         cv2.max(best, plane, dst=best)
     return labels
@@ -326,7 +271,7 @@ def _neighbors(positions: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarra
     return low, np.minimum(low + 1, cells - 1), (positions - low).astype(np.float32)
 
 
-def _enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _upsample(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     plane = np.ascontiguousarray(plane)
     if plane.shape == tuple(size):
         return plane

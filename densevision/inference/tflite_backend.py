@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class TFLiteBackend:
 
     Args:
         path: of the file.
-        threads: None takes one for each core, at most four. A detection op that suppresses per class gets one:
+        threads: None takes one per core, at most four. A detection op with NMS per class gets one:
             on N threads TFLite's op loses class N (tensorflow#56058; tests/export/test_detection_op.py).
     Attributes:
         path: of the file.
@@ -62,7 +63,7 @@ class TFLiteBackend:
         return tuple(outputs)
 
 
-def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool = False):
+def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool = False) -> Any:
     """Open TFLite's interpreter on a file, ready to run.
 
     Args:
@@ -107,7 +108,7 @@ def spread_detections(
     """Turn the detection op's outputs into what ``Backend`` gives.
 
     Args:
-        boxes: [1, D, 4], classes: [1, D], scores: [1, D], count: [1]; rows behind ``count`` are stale.
+        boxes: [1, D, 4], classes: [1, D], scores: [1, D], count: [1]; rows after ``count`` are of earlier images.
     Returns:
         Boxes [1, count, 4] in pixels and scores [1, count, K], zero but for the found class.
     """

@@ -11,15 +11,17 @@ from torch import Tensor
 
 
 class Backend(Protocol):
-    """A network with its preprocessing.
+    """A network with its preprocessing."""
 
-    Attributes:
-        input_size: (height, width) that an image must have; None takes any size.
-        lowest_score: a detector gives no scores below this.
-    """
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) that an image must have; None takes any size."""
+        ...
 
-    input_size: tuple[int, int] | None
-    lowest_score: float
+    @property
+    def lowest_score(self) -> float:
+        """A detector gives no scores below this."""
+        ...
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the outputs.
@@ -28,7 +30,7 @@ class Backend(Protocol):
             image: [1, H, W, 3] uint8 RGB, or float32 in 0..255 where the predictor resizes so.
         Returns:
             A detector gives boxes [1, A, 4] float32 xyxy in input pixels, clipped or not, and scores [1, A, K] in 0..1;
-            a segmenter gives logits [1, h, w, K] float32, or labels [1, h, w] uint8.
+            a segmentation model gives logits [1, h, w, K] float32, or labels [1, h, w] uint8.
         """
         ...
 
@@ -37,7 +39,7 @@ class TorchBackend:
     """Run a PyTorch model.
 
     Args:
-        outputs: maps normalised images [1, 3, H, W] to what ``Backend`` returns.
+        outputs: maps normalized images [1, 3, H, W] to what ``Backend`` returns.
         normalize: maps pixels [1, 3, H, W] in 0..255 to normalized images; the model's own preprocessing.
         input_size: as in ``Backend``.
         device: where the model is.

@@ -57,7 +57,7 @@ def build_classifier(row: PaperRow) -> Classifier:
     return Classifier(name, num_classes=1001 if "v3" in name else 1000, **network)
 
 
-def build_dense(row: PaperRow) -> SSDLite | Segmentor:
+def build_dense(row: PaperRow) -> nn.Module:
     """Build the network of a detection row with 90 COCO ids, or of a segmentation row with 19 classes."""
     network = dict(row.network)
     if row.kind == "ssdlite":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -167,6 +167,9 @@ def smooth_images(count: int, size: Sequence[int]) -> Tensor:
 
 class ClassificationGraph(nn.Module):
     """[1, H, W, 3] pixels -> [1, K] scores in 0..1."""
+
+    pixels: nn.Module
+    parts: Mapping[str, Sequence[nn.Module]] = {}  # no part stays in float
 
     def __init__(self, model: nn.Module, input_type: InputType):
         super().__init__()

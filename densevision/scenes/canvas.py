@@ -1,7 +1,7 @@
 """The drawing surface of a scene: a color image and an id map, painted together through one camera.
 
 World axes, seen from the camera: x to the right, y up from the ground, z ahead; all in meters.
-Painting goes from far to near, so the id map always holds what is visible.
+Scenes are painted from far to near, so the id map always has the visible ids.
 """
 
 import math
@@ -178,9 +178,9 @@ class Canvas:
         alpha = warped[..., 3]
         weight = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB)
         part = self.image[top:bottom, left:right]
-        behind = cv2.multiply(part, cv2.bitwise_not(weight), scale=1 / 255)
-        before = cv2.multiply(cv2.LUT(warped[..., :3], self._change(z)), weight, scale=1 / 255)
-        part[:] = cv2.add(before, behind)
+        background = cv2.multiply(part, cv2.bitwise_not(weight), scale=1 / 255)
+        foreground = cv2.multiply(cv2.LUT(warped[..., :3], self._change(z)), weight, scale=1 / 255)
+        part[:] = cv2.add(foreground, background)
         self.ids[top:bottom, left:right][alpha > 127] = ident
 
     def _change(self, z: float) -> np.ndarray:

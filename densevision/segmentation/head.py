@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,23 +15,39 @@ from densevision.errors import UserError
 
 # Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
 POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
-_GATES = {"hsigmoid": hard_sigmoid, "sigmoid": torch.sigmoid}
+_GATES: dict[str, Callable[[Tensor], Tensor]] = {"hsigmoid": hard_sigmoid, "sigmoid": torch.sigmoid}
+
+
+class SegmentationHead(Protocol):
+    """What ``Segmentor`` needs of a head: an ``nn.Module``, built with ``taps``, ``num_classes`` and its own options.
+
+    Three attributes are optional:
+
+    - ``class_layers``: list of the convolutions with one output channel per class; ``init_from`` needs it to start
+      from weights of other classes, and an export to leave these layers in float;
+    - ``align_corners``: True if logits are upsampled with the centers of the corner pixels in place; default False;
+    - ``smallest_batch``: number of images per process that a training needs; default 1.
+    """
+
+    def __call__(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Map the tapped features to logits [N, K, h, w]."""
+        ...
 
 
 class LRASPPHead(nn.Module):
-    """Gate the last feature by its pooled self and add class scores of a finer one.
+    """Gate the last feature by its pooled self and add class logits of a finer one.
 
     Args:
         taps: the backbone's taps; ``c3`` (stride 8) and ``c5`` are read.
         num_classes: K, the number of output channels.
         filters: width F of the gated feature; the paper gives 128 and 256.
         pooling: ``"paper"``: windows in steps, cut down to features smaller than one; or ``"global"``.
-        gate: ``"hsigmoid"`` behind a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` behind
+        gate: ``"hsigmoid"`` after a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` after
             one without.
         bn_eps: epsilon of the head's batch norm.
-        align_corners: enlarge with the centres of the corner pixels in place, as the authors' release does. The
-            segmenter then enlarges the logits in the same way, and images at the bottom and right by what is 0 once
-            normalised: sides must be one pixel longer than a multiple of the output stride.
+        align_corners: upsample with the centers of the corner pixels in place, as the authors' release does.
+            ``Segmentor`` then upsamples the logits in the same way, and pads images at the bottom and on the right
+            with 0 after normalization: sides must be one pixel longer than a multiple of the output stride.
     Raises:
         ValueError: unknown pooling or gate, or a stride of ``c5`` without a published window.
     Source: Howard et al. 2019, section 6.4 and figure 10; the window at stride 32 is of the authors' release.
@@ -56,7 +73,7 @@ class LRASPPHead(nn.Module):
             raise ValueError(f"pooling='paper' needs stride 16 or 32, not {taps['c5'].stride}; use 'global'")
         self.pooling = POOLING[taps["c5"].stride] if pooling == "paper" else None
         self.project = ConvNormAct(taps["c5"].channels, filters, act="relu")
-        self.project[1].eps = bn_eps
+        self.project[1].eps = bn_eps  # type: ignore[assignment]  # a batch norm, which mypy can't see in Sequential
         self.gate = nn.Conv2d(taps["c5"].channels, filters, 1, bias=gate == "hsigmoid")
         self.squash = _GATES[gate]
         self.align_corners = align_corners
@@ -67,11 +84,17 @@ class LRASPPHead(nn.Module):
         """Map the tapped features to logits [N, K, h, w] at the stride of ``c3``."""
         low, high = features["c3"], features["c5"]
         gate = self.squash(self.gate(self._pool(high)))
-        gated = self.project(high) * self._enlarge(gate, high.shape[-2:])  # [N, F, h5, w5]
-        return self.high_logits(self._enlarge(gated, low.shape[-2:])) + self.low_logits(low)
+        gated = self.project(high) * self._upsample(gate, high.shape[-2:])  # [N, F, h5, w5]
+        logits: Tensor = self.high_logits(self._upsample(gated, low.shape[-2:])) + self.low_logits(low)
+        return logits
 
-    def _enlarge(self, feature: Tensor, size: tuple[int, int]) -> Tensor:
-        return F.interpolate(feature, size=size, mode="bilinear", align_corners=self.align_corners)
+    @property
+    def class_layers(self) -> list[nn.Module]:
+        """See ``SegmentationHead``."""
+        return [self.high_logits, self.low_logits]
+
+    def _upsample(self, feature: Tensor, size: Sequence[int]) -> Tensor:
+        return F.interpolate(feature, size=tuple(size), mode="bilinear", align_corners=self.align_corners)
 
     def _pool(self, feature: Tensor) -> Tensor:
         if self.pooling is None:
@@ -90,11 +113,9 @@ class RASPPHead(nn.Module):
         filters: width F of both branches; the paper gives 256.
         dropout: share of activations dropped before the classifier.
     Raises:
-        UserError: training on one image, whose pooled value batch norm can't normalise.
+        UserError: training on one image, whose pooled value batch norm can't normalize.
     Source: Sandler et al. 2018 (MobileNetV2), section 6.3; layers as in the authors' DeepLab release.
     """
-
-    align_corners = False
 
     def __init__(self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
@@ -106,6 +127,11 @@ class RASPPHead(nn.Module):
         self.logits = nn.Conv2d(filters, num_classes, 1)
 
     @property
+    def class_layers(self) -> list[nn.Module]:
+        """See ``SegmentationHead``."""
+        return [self.logits]
+
+    @property
     def smallest_batch(self) -> int:
         """Images per process that a training needs; a norm over all processes needs no second one here."""
         return 2 if isinstance(self.image_branch[1], nn.BatchNorm2d) else 1
@@ -114,9 +140,10 @@ class RASPPHead(nn.Module):
         """Map the tapped features to logits [N, K, h, w] at the stride of ``c5``."""
         feature = features["c5"]
         if self.training and len(feature) < self.smallest_batch:
-            raise UserError("R-ASPP trains on 2 images a batch or more; raise train_dataloader.batch_size")
-        # Enlarging one cell repeats it, and phones have that operation; they refuse TFLite's BROADCAST_TO.
+            raise UserError("R-ASPP trains on 2 images per batch or more; raise train_dataloader.batch_size")
+        # Upsampling one cell repeats it, and phones have that operation; they refuse TFLite's BROADCAST_TO.
         image = self.image_branch(F.adaptive_avg_pool2d(feature, 1))
         image = F.interpolate(image, size=feature.shape[-2:], mode="bilinear", align_corners=False)
         joined = self.join(torch.cat([self.local_branch(feature), image], dim=1))
-        return self.logits(self.dropout(joined))
+        logits: Tensor = self.logits(self.dropout(joined))
+        return logits

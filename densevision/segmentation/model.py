@@ -1,4 +1,4 @@
-"""The segmenter: backbone, head and loss wired to mmengine's three modes."""
+"""The segmentation model: backbone, head and loss wired to mmengine's three modes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
-from densevision.backbones.backbone import build_backbone
+from densevision.backbones import build_backbone, keep_frozen, modules_to_initialize, network_parts
 from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
 from densevision.registry import MODELS
@@ -27,16 +27,19 @@ class Segmentor(BaseModel):
 
     Args:
         backbone: arguments of ``build_backbone``.
-        head: ``type`` (LRASPPHead or RASPPHead) and its options; taps and classes are filled in.
+        head: ``type`` (LRASPPHead, RASPPHead or another ``SegmentationHead``) and its options; taps and classes are
+            filled in.
         num_classes: K; in a config None stands for the number of classes of the training data.
         loss: ``type`` and options; default plain cross-entropy.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay).
         data_preprocessor: default ``Normalize``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        background_columns: class layers have so many output channels next to those of the K classes.
     """
 
     task = "segmentation"
+    background_columns = 0
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Segmentor(BaseModel):
         loss: dict | None = None,
         bn_momentum: float = 0.01,
         data_preprocessor: dict | None = None,
-    ):
+    ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
@@ -64,28 +67,38 @@ class Segmentor(BaseModel):
         """Dispatch to one of mmengine's modes.
 
         Args:
-            inputs: [N, 3, H, W] float, normalised.
+            inputs: [N, 3, H, W] float, normalized.
             data_samples: N samples; not needed by mode "tensor".
             mode: "tensor" gives logits [N, K, H, W]; "loss" a dict; "predict" the samples with ``pred``.
         """
         if mode == "tensor":
-            return self.enlarge(self.coarse_logits(inputs), inputs.shape[-2:])
+            return self.logits(inputs)
         if mode == "loss":
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or ())
         if mode == "predict":
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or ())
         raise ValueError(f"mode is {mode!r}; it is 'tensor', 'loss' or 'predict'")
 
     def loss(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> dict[str, Tensor]:
         """Return ``loss_seg``, measured at the input's size."""
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
-        return dict(loss_seg=self.loss_function(self.forward(inputs), target))
+        return dict(loss_seg=self.loss_function(self.logits(inputs), target))
+
+    def train(self, mode: bool = True) -> Segmentor:
+        """Switch to training or evaluation mode, but for what of the backbone is frozen."""
+        super().train(mode)
+        keep_frozen(self.backbone)
+        return self
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """[N, 3, H, W] normalized -> logits [N, K, H, W]."""
+        return self.upsample_to(self.coarse_logits(inputs), inputs.shape[-2:])
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> list[SegSample]:
         """Fill ``pred.labels`` [1, H, W] uint8 of each sample, at the size of its original image."""
         logits, size = self.coarse_logits(inputs), inputs.shape[-2:]  # [N, K, h, w]
         if self.align_corners:
-            logits = self.enlarge(logits, size)  # [N, K, H, W]
+            logits = self.upsample_to(logits, size)  # [N, K, H, W]
         for one, sample in zip(logits, data_samples, strict=True):
             labels = _resize(one[None], sample.ori_size).argmax(1)  # [1, H, W]
             sample.pred = PixelData(labels=labels.to(torch.uint8))
@@ -96,30 +109,37 @@ class Segmentor(BaseModel):
         """Whether the centers of the logits' corner cells are those of the padded input's corner pixels."""
         return bool(getattr(self.head, "align_corners", False))
 
-    def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+    def padded_size(self, size: Sequence[int]) -> tuple[int, int]:
         """Return the (height, width) that an input of ``size`` is padded to, at the bottom and on the right."""
+        height, width = size
         if not self.align_corners:
-            return tuple(size)
+            return height, width
         stride = self.backbone.taps["c5"].stride
-        return tuple(side + (1 - side) % stride for side in size)
+        return height + (1 - height) % stride, width + (1 - width) % stride
 
     def coarse_logits(self, inputs: Tensor) -> Tensor:
-        """[N, 3, H, W] normalised -> logits [N, K, h, w] of the padded input, at the head's own resolution."""
+        """[N, 3, H, W] normalized -> logits [N, K, h, w] of the padded input, at the head's own resolution."""
         (height, width), (padded_height, padded_width) = inputs.shape[-2:], self.padded_size(inputs.shape[-2:])
         if (padded_height, padded_width) != (height, width):
             inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
-        return self.head(self.backbone(inputs))
+        logits: Tensor = self.head(self.backbone(inputs))
+        return logits
 
     def upsample(self, logits: Tensor, factor: int) -> Tensor:
-        """Enlarge ``coarse_logits`` by a factor; the corner cells stay where they are."""
+        """Upsample ``coarse_logits`` by a factor; the corner cells stay where they are."""
         if self.align_corners:
             return _resize(logits, [factor * (side - 1) + 1 for side in logits.shape[-2:]], align_corners=True)
         return _resize(logits, [factor * side for side in logits.shape[-2:]])
 
-    def enlarge(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Enlarge ``coarse_logits`` of an input of ``size`` to that size: [N, K, h, w] -> [N, K, H, W]."""
+    def upsample_to(self, logits: Tensor, size: Sequence[int]) -> Tensor:
+        """Upsample ``coarse_logits`` of an input of ``size`` to that size: [N, K, h, w] -> [N, K, H, W]."""
         logits = _resize(logits, self.padded_size(size), align_corners=self.align_corners)
         return logits[..., : size[0], : size[1]] if logits.shape[-2:] != tuple(size) else logits
+
+    def parts(self) -> dict[str, Sequence[nn.Module]]:
+        """Name the modules that an int8 export can leave in float."""
+        predictors = getattr(self.head, "class_layers", [])
+        return {**network_parts(self.backbone), "head": [self.head], "predictors": predictors}
 
 
 def _resize(logits: Tensor, size: Sequence[int], *, align_corners: bool = False) -> Tensor:
@@ -129,7 +149,7 @@ def _resize(logits: Tensor, size: Sequence[int], *, align_corners: bool = False)
 
 
 def _init_convolutions(model: nn.Module) -> None:
-    for module in model.modules():
+    for module in modules_to_initialize(model):
         if not isinstance(module, nn.Conv2d):
             continue
         if module.bias is None:  # a batch norm follows

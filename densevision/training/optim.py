@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from densevision.structures import check_range
 
+_OTHER = "constructor='DefaultOptimWrapperConstructor'"
 MAX_BAD = 5  # skipped batches in a row before a training is given up
 
 
@@ -96,20 +98,46 @@ class GuardedAmpOptimWrapper(_Guard, AmpOptimWrapper):
 class DecayWeightsOnly:
     """Build an optimizer that decays weights of convolutions and linear layers, not norms and biases.
 
-    It has two parameter groups; mmengine's ``paramwise_cfg`` makes one per tensor, which is slow to step.
+    Two parameter groups per learning rate; mmengine's own constructor makes one for every tensor, which is slow to
+    step.
+
+    Args:
+        paramwise_cfg: may hold ``custom_keys``: part of a parameter's name, such as "backbone." ->
+            ``dict(lr_mult=...)``, the factor of its learning rate. Of several parts that fit, the longest counts.
+    Raises:
+        UserError: another setting, which ``DefaultOptimWrapperConstructor`` may know; a factor below 0; or, when it is
+            called, a part that fits no parameter's name.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
-        if paramwise_cfg:
-            raise UserError("optim_wrapper.paramwise_cfg needs constructor='DefaultOptimWrapperConstructor'")
-        self.wrapper = dict(optim_wrapper_cfg)
+        self.wrapper, self.factors = dict(optim_wrapper_cfg), {}
+        for key, options in dict((paramwise_cfg or {}).get("custom_keys") or {}).items():
+            name = f"optim_wrapper.paramwise_cfg.custom_keys[{key!r}]"
+            if set(options) != {"lr_mult"}:
+                raise UserError(f"{name}: give lr_mult only; more needs {_OTHER}")
+            check_range(f"{name}.lr_mult", options["lr_mult"], low=0)
+            self.factors[key] = float(options["lr_mult"])
+        if set(paramwise_cfg or {}) - {"custom_keys"}:
+            raise UserError(f"optim_wrapper.paramwise_cfg takes custom_keys only; more needs {_OTHER}")
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Return the wrapper around the optimizer of ``model``."""
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        groups = [
-            dict(params=[parameter for parameter in trained if parameter.ndim > 1]),
-            dict(params=[parameter for parameter in trained if parameter.ndim <= 1], weight_decay=0.0),
-        ]
+        trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        parts: dict[float, list[Tensor]] = {1.0: []}  # by factor of the learning rate
+        for name, parameter in trained:
+            parts.setdefault(self._factor(name), []).append(parameter)
+        for key in self.factors:
+            if not any(key in name for name, _ in model.named_parameters()):
+                raise UserError(f"optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its name")
+        groups: list[dict] = []
+        for factor, parameters in parts.items():
+            lr = {} if factor == 1 else dict(lr=factor * self.wrapper["optimizer"]["lr"])
+            groups.append(dict(params=[parameter for parameter in parameters if parameter.ndim > 1], **lr))
+            biases = [parameter for parameter in parameters if parameter.ndim <= 1]
+            groups.append(dict(params=biases, weight_decay=0.0, **lr))
         optimizer = OPTIMIZERS.build(dict(self.wrapper["optimizer"], params=groups))
         return OPTIM_WRAPPERS.build(dict(self.wrapper, optimizer=optimizer))
+
+    def _factor(self, name: str) -> float:
+        fitting = [key for key in self.factors if key in name]
+        return self.factors[max(fitting, key=len)] if fitting else 1.0

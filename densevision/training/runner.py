@@ -39,7 +39,7 @@ from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
 from densevision.training.workdir import WorkDir, free_name, protect_others
-from densevision.weights.initialise import initialise
+from densevision.weights.initialize import initialize
 
 
 class DenseRunner(SplitsRunner, ResumingRunner):
@@ -189,7 +189,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
             self.cfg.model.num_classes = model["num_classes"]
         built = super().build_model(model)
         if self.cfg.get("init_from") and not self._resume:
-            report = initialise(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
+            report = initialize(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
             self.logger.info(str(report))
             if is_main_process():
                 print(report)

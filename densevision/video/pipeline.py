@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Full, Queue
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from densevision.video.sources import Frame
 
 _WAITING = 8  # frames between two stages; more would only cost memory
-_PATIENCE = 0.1  # seconds between two looks at whether the other side is still alive
-_END = object()
+_POLL_SECONDS = 0.1  # between two checks whether the other side still runs
 
 STAGES = ("reading", "model", "drawing", "writing")
+
+Predict: TypeAlias = Callable[[np.ndarray], Any]
+Draw: TypeAlias = Callable[[np.ndarray, Any], np.ndarray]
+Write: TypeAlias = Callable[[Frame, Any, np.ndarray], None]
 
 
 @dataclass
@@ -38,27 +41,23 @@ class VideoReport:
     interrupted: bool = False
 
     def line(self) -> str:
-        """Return the whole story in one line."""
+        """Return a summary in one line."""
         count = max(self.frames, 1)
         split = ", ".join(f"{stage} {1000 * seconds / count:.1f} ms" for stage, seconds in self.busy.items())
         rate = self.frames / max(self.seconds, 1e-9)
-        return f"{self.frames} frames in {self.seconds:.1f} s, {rate:.1f} frames a second; per frame: {split}"
+        return f"{self.frames} frames in {self.seconds:.1f} s, {rate:.1f} frames per second; per frame: {split}"
 
 
 def run_pipeline(
-    frames: Iterator[Frame],
-    predict: Callable[[np.ndarray], Any],
-    draw: Callable[[np.ndarray, Any], np.ndarray],
-    write: Callable[[Frame, Any, np.ndarray], None],
-    watch: Callable[[int], bool],
+    frames: Iterator[Frame], predict: Predict, draw: Draw, write: Write, watch: Callable[[int], bool]
 ) -> VideoReport:
-    """Send every frame through four stages; reading, and drawing with writing, have their own threads.
+    """Send every frame through four stages; reading has its own thread, and drawing with writing another.
 
     Args:
         frames: read in a thread.
         predict: image [H, W, 3] uint8 RGB -> result; called in this thread.
-        draw: image and result -> picture.
-        write: takes the frame, its result and its picture, in order.
+        draw: image and result -> annotated image.
+        write: takes the frame, its result and its annotated image, in order.
         watch: called in this thread with the number of frames predicted so far; False ends the run.
     Returns:
         The report, also after Ctrl-C: then every frame that was predicted has been written.
@@ -66,7 +65,8 @@ def run_pipeline(
         BaseException: whatever a stage raises.
     """
     report, stop = VideoReport(), threading.Event()
-    read, predicted = Queue(_WAITING), Queue(_WAITING)
+    read: Queue[Frame | None] = Queue(_WAITING)  # None ends it
+    predicted: Queue[tuple[Frame, Any] | None] = Queue(_WAITING)
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as threads:
         reader = threads.submit(_read, frames, read, stop, report)
@@ -77,17 +77,23 @@ def run_pipeline(
             report.interrupted = True
         finally:
             stop.set()
-            _put(predicted, _END, writer.done)
+            _put(predicted, None, writer.done)
         reader.result()
         writer.result()
     report.seconds = time.perf_counter() - start
     return report
 
 
-def _predict(read: Queue, predicted: Queue, predict, watch, others: tuple[Future, VideoReport]) -> None:
+def _predict(
+    read: Queue[Frame | None],
+    predicted: Queue[tuple[Frame, Any] | None],
+    predict: Predict,
+    watch: Callable[[int], bool],
+    others: tuple[Future[None], VideoReport],
+) -> None:
     writer, report = others
     count = 0
-    while (frame := read.get()) is not _END:
+    while (frame := read.get()) is not None:
         start = time.perf_counter()
         result = predict(frame.image)
         report.busy["model"] += time.perf_counter() - start
@@ -96,35 +102,35 @@ def _predict(read: Queue, predicted: Queue, predict, watch, others: tuple[Future
             return
 
 
-def _read(frames: Iterator[Frame], read: Queue, stop: threading.Event, report: VideoReport) -> None:
+def _read(frames: Iterator[Frame], read: Queue[Frame | None], stop: threading.Event, report: VideoReport) -> None:
     try:
         while not stop.is_set():
             start = time.perf_counter()
-            frame = next(frames, _END)
+            frame = next(frames, None)
             report.busy["reading"] += time.perf_counter() - start
-            if frame is _END or not _put(read, frame, stop.is_set):
+            if frame is None or not _put(read, frame, stop.is_set):
                 return
     finally:
-        _put(read, _END, stop.is_set)
+        _put(read, None, stop.is_set)
 
 
-def _write(predicted: Queue, draw, write, report: VideoReport) -> None:
-    while (item := predicted.get()) is not _END:
+def _write(predicted: Queue[tuple[Frame, Any] | None], draw: Draw, write: Write, report: VideoReport) -> None:
+    while (item := predicted.get()) is not None:
         frame, result = item
         start = time.perf_counter()
-        picture = draw(frame.image, result)
+        drawn = draw(frame.image, result)
         middle = time.perf_counter()
-        write(frame, result, picture)
+        write(frame, result, drawn)
         report.busy["drawing"] += middle - start
         report.busy["writing"] += time.perf_counter() - middle
         report.frames += 1
 
 
-def _put(queue: Queue, item: object, given_up: Callable[[], bool]) -> bool:
-    """Put an item unless the other side has given up; a plain put would wait for it for ever."""
-    while not given_up():
+def _put(queue: Queue[Any], item: object, has_ended: Callable[[], bool]) -> bool:
+    """Put an item unless the other side has ended; a plain put would wait for it forever."""
+    while not has_ended():
         try:
-            queue.put(item, timeout=_PATIENCE)
+            queue.put(item, timeout=_POLL_SECONDS)
             return True
         except Full:
             continue

@@ -17,29 +17,29 @@ _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi
 
 
 class Sink(Protocol):
-    """Takes frames in order. What it makes appears under its final name only by ``finish``."""
+    """Takes frames in order. What it writes gets its final name only in ``finish``."""
 
-    def write(self, frame: Frame, picture: np.ndarray) -> None:
-        """Take the picture [H, W, 3] uint8 RGB that belongs to a frame."""
+    def write(self, frame: Frame, image: np.ndarray) -> None:
+        """Take the annotated image [H, W, 3] uint8 RGB of a frame."""
         ...
 
     def finish(self) -> str:
-        """Close it; returns where the result lies, in words."""
+        """Close it; returns where the result is, in words."""
         ...
 
     def discard(self) -> None:
-        """Close it and remove what is unfinished."""
+        """Close it and remove unfinished files."""
         ...
 
 
 def open_sink(output: Path, source: Source, where: str) -> Sink:
-    """Open what the output's suffix says: a video, an image, or without suffix a folder of images.
+    """Open a video or an image, by the output's suffix, or without suffix a folder of images.
 
     Args:
-        source: gives frame rate and size.
+        source: determines frame rate and size.
         where: the input, which must not be overwritten.
     Raises:
-        UserError: the output can't be written, or does not go with the input.
+        UserError: the output can't be written, or does not fit the input.
     """
     suffix = output.suffix.lower()
     if output.exists() and Path(where).exists() and output.samefile(where):
@@ -70,9 +70,9 @@ class VideoSink:
     """A video file with a constant frame rate.
 
     Args:
-        size: (height, width); frames of another size are fitted to it. The codecs take even sizes only, so an
+        size: (height, width); frames of another size are resized to it. The codecs take even sizes only, so an
             odd one grows by one row or column, a copy of the last.
-        rate: frames a second.
+        rate: frames per second.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float):
@@ -83,7 +83,7 @@ class VideoSink:
         self._path = path
         self._partial = partial_path(path)
         self._margin = (size[0] % 2, size[1] % 2)
-        codec = cv2.VideoWriter_fourcc(*_CODECS[path.suffix.lower()])
+        codec = cv2.VideoWriter.fourcc(*_CODECS[path.suffix.lower()])
         even = (size[1] + self._margin[1], size[0] + self._margin[0])
         self._writer = cv2.VideoWriter(str(self._partial), codec, rate, even)
         if not self._writer.isOpened():
@@ -91,14 +91,14 @@ class VideoSink:
             shape = f"{even[0]}x{even[1]}"
             raise UserError(f"--output {path}: OpenCV can't write {path.suffix} of {shape} there; try .mp4")
 
-    def write(self, frame: Frame, picture: np.ndarray) -> None:
-        """Append a picture."""
-        if picture.shape[:2] != self.size:
-            picture = _fit(picture, self.size)
+    def write(self, frame: Frame, image: np.ndarray) -> None:
+        """Append an image."""
+        if image.shape[:2] != self.size:
+            image = _fit(image, self.size)
         if any(self._margin):
             below, right = self._margin
-            picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        if self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)) is False:
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        if self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)) is False:
             raise UserError(f"--output {self._path}: can't write frame {frame.number}; is the disk full?")
 
     def finish(self) -> str:
@@ -116,13 +116,13 @@ class VideoSink:
         self._partial.unlink(missing_ok=True)
 
 
-def _fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Scale a picture into a size, with black bars rather than a changed shape."""
-    scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale an image into a size, with black bars where the aspect ratio differs."""
+    scale = min(size[0] / image.shape[0], size[1] / image.shape[1])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     fitted = np.zeros((*size, 3), np.uint8)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    fitted[top : top + height, left : left + width] = resize_image(picture, (height, width))
+    fitted[top : top + height, left : left + width] = resize_image(image, (height, width))
     return fitted
 
 
@@ -133,16 +133,16 @@ class ImageSink:
         _make_folder(path.parent, path)
         self._path = path
 
-    def write(self, frame: Frame, picture: np.ndarray) -> None:
-        """Write the picture."""
-        _write_whole(self._path, picture)
+    def write(self, frame: Frame, image: np.ndarray) -> None:
+        """Write the image."""
+        _write_image(self._path, image)
 
     def finish(self) -> str:
         """Return the file's name."""
         return str(self._path)
 
     def discard(self) -> None:
-        """Nothing is ever unfinished."""
+        """Do nothing: no file is ever unfinished."""
 
 
 class FolderSink:
@@ -152,21 +152,21 @@ class FolderSink:
         _make_folder(folder, folder)
         self._folder = folder
 
-    def write(self, frame: Frame, picture: np.ndarray) -> None:
-        """Write one more picture."""
-        _write_whole(self._folder / (frame.name or f"{frame.number:06d}.jpg"), picture)
+    def write(self, frame: Frame, image: np.ndarray) -> None:
+        """Write another image."""
+        _write_image(self._folder / (frame.name or f"{frame.number:06d}.jpg"), image)
 
     def finish(self) -> str:
         """Return the folder's name."""
         return f"the folder {self._folder}"
 
     def discard(self) -> None:
-        """Every file is whole, and stays."""
+        """Do nothing: every file is complete, and stays."""
 
 
-def _write_whole(path: Path, picture: np.ndarray) -> None:
+def _write_image(path: Path, image: np.ndarray) -> None:
     try:
         with replacing(path, "--output") as partial:
-            write_image(partial, picture)
+            write_image(partial, image)
     except OSError as error:
         raise UserError(f"--output {path}: {error.strerror or error}") from error

@@ -14,13 +14,13 @@ import numpy as np
 from densevision.errors import UserError
 from densevision.images import IMAGE_SUFFIXES, read_image
 
-FOLDER_RATE = 10.0  # frames a second of a video made from a folder of images
-_USUAL_RATE = 25.0  # where a file does not know its own
+FOLDER_RATE = 10.0  # frames per second of a video made from a folder of images
+_DEFAULT_RATE = 25.0  # where a file does not state its own
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a source: its number from 0, its file name or "", and [H, W, 3] uint8 RGB."""
+    """One image of a source: its number from 0, its file name or "", and [H, W, 3] uint8 RGB."""
 
     number: int
     name: str
@@ -29,15 +29,15 @@ class Frame:
 
 @dataclass
 class Source:
-    """A run of frames.
+    """A sequence of frames.
 
     Attributes:
-        frames: can be gone through once.
+        frames: can be iterated over once.
         size: (height, width) of the first frame.
-        rate: frames a second.
+        rate: frames per second.
         total: how many frames to expect; a guess for videos, None for cameras.
         kind: "video", "camera", "folder" or "image".
-        skipped: unreadable images met so far, one line each.
+        skipped: unreadable images so far, one line each.
     """
 
     frames: Iterator[Frame]
@@ -58,13 +58,13 @@ def open_source(where: str) -> Source:
     """Open a video file, a folder of images, an image, or a camera by its number.
 
     Raises:
-        UserError: nothing there, or nothing in it that can be read.
+        UserError: there is nothing, or nothing that can be read.
     """
     if where.isdecimal():
         return _open_capture(int(where), "camera", f"camera {where}")
     path = Path(where)
     if path.is_dir():
-        return _open_images(_list_images(path), "folder")
+        return _open_images(list_images(path), "folder")
     if not path.is_file():
         raise UserError(f"--input {where}: no such file or folder; a number names a camera")
     if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -72,10 +72,15 @@ def open_source(where: str) -> Source:
     return _open_capture(str(path), "video", str(path))
 
 
-def _list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
+    """Return the images of a folder, sorted by name.
+
+    Raises:
+        UserError: there are none.
+    """
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f"--input {folder}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
+        raise UserError(f"{folder} contains no images ({', '.join(IMAGE_SUFFIXES)})")
     return paths
 
 
@@ -85,8 +90,12 @@ def _open_images(paths: list[Path], kind: str) -> Source:
     first = next(frames, None)
     if first is None:
         raise UserError(f"--input: {skipped[0]}")
-    frames = itertools.chain([first], frames)
-    return Source(frames, first.image.shape[:2], FOLDER_RATE, len(paths), kind, skipped)
+    return Source(itertools.chain([first], frames), _size(first), FOLDER_RATE, len(paths), kind, skipped)
+
+
+def _size(frame: Frame) -> tuple[int, int]:
+    height, width = frame.image.shape[:2]
+    return height, width
 
 
 def _read_images(paths: list[Path], skipped: list[str]) -> Iterator[Frame]:
@@ -106,22 +115,22 @@ def _open_capture(where: str | int, kind: str, name: str) -> Source:
     frames = _read_capture(capture)
     first = next(frames, None)
     if first is None:
-        hint = "is it connected and free?" if kind == "camera" else "it is damaged, empty or no video"
+        hint = "is it connected and free?" if kind == "camera" else "it is damaged, empty or not a video"
         raise UserError(f"--input: can't read a frame from {name}; {hint}")
     rate = capture.get(cv2.CAP_PROP_FPS)
     if not 0 < rate < 1000:  # also NaN
-        rate = _USUAL_RATE
-    promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    total = promised if kind == "video" and promised > 0 else None
-    return Source(itertools.chain([first], frames), first.image.shape[:2], rate, total, kind, [])
+        rate = _DEFAULT_RATE
+    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    total = announced if kind == "video" and announced > 0 else None
+    return Source(itertools.chain([first], frames), _size(first), rate, total, kind, [])
 
 
 def _read_capture(capture: cv2.VideoCapture) -> Iterator[Frame]:
     """Yield until no frame comes: the count in a file's header may be wrong."""
     try:
         for number in itertools.count():
-            there, image = capture.read()
-            if not there:
+            has_frame, image = capture.read()
+            if not has_frame:
                 return
             yield Frame(number, "", cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     finally:

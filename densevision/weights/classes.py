@@ -1,27 +1,37 @@
-"""Class predictors: which tensors they are, and how columns pass from one list of classes to another."""
+"""Class predictors: which tensors they are, and how columns are copied between lists of classes."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-_DETECTOR = re.compile(r"head\.classify\.\d+\.1\.(weight|bias)")
-_SEGMENTER = re.compile(r"head\.(high_|low_)?logits\.(weight|bias)")
 
-
-def is_class_layer(name: str) -> bool:
-    """Whether a tensor has one output channel a class; the detector's have one for each anchor and class."""
-    return bool(_DETECTOR.fullmatch(name) or _SEGMENTER.fullmatch(name))
+def class_tensors(model: Any) -> set[str]:
+    """Return the names of a model's tensors that have one output channel per class, a detector's per anchor too."""
+    layers = {id(layer) for layer in getattr(model.head, "class_layers", ())}
+    return {
+        f"{prefix}.{name}"
+        for prefix, module in model.named_modules()
+        if id(module) in layers
+        for name, _ in module.named_parameters()
+    }
 
 
 @dataclass(frozen=True)
 class ClassColumns:
-    """Two lists of class names, each in label order; ``theirs`` is empty where the weights name none."""
+    """Two lists of class names, each in label order.
+
+    Attributes:
+        theirs: of the weights; empty where they name none.
+        ours: of the model.
+        background: columns of the background, in front of those of the classes: 1 in a detector, else 0.
+    """
 
     theirs: tuple[str, ...]
     ours: tuple[str, ...]
+    background: int = 0
 
     @property
     def differ(self) -> bool:
@@ -33,23 +43,22 @@ class ClassColumns:
         """Names that both have, in our order."""
         return [name for name in self.ours if name in self.theirs]
 
-    def fill(self, name: str, tensor: Tensor, given: Tensor) -> Tensor:
-        """Copy the columns of the shared classes, the detector's background among them.
+    def fill(self, tensor: Tensor, given: Tensor) -> Tensor:
+        """Copy the columns of the shared classes, and that of a detector's background.
 
         Args:
-            name: of the tensor.
-            tensor: ours, [anchors * columns, ...]; K + 1 columns in a detector, K in a segmenter.
+            tensor: ours, [anchors * columns, ...] with ``background`` + K columns.
             given: theirs.
         Returns:
             Ours with the copied columns; ours as it is where the rest of the shapes differs.
         """
-        background = 1 if _DETECTOR.fullmatch(name) else 0
+        background = self.background
         anchors = len(tensor) // (len(self.ours) + background)
         if len(given) != anchors * (len(self.theirs) + background) or given.shape[1:] != tensor.shape[1:]:
             return tensor
         new = tensor.clone().unflatten(0, (anchors, -1))  # [anchors, columns, ...]
         old = given.unflatten(0, (anchors, -1))
         pairs = [(self.ours.index(n) + background, self.theirs.index(n) + background) for n in self.shared]
-        for here, there in pairs + [(0, 0)] * background:
+        for here, there in pairs + [(column, column) for column in range(background)]:
             new[:, here] = old[:, there]
         return new.flatten(0, 1)

@@ -57,31 +57,31 @@ def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, Lo
         UserError: they do not; names the first three tensors that do not fit.
     """
     network = source.network()
-    wanted = network.state_dict()
+    expected = network.state_dict()
     state: dict[str, Tensor] = {}
     unused, misfits = [], []
     for theirs, tensor in tensors.items():
         ours = source.rename(theirs)
         if ours is None:
             unused.append(theirs)
-        elif ours not in wanted:
+        elif ours not in expected:
             misfits.append(f"{theirs} (unknown)")
-        elif (fitting := _fit(tensor, wanted[ours])) is None:
-            misfits.append(f"{theirs} ({describe(tensor)}, but {ours} is {describe(wanted[ours])})")
+        elif (fitting := _fit(tensor, expected[ours])) is None:
+            misfits.append(f"{theirs} ({describe(tensor)}, but {ours} is {describe(expected[ours])})")
         else:
             state[ours] = fitting
-    state |= {ours: tensor for ours, tensor in wanted.items() if ours.endswith(COUNTER) and ours not in state}
-    misfits += [f"nothing for {ours}" for ours in wanted if ours not in state] if not misfits else []
+    state |= {ours: tensor for ours, tensor in expected.items() if ours.endswith(COUNTER) and ours not in state}
+    misfits += [f"nothing for {ours}" for ours in expected if ours not in state] if not misfits else []
     if misfits:
         raise UserError(f"this is not {name}: {len(misfits)} tensors do not fit, first {', '.join(misfits[:3])}")
     settings = settings_of(network) | scaling(source.scaling.mean, source.scaling.std)
     meta = dict(source=name, settings=settings, dataset_meta=source.dataset_meta())
-    ordered = {ours: state[ours] for ours in wanted}
-    return dict(state_dict=ordered, meta=meta), LoadReport(name, loaded=list(wanted), unused=unused)
+    ordered = {ours: state[ours] for ours in expected}
+    return dict(state_dict=ordered, meta=meta), LoadReport(name, loaded=list(expected), unused=unused)
 
 
-def _fit(tensor: Tensor, wanted: Tensor) -> Tensor | None:
+def _fit(tensor: Tensor, expected: Tensor) -> Tensor | None:
     """Return the tensor in the type and shape of ours; a 1x1 convolution can fill a linear layer."""
-    if wanted.dim() == 2 and tensor.dim() == 4 and tensor.shape[2:] == (1, 1):
+    if expected.dim() == 2 and tensor.dim() == 4 and tensor.shape[2:] == (1, 1):
         tensor = tensor.flatten(1)
-    return tensor.to(wanted.dtype, copy=True).contiguous() if tensor.shape == wanted.shape else None
+    return tensor.to(expected.dtype, copy=True).contiguous() if tensor.shape == expected.shape else None

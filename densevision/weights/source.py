@@ -12,6 +12,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from densevision.errors import UserError
+from densevision.segmentation.classes import class_info
 
 Tensors = Mapping[str, Tensor]
 
@@ -71,6 +72,12 @@ def find_source(name: str) -> Source:
         near = difflib.get_close_matches(name, known) or sorted(known)
         raise UserError(f"no published network {name!r} is available; there are {', '.join(near)}")
     return known[name]
+
+
+def label_meta(classes: Mapping[str, int] | None = None) -> dict:
+    """Return names and colors of segmentation classes, by default those of Cityscapes, as ``dataset_meta``."""
+    info = class_info(classes)
+    return dict(classes=list(info["classes"]), palette=info["palette"])
 
 
 def rename_prefix(name: str, table: Mapping[str, str]) -> str:

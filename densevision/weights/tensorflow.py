@@ -17,8 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from densevision.detection.head import EXTRA_DEPTHS
-from densevision.weights.source import Source, Tensors
+from densevision.detection.model import SSDLite
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+from densevision.weights.source import Source, Tensors, label_meta
 from densevision.weights.tensorflow_checkpoint import read_tensorflow_checkpoint
+from densevision.weights.torchvision import coco_classes
 
 _BLOCK = {
     "expand": "expansion.0",
@@ -120,36 +124,16 @@ def to_pytorch(name: str, value: np.ndarray) -> Tensor:
 
 def ssdlite(size: str) -> nn.Module:
     """Build our network for a detection release."""
-    from densevision.detection.model import SSDLite
-
     return SSDLite(backbone=dict(name=f"mobilenet_v3_{size}", reduced_tail="detection", padding="same"), num_classes=90)
 
 
 def lraspp(size: str) -> nn.Module:
     """Build our network for a segmentation release."""
-    from densevision.segmentation.head import LRASPPHead
-    from densevision.segmentation.model import Segmentor
-
     return Segmentor(
         backbone=dict(name=f"mobilenet_v3_{size}", output_stride=32, reduced_tail="segmentation", padding="same"),
         head=dict(type=LRASPPHead, filters=128, bn_eps=1e-5, align_corners=True),
         num_classes=19,
     )
-
-
-def coco_classes() -> dict:
-    """Return the names of the 90 class columns of the detectors."""
-    from densevision.weights import torchvision
-
-    return torchvision.coco_classes()
-
-
-def cityscapes_classes() -> dict:
-    """Return names and colors of the 19 class columns of the segmentation models."""
-    from densevision.segmentation.cityscapes import class_info
-
-    info = class_info(None)
-    return dict(classes=list(info["classes"]), palette=info["palette"])
 
 
 def _source(network: Callable[[], nn.Module], scopes: Mapping[str, str], dataset_meta: Callable[[], dict]) -> Source:
@@ -166,8 +150,6 @@ SOURCES = {
     f"ssd_mobilenet_v3_{size}_coco": _source(partial(ssdlite, size), detection_scopes(size), coco_classes)
     for size in _BLOCKS
 } | {
-    f"deeplab_mnv3_{size}_cityscapes_trainfine": _source(
-        partial(lraspp, size), segmentation_scopes(size), cityscapes_classes
-    )
+    f"deeplab_mnv3_{size}_cityscapes_trainfine": _source(partial(lraspp, size), segmentation_scopes(size), label_meta)
     for size in _BLOCKS
 }

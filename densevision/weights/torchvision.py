@@ -14,8 +14,12 @@ from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights
 from densevision.backbones import BackboneSpec, Classifier
 from densevision.backbones.tables import find_spec
 from densevision.checkpoints.files import first_line, read_tensors
+from densevision.detection.loss import SoftmaxLoss
+from densevision.detection.model import SSDLite
 from densevision.errors import UserError
-from densevision.weights.source import IMAGENET, Source, Tensors, rename_prefix
+from densevision.segmentation.head import LRASPPHead
+from densevision.segmentation.model import Segmentor
+from densevision.weights.source import IMAGENET, Source, Tensors, label_meta, rename_prefix
 
 
 def v2_renaming(spec: BackboneSpec) -> dict[str, str]:
@@ -79,9 +83,6 @@ def lraspp_renaming(spec: BackboneSpec) -> dict[str, str]:
 
 def ssdlite() -> nn.Module:
     """Build our network for the COCO_V1 weights of ssdlite320_mobilenet_v3_large."""
-    from densevision.detection.loss import SoftmaxLoss
-    from densevision.detection.model import SSDLite
-
     return SSDLite(
         backbone=dict(name="mobilenet_v3_large", reduced_tail="detection"),
         num_classes=90,
@@ -92,9 +93,6 @@ def ssdlite() -> nn.Module:
 
 def lraspp() -> nn.Module:
     """Build our network for lraspp_mobilenet_v3_large."""
-    from densevision.segmentation.head import LRASPPHead
-    from densevision.segmentation.model import Segmentor
-
     return Segmentor(
         backbone=dict(name="mobilenet_v3_large_lraspp_torchvision", output_stride=16),
         num_classes=21,
@@ -110,11 +108,8 @@ def coco_classes() -> dict:
 
 def voc_classes() -> dict:
     """Return names and colors of the 21 class columns of the segmentation model."""
-    from densevision.segmentation.cityscapes import class_info
-
     names = LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"]
-    info = class_info({name: label_id for label_id, name in enumerate(names)})
-    return dict(classes=list(info["classes"]), palette=info["palette"])
+    return label_meta({name: label_id for label_id, name in enumerate(names)})
 
 
 def download(name: str, tag: str) -> Tensors:

@@ -74,16 +74,16 @@ def test_detections_of_a_video(tmp_path, capsys):
     assert last.startswith("5 frames in ") and "reading" in last and "writing" in last
 
 
-def test_shares_and_blended_picture_of_an_image(tmp_path):
+def test_shares_and_blended_colors_of_an_image(tmp_path):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
     command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png")]
     found = tmp_path / "found.json"
     assert main([*command, "--output", str(tmp_path / "out.png"), "--json", str(found)]) == 0
     (frame,) = json.loads(found.read_text())["frames"]
     assert frame["file"] == "in.png" and sum(frame["shares"].values()) == pytest.approx(1, abs=1e-5)
-    picture = read_image(tmp_path / "out.png")
+    drawn = read_image(tmp_path / "out.png")
     # half grey, half red or blue, where no legend lies
-    assert {tuple(color) for color in picture[:20].reshape(-1, 3).tolist()} <= {(192, 64, 64), (64, 64, 192)}
+    assert {tuple(color) for color in drawn[:20].reshape(-1, 3).tolist()} <= {(192, 64, 64), (64, 64, 192)}
 
 
 def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
@@ -163,7 +163,7 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
         (["--nms", "across-classes"], "nms has no meaning for a segmentation model"),
     ],
 )
-def test_options_of_a_detector_are_refused_for_a_segmenter(tmp_path, capsys, words, message):
+def test_options_of_a_detector_are_refused_for_segmentation(tmp_path, capsys, words, message):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
     command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png"), "--json"]
     assert main([*command, str(tmp_path / "j"), *words]) == 2

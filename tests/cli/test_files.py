@@ -63,7 +63,7 @@ def test_a_file_of_the_same_kind_may_be_overwritten(tmp_path, kind, content):
 )
 def test_a_file_of_another_kind_is_refused(tmp_path, kind, content):
     path = put(tmp_path / "out", content)
-    with pytest.raises(UserError, match=r"--out .*out: this file exists and is no .*; give another name"):
+    with pytest.raises(UserError, match=r"--out .*out: this file exists and is not a .*; give another name"):
         check_output("--out", path, kind)
 
 
@@ -83,7 +83,7 @@ def test_an_input_is_refused_under_any_name(tmp_path, monkeypatch, name):
 def test_links_are_refused(tmp_path, name, target):
     put(tmp_path / "precious.json", "{}")
     (tmp_path / name).symlink_to(tmp_path / target)
-    with pytest.raises(UserError, match="is a link or no regular file"):
+    with pytest.raises(UserError, match="is a link or not a regular file"):
         check_output("--json", tmp_path / "out.json", JSON)
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_file_is_refused(tmp_path, monkeypatch, path):
 
 def test_a_folder_in_place_of_the_unfinished_file_is_refused(tmp_path):
     (tmp_path / ".m.part.tflite").mkdir()
-    with pytest.raises(UserError, match="is a link or no regular file"):
+    with pytest.raises(UserError, match="is a link or not a regular file"):
         check_output("--out", tmp_path / "m.tflite", TFLITE, makes_folder=True)
 
 
@@ -154,11 +154,11 @@ def test_a_json_that_can_not_be_finished_leaves_the_former_one(tmp_path):
     [
         ("in.mp4", "out.mp4", "in.mp4", "--json in.mp4: the command line names this file twice"),
         ("in.mp4", "out.mp4", "out.mp4", "--json out.mp4: the command line names this file twice"),
-        ("in", None, "in/a.jpg", "--json in/a.jpg: this file exists and is no json"),
-        ("in", "other", None, "--output other already holds a.jpg"),
-        ("in/a.jpg", "other", None, "--output other already holds a.jpg"),
-        ("in.mp4", "frames", None, "--output frames already holds 000001.jpg"),
-        ("0", "frames", None, "--output frames already holds 000001.jpg"),
+        ("in", None, "in/a.jpg", "--json in/a.jpg: this file exists and is not a JSON"),
+        ("in", "other", None, "--output other already contains a.jpg"),
+        ("in/a.jpg", "other", None, "--output other already contains a.jpg"),
+        ("in.mp4", "frames", None, "--output frames already contains 000001.jpg"),
+        ("0", "frames", None, "--output frames already contains 000001.jpg"),
         ("in", "model.mp4", None, "--output model.mp4: the command line names this file twice"),
         ("in", "link.mp4", None, "--output link.mp4: link.mp4 is a link"),
         ("in", None, "model.mp4", "--json model.mp4: the command line names this file twice"),
@@ -185,7 +185,7 @@ def test_annotated_images_overwrite_nothing(tmp_path, monkeypatch, source, outpu
         ("in/a.jpg", "frames"),
     ],
 )
-def test_annotated_images_may_go_beside_other_files(tmp_path, monkeypatch, source, output):
+def test_annotated_images_may_go_next_to_other_files(tmp_path, monkeypatch, source, output):
     monkeypatch.chdir(tmp_path)
     for name in ("in.mp4", "in/a.jpg", "other/c.jpg", "out.mp4", "frames/notes.txt"):
         put(tmp_path / name, "content")

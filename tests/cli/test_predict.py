@@ -39,15 +39,16 @@ def test_without_an_output_each_image_has_a_line(tmp_path, images, capsys):
 def test_detections_as_json_csv_and_images(tmp_path, images, capsys):
     out = tmp_path / "new"
     outputs = ["--json", out / "o.json", "--csv", out / "o.csv", "--save-images", out / "drawn"]
+    assert predict(tmp_path, DETECTOR, images, *outputs[:4]) == 0  # the same command may run again
     assert predict(tmp_path, DETECTOR, images, *outputs, "--score-threshold", 0.02) == 0
     assert f"wrote {out / 'o.json'} and {out / 'o.csv'} and {out / 'drawn'}: 2 images" in capsys.readouterr().out
     content = json.loads((out / "o.json").read_text())
     assert (content["task"], content["classes"]) == ("detection", ["car", "bus"])
-    assert [(image["file"], image["size"]) for image in content["images"]] == [
+    assert [(image["file"], image["size"]) for image in content["results"]] == [
         (str(images / f"{number}.png"), [60, 80]) for number in range(2)
     ]
     rows = list(csv.DictReader((out / "o.csv").open()))
-    found = [(image["file"], one) for image in content["images"] for one in image["detections"]]
+    found = [(image["file"], one) for image in content["results"] for one in image["detections"]]
     assert len(rows) == len(found) > 0
     for row, (file, one) in zip(rows, found, strict=True):
         box = [float(row[side]) for side in ("x_min", "y_min", "x_max", "y_max")]
@@ -77,10 +78,10 @@ def test_files_folders_and_patterns_name_images(images):
     ("words", "message"),
     [
         (["in", "--json", "in/0.png"], "--json in/0.png: the command line names this file twice"),
-        (["in", "--csv", "in/notes.txt"], "--csv in/notes.txt: this file exists and is no csv of results"),
+        (["in", "--csv", "in/notes.txt"], "--csv in/notes.txt: this file exists and is not a CSV of results"),
         (["in", "--save-images", "in"], "--save-images in/0.png: the command line names this file twice"),
         (["in", "again/*.png", "--save-images", "out"], "two images are named 0.png"),
-        (["in/0.png", "--save-images", "again"], "--save-images again already holds 0.png"),
+        (["in/0.png", "--save-images", "again"], "--save-images again already contains 0.png"),
         (["in/2.jpg", "--json", "o.json"], "none of the images could be read"),
         (["in", "--score-threshold", "1"], "score threshold 1.0: give a number from 0 to under 1"),
         (["nowhere"], "nowhere: no image there"),

@@ -54,7 +54,7 @@ def evaluated(task: str, scenes, checkpoints, tmp_path, monkeypatch, *options: s
     return json.loads(out.read_text())
 
 
-def test_a_detector_s_metrics_are_pycocotools_on_the_written_file(scenes, checkpoints, tmp_path, monkeypatch):
+def test_the_metrics_of_a_detector_are_pycocotools_on_the_written_file(scenes, checkpoints, tmp_path, monkeypatch):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -70,7 +70,9 @@ def test_a_detector_s_metrics_are_pycocotools_on_the_written_file(scenes, checkp
     assert metrics["coco/AR100"] == pytest.approx(official.stats[8], abs=1e-9) and official.stats[8] > 0
 
 
-def test_a_segmenter_s_miou_is_cityscapesscripts_on_the_written_files(scenes, checkpoints, tmp_path, monkeypatch):
+def test_the_miou_of_a_segmentation_model_is_cityscapesscripts_on_the_written_files(
+    scenes, checkpoints, tmp_path, monkeypatch
+):
     from densevision.segmentation.official import official_iou
 
     metrics = evaluated("segmentation", scenes, checkpoints, tmp_path, monkeypatch)
@@ -108,7 +110,7 @@ def test_a_worthless_model_is_named_and_others_files_are_kept(scenes, checkpoint
     assert "class" in (tmp_path / "ap.txt").read_text()
 
 
-def test_a_test_that_fails_leaves_nothing_behind(scenes, checkpoints, tmp_path, monkeypatch, capsys):
+def test_a_test_that_fails_leaves_nothing(scenes, checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
     work = ("--work-dir", tmp_path / "a" / "run")
     for words in (
@@ -132,7 +134,7 @@ def test_a_checkpoint_and_a_file_have_folders_of_their_own():
     assert default_folder(config, Path("out/mine_int8.tflite")) == Path("work_dirs/mine/test_mine_int8")
 
 
-def test_a_metric_of_one_s_own(scenes, checkpoints, tmp_path, monkeypatch, capsys):
+def test_a_custom_metric(scenes, checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
     own = "test_evaluator=[dict(type='tests.training.toy_parts.Counting', figures=dict(count=3, word='x'))]"
     out = tmp_path / "metrics.json"

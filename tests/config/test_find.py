@@ -174,3 +174,9 @@ def test_the_documented_config_of_ones_own_loads(tmp_path):
     (tmp_path / "mine.py").write_text(block)
     config = load_config(tmp_path / "mine.py")
     assert (config.test_dataloader.dataset.ann_file, config.train_cfg.max_iters) == ("val.json", 3000)
+
+
+def test_a_name_after_the_options_is_pointed_out(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--cfg-options", "train_cfg.max_iters=2", NAME])
+    assert f"takes all words up to the next option, also {NAME}; give the files before" in capsys.readouterr().err

@@ -50,6 +50,8 @@ def test_a_config_file_is_checked(tmp_path):
         ("model.type=SSDLite", False),
         ("model.input_size=(512, 512)", True),  # the printed latencies are of one size each, see paper.pixels
         ("model.num_classes=3", True),
+        ("paper=None", False),
+        ("paper.row=4", True),
         ("train_cfg.max_iters=3", True),
     ],
 )

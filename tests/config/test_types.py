@@ -36,13 +36,13 @@ def test_a_class_and_its_names_give_the_class(value, registry, expected):
 @pytest.mark.parametrize(
     ("value", "registry", "message"),
     [
-        ("SSDLight", MODELS, "'SSDLight' is no registered model; did you mean SSDLite?"),
-        ("torch.nn.Sequential2", MODELS, "is no registered model"),
-        ("elsewhere.SSDLite", MODELS, "'elsewhere.SSDLite' is no registered model"),
-        ("densevision.detection.mod.SSDLite", MODELS, "is no registered model"),
-        ("os.system", HOOKS, "'os.system' is no registered hook; register the class and import its module first"),
-        ("SSDLite", DATASETS, "'SSDLite' is no registered dataset"),
-        ("", MODELS, "type '' is no registered model"),
+        ("SSDLight", MODELS, "'SSDLight' is not a registered model; did you mean SSDLite or "),
+        ("torch.nn.Sequential2", MODELS, "is not a registered model"),
+        ("elsewhere.SSDLite", MODELS, "'elsewhere.SSDLite' is not a registered model"),
+        ("densevision.detection.mod.SSDLite", MODELS, "is not a registered model"),
+        ("os.system", HOOKS, "'os.system' is not a registered hook; register the class and import its module first"),
+        ("SSDLite", DATASETS, "'SSDLite' is not a registered dataset"),
+        ("", MODELS, "type '' is not a registered model"),
         (None, MODELS, "type is None; it must be a class or the name of one"),
         (3, MODELS, "type is 3; it must be a class"),
     ],
@@ -79,3 +79,9 @@ def test_a_config_that_may_run_code_has_its_names_imported(module):
     assert content["model"]["type"] is SSDLite and content["hooks"][0]["type"] is dict
     assert content["hooks"][1]["type"] == "nowhere.B" and content["plain"]["type"] == "SSDLite"
     assert (module / "ran").exists()
+
+
+def test_without_a_registry_all_of_them_are_searched():
+    assert resolve_type("torch.optim.sgd.SGD") is SGD and resolve_type("SSDLite") is SSDLite
+    with pytest.raises(UserError, match="'os.system' is not a registered class"):
+        resolve_type("os.system")

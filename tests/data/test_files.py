@@ -85,7 +85,7 @@ def test_missing_or_ambiguous_names_raise_an_error(folder, names, words):
 def test_two_files_that_differ_in_case_are_ambiguous(folder):
     (folder / "A.JPG").touch()
     if len(os.listdir(folder)) < 6:
-        pytest.skip("this file system knows no case")
+        pytest.skip("this file system is case-insensitive")
     assert find_files(folder, ["a.jpg", "A.JPG"], SOURCE)[1] == []
     with pytest.raises(UserError, match="A.JPG and a.jpg both match"):
         find_files(folder, ["a.JPG"], SOURCE)

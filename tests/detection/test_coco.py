@@ -109,7 +109,7 @@ def test_invalid_json_raises_a_one_line_error(coco_root, change, words):
         (dict(ann_file="images/a.png"), "not readable json"),
         (dict(classes=["cow"]), "class 'cow' .* its classes are: cat, dog"),
         (dict(classes=20), "classes=20 in the config: .*truth.json has the category ids 2 to 30"),
-        (dict(image_dir="pictures"), "3 of 3 images .* check image_dir"),
+        (dict(image_dir="photos"), "3 of 3 images .* check image_dir"),
         (dict(transforms=[dict(type=HorizontalFlip, prob=1)]), "HorizontalFlip .*'prob'"),
     ],
 )

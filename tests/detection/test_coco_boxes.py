@@ -77,8 +77,8 @@ def amodal(boxes, sizes, share=0.1):
 def test_valid_boxes_are_not_suspected(count, low, high, seed):
     boxes, sizes = sample_boxes(count, low, high, seed)
     jitter = np.random.default_rng(seed).normal(0, 2, boxes.shape)
-    for honest in (boxes, boxes + jitter, boxes.round(), amodal(boxes, sizes) if count >= 10 else boxes):
-        assert suspect_format(honest, sizes) is None
+    for valid in (boxes, boxes + jitter, boxes.round(), amodal(boxes, sizes) if count >= 10 else boxes):
+        assert suspect_format(valid, sizes) is None
 
 
 def test_boxes_that_fill_their_images_are_not_suspected():

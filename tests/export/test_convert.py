@@ -192,13 +192,13 @@ def test_int8_needs_calibration_images(tmp_path):
     fails(tmp_path, "needs calibration images", segmenter(), INT8)
 
 
-def test_a_file_that_strays_from_pytorch_is_not_written(tmp_path, monkeypatch):
+def test_a_file_that_differs_from_pytorch_is_not_written(tmp_path, monkeypatch):
     content = export.convert(make_exporter(detector(), ExportOptions()).graph, SIZE)
     monkeypatch.setattr(export, "convert", lambda graph, size: content)
     other = detector()
     with torch.no_grad():
         other.head.classify[1][-1].weight += 0.3
-    fails(tmp_path, "strays from PyTorch: scores differ by", other, images=ExportImages(pictures(2)))
+    fails(tmp_path, "differs from PyTorch: scores differ by", other, images=ExportImages(pictures(2)))
 
 
 def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):

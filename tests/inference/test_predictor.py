@@ -8,9 +8,8 @@ from densevision.inference.predictor import (
     DetectionPredictor,
     SegmentationPredictor,
     cell_positions,
-    select,
-    suppress,
 )
+from densevision.inference.selection import nms, select
 from densevision.structures import PostProcess
 
 
@@ -46,15 +45,15 @@ def test_boxes_end_at_the_picture():
 def test_suppression_by_hand():
     # b lies in a with IoU 80 / 120 = 0.667, c is apart
     boxes = np.float32([[0, 0, 10, 10], [0, 2, 10, 12], [50, 50, 60, 60]])
-    assert suppress(boxes, 0.6, 9).tolist() == [0, 2]
-    assert suppress(boxes, 0.7, 9).tolist() == [0, 1, 2]
-    assert suppress(boxes, 0.7, 2).tolist() == [0, 1]
-    assert suppress(boxes[:0], 0.6, 9).tolist() == []
+    assert nms(boxes, 0.6, 9).tolist() == [0, 2]
+    assert nms(boxes, 0.7, 9).tolist() == [0, 1, 2]
+    assert nms(boxes, 0.7, 2).tolist() == [0, 1]
+    assert nms(boxes[:0], 0.6, 9).tolist() == []
 
 
 def test_suppressed_boxes_suppress_nothing():
     boxes = np.float32([[0, 0, 10, 10], [0, 2, 10, 12], [0, 4, 10, 14]])  # neighbours 0.667, ends 60 / 140
-    assert suppress(boxes, 0.6, 9).tolist() == [0, 2]
+    assert nms(boxes, 0.6, 9).tolist() == [0, 2]
 
 
 def test_each_class_is_suppressed_alone_and_the_best_come_first():

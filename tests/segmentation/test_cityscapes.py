@@ -50,10 +50,10 @@ def test_classes_with_user_ids(cityscapes):
 
 def test_palette_images_are_read_as_indices(cityscapes):
     _, path = write_frame(cityscapes, FRAMES[0])
-    picture = Image.fromarray(IDS).convert("L").convert("P")
-    picture.putdata(IDS.ravel().tolist())
-    picture.putpalette([value for i in range(256) for value in (255 - i, i, 3)])
-    picture.save(path)
+    image = Image.fromarray(IDS).convert("L").convert("P")
+    image.putdata(IDS.ravel().tolist())
+    image.putpalette([value for i in range(256) for value in (255 - i, i, 3)])
+    image.save(path)
     assert Image.open(path).mode == "P"
     assert CityscapesDataset(str(cityscapes), "val", CLASSES).read_labels(0).tolist() == EXPECTED.tolist()
 
@@ -121,7 +121,7 @@ def test_missing_folders_and_files_raise_an_error_that_names_them(cityscapes):
 
 
 @pytest.mark.parametrize(
-    "classes, said",
+    "classes, message",
     [
         (["sky", "rode"], "did you mean 'road'"),
         (["sky", "sky"], "different names"),
@@ -130,8 +130,8 @@ def test_missing_folders_and_files_raise_an_error_that_names_them(cityscapes):
         ({"blob": "7"}, "'blob'"),
     ],
 )
-def test_classes_are_checked(classes, said):
-    with pytest.raises(UserError, match=said):
+def test_classes_are_checked(classes, message):
+    with pytest.raises(UserError, match=message):
         class_info(classes)
 
 

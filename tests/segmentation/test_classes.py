@@ -18,7 +18,7 @@ def test_lookup_ignores_other_ids_for_user_ids_and_flags_them_for_the_table():
 
 
 @pytest.mark.parametrize(
-    "classes, said",
+    "classes, message",
     [
         ("road", "a list of names"),
         ([7, 26], "7 is not a name"),
@@ -39,8 +39,8 @@ def test_lookup_ignores_other_ids_for_user_ids_and_flags_them_for_the_table():
         ({f"c{i}": i for i in range(256)}, "at most 254"),
     ],
 )
-def test_invalid_classes_raise_a_one_line_error(classes, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_invalid_classes_raise_a_one_line_error(classes, message):
+    with pytest.raises(UserError, match=message) as caught:
         class_info(classes)
     assert "\n" not in str(caught.value)
 

@@ -12,10 +12,10 @@ from tests.segmentation.conftest import ROAD, check, fault_of, lines, make_datas
 def test_masks_of_0_and_255_with_classes_0_and_1_stop_with_the_correct_id(tmp_path):
     data = make_dataset(tmp_path, [mask((0, 56), (255, 8))] * 3, ROAD)
     assert "255: 12 % of the pixels" in lines(data)
-    said = fault_of(data)
-    assert "no pixel of road=1 in 3 label files" in said
-    assert "3 of 3 files contain 255, which belong to no class (did you mean road=255?)" in said
-    assert "may_lack" not in said  # that would leave only one class
+    message = fault_of(data)
+    assert "no pixel of road=1 in 3 label files" in message
+    assert "3 of 3 files contain 255, which belong to no class (did you mean road=255?)" in message
+    assert "may_lack" not in message  # that would leave only one class
 
 
 def test_classes_with_ids_0_and_255(tmp_path):
@@ -57,8 +57,8 @@ def test_class_that_may_lack_pixels_does_not_stop(tmp_path):
 def test_all_classes_may_lack_pixels(tmp_path):
     classes = {f"class {id_}": id_ for id_ in range(9)}
     masks = [mask((0, 32), (1, 32))]
-    said = fault_of(make_dataset(tmp_path, masks, classes))
-    assert "class 2=2, class 3=3, class 4=4, class 5=5, class 6=6 and 2 more" in said and "may_lack='all'" in said
+    message = fault_of(make_dataset(tmp_path, masks, classes))
+    assert "class 2=2, class 3=3, class 4=4, class 5=5, class 6=6 and 2 more" in message and "may_lack='all'" in message
     check(make_dataset(tmp_path, masks, classes, may_lack="all"))
 
 
@@ -90,8 +90,8 @@ def test_invalid_max_unnamed_raises_an_error(tmp_path, share):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_more_than_a_fifth_of_one_id_without_a_class_stops_unless_allowed(tmp_path, unnamed, split):
     masks = [mask((0, 2), (1, 2), (unnamed, 60))]
-    said = fault_of(make_dataset(tmp_path, masks, ROAD, split), split)
-    assert f"id {unnamed} has 94 % of the pixels and belongs to no class" in said and "max_unnamed=1.0" in said
+    message = fault_of(make_dataset(tmp_path, masks, ROAD, split), split)
+    assert f"id {unnamed} has 94 % of the pixels and belongs to no class" in message and "max_unnamed=1.0" in message
     check(make_dataset(tmp_path, masks, ROAD, split, max_unnamed=1.0), split)
 
 
@@ -104,23 +104,23 @@ def test_a_fifth_is_allowed_and_the_suggested_limit_is_enough(tmp_path):
 
 def test_many_ids_without_a_class_with_most_pixels_together_stop(tmp_path):
     masks = [mask((0, 4), (1, 4), *((id_, 8) for id_ in range(30, 37)))]  # 12 % each
-    said = fault_of(make_dataset(tmp_path, masks, ROAD))
-    assert "7 ids without a class have 88 % of the pixels together" in said
+    message = fault_of(make_dataset(tmp_path, masks, ROAD))
+    assert "7 ids without a class have 88 % of the pixels together" in message
     check(make_dataset(tmp_path, masks, ROAD, max_unnamed=0.9))
 
 
 def test_class_of_the_table_that_is_left_out_counts_as_without_a_class(tmp_path):
     masks = [mask((7, 20), (26, 10), (11, 24), (0, 10))]
-    said = fault_of(make_dataset(tmp_path, masks, ["road", "car"]))
-    assert "id 11 has 38 %" in said
+    message = fault_of(make_dataset(tmp_path, masks, ["road", "car"]))
+    assert "id 11 has 38 %" in message
     check(make_dataset(tmp_path, masks, ["road", "car"], max_unnamed=0.4))
 
 
 @pytest.mark.parametrize("classes, id_", [(ROAD, 255), (None, 0), (ROAD, 7), (["road", "car"], 11)])
 def test_all_pixels_ignored_stops_training_and_evaluation(tmp_path, classes, id_):
     for split in ("train", "val"):
-        said = fault_of(make_dataset(tmp_path, [mask((id_, 64))] * 2, classes, split), split)
-        assert f"no pixel belongs to a class: 2 of 2 files contain {id_}" in said
+        message = fault_of(make_dataset(tmp_path, [mask((id_, 64))] * 2, classes, split), split)
+        assert f"no pixel belongs to a class: 2 of 2 files contain {id_}" in message
 
 
 def test_test_split_with_ignored_pixels_only_is_allowed(tmp_path):
@@ -134,8 +134,8 @@ def test_single_class_stops(tmp_path, classes):
 
 def test_training_stops_if_only_one_class_occurs(tmp_path):
     assert "only 'road' of 19 classes occurs" in fault_of(make_dataset(tmp_path, [mask((7, 32), (0, 32))]))
-    said = fault_of(make_dataset(tmp_path, [mask((0, 64))], ROAD, may_lack=["road"]))
-    assert "only 'background' of 2 classes occurs" in said
+    message = fault_of(make_dataset(tmp_path, [mask((0, 64))], ROAD, may_lack=["road"]))
+    assert "only 'background' of 2 classes occurs" in message
 
 
 def test_evaluation_with_one_class_passes_unless_the_ids_suggest_another_encoding(tmp_path):

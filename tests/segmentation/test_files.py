@@ -96,7 +96,7 @@ def test_special_characters_and_linked_folders_work(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names, said",
+    "names, message",
     [
         (["leftImg8bit/train/a.jpg", "gtFine/train/a.png"], "a.jpg directly; move them one folder deeper"),
         (["JPEGImages/a.jpg", "SegmentationClass/a.png"], "contains JPEGImages, SegmentationClass;"),
@@ -108,9 +108,9 @@ def test_special_characters_and_linked_folders_work(tmp_path):
         (["leftImg8bit/train/x/y/a.jpg"], "one folder per city"),
     ],
 )
-def test_other_layouts_raise_a_one_line_error_with_what_was_found(tmp_path, names, said):
+def test_other_layouts_raise_a_one_line_error_with_what_was_found(tmp_path, names, message):
     write(tmp_path, *names)
-    assert said in error_of(tmp_path)
+    assert message in error_of(tmp_path)
 
 
 def test_missing_label_folder_raises_an_error_with_what_was_found(tmp_path):

@@ -18,10 +18,10 @@ def test_pixels_are_counted_per_class_and_per_id_without_a_class(tmp_path):
 
 def test_void_ids_of_the_table_are_expected_and_absent_classes_are_listed(tmp_path):
     data = make_dataset(tmp_path, [mask((7, 16), (26, 16), (0, 16), (4, 16))])
-    said = lines(data)
+    message = lines(data)
     check(data)
-    assert "ignored: 50 % of the pixels, void ids of the Cityscapes table" in said
-    assert "without pixels: sidewalk, building" in said and "without a class" not in said
+    assert "ignored: 50 % of the pixels, void ids of the Cityscapes table" in message
+    assert "without pixels: sidewalk, building" in message and "without a class" not in message
 
 
 def test_many_ids_without_a_class_are_summed(tmp_path):

@@ -48,7 +48,7 @@ def test_colors_and_transparency_raise_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values, said",
+    "values, message",
     [
         (np.array([[0, 26001]], np.uint16), "26001"),
         (np.array([[0, 70000]], np.int32), "70000"),
@@ -59,8 +59,8 @@ def test_colors_and_transparency_raise_an_error(tmp_path):
         (np.array([[0, np.inf]], np.float32), "ids up to inf"),
     ],
 )
-def test_values_that_are_not_ids_raise_an_error(tmp_path, values, said):
-    assert said in error_of(save(tmp_path / "a.tif", values))
+def test_values_that_are_not_ids_raise_an_error(tmp_path, values, message):
+    assert message in error_of(save(tmp_path / "a.tif", values))
 
 
 def test_jpeg_raises_an_error(tmp_path):
@@ -96,7 +96,7 @@ def test_damage_at_any_byte_is_an_os_error(tmp_path):
 
 @pytest.mark.parametrize("read", [read_label_ids, read_label_header])
 @pytest.mark.parametrize(
-    "content, said",
+    "content, message",
     [
         (b"", "the file is empty"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer; run git lfs pull"),
@@ -104,10 +104,10 @@ def test_damage_at_any_byte_is_an_os_error(tmp_path):
         (None, "no such file"),
     ],
 )
-def test_file_that_is_not_an_image_raises_an_error_that_says_why(tmp_path, read, content, said):
+def test_file_that_is_not_an_image_raises_an_error_that_says_why(tmp_path, read, content, message):
     path = tmp_path / "a.png"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(OSError) as caught:
         read(np.array([str(path)])[0])  # the paths of a data set are NumPy strings
-    assert str(caught.value).startswith(f"{path}: ") and said in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value)

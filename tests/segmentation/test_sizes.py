@@ -36,8 +36,8 @@ def test_mask_of_another_size_is_found_before_the_training(tmp_path, split):
     masks = [mask((0, 32), (1, 32))] * 3
     data = make_dataset(tmp_path, masks, ROAD, "val")
     Image.fromarray(masks[0][:4]).save(data.labels[2])
-    said = fault_of(data, split)
-    assert "8x4" in said and "8x8" in said and str(data.labels[2]) in said and "size of their image" in said
+    message = fault_of(data, split)
+    assert "8x4" in message and "8x8" in message and str(data.labels[2]) in message and "size of their image" in message
 
 
 def test_rotated_photos_are_noted_and_fit_masks_of_the_rotated_image(tmp_path):
@@ -50,8 +50,12 @@ def test_rotated_photos_are_noted_and_fit_masks_of_the_rotated_image(tmp_path):
 
 
 def test_masks_of_the_photo_as_stored_stop_with_the_remedy_and_are_read_with_it(tmp_path):
-    said = fault_of(make_photos(tmp_path, [6, 6], (6, 10)), "val")
-    assert "2 label files differ in size" in said and "fits without the rotation" in said and "exif='ignore'" in said
+    message = fault_of(make_photos(tmp_path, [6, 6], (6, 10)), "val")
+    assert (
+        "2 label files differ in size" in message
+        and "fits without the rotation" in message
+        and "exif='ignore'" in message
+    )
     data = make_photos(tmp_path, [6, 6], (6, 10), exif="ignore")
     check(data, "val")
     assert "read as stored, without the rotation" in lines(data, "val")
@@ -62,8 +66,8 @@ def test_masks_of_the_photo_as_stored_stop_with_the_remedy_and_are_read_with_it(
 def test_no_option_is_suggested_if_none_fits_all_rotated_images(tmp_path, exif):
     data = make_photos(tmp_path, [6, 6], (10, 6), exif=exif)
     Image.fromarray(np.zeros((6, 10), np.uint8)).save(data.labels[0])
-    said = fault_of(data, "val")
-    assert "save the images upright" in said and "exif=" not in said
+    message = fault_of(data, "val")
+    assert "save the images upright" in message and "exif=" not in message
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def same(image, result):
 
 
 def collect(written: list):
-    return lambda frame, result, picture: written.append((frame.number, result, int(picture[0, 0, 0])))
+    return lambda frame, result, drawn: written.append((frame.number, result, int(drawn[0, 0, 0])))
 
 
 def test_every_frame_passes_all_stages_in_order():
@@ -101,6 +101,6 @@ def test_the_line_splits_the_time():
     report = run_pipeline(frames(3), lambda image: None, same, lambda *parts: None, bool)
     report.seconds, report.busy = 1.5, dict(reading=0.003, model=0.3, drawing=0.006, writing=0.009)
     assert report.line() == (
-        "3 frames in 1.5 s, 2.0 frames a second; "
+        "3 frames in 1.5 s, 2.0 frames per second; "
         "per frame: reading 1.0 ms, model 100.0 ms, drawing 2.0 ms, writing 3.0 ms"
     )

@@ -48,7 +48,7 @@ def test_cut_video_gives_the_frames_that_are_there(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no video", b"\x00\x00\x00\x18ftypmp42" + bytes(200)])
 def test_a_file_that_is_no_video_is_named(tmp_path, content):
     (tmp_path / "in.mp4").write_bytes(content)
-    with pytest.raises(UserError, match="in.mp4; it is damaged, empty or no video"):
+    with pytest.raises(UserError, match="in.mp4; it is damaged, empty or not a video"):
         open_source(str(tmp_path / "in.mp4"))
 
 
@@ -79,7 +79,7 @@ def test_folder_is_read_by_name_and_damaged_images_are_noted(tmp_path):
 
 
 def test_folder_without_readable_images_is_refused(tmp_path):
-    with pytest.raises(UserError, match="holds no images"):
+    with pytest.raises(UserError, match="contains no images"):
         open_source(str(tmp_path))
     (tmp_path / "a.png").write_bytes(b"no")
     with pytest.raises(UserError, match="a.png"):

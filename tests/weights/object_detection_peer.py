@@ -92,7 +92,7 @@ def detector(size, image):
     return raw | {name: found[f"detection_{name}"] for name in ("boxes", "scores", "classes")}
 
 
-def segmenter(size, image):
+def segmentor(size, image):
     """Run DeepLab's model.py with the flags of its releases."""
     height, width = (-(-(side - 1) // 32) * 32 + 1 for side in image.shape.as_list()[1:3])
     padded = tf1.image.pad_to_bounding_box(image - 127.5, 0, 0, height, width)
@@ -126,7 +126,7 @@ def enlarge(x, size):
 
 
 def run(path):
-    build = detector if path.stem.startswith("ssd") else segmenter
+    build = detector if path.stem.startswith("ssd") else segmentor
     with np.load(path) as given, tf1.Graph().as_default(), tf1.Session() as session:
         given = {name.replace("|", "/"): given[name] for name in given}
         image = tf1.constant(given.pop("image"))

@@ -124,10 +124,10 @@ def test_detector_has_90_class_names_and_segmentation_model_has_colors():
     classes = detector["meta"]["dataset_meta"]["classes"]
     assert len(classes) == 90 and classes[:2] == ["person", "bicycle"] and classes[11] == "N/A 12"
     assert classes[-1] == "toothbrush"
-    segmenter, _ = to_checkpoint("s", find_source("torchvision:lraspp_mobilenet_v3_large"), lraspp().state_dict())
-    info = segmenter["meta"]["dataset_meta"]
+    segmentor, _ = to_checkpoint("s", find_source("torchvision:lraspp_mobilenet_v3_large"), lraspp().state_dict())
+    info = segmentor["meta"]["dataset_meta"]
     assert info["classes"][:2] == ["__background__", "aeroplane"] and len(info["palette"]) == 21
-    assert segmenter["meta"]["settings"]["head.bn_eps"] == 1e-5
+    assert segmentor["meta"]["settings"]["head.bn_eps"] == 1e-5
 
 
 def test_torchvision_loads_the_named_weights(tmp_path, monkeypatch):

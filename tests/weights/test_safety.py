@@ -11,7 +11,7 @@ from densevision.cli.main import main
 from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
 from densevision.weights.convert import convert
-from densevision.weights.initialise import read_weights
+from densevision.weights.initialize import read_weights
 from densevision.weights.source import sources
 from tests.weights.peers import Bomb
 

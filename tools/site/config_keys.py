@@ -54,7 +54,7 @@ def _class_blocks(name: str) -> Iterator[str]:
     yield f"### {name.rpartition('.')[2]}"
     yield f"[`{name}`][{name}]: {summary(found)}"
     table = [f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in rows(found)]
-    yield "\n".join([_HEAD, *table]) if table else "No keys."
+    yield "\n".join([_HEAD, *table]) if table else "No keys of its own."
 
 
 def resolve(name: str) -> Callable:
@@ -78,7 +78,7 @@ def rows(found: Callable) -> list[Row]:
     return [
         (key, _type(parameter), _default(parameter), meanings[key] if key in meanings else MEANINGS[key])
         for key, parameter in inspect.signature(found).parameters.items()
-        if key not in FILLED_IN.get(short, FILLED_IN["*"])
+        if key not in FILLED_IN.get(short, FILLED_IN["*"]) and parameter.kind is not parameter.VAR_KEYWORD
     ]
 
 

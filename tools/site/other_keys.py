@@ -10,8 +10,15 @@ SECTIONS = [
     (
         "model.backbone",
         "The same keys for both models. `name` is a key of `densevision.backbones.BACKBONES`: a shipped table, or "
-        "[one that you register](backbones.md).",
-        ["densevision.backbones.backbone.build_backbone"],
+        "[one that you register](backbones.md). The keys of `build_table` are those of a table; your own builder has "
+        "its own.",
+        ["densevision.backbones.backbone.build_backbone", "densevision.backbones.backbone.build_table"],
+    ),
+    (
+        "model.head and model.extra, of SSDLite",
+        "`dict(type=SSDLiteHead)` and `dict(type=ExtraLayers)`; the model fills in their arguments. "
+        "[Your own head](extending.md) may have keys.",
+        ["densevision.detection.head.SSDLiteHead", "densevision.detection.head.ExtraLayers"],
     ),
     (
         "model.head, of Segmentor",
@@ -64,7 +71,7 @@ SECTIONS = [
     (
         "optim_wrapper",
         "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
-        ["densevision.training.optim.GuardedOptimWrapper"],
+        ["densevision.training.optim.GuardedOptimWrapper", "densevision.training.optim.DecayWeightsOnly"],
     ),
     (
         "param_scheduler",
@@ -93,6 +100,10 @@ SECTIONS = [
 FILLED_IN = {
     "*": {"self", "optimizer"},
     "TrainLoop": {"runner", "dataloader"},
+    "build_table": {"spec"},
+    "SSDLiteHead": {"in_channels", "num_anchors", "num_classes"},
+    "ExtraLayers": {"in_channels", "width", "padding"},
+    "DecayWeightsOnly": {"optim_wrapper_cfg"},
     "LRASPPHead": {"taps", "num_classes"},
     "RASPPHead": {"taps", "num_classes"},
 }
@@ -134,9 +145,8 @@ OTHER_TABLES = {
     "optim_wrapper": {
         "Further keys": {
             "optimizer": "Any class of `torch.optim`: `dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=4e-5)`.",
-            "constructor": "`DecayWeightsOnly`, the default of the shipped configs, decays weights of convolutions and "
-            "linear layers only. `DefaultOptimWrapperConstructor` of MMEngine reads `paramwise_cfg`.",
-            "paramwise_cfg": "Learning rate and decay factors per part, for `DefaultOptimWrapperConstructor`.",
+            "constructor": "`DecayWeightsOnly`, or MMEngine's `DefaultOptimWrapperConstructor` with more settings.",
+            "paramwise_cfg": "See `DecayWeightsOnly`.",
         },
         "optimizer": {
             "type": "`SGD`, `AdamW` or another class of `torch.optim`.",

@@ -12,9 +12,9 @@ from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.model import Segmentor
-from densevision.weights.classes import ClassColumns, is_class_layer
+from densevision.weights.classes import ClassColumns, class_tensors
 from densevision.weights.convert import convert
-from densevision.weights.initialise import initialise
+from densevision.weights.initialize import initialize
 from densevision.weights.report import LoadReport, shorten
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "detection"
@@ -44,15 +44,15 @@ def save(path, model, classes, settings=None):
 
 def start(model, path, classes, **options):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    report = initialise(model, InitFrom(str(path), **options), classes)
+    report = initialize(model, InitFrom(str(path), **options), classes)
     return before, model.state_dict(), report
 
 
 def test_columns_of_a_detector_are_copied_by_name_for_every_anchor():
     # Two anchors; theirs: background, person, car; ours: background, truck, car, person.
-    columns = ClassColumns(("person", "car"), ("truck", "car", "person"))
+    columns = ClassColumns(("person", "car"), ("truck", "car", "person"), background=1)
     given = torch.tensor([10.0, 11, 12, 20, 21, 22])
-    filled = columns.fill("head.classify.0.1.bias", torch.zeros(8), given)
+    filled = columns.fill(torch.zeros(8), given)
     assert filled.tolist() == [10, 0, 12, 11, 20, 0, 22, 21]
     assert columns.shared == ["car", "person"]
 
@@ -60,22 +60,19 @@ def test_columns_of_a_detector_are_copied_by_name_for_every_anchor():
 def test_columns_of_a_segmentation_model_have_no_background():
     columns = ClassColumns(("road", "sky"), ("sky", "tree"))
     given = torch.tensor([[[[1.0]]], [[[2.0]]]])
-    assert columns.fill("head.low_logits.weight", torch.zeros(2, 1, 1, 1), given).flatten().tolist() == [2, 0]
+    assert columns.fill(torch.zeros(2, 1, 1, 1), given).flatten().tolist() == [2, 0]
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("model", "layers"),
     [
-        ("head.classify.3.1.weight", True),
-        ("head.classify.3.0.0.weight", False),
-        ("head.regress.3.1.bias", False),
-        ("head.logits.bias", True),
-        ("head.high_logits.weight", True),
-        ("head.gate.weight", False),
+        (lambda: detector(2), [f"head.classify.{level}.1" for level in range(6)]),
+        (lambda: segmenter(2, LRASPPHead), ["head.high_logits", "head.low_logits"]),
+        (lambda: segmenter(2, RASPPHead), ["head.logits"]),
     ],
 )
-def test_class_layers(name, expected):
-    assert is_class_layer(name) == expected
+def test_class_layers(model, layers):
+    assert class_tensors(model()) == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
 
 
 def test_other_classes_and_input_size_load_all_but_the_class_predictors(tmp_path):
@@ -190,7 +187,7 @@ def test_other_settings_raise_an_error_with_the_remedy(tmp_path):
 def test_classifier_initializes_a_detector(timm_file):
     model = detector(3, width=1.0, backbone=dict(bn_eps=1e-5), data_preprocessor=IMAGENET)
     options = InitFrom(str(timm_file), model="timm:mobilenetv3_small_100")
-    report = initialise(model, options, COCO)
+    report = initialize(model, options, COCO)
     theirs = torch.load(timm_file, weights_only=True)
     assert torch.equal(model.backbone.last[0].weight, theirs["blocks.5.0.conv.weight"])
     first = f"{len(report.loaded)} of 350 tensors loaded"

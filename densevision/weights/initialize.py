@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from densevision.checkpoints.files import describe, is_state_dict, read_plain
 from densevision.checkpoints.settings import check_settings
 from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
-from densevision.weights.classes import ClassColumns, is_class_layer
+from densevision.weights.classes import ClassColumns, class_tensors
 from densevision.weights.convert import convert
 from densevision.weights.report import LoadReport
 from densevision.weights.source import COUNTER
 
 
-def initialise(model: nn.Module, options: InitFrom, classes: Sequence[str]) -> LoadReport:
+def initialize(model: Any, options: InitFrom, classes: Sequence[str]) -> LoadReport:
     """Fill a model as far as the weights go.
 
     A part (backbone, extra, head) takes all its tensors or none: none where the weights have no such part.
 
     Args:
-        model: a detector or a segmenter; untouched where the weights are refused.
+        model: with ``backbone``, ``head`` and ``background_columns``; untouched where the weights are refused.
         options: where the weights are, and what to do where they do not fit.
         classes: names of the model's classes, in label order.
     Returns:
@@ -34,17 +35,18 @@ def initialise(model: nn.Module, options: InitFrom, classes: Sequence[str]) -> L
     """
     checkpoint, origin = read_weights(options)
     theirs, meta = checkpoint["state_dict"], checkpoint.get("meta") or {}
-    columns = ClassColumns(tuple((meta.get("dataset_meta") or {}).get("classes") or ()), tuple(classes))
-    comparison = _Comparison(model.state_dict(), theirs, _tail(model.backbone), columns.differ)
+    their_classes = (meta.get("dataset_meta") or {}).get("classes") or ()
+    columns = ClassColumns(tuple(their_classes), tuple(classes), model.background_columns)
+    comparison = _Comparison(model.state_dict(), theirs, _tail(model.backbone), class_tensors(model), columns.differ)
     fates = comparison.sort(accept_tail=options.halved_tail is not None)
     _refuse_misfits(comparison, fates["misfit"], origin)
     check_settings(model, meta.get("settings") or {}, comparison.parts, origin)
     filled = {name: theirs[name] for name in fates["loaded"]}
     if options.same_classes:
-        filled |= {n: columns.fill(n, comparison.ours[n], theirs[n]) for n in fates["classes"]}
+        filled |= {n: columns.fill(comparison.ours[n], theirs[n]) for n in fates["classes"]}
     if options.halved_tail == "first_half":
         filled |= {n: _first_channels(theirs[n], comparison.ours[n]) for n in fates["tail"]}
-    model.load_state_dict(comparison.ours | filled)
+    model.load_state_dict({**comparison.ours, **filled})
     cut = fates["tail"] if options.halved_tail == "first_half" else []
     return LoadReport(
         origin,
@@ -65,9 +67,9 @@ def read_weights(options: InitFrom) -> tuple[dict, str]:
     """
     path = Path(options.source)
     if options.model is not None or not path.exists():
-        checkpoint, report = convert(options.source, options.model)
-        return checkpoint, report.origin
-    checkpoint = read_plain(path)
+        converted, report = convert(options.source, options.model)
+        return converted, report.origin
+    checkpoint: Any = read_plain(path)
     if not isinstance(checkpoint, dict) or not is_state_dict(checkpoint.get("state_dict")):
         raise UserError(
             f"{path} is no checkpoint of densevision; if it is a published file, name its network: "
@@ -78,17 +80,19 @@ def read_weights(options: InitFrom) -> tuple[dict, str]:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """The tensors of a model beside those of a file.
+    """The tensors of a model next to those of a file.
 
     Attributes:
         ours, theirs: by name.
         tail: what the names of the backbone's tail begin with.
+        classes: names of our tensors with an output channel per class.
         other_classes: whether they are known to be of other classes.
     """
 
     ours: Mapping[str, Tensor]
     theirs: Mapping[str, Tensor]
     tail: tuple[str, ...]
+    classes: set[str]
     other_classes: bool
 
     @property
@@ -109,7 +113,7 @@ class _Comparison:
         tensor, given = self.ours[name], self.theirs.get(name)
         if given is None:
             return "initial" if name.endswith(COUNTER) else "misfit"
-        if is_class_layer(name) and (self.other_classes or given.shape != tensor.shape):
+        if name in self.classes and (self.other_classes or given.shape != tensor.shape):
             return "classes"
         if given.shape == tensor.shape:
             return "loaded"
@@ -117,10 +121,9 @@ class _Comparison:
         return "tail" if name.startswith(self.tail) and narrower and given.dim() == tensor.dim() else "misfit"
 
 
-def _tail(backbone: nn.Module) -> tuple[str, ...]:
-    spec = backbone.spec
-    blocks = range(spec.tail_start, len(spec.blocks))
-    return *(f"backbone.blocks.{index}." for index in blocks), "backbone.last."
+def _tail(backbone: Any) -> tuple[str, ...]:
+    names = backbone.tail() if hasattr(backbone, "tail") else ()
+    return tuple(f"backbone.{name}" for name in names)
 
 
 def _refuse_misfits(comparison: _Comparison, misfits: Sequence[str], origin: str) -> None:
