@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # what a name below stands for; at run time its module is imp
     from densevision.errors import UserError as UserError
     from densevision.export.api import export as export
     from densevision.export.exporter import ExportOptions as ExportOptions
+    from densevision.inference.results import DetectionResult as DetectionResult
+    from densevision.inference.results import SegmentationResult as SegmentationResult
     from densevision.segmentation.model import Segmentor as Segmentor
     from densevision.structures import Detections as Detections
 
@@ -24,6 +26,7 @@ _PUBLIC = {
     "export": "densevision.export",
     "ExportOptions": "densevision.export.exporter",
     "build_backbone": "densevision.backbones",
+    **dict.fromkeys(("DetectionResult", "SegmentationResult"), "densevision.inference.results"),
     "load_config": "densevision.config.load",
     "SSDLite": "densevision.detection.model",
     "UserError": "densevision.errors",

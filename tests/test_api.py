@@ -80,6 +80,14 @@ def test_a_checkpoint_needs_no_config(trained, data, tmp_path, capsys):
     assert (model.task, model.classes, model.input_size) == ("detection", ("cat", "dog"), (64, 64))
 
 
+def test_data_that_is_gone_is_one_line(trained, tmp_path):
+    with pytest.raises(dv.UserError, match="data set folder /nowhere does not exist") as raised:
+        dv.evaluate(
+            trained.checkpoint, work_dir=tmp_path / "w", overrides={"val_dataloader.dataset.data_root": "/nowhere"}
+        )
+    assert "\n" not in str(raised.value) and not (tmp_path / "w").exists()
+
+
 def test_a_given_config_takes_precedence(trained, data):
     config = dv.load_config("ssdlite_v3_small_reduced_bccd", ["model.input_size=(96, 96)", "model.backbone.width=0.25"])
     assert dv.load(trained.checkpoint, config).input_size == (96, 96)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.config.load import complete_config, load_config
@@ -28,7 +28,8 @@ def describe_config(config: Config) -> dict[str, object]:
 def as_config(config: str | Path | Config, overrides: Iterable[str] = ()) -> Config:
     """Read a config, or copy one that is read already, and apply overrides; see ``load_config``."""
     if isinstance(config, Config):
-        return complete_config(copy.deepcopy(config._cfg_dict), overrides, config.filename or "config.py")
+        content = ConfigDict({key: copy.deepcopy(value) for key, value in config.items()})
+        return complete_config(content, overrides, config.filename or "config.py")
     return load_config(config, overrides)
 
 

@@ -29,7 +29,7 @@ def to_plain(config: Config) -> Plain:
         UserError: it holds something else, such as a function or a built object, or a class in another place than a
             ``type``.
     """
-    content = {key: value for key, value in config._cfg_dict.items() if key not in _OF_A_RUN}
+    content = {key: value for key, value in config.items() if key not in _OF_A_RUN}
     return {key: _to_plain(value, key) for key, value in content.items()}
 
 

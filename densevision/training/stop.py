@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import signal
@@ -75,11 +76,22 @@ def protect_worker(worker_id: int) -> None:
 
     The parent saves a checkpoint after a signal to the process group, which it can't do without its workers.
     """
+    atexit.register(_exit_worker)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_exit_when_parent_asks, daemon=True).start()
+
+
+def _exit_worker() -> None:
+    """End a spawned worker as forked ones end, without Python's finalization.
+
+    Finalization stops the thread that sends batches inside torch's C++ code, and then the process may abort.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _exit_when_parent_asks() -> None:

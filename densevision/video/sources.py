@@ -66,7 +66,7 @@ def open_source(where: str) -> Source:
     if path.is_dir():
         return _open_images(list_images(path), "folder")
     if not path.is_file():
-        raise UserError(f"--input {where}: no such file or folder; a number names a camera")
+        raise UserError(f"{where}: no such file or folder; a number names a camera")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _open_images([path], "image")
     return _open_capture(str(path), "video", str(path))
@@ -89,7 +89,7 @@ def _open_images(paths: list[Path], kind: str) -> Source:
     frames = _read_images(paths, skipped)
     first = next(frames, None)
     if first is None:
-        raise UserError(f"--input: {skipped[0]}")
+        raise UserError(skipped[0])
     return Source(itertools.chain([first], frames), _size(first), FOLDER_RATE, len(paths), kind, skipped)
 
 
@@ -116,7 +116,7 @@ def _open_capture(where: str | int, kind: str, name: str) -> Source:
     first = next(frames, None)
     if first is None:
         hint = "is it connected and free?" if kind == "camera" else "it is damaged, empty or not a video"
-        raise UserError(f"--input: can't read a frame from {name}; {hint}")
+        raise UserError(f"can't read a frame from {name}; {hint}")
     rate = capture.get(cv2.CAP_PROP_FPS)
     if not 0 < rate < 1000:  # also NaN
         rate = _DEFAULT_RATE

@@ -45,8 +45,7 @@ def test_detections_in_coco_s_format():
 
 
 def test_masks_in_coco_s_format():
-    from pycocotools.mask import decode
-
+    decode = pytest.importorskip("pycocotools.mask").decode
     road, sky = SEGMENTED.to_coco(7)
     assert (road["category_id"], sky["category_id"], road["segmentation"]["size"]) == (1, 3, [40, 60])
     assert (decode(road["segmentation"]) == (LABELS == 0)).all() and (

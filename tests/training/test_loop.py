@@ -1,7 +1,12 @@
+import atexit
+import multiprocessing
+import os
+
 import pytest
 import torch
 
 from densevision.errors import UserError
+from densevision.training.stop import protect_worker
 from tests.training.toy_runs import make_runner, train
 
 
@@ -32,3 +37,16 @@ def test_a_fault_in_the_evaluation_shows_before_the_training(tmp_path):
     with pytest.raises(RuntimeError):
         train(tmp_path, "val_dataloader.dataset.side=5", "train_dataloader.dataset.size=22")
     assert not list(tmp_path.glob("iter_*"))
+
+
+def spawned_worker():
+    atexit.register(os._exit, 3)  # runs if the worker goes on to Python's finalization
+    protect_worker(0)
+
+
+def test_spawned_worker_ends_without_finalization():
+    """Which may abort while torch still sends a batch: "DataLoader worker is killed by signal: Aborted"."""
+    worker = multiprocessing.get_context("spawn").Process(target=spawned_worker)
+    worker.start()
+    worker.join(120)
+    assert worker.exitcode == 0
