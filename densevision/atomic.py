@@ -48,7 +48,7 @@ def _remove_empty(folder: Path) -> None:
 
 
 def check_writable(path: Path, option: str = "") -> None:
-    """Raise ``replacing``'s error before the work; leaves nothing behind."""
+    """Raise ``replacing``'s error before the work; leaves no file."""
     with contextlib.suppress(_OnlyTried), replacing(path, option):
         raise _OnlyTried
 

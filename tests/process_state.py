@@ -28,8 +28,8 @@ import pycocotools.coco
 import torch
 
 import densevision
-from tests.export.toy import pictures
-from tests.export.toy_data import write_detector, write_segmenter
+from tests.export.toy import random_images
+from tests.export.toy_data import write_detector, write_segmentor
 from tests.training.toy_runs import make_runner
 
 LIBRARIES = (albumentations, litert_torch, mmengine.runner, pycocotools.coco)
@@ -79,12 +79,12 @@ def import_everything() -> None:
 
 
 def load_and_evaluate(folder: Path) -> None:
-    for write in (write_detector, write_segmenter):
+    for write in (write_detector, write_segmentor):
         place = folder / write.__name__
         place.mkdir()
         config, checkpoint = write(place)
         before = process_state()
-        densevision.load(checkpoint, config=config)(pictures(1)[0])
+        densevision.load(checkpoint, config=config)(random_images(1)[0])
         densevision.evaluate(checkpoint, config=config, work_dir=place / "results")
         report(write.__name__, before)
 
@@ -94,9 +94,9 @@ def build_graphs(folder: Path) -> None:
     from densevision.export.exporter import ExportOptions, make_exporter
     from densevision.inference.load import load_model
 
-    for name in ("write_detector", "write_segmenter"):
+    for name in ("write_detector", "write_segmentor"):
         model, _ = load_model(load_config(folder / name / "config.py"), folder / name / "model.pth")
-        make_exporter(model, ExportOptions(size=(64, 96))).check_graph(pictures(1)[0])
+        make_exporter(model, ExportOptions(size=(64, 96))).check_graph(random_images(1)[0])
 
 
 def train(folder: Path, overrides: list[str]) -> None:

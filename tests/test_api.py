@@ -15,7 +15,7 @@ from PIL import Image
 import densevision as dv
 from densevision.cli.main import main
 from densevision.images import as_image, write_image
-from tests.cli.test_demo import DETECTOR, SEGMENTER, save_model, write_video
+from tests.cli.test_demo import DETECTOR, SEGMENTOR, save_model, write_video
 from tests.detection.conftest import write_coco
 from tests.training.toy_runs import ROOT
 
@@ -202,7 +202,7 @@ def test_pil_images_are_converted_and_turned():
 
 
 def test_a_predictor_refuses_what_is_not_an_image(tmp_path):
-    config, checkpoint = save_model(tmp_path, SEGMENTER)
+    config, checkpoint = save_model(tmp_path, SEGMENTOR)
     predictor = dv.load(checkpoint, config).predictor
     with pytest.raises(dv.UserError, match="the image is float64"):
         predictor(PIXELS / 255)
@@ -231,8 +231,8 @@ def test_a_model_takes_images_and_videos(tmp_path):
         (DETECTOR, dict(score_threshold=float("nan")), "score threshold nan"),
         (DETECTOR, dict(nms="none"), "postprocess.nms is 'none'; give across-classes or per-class"),
         (DETECTOR, dict(device="tpu"), "device 'tpu' can't be used"),
-        (SEGMENTER, dict(score_threshold=0.3), "score threshold has no meaning for a segmentation model"),
-        (SEGMENTER, dict(nms="per-class"), "nms has no meaning for a segmentation model"),
+        (SEGMENTOR, dict(score_threshold=0.3), "score threshold has no meaning for a segmentation model"),
+        (SEGMENTOR, dict(nms="per-class"), "nms has no meaning for a segmentation model"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(tmp_path, text, options, message):

@@ -131,7 +131,7 @@ NETWORKS = {
     "v2": lambda: Classifier("mobilenet_v2"),
     "v1": lambda: Classifier("mobilenet_v1"),
     "detector": lambda: SSDLite(dict(name="mobilenet_v3_small"), num_classes=4, input_size=(96, 128)),
-    "segmenter": lambda: Segmentor(DENSE, dict(type=LRASPPHead, filters=128), num_classes=4),
+    "segmentor": lambda: Segmentor(DENSE, dict(type=LRASPPHead, filters=128), num_classes=4),
 }
 
 

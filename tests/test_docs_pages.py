@@ -110,7 +110,7 @@ def test_the_start_lines_are_those_of_the_real_data(config, block):
 
 
 def layers():
-    """Return the height of each box of the picture, by the name in it."""
+    """Return the height of each box of the drawing, by the name in it."""
     names = re.findall(r'class="name[^"]*" x="\d+" y="(\d+)">(\w+)<', (DOCS / "layers.svg").read_text())
     return {name: int(height) for height, name in names}
 

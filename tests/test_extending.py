@@ -25,7 +25,7 @@ from densevision.task import TASKS
 from densevision.training.optim import DecayWeightsOnly
 from tests.backbones.test_freeze import detector, moved, segmentation_model, train
 from tests.doc_examples import code_blocks
-from tests.export.toy import pictures
+from tests.export.toy import random_images
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     for block in blocks:
         (folder / block.title).write_text(block.text)
     (folder / "data/labels").mkdir(parents=True)
-    for number, image in enumerate(pictures(4)):
+    for number, image in enumerate(random_images(4)):
         write_image(folder / f"data/images/{number}.png", image)
         np.save(folder / f"data/labels/{number}.npy", (image[..., 0] > 127).astype(np.uint8))
     before, tasks, backbones = set(sys.modules), dict(TASKS), dict(BACKBONES)
@@ -71,7 +71,7 @@ def test_own_data_head_loss_and_metric_train(folder, capsys):
 
     model = build_model(load_config("mine.py"), 2)
     assert isinstance(model.head, FCNHead) and isinstance(model.loss_function, SmoothedLoss)
-    check_segmentation(SegmentationGraph(model.eval()), model, pictures(1)[0])
+    check_segmentation(SegmentationGraph(model.eval()), model, random_images(1)[0])
 
 
 def test_a_timm_network_trains_in_both_models(folder):
@@ -93,7 +93,7 @@ def test_a_timm_network_trains_in_both_models(folder):
         assert "backbone.network.layer1.0.bn1.running_mean" in changed
         assert not {"backbone.network.conv1.weight", "backbone.network.bn1.running_mean"} & changed
         assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
-        image = pictures(1, (64, 64))[0]
+        image = random_images(1, (64, 64))[0]
         if "head" in settings:
             check_segmentation(SegmentationGraph(model.eval()), model, image)
         else:
@@ -119,7 +119,7 @@ def test_an_own_detection_head_trains_and_fits_an_export(folder):
     sum(losses.values()).backward()
     assert all(layer.weight.grad is not None for layer in model.head.class_layers)
     assert before["head.class_layers.0.bias"].tolist() == pytest.approx([4.6, -4.6, -4.6] * 3)
-    check_detection(DetectionGraph(model.eval(), decode=True), model, pictures(1)[0])
+    check_detection(DetectionGraph(model.eval(), decode=True), model, random_images(1)[0])
 
 
 class SceneSample(BaseDataElement):
@@ -141,7 +141,7 @@ class SceneData:
         return dict(data_samples=SceneSample(metainfo=dict(label=0)))
 
     def read(self, index):
-        return pictures(2)[index]
+        return random_images(2)[index]
 
 
 class Accuracy(BaseMetric):
@@ -172,7 +172,7 @@ def test_a_third_task_is_its_own_module_and_one_entry(folder, tmp_path, capsys):
     predictor = load_predictor(config, tmp_path / "best.pth")
     figures, table, _ = evaluate_predictor(predictor, SceneData(), [dict(type=Accuracy)])
     assert primary_metric(figures) == ("scene/accuracy", 1.0) and "scene/accuracy 1" in table
-    write_image(tmp_path / "a.png", pictures(1)[0])
+    write_image(tmp_path / "a.png", random_images(1)[0])
     words = ["demo", str(config), str(tmp_path / "best.pth"), "--input", str(tmp_path / "a.png")]
     assert command_line.main([*words, "--json", str(tmp_path / "a.json")]) == 0
     assert '"class": "day"' in (tmp_path / "a.json").read_text()

@@ -53,6 +53,6 @@ def _remedy(path: Path, shipped: Iterable[str]) -> str:
         return f"it was renamed to {RENAMED[name]}"
     if name in shipped:
         return f"the one that ships with densevision is found by its name alone, {name}"
-    beside = (other.name for other in path.parent.glob("*.py"))
-    near = did_you_mean(path.name, beside) or did_you_mean(name, shipped)
+    siblings = (other.name for other in path.parent.glob("*.py"))
+    near = did_you_mean(path.name, siblings) or did_you_mean(name, shipped)
     return f"{near} {_LIST}" if near else _LIST

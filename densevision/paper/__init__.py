@@ -1,1 +1,1 @@
-"""The paper's tables as data, and our counts beside them."""
+"""The paper's tables as data, and our counts next to them."""

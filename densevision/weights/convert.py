@@ -81,7 +81,7 @@ def to_checkpoint(name: str, source: Source, tensors: Tensors) -> tuple[dict, Lo
 
 
 def _fit(tensor: Tensor, expected: Tensor) -> Tensor | None:
-    """Return the tensor in the type and shape of ours; a 1x1 convolution can fill a linear layer."""
+    """Return the tensor with the dtype and shape of the model; a 1x1 convolution can fill a linear layer."""
     if expected.dim() == 2 and tensor.dim() == 4 and tensor.shape[2:] == (1, 1):
         tensor = tensor.flatten(1)
     return tensor.to(expected.dtype, copy=True).contiguous() if tensor.shape == expected.shape else None

@@ -129,7 +129,7 @@ def _tail(backbone: Any) -> tuple[str, ...]:
 def _refuse_misfits(comparison: _Comparison, misfits: Sequence[str], origin: str) -> None:
     ours, theirs = comparison.ours, comparison.theirs
     if "backbone" not in comparison.parts:
-        raise UserError(f"{origin} has no backbone of ours, first {', '.join(list(theirs)[:3])}")
+        raise UserError(f"{origin} has none of the backbone's tensors; its first are {', '.join(list(theirs)[:3])}")
     if not misfits:
         return
     listed = [f"{n} ({describe(theirs.get(n))} there, {describe(ours[n])} here)" for n in misfits[:3]]

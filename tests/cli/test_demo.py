@@ -22,7 +22,7 @@ model = dict(
     type=SSDLite, backbone=dict(name="mobilenet_v3_small", width=0.35), num_classes=None, input_size=(96, 96)
 )
 """
-SEGMENTER = """
+SEGMENTOR = """
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 model = dict(
@@ -76,7 +76,7 @@ def test_detections_of_a_video(tmp_path, capsys):
 
 def test_shares_and_blended_colors_of_an_image(tmp_path):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
-    command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png")]
+    command = ["demo", *save_model(tmp_path, SEGMENTOR), "--input", str(tmp_path / "in.png")]
     found = tmp_path / "found.json"
     assert main([*command, "--output", str(tmp_path / "out.png"), "--json", str(found)]) == 0
     (frame,) = json.loads(found.read_text())["frames"]
@@ -165,7 +165,7 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
 )
 def test_options_of_a_detector_are_refused_for_segmentation(tmp_path, capsys, words, message):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
-    command = ["demo", *save_model(tmp_path, SEGMENTER), "--input", str(tmp_path / "in.png"), "--json"]
+    command = ["demo", *save_model(tmp_path, SEGMENTOR), "--input", str(tmp_path / "in.png"), "--json"]
     assert main([*command, str(tmp_path / "j"), *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and not (tmp_path / "j").exists()

@@ -11,8 +11,8 @@ import pytest
 from densevision.cli.main import main
 from densevision.images import read_image, write_image
 from tests.export.conftest import converted_once  # noqa: F401
-from tests.export.toy import SIZE, pictures
-from tests.export.toy_data import write_detector, write_segmenter
+from tests.export.toy import SIZE, random_images
+from tests.export.toy_data import write_detector, write_segmentor
 
 
 def export(tmp_path, files, *words) -> int:
@@ -20,7 +20,7 @@ def export(tmp_path, files, *words) -> int:
 
 
 @pytest.mark.usefixtures("converted_once")
-def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
+def test_a_detector_from_the_checkpoint_to_the_annotated_images(tmp_path, capsys):
     config, checkpoint = write_detector(tmp_path)
     assert export(tmp_path, (config, checkpoint), "--max-drop", 9) == 0
     out = capsys.readouterr().out
@@ -53,8 +53,8 @@ def test_a_detector_from_the_checkpoint_to_the_film(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("converted_once")
-def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
-    files = write_segmenter(tmp_path)
+def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
+    files = write_segmentor(tmp_path)
     words = ("--quantize", "int8", "--calibration", 6, "--max-drop", 25, "--sensitivity")
     assert export(tmp_path, files, *words) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -91,13 +91,13 @@ def test_an_int8_segmenter_with_its_sensitivity(tmp_path, capsys):
                 "--input",
                 str(tmp_path / "leftImg8bit/train/a"),
                 "--output",
-                str(tmp_path / "film"),
+                str(tmp_path / "annotated"),
             ]
         )
         == 0
     )
-    assert read_image(tmp_path / "film/0_leftImg8bit.png").shape == (64, 96, 3)
-    # as int8 quantises, it loses something; a stricter bound leaves no file
+    assert read_image(tmp_path / "annotated/0_leftImg8bit.png").shape == (64, 96, 3)
+    # as int8 quantizes, it loses something; a stricter bound leaves no file
     (tmp_path / "m.tflite").unlink()
     assert export(tmp_path, files, "--quantize", "int8", "--max-drop", 0) == 2
     error = capsys.readouterr().err
@@ -117,7 +117,7 @@ for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations"
 import densevision
 from densevision.cli.main import main
 model, images = {str(tmp_path / "m.tflite")!r}, {str(tmp_path / "images")!r}
-assert main(["demo", model, "--input", images, "--output", {str(tmp_path / "film.mp4")!r}]) == 0
+assert main(["demo", model, "--input", images, "--output", {str(tmp_path / "annotated.mp4")!r}]) == 0
 assert main(["predict", model, images, "--csv", {str(tmp_path / "found.csv")!r}]) == 0
 result = densevision.load(model)(images + "/0.png")
 assert len(result) == len(result.to_coco(0)) > 0 and result.draw().shape == result.image.shape
@@ -128,7 +128,7 @@ except ModuleNotFoundError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "film.mp4").stat().st_size > 1000
+    assert (tmp_path / "annotated.mp4").stat().st_size > 1000
     assert (tmp_path / "found.csv").read_text().startswith("file,class,score,")
 
 
@@ -146,9 +146,9 @@ def test_the_light_install_runs_a_file(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", str(ROOT)], check=True)
     absent = "import importlib.util as u; print([n for n in ('torch', 'mmengine') if u.find_spec(n)])"
     assert subprocess.run([python, "-c", absent], capture_output=True, text=True).stdout == "[]\n"
-    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--output", "film"]
+    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--output", "annotated"]
     subprocess.run([str(tmp_path / "venv/bin/densevision"), *words], check=True, cwd=tmp_path)
-    assert len(list((tmp_path / "film").iterdir())) == 6
+    assert len(list((tmp_path / "annotated").iterdir())) == 6
 
 
 def assert_refused(tmp_path, capsys, files, words, message):
@@ -181,13 +181,13 @@ def assert_refused(tmp_path, capsys, files, words, message):
 def test_faults_of_the_user_are_one_line_and_leave_no_file(tmp_path, capsys, monkeypatch, words, message):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
     monkeypatch.chdir(tmp_path)
-    assert_refused(tmp_path, capsys, write_segmenter(tmp_path), words, message)
+    assert_refused(tmp_path, capsys, write_segmentor(tmp_path), words, message)
 
 
 def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
-    files = write_segmenter(tmp_path)
-    write_image(tmp_path / "leftImg8bit/train/a/0_leftImg8bit.png", pictures(1, (32, 48))[0])
+    files = write_segmentor(tmp_path)
+    write_image(tmp_path / "leftImg8bit/train/a/0_leftImg8bit.png", random_images(1, (32, 48))[0])
     write_image(tmp_path / "gtFine/train/a/0_gtFine_labelIds.png", np.zeros((32, 48), np.uint8))
     assert export(tmp_path, files) == 2
     assert "differ in size (32x48, 64x96); give --size HEIGHT WIDTH" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from densevision.cli.main import main
 from densevision.cli.predict import find_images
 from densevision.errors import UserError
 from densevision.images import read_image, write_image
-from tests.cli.test_demo import DETECTOR, SEGMENTER, save_model
+from tests.cli.test_demo import DETECTOR, SEGMENTOR, save_model
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_detections_as_json_csv_and_images(tmp_path, images, capsys):
 
 
 def test_shares_as_csv(tmp_path, images):
-    assert predict(tmp_path, SEGMENTER, images / "0.png", "--csv", tmp_path / "o.csv") == 0
+    assert predict(tmp_path, SEGMENTOR, images / "0.png", "--csv", tmp_path / "o.csv") == 0
     rows = list(csv.DictReader((tmp_path / "o.csv").open()))
     assert set(rows[0]) == {"file", "class", "share"}
     assert sum(float(row["share"]) for row in rows) == pytest.approx(1, abs=1e-5)

@@ -18,7 +18,7 @@ def test_summary_prints_layers_taps_and_totals(capsys):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_summary_takes_the_crop_of_a_segmenter(capsys):
+def test_summary_takes_the_crop_of_a_segmentor(capsys):
     config = CONFIGS / "segmentation" / "lraspp_v3_small_camvid.py"
     assert main(["summary", str(config)]) == 0
     assert "288x384" in capsys.readouterr().out

@@ -18,12 +18,12 @@ from densevision.segmentation.model import Segmentor
 
 ROOT = Path(__file__).parents[2]
 DETECTORS = sorted((ROOT / "configs/detection").glob("*.py"))
-SEGMENTERS = sorted((ROOT / "configs/segmentation").glob("*.py"))
-CORNERS_ALIGNED = [path for path in SEGMENTERS if path.stem.endswith("deeplab_release")]
+SEGMENTORS = sorted((ROOT / "configs/segmentation").glob("*.py"))
+CORNERS_ALIGNED = [path for path in SEGMENTORS if path.stem.endswith("deeplab_release")]
 
 
 def real_images(size: tuple[int, int], folder: str, count: int = 4) -> list[np.ndarray]:
-    """Photos of a data set below DENSEVISION_DATA, [H, W, 3] uint8; parts of a picture in docs/ where it is not set."""
+    """Photos of a data set below DENSEVISION_DATA, [H, W, 3] uint8; parts of an image in docs/ where it is not set."""
     paths = []
     if "DENSEVISION_DATA" in os.environ:
         paths = sorted(Path(os.environ["DENSEVISION_DATA"], folder).rglob("*.jpg"))[::7][:count]

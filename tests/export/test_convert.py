@@ -17,7 +17,7 @@ from densevision.export.detection_parity import matched_rows
 from densevision.export.exporter import make_exporter
 from densevision.inference.metadata import read_model_info
 from densevision.inference.tflite_backend import load_tflite, open_interpreter
-from tests.export.toy import SIZE, detector, pictures, segmenter
+from tests.export.toy import SIZE, detector, random_images, segmentor
 
 pytestmark = pytest.mark.usefixtures("converted_once")
 LABELS = ExportOptions(size=SIZE, input_type="float32")
@@ -35,7 +35,7 @@ def torch_predictor(model, classes):
 def test_a_detector_with_the_detection_op(tmp_path):
     model = detector()
     about = dict(classes=["car", "bus"], origin=dict(config="model = ..."))
-    report = export_tflite(model, tmp_path / "made/m.tflite", images=ExportImages(pictures(4)), about=about)
+    report = export_tflite(model, tmp_path / "made/m.tflite", images=ExportImages(random_images(4)), about=about)
     assert report.parity.images == 4
     assert report.parity.boxes < 1e-4 and report.parity.scores < 1e-4
     assert report.ops["TFLite_Detection_PostProcess"] == 1
@@ -46,18 +46,18 @@ def test_a_detector_with_the_detection_op(tmp_path):
     assert [path.name for path in report.path.parent.iterdir()] == ["m.tflite"]
     predictor = load_tflite(report.path, 0.3)
     assert predictor.classes == ("car", "bus")
-    for picture in pictures(4):
-        found, wanted = predictor(picture), torch_predictor(model, ("car", "bus"))(picture)
+    for image in random_images(4):
+        found, wanted = predictor(image), torch_predictor(model, ("car", "bus"))(image)
         assert len(found) and np.abs(found.scores[0] - wanted.scores[0]) < 1e-5
         assert np.abs(found.boxes[0] - wanted.boxes[0]).max() < 1e-2
         assert len(found) <= len(wanted)  # the op suppresses across classes
 
 
-def test_a_segmenter_gives_the_labels_of_pytorch(tmp_path):
-    report = export_tflite(segmenter(), tmp_path / "m.tflite", LABELS, ExportImages(pictures(4)))
+def test_a_segmentor_gives_the_labels_of_pytorch(tmp_path):
+    report = export_tflite(segmentor(), tmp_path / "m.tflite", LABELS, ExportImages(random_images(4)))
     assert report.parity.labels >= 0.999
     predictor = load_tflite(report.path)
-    labels = predictor(pictures(1, (128, 192))[0])
+    labels = predictor(random_images(1, (128, 192))[0])
     assert predictor.classes == ("0", "1", "2")
     assert labels.shape == (128, 192) and labels.dtype == np.uint8 and len(np.unique(labels)) > 1
     assert (labels[::2] == labels[1::2]).all()  # an eighth of the input's size, enlarged to the nearest
@@ -68,8 +68,8 @@ def test_int8_is_whole_and_per_channel(tmp_path):
 
     from densevision.export.tflite_graph import op_name, read_graph
 
-    images = ExportImages(pictures(4), pictures(16))
-    report = export_tflite(segmenter(), tmp_path / "m.tflite", INT8, images)
+    images = ExportImages(random_images(4), random_images(16))
+    report = export_tflite(segmentor(), tmp_path / "m.tflite", INT8, images)
     assert report.parity.labels > 0.8 and "HARD_SWISH" not in report.ops
     assert set(report.outside) <= {"ARG_MAX", "CAST", "AVERAGE_POOL_2D"}
     model = read_graph(report.path.read_bytes())
@@ -85,7 +85,7 @@ def test_int8_is_whole_and_per_channel(tmp_path):
             assert len(weight.quantization.scale) == channels
     (best,) = (operator for operator in graph.operators if op_name(model, operator) == "ARG_MAX")
     interpreter = open_interpreter(report.path, keep_tensors=True)
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pictures(1)[0][None])
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], random_images(1)[0][None])
     interpreter.invoke()
     logits, labels = interpreter.get_tensor(best.inputs[0]), interpreter.get_tensor(graph.outputs[0])
     assert logits.dtype == np.int8 and (logits.argmax(-1) == labels).all()
@@ -97,7 +97,7 @@ def test_parts_may_stay_in_float(tmp_path):
     from densevision.export.tflite_graph import op_name, read_graph
 
     options = dataclasses.replace(INT8, float_parts=("se", "stem"))
-    export_tflite(segmenter(), tmp_path / "m.tflite", options, ExportImages(pictures(4), pictures(4)))
+    export_tflite(segmentor(), tmp_path / "m.tflite", options, ExportImages(random_images(4), random_images(4)))
     model = read_graph((tmp_path / "m.tflite").read_bytes())
     graph, kinds = model.subgraphs[0], {}
     for operator in graph.operators:
@@ -112,21 +112,21 @@ def test_parts_may_stay_in_float(tmp_path):
 
 def test_float16_weights_halve_the_file(tmp_path):
     options = dataclasses.replace(LABELS, quantize="float16")
-    whole = export_tflite(segmenter(), tmp_path / "a.tflite", LABELS)
-    half = export_tflite(segmenter(), tmp_path / "b.tflite", options, ExportImages(pictures(4)))
+    whole = export_tflite(segmentor(), tmp_path / "a.tflite", LABELS)
+    half = export_tflite(segmentor(), tmp_path / "b.tflite", options, ExportImages(random_images(4)))
     assert half.parity.labels >= 0.99
     biases_and_graph = 30_000
     assert half.size_bytes < 0.5 * whole.size_bytes + biases_and_graph
 
 
 @pytest.mark.slow
-def test_int8_of_a_model_with_a_normalisation_of_its_own(tmp_path):
+def test_int8_of_a_model_with_a_normalization_of_its_own(tmp_path):
     """As the models have that torchvision's weights fit."""
     from densevision.data.normalize import Normalize
 
-    model = segmenter()
+    model = segmentor()
     model.data_preprocessor = Normalize((123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
-    report = export_tflite(model, tmp_path / "m.tflite", INT8, ExportImages(pictures(4), pictures(8)))
+    report = export_tflite(model, tmp_path / "m.tflite", INT8, ExportImages(random_images(4), random_images(8)))
     assert report.parity.labels > 0.8
     fails(tmp_path / "none", "use --input uint8", model, dataclasses.replace(INT8, input_type="float32"))
 
@@ -135,9 +135,9 @@ def test_int8_of_a_model_with_a_normalisation_of_its_own(tmp_path):
 @pytest.mark.parametrize("upsample, labels", [(2, "argmax"), (None, "argmax"), (None, "logits")])
 def test_larger_label_maps_and_logits(tmp_path, upsample, labels):
     options = ExportOptions(SIZE, labels=labels, upsample=upsample)
-    report = export_tflite(segmenter(), tmp_path / "m.tflite", options, ExportImages(pictures(4)))
+    report = export_tflite(segmentor(), tmp_path / "m.tflite", options, ExportImages(random_images(4)))
     assert report.parity.labels >= 0.999
-    assert load_tflite(report.path)(pictures(1)[0]).shape == SIZE
+    assert load_tflite(report.path)(random_images(1)[0]).shape == SIZE
 
 
 @pytest.mark.slow
@@ -148,10 +148,10 @@ def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
     with torch.no_grad():
         for layer in model.head.classify:
             layer[-1].weight *= 0.3  # random weights as large as those of the toy are too much for int8
-    report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(pictures(4), pictures(8)))
+    report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(random_images(4), random_images(8)))
     assert "TFLite_Detection_PostProcess" not in report.ops
-    found = load_tflite(report.path, 0.3)(pictures(1)[0])
-    wanted = torch_predictor(model, ("0", "1"))(pictures(1)[0])
+    found = load_tflite(report.path, 0.3)(random_images(1)[0])
+    wanted = torch_predictor(model, ("0", "1"))(random_images(1)[0])
     tolerance = dict(none=0, float16=0.05, int8=0.3)[quantize]
     assert abs(len(found) - len(wanted)) <= tolerance * len(wanted)
     assert report.parity.mean_scores < dict(none=1e-5, float16=0.01, int8=0.05)[quantize]
@@ -161,7 +161,7 @@ def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
 def test_identical_input_gives_identical_bytes(tmp_path, options):
     names = [tmp_path / name for name in ("a.tflite", "b.tflite")]
     for name in names:
-        export_tflite(segmenter(), name, options, ExportImages((), pictures(4)))
+        export_tflite(segmentor(), name, options, ExportImages((), random_images(4)))
     assert names[0].read_bytes() == names[1].read_bytes()
 
 
@@ -183,13 +183,13 @@ def test_images_of_another_size_or_type_are_refused(tmp_path):
         tmp_path,
         r"\(32, 32, 3\), the input takes uint8 \(64, 96, 3\)",
         detector(),
-        images=ExportImages(pictures(1, (32, 32))),
+        images=ExportImages(random_images(1, (32, 32))),
     )
-    fails(tmp_path, "an image is float32", detector(), images=ExportImages([pictures(1)[0].astype(np.float32)]))
+    fails(tmp_path, "an image is float32", detector(), images=ExportImages([random_images(1)[0].astype(np.float32)]))
 
 
 def test_int8_needs_calibration_images(tmp_path):
-    fails(tmp_path, "needs calibration images", segmenter(), INT8)
+    fails(tmp_path, "needs calibration images", segmentor(), INT8)
 
 
 def test_a_file_that_differs_from_pytorch_is_not_written(tmp_path, monkeypatch):
@@ -198,7 +198,7 @@ def test_a_file_that_differs_from_pytorch_is_not_written(tmp_path, monkeypatch):
     other = detector()
     with torch.no_grad():
         other.head.classify[1][-1].weight += 0.3
-    fails(tmp_path, "differs from PyTorch: scores differ by", other, images=ExportImages(pictures(2)))
+    fails(tmp_path, "differs from PyTorch: scores differ by", other, images=ExportImages(random_images(2)))
 
 
 def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
@@ -206,7 +206,7 @@ def test_a_wrongly_set_detection_op_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "densevision.export.detection.DetectionOp", lambda anchors, scales, *rest: real(anchors, (10, 10, 5, 4), *rest)
     )
-    fails(tmp_path, "only .* of the detections agree", detector(), images=ExportImages(pictures(2)))
+    fails(tmp_path, "only .* of the detections agree", detector(), images=ExportImages(random_images(2)))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_op_that_finds_less_or_something_else_than_the_model_is_noticed(tmp_p
     monkeypatch.setattr(
         "densevision.export.detection.DetectionOp", lambda *settings: dataclasses.replace(real(*settings), **change)
     )
-    fails(tmp_path, message, detector(postprocess=dict(max_detections=40)), images=ExportImages(pictures(2)))
+    fails(tmp_path, message, detector(postprocess=dict(max_detections=40)), images=ExportImages(random_images(2)))
 
 
 @pytest.mark.parametrize("nms", ["across-classes", "per-class"])
@@ -233,7 +233,7 @@ def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
     from densevision.export.detection_reference import ReferenceDetector, with_op_postprocess
 
     model = detector(coder=dict(weights=weights), postprocess=dict(score_threshold=0.2))
-    report = export_tflite(model, tmp_path / "m.tflite", ExportOptions(nms=nms), ExportImages(pictures(4)))
+    report = export_tflite(model, tmp_path / "m.tflite", ExportOptions(nms=nms), ExportImages(random_images(4)))
     assert report.parity.rows == 1 and report.parity.detections > 100
     assert read_model_info(report.path).postprocess == dict(
         score_threshold=0.2,
@@ -244,8 +244,8 @@ def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
         nms=nms,
     )
     predict, reference = load_tflite(report.path), ReferenceDetector(with_op_postprocess(model, nms), ())
-    for picture in pictures(4, (80, 120)):
-        found, wanted = predict(picture), reference(picture)
+    for image in random_images(4, (80, 120)):
+        found, wanted = predict(image), reference(image)
         assert matched_rows(found, wanted, (80, 120)) >= 0.98 * max(len(found), len(wanted)) > 20
     assert report.ops["TFLite_Detection_PostProcess"] == 1
 
@@ -254,7 +254,7 @@ def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
 def test_boxes_of_other_coder_weights(tmp_path):
     model = detector(coder=dict(weights=[8, 9, 4, 6]))
     options = ExportOptions(postprocess="none")
-    report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(pictures(4)))
+    report = export_tflite(model, tmp_path / "m.tflite", options, ExportImages(random_images(4)))
     assert report.parity.boxes < 1e-5 and report.parity.scores < 1e-4
     assert read_model_info(report.path).postprocess["nms"] == "per-class"  # which its reader does
 
@@ -270,7 +270,7 @@ def test_a_file_with_another_layout_than_asked_for_is_not_written(tmp_path, monk
 @pytest.mark.slow
 def test_a_file_with_other_classes_than_the_model_is_not_written(tmp_path):
     logits = ExportOptions(SIZE, labels="logits")
-    fails(tmp_path, "its classes should be 2 and is 3", segmenter(), logits, about=dict(classes=["a", "b"]))
+    fails(tmp_path, "its classes should be 2 and is 3", segmentor(), logits, about=dict(classes=["a", "b"]))
 
 
 def test_a_forbidden_operator_is_named(tmp_path, monkeypatch):
@@ -292,7 +292,7 @@ def test_a_judge_s_refusal_leaves_no_file(tmp_path):
 def test_an_older_file_stays_when_the_new_one_fails(tmp_path):
     (tmp_path / "m.tflite").write_bytes(b"older")
     with pytest.raises(UserError):
-        export_tflite(segmenter(), tmp_path / "m.tflite", INT8)
+        export_tflite(segmentor(), tmp_path / "m.tflite", INT8)
     assert (tmp_path / "m.tflite").read_bytes() == b"older"
 
 

@@ -43,9 +43,9 @@ def reference(encodings, scores, settings):
     """Independent of the package: decode in float64, greedy passes over every anchor's best class, or each class."""
     y, x, h, w = settings.anchors.T.astype(np.float64)
     dy, dx, dh, dw = (encodings / settings.scales).T
-    centre_y, centre_x = dy * h + y, dx * w + x
+    center_y, center_x = dy * h + y, dx * w + x
     half_h, half_w = np.exp(dh) * h / 2, np.exp(dw) * w / 2
-    boxes = np.stack([centre_y - half_h, centre_x - half_w, centre_y + half_h, centre_x + half_w], 1)
+    boxes = np.stack([center_y - half_h, center_x - half_w, center_y + half_h, center_x + half_w], 1)
     if settings.nms == "across-classes":
         kept = greedy(boxes, scores.max(1), settings)
         return boxes[kept], scores.argmax(1)[kept], scores.max(1)[kept]
@@ -72,7 +72,7 @@ def overlap(a, b):
 
 
 def test_one_box_by_hand(tmp_path):
-    # centre y 0.5 + 0.2 * 5/10 = 0.6, x 0.5; as high (0.2) and half as wide (0.2) as the anchor
+    # center y 0.5 + 0.2 * 5/10 = 0.6, x 0.5; as high (0.2) and half as wide (0.2) as the anchor
     settings = DetectionOp(ANCHOR, (10, 10, 5, 5), 0.1, 0.5, 3)
     encodings = np.array([[5.0, 0.0, 0.0, -5 * np.log(2)]])
     boxes, classes, scores, _ = run(op_alone(tmp_path, settings, 2), encodings, np.array([[0.25, 0.75]]))
@@ -144,15 +144,15 @@ def test_the_op_agrees_with_torchvision_s_nms(tmp_path):
     from torchvision.ops import nms
 
     from densevision.export.detection_graph import DetectionGraph
-    from tests.export.toy import detector, pictures
+    from tests.export.toy import detector, random_images
 
     model = detector()
     graph = DetectionGraph(model)
     settings = DetectionOp(graph.anchors.numpy(), graph.scales, 0.05, 0.6, 50)
     interpreter = op_alone(tmp_path, settings, 2)
-    for picture in pictures(5):
+    for image in random_images(5):
         with torch.inference_mode():
-            encodings, scores = (output[0] for output in graph(torch.from_numpy(picture)[None]))
+            encodings, scores = (output[0] for output in graph(torch.from_numpy(image)[None]))
         boxes = graph.coder.decode(encodings, graph.corners)
         best = scores.amax(1)
         kept = [index for index in nms(boxes, best, 0.6).tolist() if best[index] >= 0.05][:50]

@@ -8,11 +8,11 @@ from densevision.export.detection_graph import DetectionGraph
 from densevision.export.graph import Pixels
 from densevision.export.segmentation import SegmentationGraph
 from densevision.export.segmentation import check_graph as check_segmentation
-from tests.export.toy import SIZE, detector, pictures, segmenter
+from tests.export.toy import SIZE, detector, random_images, segmentor
 
 
 def batch():
-    return torch.from_numpy(pictures(1)[0])[None]
+    return torch.from_numpy(random_images(1)[0])[None]
 
 
 def test_uint8_pixels_run_from_minus_1_to_1():
@@ -25,7 +25,7 @@ def test_float_pixels_are_taken_as_they_are():
     assert Pixels(Normalize(), "float32")(image).flatten().tolist() == [-1, 0.25, 1]
 
 
-def test_a_normalisation_by_channel():
+def test_a_normalization_by_channel():
     pixels = Pixels(Normalize((10.0, 20.0, 30.0), (2.0, 4.0, 5.0)), "uint8")
     image = torch.tensor([14, 16, 45], dtype=torch.uint8).view(1, 1, 1, 3)
     assert pixels(image).flatten().tolist() == pytest.approx([2, -1, 3])
@@ -48,10 +48,10 @@ class Brighter(Normalize):
 
 
 def test_a_preprocessor_that_computes_otherwise_is_noticed():
-    model = segmenter()
+    model = segmentor()
     model.data_preprocessor = Brighter()
     with pytest.raises(UserError, match="can't be exported, its parts compute something else"):
-        check_segmentation(SegmentationGraph(model), model, pictures(1)[0])
+        check_segmentation(SegmentationGraph(model), model, random_images(1)[0])
 
 
 def test_anchors_and_scales_as_the_detection_op_takes_them():
@@ -93,7 +93,7 @@ def test_the_model_stays_as_it_was():
 
 @pytest.mark.parametrize("upsample, size", [(1, (8, 12)), (2, (16, 24)), (None, (64, 96))])
 def test_label_maps_and_logits_of_every_size(upsample, size):
-    model = segmenter()
+    model = segmentor()
     with torch.inference_mode():
         (labels,) = SegmentationGraph(model, upsample=upsample)(batch())
         (logits,) = SegmentationGraph(model, labels="logits", upsample=upsample)(batch())

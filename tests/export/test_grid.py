@@ -12,7 +12,7 @@ from densevision.export.segmentation import ReferenceSegmentor
 from densevision.inference.metadata import read_model_info
 from densevision.inference.tflite_backend import TFLiteBackend, load_tflite
 from densevision.structures import Detections
-from tests.export.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTERS, real_images, shipped_model
+from tests.export.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTORS, real_images, shipped_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference]
 SIZES = {(224, 224): ("none",), (300, 300): ("nms",), (321, 481): ("none",), (480, 256): ("nms",)}
@@ -22,8 +22,8 @@ def _name(path):
     return path.stem
 
 
-@pytest.mark.parametrize("path", SEGMENTERS, ids=_name)
-def test_a_segmenter_s_files_give_the_model_s_labels(tmp_path, path):
+@pytest.mark.parametrize("path", SEGMENTORS, ids=_name)
+def test_a_segmentor_s_files_give_the_model_s_labels(tmp_path, path):
     pytest.importorskip("litert_torch")
     kinds = [((256, 384), "logits", 1), ((255, 381), "logits", 1), ((255, 381), "argmax", None)]
     if path in CORNERS_ALIGNED:

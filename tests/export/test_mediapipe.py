@@ -8,7 +8,7 @@ import pytest
 
 from densevision.export.convert import ExportImages, ExportOptions, export_tflite
 from densevision.images import write_image
-from tests.export.toy import SIZE, detector, pictures, segmenter
+from tests.export.toy import SIZE, detector, random_images, segmentor
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference, pytest.mark.usefixtures("converted_once")]
 COMMON = """
@@ -42,13 +42,13 @@ os._exit(0)
 
 @pytest.fixture(scope="module")
 def mediapipe(tmp_path_factory):
-    """Run a script under MediaPipe with a model and a picture; returns what it printed."""
+    """Run a script under MediaPipe with a model and an image; returns what it printed."""
     folder = tmp_path_factory.mktemp("mediapipe")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     subprocess.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", "mediapipe>=1.2"], check=True)
 
-    def run(script, model, picture):
-        words = [str(folder / "bin/python"), "-c", script, str(model), str(picture)]
+    def run(script, model, image):
+        words = [str(folder / "bin/python"), "-c", script, str(model), str(image)]
         done = subprocess.run(words, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
@@ -57,19 +57,19 @@ def mediapipe(tmp_path_factory):
 
 
 @pytest.fixture
-def picture(tmp_path):
-    write_image(tmp_path / "in.png", pictures(1)[0])
+def image(tmp_path):
+    write_image(tmp_path / "in.png", random_images(1)[0])
     return tmp_path / "in.png"
 
 
 @pytest.mark.parametrize("input_type, quantize", [("uint8", "none"), ("float32", "none"), ("uint8", "int8")])
-def test_the_object_detector_finds_the_same_with_the_right_labels(tmp_path, mediapipe, picture, input_type, quantize):
+def test_the_object_detector_finds_the_same_with_the_right_labels(tmp_path, mediapipe, image, input_type, quantize):
     from densevision.inference.tflite_backend import load_tflite
 
-    options, images = ExportOptions(quantize=quantize, input_type=input_type), ExportImages((), pictures(4))
+    options, images = ExportOptions(quantize=quantize, input_type=input_type), ExportImages((), random_images(4))
     path = export_tflite(detector(), tmp_path / "m.tflite", options, images, about=dict(classes=["car", "bus"])).path
     predictor = load_tflite(path, 0.3)
-    wanted, found = predictor(pictures(1)[0]), mediapipe(DETECT, path, picture)
+    wanted, found = predictor(random_images(1)[0]), mediapipe(DETECT, path, image)
     assert len(found) == len(wanted) > 2
     names = [predictor.classes[label] for label in wanted.labels]
     if quantize == "none":  # int8 scores may be equal, and such rows change places
@@ -111,16 +111,16 @@ def _is_same(seen, row):
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])
-def test_the_image_segmenter_loads_logits_with_the_right_labels(tmp_path, mediapipe, picture, quantize):
+def test_the_image_segmenter_loads_logits_with_the_right_labels(tmp_path, mediapipe, image, quantize):
     import numpy as np
 
     from densevision.inference.tflite_backend import load_tflite
 
     options = ExportOptions(SIZE, quantize, labels="logits")
     about = dict(classes=["sky", "road", "car"], palette=[[0, 0, 0]] * 3)
-    images = ExportImages((), pictures(4))
-    path = export_tflite(segmenter(), tmp_path / "m.tflite", options, images, about=about).path
-    labels, mask = mediapipe(SEGMENT, path, picture)
+    images = ExportImages((), random_images(4))
+    path = export_tflite(segmentor(), tmp_path / "m.tflite", options, images, about=about).path
+    labels, mask = mediapipe(SEGMENT, path, image)
     assert labels == ["sky", "road", "car"]
-    agree = (np.array(mask) == load_tflite(path)(pictures(1)[0])).mean()
+    agree = (np.array(mask) == load_tflite(path)(random_images(1)[0])).mean()
     assert agree > 0.8, agree  # MediaPipe enlarges probabilities, we enlarge logits; these are random

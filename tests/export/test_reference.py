@@ -20,13 +20,13 @@ from densevision.export.segmentation import check_graph as check_segmentation
 from densevision.inference.load import load_predictor
 from densevision.segmentation.model import Segmentor
 from densevision.structures import Detections
-from tests.export.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTERS, real_images, shipped_model
-from tests.export.toy import SIZE, detector, pictures, segmenter
+from tests.export.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTORS, real_images, shipped_model
+from tests.export.toy import SIZE, detector, random_images, segmentor
 from tests.export.toy_data import CLASSES, write_detector
 
 
-@pytest.mark.parametrize("path", SEGMENTERS, ids=lambda path: path.stem)
-def test_the_graph_of_a_shipped_segmenter_gives_the_labels_of_predict(path):
+@pytest.mark.parametrize("path", SEGMENTORS, ids=lambda path: path.stem)
+def test_the_graph_of_a_shipped_segmentor_gives_the_labels_of_predict(path):
     for size in ((64, 96), (63, 93)) if path in CORNERS_ALIGNED else ((63, 93),):
         images = real_images(size, "camvid", 4)
         model = shipped_model(path, images)
@@ -43,7 +43,7 @@ def test_the_graph_of_a_shipped_detector_gives_its_boxes_and_scores(path):
         check_detection(DetectionGraph(model, decode=decode), model, images[0])
 
 
-def test_there_are_two_segmenters_with_corners_aligned():
+def test_there_are_two_segmentors_with_corners_aligned():
     assert len(CORNERS_ALIGNED) == 2
 
 
@@ -86,16 +86,16 @@ class PlainHead(nn.Module):
         return self.classify(features["c5"])
 
 
-def test_a_segmenter_that_predicts_otherwise_is_refused():
-    model = segmenter()
+def test_a_segmentor_that_predicts_otherwise_is_refused():
+    model = segmentor()
     model.__class__ = OtherSegmentor
     with pytest.raises(UserError, match="OtherSegmentor with LRASPPHead can't be exported"):
-        check_segmentation(SegmentationGraph(model), model, pictures(1)[0])
+        check_segmentation(SegmentationGraph(model), model, random_images(1)[0])
 
 
 def test_a_head_of_one_s_own_is_exported_as_it_computes():
     model = Segmentor(dict(name="toy", output_stride=16), dict(type=PlainHead), 7).eval()
-    check_segmentation(SegmentationGraph(model), model, pictures(1)[0])
+    check_segmentation(SegmentationGraph(model), model, random_images(1)[0])
     options = ExportOptions(SIZE)
     assert build_model_info(make_exporter(model, options), model, options, {}).classes == tuple("0123456")
 
@@ -108,24 +108,24 @@ class SharpLoss(FocalLoss):
 def test_scores_of_a_loss_of_one_s_own_are_taken_from_it():
     model = detector()
     model.loss_cls = SharpLoss()
-    check_detection(DetectionGraph(model), model, pictures(1)[0])
+    check_detection(DetectionGraph(model), model, random_images(1)[0])
 
 
 def test_coder_weights_of_one_s_own_reach_the_graph():
     model = detector(coder=dict(weights=(8, 9, 4, 6)))
     for decode in (True, False):
-        check_detection(DetectionGraph(model, decode=decode), model, pictures(1)[0])
+        check_detection(DetectionGraph(model, decode=decode), model, random_images(1)[0])
     graph = DetectionGraph(model, decode=True)
     graph.coder = DetectionGraph(detector(), decode=True).coder  # the usual ones
     with pytest.raises(UserError, match="boxes differ"):
-        check_detection(graph, model, pictures(1)[0])
+        check_detection(graph, model, random_images(1)[0])
 
 
 def test_a_detector_that_decodes_otherwise_is_refused():
     model = detector()
     model.decode = lambda deltas: 1.01 * model.coder.decode(deltas, model.anchors)
     with pytest.raises(UserError, match="SSDLite with SSDLiteHead can't be exported.*boxes differ"):
-        check_detection(DetectionGraph(model, decode=True), model, pictures(1)[0])
+        check_detection(DetectionGraph(model, decode=True), model, random_images(1)[0])
 
 
 def test_a_head_with_other_layers_is_refused_in_one_line():
@@ -147,7 +147,7 @@ def test_a_checkpoint_s_predictor_evaluates_like_the_model(tmp_path, clip_first)
     config.write_text(text)
     model = detector(postprocess=dict(clip_first=clip_first, score_threshold=0.2))
     predict, reference = load_predictor(config, checkpoint), ReferenceDetector(model, CLASSES)
-    for image in pictures(3, (90, 70)):
+    for image in random_images(3, (90, 70)):
         found, wanted = predict(image), reference(image)
         assert len(found) == len(wanted) > 10 and len(np.unique(found.labels)) == 2
         assert matched_rows(found, wanted, image.shape[:2]) >= 0.98 * len(found)  # overlaps within rounding of 0.6

@@ -1,4 +1,4 @@
-"""The smallest detector and segmenter with every kind of layer, and a real conversion of each, made once."""
+"""The smallest detector and segmentor with every kind of layer, and a real conversion of each, made once."""
 
 import hashlib
 
@@ -24,7 +24,7 @@ DETECTOR = """
 from densevision.detection.model import SSDLite
 model = dict(type=SSDLite, backbone=dict(name="toy"), num_classes=None, input_size=(64, 96))
 """
-SEGMENTER = """
+SEGMENTOR = """
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 model = dict(
@@ -35,7 +35,7 @@ model = dict(
 
 
 def detector(classes: int = 2, **settings) -> SSDLite:
-    """A detector that finds something in ``pictures``."""
+    """A detector that finds something in ``random_images``."""
     torch.manual_seed(0)
     model = SSDLite(dict(name="toy"), classes, SIZE, **settings)
     _settle(model, model.forward_head)
@@ -46,8 +46,8 @@ def detector(classes: int = 2, **settings) -> SSDLite:
     return model.eval()
 
 
-def segmenter(classes: int = 3) -> Segmentor:
-    """A segmenter that sees every class in ``pictures``."""
+def segmentor(classes: int = 3) -> Segmentor:
+    """A segmentation model that sees every class in ``random_images``."""
     torch.manual_seed(0)
     model = Segmentor(dict(name="toy", output_stride=16), dict(type=LRASPPHead, filters=16), classes)
     _settle(model, model)
@@ -57,8 +57,8 @@ def segmenter(classes: int = 3) -> Segmentor:
 
 
 def _settle(model, forward) -> None:
-    """Give the batch norms the statistics of ``pictures``; with those of a fresh model all outputs are alike."""
-    batch = torch.stack([torch.from_numpy(picture) for picture in pictures(6)]).permute(0, 3, 1, 2)
+    """Give the batch norms the statistics of ``random_images``; with those of a fresh model all outputs are alike."""
+    batch = torch.stack([torch.from_numpy(image) for image in random_images(6)]).permute(0, 3, 1, 2)
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = 1.0
@@ -66,8 +66,8 @@ def _settle(model, forward) -> None:
         forward(model.data_preprocessor.normalize(batch))
 
 
-def pictures(count: int, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
-    """Smooth random pictures [H, W, 3] uint8."""
+def random_images(count: int, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
+    """Smooth random images [H, W, 3] uint8."""
     random = np.random.default_rng(3)
     rows, columns = np.mgrid[: size[0], : size[1]] / 20.0
     made = []

@@ -10,7 +10,7 @@ from densevision.images import write_image
 from densevision.inference.predictor import DetectionPredictor
 from densevision.inference.torch_backend import TorchBackend
 from densevision.structures import PostProcess
-from tests.export.toy import DETECTOR, SEGMENTER, SIZE, detector, pictures, segmenter
+from tests.export.toy import DETECTOR, SEGMENTOR, SIZE, detector, random_images, segmentor
 
 CLASSES = ("car", "person", "bicycle")
 LOADERS = """
@@ -28,7 +28,7 @@ from densevision.detection.metric import CocoMetric
 _data = dict(type=CocoDataset, data_root={root!r}, ann_file="truth.json", image_dir="images", input_size=(64, 96))
 test_evaluator = dict(type=CocoMetric)
 """
-SEGMENTER_DATA = """
+SEGMENTOR_DATA = """
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.metric import IoUMetric
 _data = dict(
@@ -44,10 +44,10 @@ def write_detector(folder: Path, images: int = 6) -> tuple[Path, Path]:
     table["categories"] = [dict(id=number, name=name) for number, name in enumerate(CLASSES[:2], start=1)]
     backend = TorchBackend(model.predict_dense, model.data_preprocessor.normalize, model.input_size)
     find = DetectionPredictor(backend, CLASSES[:2], PostProcess(0.3, 0.6, 5))
-    for number, picture in enumerate(pictures(images)):
-        write_image(folder / f"images/{number}.png", picture)
+    for number, image in enumerate(random_images(images)):
+        write_image(folder / f"images/{number}.png", image)
         table["images"].append(dict(id=number, file_name=f"{number}.png", height=SIZE[0], width=SIZE[1]))
-        found = find(picture)
+        found = find(image)
         for (x0, y0, x1, y1), label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True):
             box = [x0, y0, x1 - x0, y1 - y0]
             table["annotations"].append(
@@ -57,17 +57,17 @@ def write_detector(folder: Path, images: int = 6) -> tuple[Path, Path]:
     return _write(folder, DETECTOR + DETECTOR_DATA.format(root=str(folder)) + LOADERS, model, dict(classes=CLASSES[:2]))
 
 
-def write_segmenter(folder: Path, images: int = 6) -> tuple[Path, Path]:
+def write_segmentor(folder: Path, images: int = 6) -> tuple[Path, Path]:
     """Write a config with data and a checkpoint; returns their paths."""
-    model = segmenter()
-    for number, picture in enumerate(pictures(images)):
+    model = segmentor()
+    for number, image in enumerate(random_images(images)):
         with torch.inference_mode():
-            pixels = torch.from_numpy(picture)[None].permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(image)[None].permute(0, 3, 1, 2)
             labels = model(model.data_preprocessor.normalize(pixels)).argmax(1)[0].numpy().astype(np.uint8)
-        write_image(folder / f"leftImg8bit/train/a/{number}_leftImg8bit.png", picture)
+        write_image(folder / f"leftImg8bit/train/a/{number}_leftImg8bit.png", image)
         write_image(folder / f"gtFine/train/a/{number}_gtFine_labelIds.png", labels)
     info = dict(classes=CLASSES, palette=[[255, 0, 0], [0, 255, 0], [0, 0, 255]])
-    return _write(folder, SEGMENTER + SEGMENTER_DATA.format(root=str(folder)) + LOADERS, model, info)
+    return _write(folder, SEGMENTOR + SEGMENTOR_DATA.format(root=str(folder)) + LOADERS, model, info)
 
 
 def _write(folder: Path, text: str, model, info: dict) -> tuple[Path, Path]:

@@ -14,7 +14,7 @@ model = dict(
     type=SSDLite, backbone=dict(name="mobilenet_v3_small", width=0.35), num_classes=None, input_size=(96, 96),
 )
 """
-SEGMENTER = """
+SEGMENTOR = """
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 model = dict(
@@ -67,8 +67,8 @@ def test_detector_finds_what_the_model_finds(tmp_path, image):
     assert predictor.classes == ("car", "bus")
 
 
-def test_segmenter_labels_what_the_model_labels(tmp_path, image):
-    config, checkpoint, model = save(tmp_path, SEGMENTER)
+def test_segmentor_labels_what_the_model_labels(tmp_path, image):
+    config, checkpoint, model = save(tmp_path, SEGMENTOR)
     labels = load_predictor(config, checkpoint)(image)
     with torch.inference_mode():
         pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())
@@ -79,7 +79,7 @@ def test_segmenter_labels_what_the_model_labels(tmp_path, image):
 def test_a_checkpoint_of_another_model_is_refused_with_three_names(tmp_path):
     (tmp_path / "other").mkdir()
     config, _, _ = save(tmp_path, DETECTOR)
-    _, other, model = save(tmp_path / "other", SEGMENTER)
+    _, other, model = save(tmp_path / "other", SEGMENTOR)
     with pytest.raises(UserError) as raised:
         load_predictor(config, other)
     text = str(raised.value)

@@ -14,7 +14,7 @@ from densevision.structures import PostProcess
 
 
 class FixedBackend:
-    """Gives the same outputs for every picture, and remembers the last picture."""
+    """Gives the same outputs for every image, and remembers the last image."""
 
     def __init__(self, outputs, input_size):
         self.outputs, self.input_size = outputs, input_size

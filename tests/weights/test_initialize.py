@@ -27,7 +27,7 @@ def detector(num_classes, width=0.35, size=(64, 64), **options):
     return SSDLite(backbone, num_classes, size, **options)
 
 
-def segmenter(num_classes, head=LRASPPHead):
+def segmentor(num_classes, head=LRASPPHead):
     backbone = dict(name="mobilenet_v3_small", width=0.35, output_stride=16)
     return Segmentor(backbone, dict(type=head, filters=16), num_classes)
 
@@ -67,8 +67,8 @@ def test_columns_of_a_segmentation_model_have_no_background():
     ("model", "layers"),
     [
         (lambda: detector(2), [f"head.classify.{level}.1" for level in range(6)]),
-        (lambda: segmenter(2, LRASPPHead), ["head.high_logits", "head.low_logits"]),
-        (lambda: segmenter(2, RASPPHead), ["head.logits"]),
+        (lambda: segmentor(2, LRASPPHead), ["head.high_logits", "head.low_logits"]),
+        (lambda: segmentor(2, RASPPHead), ["head.logits"]),
     ],
 )
 def test_class_layers(model, layers):
@@ -104,15 +104,15 @@ def test_other_classes_of_the_same_number_are_reinitialized_and_the_same_classes
 
 @pytest.mark.parametrize(("head", "count"), [(LRASPPHead, 4), (RASPPHead, 2)])
 def test_segmentation_model_of_19_classes_initializes_one_of_11(tmp_path, head, count):
-    theirs = save(tmp_path / "w.pth", segmenter(19, head), [f"c{i}" for i in range(19)])
-    _, after, report = start(segmenter(11, head), tmp_path / "w.pth", [f"d{i}" for i in range(11)])
+    theirs = save(tmp_path / "w.pth", segmentor(19, head), [f"c{i}" for i in range(19)])
+    _, after, report = start(segmentor(11, head), tmp_path / "w.pth", [f"d{i}" for i in range(11)])
     assert len(report.reinitialized) == count and all("logits" in name for name in report.reinitialized)
     assert all(torch.equal(after[n], theirs[n]) for n in after if n not in report.reinitialized)
 
 
 def test_detector_initializes_the_backbone_of_a_segmentation_model(tmp_path):
     theirs = save(tmp_path / "w.pth", detector(3), COCO)
-    before, after, report = start(segmenter(2), tmp_path / "w.pth", ["a", "b"])
+    before, after, report = start(segmentor(2), tmp_path / "w.pth", ["a", "b"])
     assert all(torch.equal(after[n], theirs[n]) for n in after if n.startswith("backbone"))
     assert all(torch.equal(after[n], before[n]) for n in after if n.startswith("head"))
     assert "left at initial value: head.* (11)" in str(report)
@@ -164,7 +164,7 @@ def test_another_network_raises_an_error_with_three_names_and_the_model_is_uncha
 
 def test_file_without_our_names_raises_an_error_with_its_first_three(tmp_path):
     torch.save(dict(state_dict=dict.fromkeys("abcd", torch.ones(1))), tmp_path / "w.pth")
-    with pytest.raises(UserError, match="w.pth has no backbone of ours, first a, b, c"):
+    with pytest.raises(UserError, match="w.pth has none of the backbone's tensors; its first are a, b, c"):
         start(detector(3), tmp_path / "w.pth", COCO)
     torch.save(dict.fromkeys("abcd", torch.ones(1)), tmp_path / "w.pth")
     with pytest.raises(UserError, match="w.pth is no checkpoint of densevision; .* init_from=dict"):
