@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parents[1] / "densevision"
 # name -> (modules that use it, why)
 NAMES = {
     "_cfg_dict": (
-        {"checkpoints.config", "config.dump", "config.load", "config.stored"},
+        {"config.dump", "config.load"},
         "the config as a dict whose lazy types are resolved on access",
     ),
     "_to_lazy_dict": ({"config.dump"}, "compare a config with its last dump without laying it out again"),
