@@ -38,7 +38,8 @@ def test_the_graph_of_a_shipped_segmentor_gives_the_labels_of_predict(path):
 def test_the_graph_of_a_shipped_detector_gives_its_boxes_and_scores(path):
     images = real_images((75, 107), "coco128", 8)  # the last maps have one cell
     model = shipped_model(path, images, ("model.input_size=(75, 107)",))
-    assert predict_dense(model, images[0])[1].max() > 0.3
+    scores = predict_dense(model, images[0])[1]
+    assert scores.max() - scores.min() > 0.1  # equal scores would be easy to reproduce
     for decode in (True, False):
         check_detection(DetectionGraph(model, decode=decode), model, images[0])
 
