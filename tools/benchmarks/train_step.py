@@ -110,8 +110,8 @@ KERNELS = (
     "native_batch_norm",
     "native_batch_norm_backward",
     "threshold_backward",
-    "hardsrequest",
-    "hardsrequest_backward",
+    "hardswish",
+    "hardswish_backward",
 )
 PAIRS = {"LR-ASPP V3-Large": segmentation_pair, "SSDLite V3-Large": detection_pair}
 
