@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from densevision.errors import UserError
+from densevision.errors import UserError, as_path
 from densevision.images import as_image
 from densevision.inference.predictor import DRAWING, Predictor
 from densevision.inference.results import Result
@@ -86,22 +87,22 @@ def load(
     Raises:
         UserError: a file is missing or damaged, or an argument does not fit it.
     """
-    path = Path(path)
+    path = as_path(path, "path")
     threshold = DRAWING.score_threshold if score_threshold is None else score_threshold
-    if not 0 <= threshold < 1:  # also NaN
-        raise UserError(f"score threshold {threshold}: give a number from 0 to under 1")
+    if not isinstance(threshold, Real) or not 0 <= threshold < 1:  # also NaN
+        raise UserError(f"score threshold {threshold!r}: give a number from 0 to under 1")
     if path.suffix == ".tflite":
         if config is not None:
             raise UserError(f"{path} contains all that it needs; leave {_name(config)} out")
-        if device not in (None, "cpu"):
+        if device is not None and str(device) != "cpu":
             raise UserError(f"{path} runs on the CPU; leave device={device!r} out")
         from densevision.inference.tflite_backend import load_tflite
 
-        predictor = load_tflite(path, threshold, nms=nms or DRAWING.nms)
+        predictor = load_tflite(path, threshold, nms=DRAWING.nms if nms is None else nms)
     else:
         from densevision.inference.load import load_predictor
 
-        predictor = load_predictor(config, path, threshold, nms=nms or DRAWING.nms, device=device)
+        predictor = load_predictor(config, path, threshold, nms=DRAWING.nms if nms is None else nms, device=device)
     task, given = TASKS[predictor.task], {"--score-threshold": score_threshold, "--nms": nms}
     for option in foreign_options(task):
         if given.get(option) is not None:
@@ -163,7 +164,7 @@ def train(
 
     loaded = as_config(config, as_overrides(overrides))
     source = Path(loaded.filename)
-    loaded.work_dir = str(Path("work_dirs", source.stem) if work_dir is None else work_dir)
+    loaded.work_dir = str(Path("work_dirs", source.stem) if work_dir is None else as_path(work_dir, "work_dir"))
     loaded.resume = resume
     check_work_dir(loaded.work_dir, source)
     if amp:
@@ -222,12 +223,12 @@ def evaluate(
     from densevision.training.progress import ranking_metric
     from densevision.training.workdir import check_work_dir
 
-    model = Path(model)
+    model = as_path(model, "model")
     if model.suffix == ".tflite" and config is None:
         raise UserError(f"{model}: a .tflite does not name its test data; give its config")
     loaded = checkpoint_config(model, config, as_overrides(overrides))
     source = Path(loaded.filename)
-    folder = str(default_folder(source, model) if work_dir is None else work_dir)
+    folder = str(default_folder(source, model) if work_dir is None else as_path(work_dir, "work_dir"))
     check_work_dir(folder, source)
     metrics, table, files = evaluation.evaluate(loaded, model, folder)
     return Evaluation(metrics, table, warn_if_worthless(metrics, ranking_metric(loaded)), files, Path(folder))

@@ -1,7 +1,9 @@
 """The exception for wrong input, whose message names the remedy."""
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -14,6 +16,26 @@ class UserError(Exception):
         # A loader's worker passes the message on as a whole traceback; its last line is the message.
         last = super().__str__().strip().rpartition("\n")[2]
         return last.removeprefix(f"{__name__}.UserError: ")
+
+
+def as_path(value: object, name: str) -> Path:
+    """Return a path that a user gave.
+
+    Args:
+        name: of the argument, for messages.
+    Raises:
+        UserError: it is no path, or one that no file can have.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise UserError(f"{name} is {value!r}; give a path")
+    if not str(value) or "\0" in str(value):
+        raise UserError(f"{name} is {str(value)!r}; give a path")
+    path = Path(value)
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long, a folder that can't be entered
+        raise UserError(f"{name} {str(path)[:100]}: {error.strerror}; give another path") from error
+    return path
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

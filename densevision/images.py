@@ -11,7 +11,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # faults are raised as exce
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from densevision.errors import UserError  # noqa: E402
+from densevision.errors import UserError, as_path  # noqa: E402
 from densevision.image_header import (  # noqa: E402
     JPEG_END,
     JPEG_START,
@@ -110,12 +110,16 @@ def as_image(image: object, *, bgr: bool = False) -> np.ndarray:
     if isinstance(image, str | Path):
         if bgr:
             raise UserError(f"{image}: bgr=True is for arrays; a file is read as RGB, so leave bgr out")
+        if "://" in str(image):
+            raise UserError(f"{image}: an address, not a file; download it first")
         try:
-            return read_image(image)
+            return read_image(as_path(image, "image"))
         except OSError as error:
             raise UserError(f"{image}: {error.strerror}" if error.strerror else str(error)) from error
     pil = sys.modules.get("PIL.Image")  # whoever holds a PIL image has imported it
     if pil is not None and isinstance(image, pil.Image):
+        if bgr:
+            raise UserError("bgr=True is for arrays; a PIL image states its channels itself, so leave bgr out")
         return _from_pil(image)
     checked = check_image(image)
     return np.ascontiguousarray(checked[..., ::-1]) if bgr else checked
@@ -126,7 +130,10 @@ def _from_pil(image: Any) -> np.ndarray:
 
     if image.mode not in _PIL_MODES:
         raise UserError(f"the PIL image has the mode {image.mode}; scale it to 8 bits, then convert it to RGB")
-    return check_image(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+    try:
+        return check_image(np.array(ImageOps.exif_transpose(image).convert("RGB")))
+    except (OSError, ValueError) as error:  # PIL reads the pixels of a file at first use
+        raise UserError(f"the PIL image can't be read: {error}; open a whole file, and keep it open") from error
 
 
 def check_image(image: object) -> np.ndarray:
@@ -138,7 +145,7 @@ def check_image(image: object) -> np.ndarray:
     if image is None:
         raise UserError("the image is None, which cv2.imread returns for a file that it can't read; give its path")
     if not isinstance(image, np.ndarray):
-        raise UserError(f"the image is a {type(image).__name__}; give a path, a NumPy array or a PIL image")
+        raise UserError(f"the image is of type {type(image).__name__}; give a path, a NumPy array or a PIL image")
     if fault := _fault(image.dtype, image.shape):
         shape = "x".join(map(str, image.shape)) or "a single value"
         raise UserError(f"the image is {image.dtype} {shape}, not uint8 [H, W, 3] RGB; {fault}")

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -114,11 +115,84 @@ def test_a_crafted_checkpoint_runs_nothing(trained, tmp_path, name):
     for use in (dv.load, dv.evaluate):
         with pytest.raises(dv.UserError, match=rf"crafted.pth: config, .*type: '{name}' is not a registered class"):
             use(tmp_path / "crafted.pth")
-    content["meta"]["stored_config"] = ["damaged"]
-    torch.save(content, tmp_path / "crafted.pth")
-    with pytest.raises(dv.UserError, match="crafted.pth: its stored config is damaged"):
-        dv.load(tmp_path / "crafted.pth")
+    for damaged in (["damaged"], dict(name=3, content={}), dict(name="a.py", content=3)):
+        content["meta"]["stored_config"] = damaged
+        torch.save(content, tmp_path / "crafted.pth")
+        with pytest.raises(dv.UserError, match="crafted.pth: its stored config is damaged"):
+            dv.load(tmp_path / "crafted.pth")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("meta",), [1]),
+        (("state_dict",), None),
+        (("meta", "settings"), 3),
+        (("meta", "dataset_meta"), 3),
+        (("meta", "dataset_meta", "classes"), 3),
+        (("meta", "dataset_meta", "classes"), "ab"),
+        (("meta", "dataset_meta", "classes"), [1, 2]),
+        (("meta", "dataset_meta", "palette"), 3),
+        (("meta", "dataset_meta", "palette"), [[1, 2], [3, 4]]),
+        (("meta", "dataset_meta", "palette"), [[1, 2, 300], [0, 0, 0]]),
+    ],
+)
+def test_a_checkpoint_with_other_types_is_damaged(tmp_path, place, value):
+    config, checkpoint = save_model(tmp_path, SEGMENTOR)
+    content = torch.load(checkpoint, weights_only=True)
+    *parents, last = place
+    target = content
+    for name in parents:
+        target = target[name]
+    target[last] = value
+    torch.save(content, checkpoint)
+    with pytest.raises(dv.UserError, match="model.pth is damaged; give a file that densevision train wrote"):
+        dv.load(checkpoint, config)
+
+
+def test_a_segmentation_model_needs_a_color_for_each_class(tmp_path):
+    config, checkpoint = save_model(tmp_path, SEGMENTOR)
+    content = torch.load(checkpoint, weights_only=True)
+    for palette in (None, [], [[1, 2, 3]]):
+        content["meta"]["dataset_meta"]["palette"] = palette
+        torch.save(content, checkpoint)
+        with pytest.raises(dv.UserError, match="does not have a color for each class; use one that densevision train"):
+            dv.load(checkpoint, config)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.pth", b"", "a.pth is damaged or holds more than plain weights: the file is empty"),
+        ("a.pth", b"\x1c\0\0\0TFL3", "a.pth is a .tflite file; give it a name that ends in .tflite"),
+        ("a.pth", b"version https://git-lfs.github.com/spec/v1", "a.pth is a Git LFS pointer; run git lfs pull"),
+        ("a.py", b"model = None", "a.py is a Python file, not a checkpoint; give a file that densevision train wrote"),
+        ("a.pth", b"PK", "a.pth is damaged .*; copy or write it again"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(dv.UserError, match=message):
+        dv.load(tmp_path / name)
+    with pytest.raises(dv.UserError, match="this is a folder, give a file in it"):
+        dv.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "call", [dv.load, dv.evaluate, dv.train, dv.load_config, lambda path: dv.export(path, "m.tflite")]
+)
+def test_what_is_no_path_is_refused(call):
+    with pytest.raises(dv.UserError, match="is 3; give a path"):
+        call(3)
+
+
+def test_a_config_that_cant_be_built_prints_no_traceback(tmp_path, capfd):
+    config, checkpoint = save_model(tmp_path, DETECTOR)
+    Path(config).write_text(DETECTOR.replace('backbone=dict(name="mobilenet_v3_small", width=0.35), ', ""))
+    assert main(["predict", checkpoint, checkpoint, "--config", config]) == 2
+    found = "".join(capfd.readouterr())
+    assert "missing 1 required positional argument: 'backbone'" in found and found.count("\n") == 1
 
 
 def test_a_metric_of_ones_own_is_not_needed_to_predict(trained, tmp_path):
@@ -154,8 +228,8 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
     ("image", "message"),
     [
         (None, "the image is None, which cv2.imread returns for a file that it can't read; give its path"),
-        ([[1, 2]], "the image is a list; give a path, a NumPy array or a PIL image"),
-        (torch.zeros(3, 6, 8), "the image is a Tensor; give a path"),
+        ([[1, 2]], "the image is of type list; give a path, a NumPy array or a PIL image"),
+        (torch.zeros(3, 6, 8), "the image is of type Tensor; give a path"),
         (PIXELS / 255, r"the image is float64 6x8x3, not uint8 \[H, W, 3\] RGB; convert it: \(255 \* image\)"),
         (PIXELS.astype(np.float32), "the image is float32 6x8x3"),
         (PIXELS.astype(np.uint16), r"uint16 6x8x3, .*; scale it to 0..255, then image.astype\(np.uint8\)"),
@@ -170,6 +244,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
         (Image.new("I;16", (8, 6)), "the PIL image has the mode I;16; scale it to 8 bits, then convert it to RGB"),
         (Image.new("F", (8, 6)), "mode F"),
         ("nowhere.jpg", "nowhere.jpg: No such file"),
+        ("https://example.org/a.jpg", "https://example.org/a.jpg: an address, not a file; download it first"),
+        ("", "image is ''; give a path"),
+        ("a\0.jpg", "image is .*; give a path"),
         (".", ".: a folder, not an image"),
     ],
 )
@@ -201,6 +278,27 @@ def test_pil_images_are_converted_and_turned():
     assert (as_image(turned) == np.rot90(PIXELS, -1)).all()
 
 
+def test_pil_images_without_pixels_are_refused(tmp_path):
+    write_image(tmp_path / "a.png", np.tile(PIXELS, (20, 20, 1)))
+    closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:400])
+    with Image.open(tmp_path / "cut.png") as cut:
+        for image in (closed, cut):
+            with pytest.raises(dv.UserError, match="the PIL image can't be read: .*; open a whole file, and keep it"):
+                as_image(image)
+    with pytest.raises(dv.UserError, match="bgr=True is for arrays; a PIL image"):
+        as_image(Image.fromarray(PIXELS), bgr=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_read_only_image_gives_no_warning(tmp_path):
+    config, checkpoint = save_model(tmp_path, SEGMENTOR)
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels.flags.writeable = False
+    assert dv.load(checkpoint, config)(pixels).image.shape == (32, 32, 3)
+
+
 def test_a_predictor_refuses_what_is_not_an_image(tmp_path):
     config, checkpoint = save_model(tmp_path, SEGMENTOR)
     predictor = dv.load(checkpoint, config).predictor
@@ -229,6 +327,8 @@ def test_a_model_takes_images_and_videos(tmp_path):
     [
         (DETECTOR, dict(score_threshold=1), "score threshold 1: give a number from 0 to under 1"),
         (DETECTOR, dict(score_threshold=float("nan")), "score threshold nan"),
+        (DETECTOR, dict(score_threshold="0.5"), "score threshold '0.5': give a number from 0 to under 1"),
+        (DETECTOR, dict(nms=""), "postprocess.nms is ''; give across-classes or per-class"),
         (DETECTOR, dict(nms="none"), "postprocess.nms is 'none'; give across-classes or per-class"),
         (DETECTOR, dict(device="tpu"), "device 'tpu' can't be used"),
         (SEGMENTOR, dict(score_threshold=0.3), "score threshold has no meaning for a segmentation model"),

@@ -57,10 +57,10 @@ def checkpoint_config(
         raise UserError(f"{checkpoint} does not contain its config; give the config of its training too")
     try:
         content = _model_part(stored["content"]) if only_model else stored["content"]
-        return from_plain(content, stored["name"], overrides)
+        return from_plain(content, Path(stored["name"]).name, overrides)
     except UserError as error:
         raise UserError(f"{checkpoint}: {error}") from error
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{checkpoint}: its stored config is damaged; give the config of its training too") from error
 
 

@@ -21,7 +21,9 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
         UserError: no such file, a damaged one, or one that holds more than plain data.
     """
     if not path.is_file():
-        raise UserError(f"no weights file {path}")
+        raise UserError(f"no weights file {path}{'; this is a folder, give a file in it' * path.is_dir()}")
+    if fault := _other_kind(path):
+        raise UserError(f"{path} {fault}")
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
@@ -29,7 +31,27 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
     except UserError:
         raise
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
-        raise UserError(f"{path} is damaged or holds more than plain weights: {first_line(error)}") from error
+        raise UserError(
+            f"{path} is damaged or holds more than plain weights: {first_line(error)}; copy or write it again"
+        ) from error
+
+
+def _other_kind(path: Path) -> str | None:
+    """Return what a file is that holds no tensors, with the remedy; or None."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    if not head:
+        return "is damaged or holds more than plain weights: the file is empty; copy or write it again"
+    if head[4:8] == b"TFL3":
+        return "is a .tflite file; give it a name that ends in .tflite"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer; run git lfs pull"
+    if path.suffix == ".py":
+        return "is a Python file, not a checkpoint; give a file that densevision train wrote, such as best.pth"
+    return None
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

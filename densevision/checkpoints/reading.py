@@ -23,8 +23,35 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     """
     checkpoint = read_plain(Path(path), map_location)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is not a checkpoint of densevision: it has no 'state_dict'")
+        raise UserError(
+            f"{path} is not a checkpoint of densevision: it has no 'state_dict'; give a file that densevision train "
+            "wrote, such as best.pth"
+        )
+    if not _is_sound(checkpoint):
+        raise UserError(f"{path} is damaged; give a file that densevision train wrote, such as best.pth")
     return checkpoint
+
+
+def _is_sound(checkpoint: dict) -> bool:
+    """Return whether weights and descriptions have the types that training writes."""
+    meta = checkpoint.get("meta") or {}
+    if not isinstance(checkpoint["state_dict"], dict) or not isinstance(meta, dict):
+        return False
+    info, settings = meta.get("dataset_meta") or {}, meta.get("settings") or {}
+    return isinstance(info, dict) and isinstance(settings, dict) and _names_classes(info)
+
+
+def _names_classes(info: dict) -> bool:
+    classes, palette = info.get("classes") or (), info.get("palette")
+    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
+        return False
+    if palette is None:
+        return True
+    if not isinstance(palette, list | tuple):
+        return False
+    colors = [tuple(color) for color in palette if isinstance(color, list | tuple) and len(color) == 3]
+    values = [value for color in colors for value in color]
+    return len(colors) == len(palette) and all(isinstance(value, int) and 0 <= value < 256 for value in values)
 
 
 def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
@@ -45,7 +72,7 @@ def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> Non
     if misfits:
         names = ", ".join(misfits[:3])
         raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
-    check_settings(model, checkpoint.get("meta", {}).get("settings", {}), ("backbone", "extra", "head"), origin)
+    check_settings(model, (checkpoint.get("meta") or {}).get("settings") or {}, ("backbone", "extra", "head"), origin)
 
 
 def first_not_finite(model: nn.Module, checkpoint: dict) -> str | None:

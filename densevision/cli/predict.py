@@ -89,11 +89,15 @@ def find_images(words: Sequence[str]) -> list[Path]:
 
 
 def _check_outputs(arguments: argparse.Namespace, paths: Sequence[Path]) -> None:
-    inputs = [arguments.model, arguments.config, *paths]
-    for option, path, kind in (("--json", arguments.json, JSON), ("--csv", arguments.csv, CSV)):
-        if path:
-            check_output(option, path, kind, inputs, makes_folder=True)
     folder = arguments.save_images
+    inputs = [arguments.model, arguments.config, *paths]
+    for option, path, kind, other in (
+        ("--json", arguments.json, JSON, arguments.csv),
+        ("--csv", arguments.csv, CSV, None),
+    ):
+        if path:
+            images = [folder / one.name for one in paths] if folder else []
+            check_output(option, path, kind, [*inputs, other, folder, *images], makes_folder=True)
     if folder is None:
         return
     names = [path.name for path in paths]

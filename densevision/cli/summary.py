@@ -33,18 +33,21 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from densevision.complexity import count_layers, peak_activation, total_madds, total_params
+    from densevision.config.build_errors import config_errors
     from densevision.config.load import load_config
     from densevision.registry import MODELS
 
     config = load_config(arguments.config)
+    if not config.get("model") or not (config.get("train_dataloader") or {}).get("dataset"):
+        raise UserError(f"{arguments.config} has no model or no train_dataloader.dataset; both are needed here")
     dataset = config.train_dataloader.dataset
     size = input_size(arguments.size, dataset)
     model = dict(config.model)
     if "input_size" in dataset:
         model["input_size"] = size
-    if model["num_classes"] is None:
+    if model.get("num_classes") is None:
         model["num_classes"] = class_count(dataset)
-    with torch.device("meta"):
+    with config_errors(), torch.device("meta"):
         model = MODELS.build(model)
     counts = count_layers(model, size)
     console = Console()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.registry import build_from_cfg
 
 from densevision.errors import UserError
@@ -14,16 +15,24 @@ from densevision.errors import UserError
 
 @contextmanager
 def config_errors() -> Iterator[None]:
-    """Turn an error while a registry builds from the config into one line; the log keeps the traceback."""
+    """Turn an error while a registry builds from the config into one line; a run's log file keeps the traceback."""
     try:
         yield
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, AssertionError, OSError) as error:
         built = _being_built(error)
         if built is None:
             raise
-        print_log(traceback.format_exc(), "current")
+        _log_to_file(traceback.format_exc())
         text = error.args[0] if isinstance(error, KeyError) else str(error)
         raise UserError(f"config, {built}: {' '.join(str(text).split())}") from error
+
+
+def _log_to_file(text: str) -> None:
+    logger = MMLogger.get_current_instance()
+    record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, text, (), None)
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def _being_built(error: BaseException) -> str | None:

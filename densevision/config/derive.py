@@ -64,7 +64,10 @@ def fill_sizes(content: ConfigDict) -> None:
         UserError: a data set states another size, or the model's is not a (height, width).
     """
     size = _model_size(content)
-    if size is None and _SIZE not in (content.get("model") or {}):
+    model = content.get("model") or {}
+    if not isinstance(model, dict):
+        raise UserError(f"config, model is {model!r}; it must be a dict")
+    if size is None and _SIZE not in model:
         return
     if not _is_size(size):
         raise UserError(f"config, model.{_SIZE} is {size!r}; it must be (height, width) in pixels")

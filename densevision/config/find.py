@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from densevision.config.renamed import RENAMED
-from densevision.errors import UserError, did_you_mean
+from densevision.errors import UserError, as_path, did_you_mean
 
 TASKS = ("detection", "segmentation")
 _LIST = "`densevision configs` lists the shipped ones"
@@ -32,7 +32,7 @@ def find_config(config: str | Path) -> Path:
     Raises:
         UserError: there is neither; or the file is no Python file.
     """
-    path = Path(config)
+    path = as_path(config, "config")
     if path.is_file():
         if path.suffix != ".py":
             raise UserError(f"{path} is no config: configs are Python files; {_LIST}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -17,7 +18,7 @@ from densevision.config.derive import LOADERS, fill_best, fill_sizes, fill_test,
 from densevision.config.find import find_config
 from densevision.config.init_from import InitFrom
 from densevision.config.paper import changes_network, check_paper
-from densevision.config.types import import_types
+from densevision.config.types import dotted_name, import_types
 from densevision.errors import UserError, did_you_mean
 
 _OURS = {
@@ -76,10 +77,41 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
 
 
 def as_overrides(given: Mapping[str, object] | Iterable[str]) -> list[str]:
-    """Return overrides as "key=value" texts, also of a dict by dotted key."""
+    """Return overrides as "key=value" texts, also of a dict by dotted key.
+
+    Raises:
+        UserError: they are neither; or a value can't be written as text.
+    """
     if isinstance(given, Mapping):
-        return [f"{key}={value!r}" for key, value in given.items()]
-    return [given] if isinstance(given, str) else list(given)
+        return [_as_text(str(key), _plain(value)) for key, value in given.items()]
+    texts = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else None
+    if texts is None or not all(isinstance(text, str) for text in texts):
+        raise UserError(f'overrides is {given!r}; give a dict by dotted key, or a list of "key=value" texts')
+    return texts
+
+
+def _as_text(key: str, value: object) -> str:
+    text = repr(value)
+    try:
+        same = parse_value(key, text) == value
+    except UserError:
+        same = False
+    if not same:  # also NaN and infinity
+        raise UserError(f"overrides, {key} is {text}; give text, numbers, lists, dicts, classes or None")
+    return f"{key}={text}"
+
+
+def _plain(value: object) -> object:
+    """Return classes, paths, and NumPy's numbers and arrays as text, numbers and lists."""
+    if isinstance(value, type):
+        return dotted_name(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item) for item in value)
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def _read(path: Path) -> ConfigDict:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from densevision.config.load import Config, as_overrides
-from densevision.errors import UserError
+from densevision.errors import UserError, as_path
 from densevision.export.convert import ExportReport
 from densevision.export.exporter import ExportOptions
 from densevision.export.job import ExportJob, read_config
@@ -35,7 +35,7 @@ def export(
     Raises:
         UserError: config, checkpoint or data are at fault, or the file fails a check.
     """
-    checkpoint, out = Path(checkpoint), Path(out)
+    checkpoint, out = as_path(checkpoint, "checkpoint"), as_path(out, "out")
     if out.suffix != ".tflite":
         raise UserError(f"{out}: the name must end in .tflite")
     found, own = read_config(checkpoint, config, as_overrides(overrides), options.size)

@@ -46,10 +46,11 @@ def load_predictor(
     """
     config = checkpoint_config(checkpoint_path, config, only_model=True)
     model, info = load_model(config, checkpoint_path)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model.to(device)
-    except (RuntimeError, AssertionError) as error:  # what torch raises differs by kind of device
+    except (RuntimeError, AssertionError, TypeError) as error:  # what torch raises differs by kind of device
         raise UserError(f"device {device!r} can't be used: {str(error).splitlines()[0][:200]}") from error
     build = resolve(model_task(config).predictor)
     return build(model, info, config, score_threshold=score_threshold, nms=nms)
@@ -73,6 +74,8 @@ def segmentation_predictor(
     model: Segmentor, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
 ) -> SegmentationPredictor:
     """Return the predictor of a trained segmentation model, which takes images of any size."""
+    if len(info.get("palette") or ()) < len(info["classes"]):
+        raise UserError("the checkpoint does not have a color for each class; use one that densevision train wrote")
     device = str(next(model.parameters()).device)
     normalize = model.data_preprocessor.normalize
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), normalize, None, device)
@@ -88,7 +91,7 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
         UserError: model or checkpoint are missing or damaged, or do not belong together.
     """
     checkpoint = read_checkpoint(checkpoint_path)
-    info = checkpoint.get("meta", {}).get("dataset_meta") or {}
+    info = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(config, len(info["classes"]))
@@ -121,7 +124,7 @@ def build_model(config: Config, num_classes: int) -> Any:
     Raises:
         UserError: the config has no model, or one that can't be built.
     """
-    if "model" not in config:
+    if not config.get("model"):
         raise UserError(f"{config.filename} has no model")
     settings = config.model.to_dict()
     if settings.get("num_classes") is None:

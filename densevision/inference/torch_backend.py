@@ -62,6 +62,6 @@ class TorchBackend:
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the outputs, see ``Backend``."""
-        pixels = torch.from_numpy(image).to(self._device).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(image if image.flags.writeable else image.copy()).to(self._device).permute(0, 3, 1, 2)
         outputs = self._outputs(self._normalize(pixels))
         return tuple(output.float().cpu().numpy() for output in outputs)

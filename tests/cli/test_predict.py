@@ -95,3 +95,18 @@ def test_faults_of_the_user_are_one_line_and_leave_nothing(tmp_path, images, cap
     assert message in error and error.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "config.py", "in", "model.pth"]
     assert sorted(path.name for path in images.iterdir()) == ["0.png", "1.png", "2.jpg", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ("--json", "same", "--csv", "same"),
+        ("--json", "drawn/0.png", "--save-images", "drawn"),
+        ("--csv", "drawn", "--save-images", "drawn"),
+    ],
+)
+def test_two_outputs_of_the_same_name_are_refused(tmp_path, images, capsys, outputs):
+    words = [tmp_path / "new" / word if number % 2 else word for number, word in enumerate(outputs)]
+    assert predict(tmp_path, DETECTOR, images / "0.png", *words) == 2
+    assert "the command line names this file twice; give another name" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -28,3 +28,9 @@ def test_a_size_of_nothing_is_one_line(capsys):
     config = CONFIGS / "detection" / "ssdlite_v3_small_coco.py"
     assert main(["summary", str(config), "--size", "0", "96"]) == 2
     assert capsys.readouterr().err == "densevision: error: --size 0 96: give height and width in pixels, 1 or more\n"
+
+
+def test_a_config_without_data_is_one_line(tmp_path, capsys):
+    (tmp_path / "config.py").write_text("model = dict(type='SSDLite')")
+    assert main(["summary", str(tmp_path / "config.py")]) == 2
+    assert "config.py has no model or no train_dataloader.dataset" in capsys.readouterr().err

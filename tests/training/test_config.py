@@ -1,6 +1,10 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from densevision.config.load import load_config, parse_value
+from densevision.config.load import as_overrides, load_config, parse_value
+from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from tests.training.toy_runs import CONFIG, make_runner
 
@@ -156,3 +160,37 @@ def test_a_run_may_replace_the_dump_of_an_earlier_one(finished):
     from densevision.training.workdir import check_work_dir
 
     check_work_dir(finished, finished / "toy_config.py")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Path("cells"), "'cells'"),
+        (np.int64(3), "3"),
+        (np.array([64, 96]), "[64, 96]"),
+        ([np.float64(0.5), dict(a=None)], "[0.5, {'a': None}]"),
+        (SSDLite, "'densevision.detection.model.SSDLite'"),
+        ("true", "'true'"),
+        ("it's", '"it\'s"'),
+    ],
+)
+def test_overrides_of_a_dict_keep_their_values(value, text):
+    assert as_overrides({"key": value}) == [f"key={text}"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), len, object()])
+def test_an_override_that_is_no_plain_value_is_refused(value):
+    with pytest.raises(UserError, match="overrides, key is .*; give text, numbers, lists, dicts, classes or None"):
+        as_overrides({"key": value})
+
+
+@pytest.mark.parametrize("given", [3, None, [3], [None], [b"a=1"]])
+def test_overrides_of_another_type_are_refused(given):
+    with pytest.raises(UserError, match='overrides is .*; give a dict by dotted key, or a list of "key=value" texts'):
+        as_overrides(given)
+
+
+def test_a_model_that_is_no_dict_is_refused(tmp_path):
+    (tmp_path / "config.py").write_text("model = 3")
+    with pytest.raises(UserError, match="config, model is 3; it must be a dict"):
+        load_config(tmp_path / "config.py")
