@@ -1,5 +1,6 @@
 """Every example of docs/extending.md, run: own parts in one training, own networks, an own task, an own command."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_own_data_head_loss_and_metric_train(folder, capsys):
     assert command_line.main(["test", "mine.py", "run/iter_2.pth", "--work-dir", "out"]) == 0
     printed = capsys.readouterr().out
     assert "mine/errors" in printed and "road" in printed
+    import my_metric
+
+    figures = {"tensor": torch.tensor(0.5), "matrix": np.eye(2), "text": "x"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(my_metric.PixelErrors, "compute_metrics", lambda self, results: figures)
+        words = ["mine.py", "run/iter_2.pth", "--work-dir", "out", "--json", "out.json"]
+        assert command_line.main(["test", *words]) == 0
+    written = json.loads(Path("out.json").read_text())
+    assert [written[f"mine/{name}"] for name in figures] == [0.5, [[1, 0], [0, 1]], "x"]
     from my_parts import FCNHead, SmoothedLoss
 
     model = build_model(load_config("mine.py"), 2)

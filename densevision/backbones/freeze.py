@@ -17,10 +17,12 @@ def freeze(backbone: Any, stages: int, *, norm_statistics: bool) -> None:
             the running statistics and leave them as they are.
         norm_statistics: the latter for every batch norm; scales and shifts still train outside of frozen stages.
     Raises:
-        ValueError: the backbone has fewer stages, or names none.
+        ValueError: a value is invalid, or the backbone has fewer stages, or names none.
     """
     if isinstance(stages, bool) or not isinstance(stages, int) or stages < 0:
         raise ValueError(f"frozen_stages is {stages!r}; give a whole number from 0")
+    if not isinstance(norm_statistics, bool):
+        raise ValueError(f"freeze_norm_statistics is {norm_statistics!r}; give True or False")
     available = len(backbone.stages()) if hasattr(backbone, "stages") else 0
     if stages > available:
         names = f"{type(backbone).__name__} has {available} stages" if available else "this backbone names no stages"

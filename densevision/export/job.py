@@ -206,7 +206,7 @@ class ExportJob:
         exporter, images = make_exporter(self.model, options), self._calibration(calibration)
         content = convert(exporter.graph, exporter.size)
         info = build_model_info(exporter, self.model, options, self._about)
-        patterns = {"all": None} | {part: rf"{part}[./]" for part in parts_of(content)} | {"se": r"block\d+\.se/"}
+        patterns: dict[str, str | None] = {"all": None, **parts_of(content)}
         for part, pattern in patterns.items():
             whole = finish(to_int8(content, images, only=pattern, uint8_input=False), exporter, info)
             with tempfile.TemporaryDirectory() as folder:

@@ -91,6 +91,17 @@ def test_int8_is_whole_and_per_channel(tmp_path):
     assert logits.dtype == np.int8 and (logits.argmax(-1) == labels).all()
 
 
+def test_a_float_part_that_the_network_lacks_is_refused():
+    from densevision.export.quantize import parts_of, to_int8
+
+    content = export.convert(make_exporter(segmentor(), INT8).graph, SIZE)
+    others = content.replace(b"predictors/", b"classifier/").replace(b".se/", b".xe/")
+    assert "se" in parts_of(content) and "se" not in parts_of(others)
+    for part in ("predictors", "se"):
+        with pytest.raises(UserError, match=f"--float-parts {part}: the network has no such part; leave it out"):
+            to_int8(others, random_images(1), float_parts=(part,))
+
+
 def test_parts_may_stay_in_float(tmp_path):
     from ai_edge_litert import schema_py_generated as schema
 

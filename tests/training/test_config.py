@@ -20,6 +20,7 @@ from tests.training.toy_runs import CONFIG, make_runner
         ("dict(type='SGD', lr=0.1, betas=(0.9, 0.99))", dict(type="SGD", lr=0.1, betas=(0.9, 0.99))),
         ("[dict(a=1), dict(b=[2])]", [dict(a=1), dict(b=[2])]),
         ("{'a': 1}", dict(a=1)),
+        ("dict(a={'b.': dict(c=-1)})", dict(a={"b.": dict(c=-1)})),
         ("-5", -5),
         ("2024-01-01_run", "2024-01-01_run"),
     ],
