@@ -22,7 +22,7 @@ TASKS = {"detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
     **dict.fromkeys(LIGHT, LIGHT),
-    "registry": TASKS | {"data", "training"},  # by text: where mmengine looks for what is registered
+    "registry": set(),
     "data": LIGHT | {"registry"},
     "backbones": {"errors"},
     "detection": LIGHT | {"registry", "data", "backbones"},
@@ -43,6 +43,8 @@ MAY_IMPORT = {
     "scenes": LIGHT,
     "paper": LIGHT | TASKS | {"backbones", "data", "complexity", "config", "inference", "export", "benchmark"},
 }
+# The registries name by text the modules that mmengine imports to find what is registered, if the name is unknown.
+NAMED_BY_TEXT = {"registry": TASKS | {"data", "training"}}
 # What a phone-side or server-side user needs, and what is mathematics: all of it works without mmengine.
 WITHOUT_MMENGINE = [
     "densevision.structures",
@@ -143,6 +145,7 @@ def test_a_part_imports_only_what_its_row_allows(module):
         "__version__",
         part(module),
     }
+    row = row | NAMED_BY_TEXT.get(part(module), set())
     assert used <= row, sorted(used - row)
 
 

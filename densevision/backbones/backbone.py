@@ -1,4 +1,4 @@
-"""Backbones: what one is, a table made into one, and the builder of those that are registered."""
+"""The interface of backbones, the network of a table, and the builder for registered names."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def build_backbone(name: str, *, frozen_stages: int = 0, freeze_norm_statistics:
         freeze_norm_statistics: keep the running statistics of all batch norms, and normalize by them.
         settings: of a table the arguments of ``build_table``, of a builder its own.
     Returns:
-        A ``TappedNetwork``, an ``nn.Module``; that of a builder keeps its weights, a table's are drawn by the model.
+        A ``TappedNetwork``. The model initializes the network of a table; a builder's network keeps its own weights.
     Raises:
         ValueError: unknown name (the message lists the known ones) or value.
     """
@@ -199,7 +199,7 @@ def compute_taps(backbone: Any, images: Tensor) -> Mapping[str, Tensor]:
 
 
 def modules_to_initialize(model: Any) -> Iterator[nn.Module]:
-    """Yield the modules of a model with ``backbone``, but those of one that a builder made: it keeps its weights."""
+    """Yield the modules of a model, except those of a builder's backbone, which keeps its weights."""
     kept = set() if isinstance(model.backbone, Backbone) else set(model.backbone.modules())
     return (module for module in model.modules() if module not in kept)
 

@@ -51,7 +51,7 @@ class SSDLite(BaseModel):
         anchors: arguments of ``anchor_shapes``.
         loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
         coder: arguments of ``BoxCoder``.
-        match_threshold: an anchor takes a box from this IoU on, over 0 to 1.
+        match_threshold: an anchor matches a box at this IoU or more; above 0, at most 1.
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
         data_preprocessor: default ``Normalize``.
@@ -60,7 +60,7 @@ class SSDLite(BaseModel):
             made from a table, where they are not given.
     Attributes:
         task: name in ``densevision.task.TASKS``.
-        background_columns: class layers have so many output channels per anchor next to those of the K classes.
+        background_columns: number of output channels of a class layer, per anchor, in addition to the K classes.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
@@ -110,7 +110,7 @@ class SSDLite(BaseModel):
         self.to(memory_format=torch.channels_last)
 
     def _initialize(self, bn_momentum: float) -> None:
-        """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
+        """Normal(0, 0.03) as in the authors' configuration, class biases that predict background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
         wrong in the first steps.
@@ -144,7 +144,7 @@ class SSDLite(BaseModel):
         return self.forward_head(inputs)
 
     def train(self, mode: bool = True) -> SSDLite:
-        """Switch to training or evaluation mode, but for what of the backbone is frozen."""
+        """Switch to training or evaluation mode; the frozen modules of the backbone stay in evaluation mode."""
         super().train(mode)
         keep_frozen(self.backbone)
         return self

@@ -65,7 +65,7 @@ def read_config(
     """Read a config for an export with an input of ``size``, which becomes ``model.input_size`` where there is one.
 
     Args:
-        path: None takes the config that the checkpoint carries.
+        path: None uses the config that the checkpoint carries.
     Returns:
         The config to export, and where ``size`` changed that key, the config without the change, else None.
     Raises:
@@ -114,7 +114,7 @@ class ExportJob:
         """Write the file.
 
         Args:
-            calibration: number of training images that set int8 ranges; None takes 100, or all of fewer.
+            calibration: number of training images that set int8 ranges; None uses 100, or all of fewer.
             max_drop: in points of 100; the file is also evaluated, and must not lose more than this against the
                 PyTorch model, see ``Drop``.
         Raises:

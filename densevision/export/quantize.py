@@ -60,7 +60,7 @@ def to_int8(
         images: [H, W, 3] uint8 RGB of its size; they give the activations' ranges.
         float_parts: keys of FLOAT_PARTS that stay in float.
         only: a pattern; operators whose names do not begin with it stay in float.
-        uint8_input: a graph from float32 pixels shall take uint8 ones.
+        uint8_input: give a graph from float32 pixels an input of uint8 ones.
     Raises:
         UserError: an activation is infinite or over a million, or the network has none of the operators of a part.
     """

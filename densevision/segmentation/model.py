@@ -42,7 +42,7 @@ class Segmentor(BaseModel):
         data_preprocessor: default ``Normalize``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
-        background_columns: class layers have so many output channels next to those of the K classes.
+        background_columns: number of output channels of a class layer in addition to those of the K classes.
     """
 
     task = "segmentation"
@@ -92,7 +92,7 @@ class Segmentor(BaseModel):
         return dict(loss_seg=self.loss_function(self.logits(inputs), target))
 
     def train(self, mode: bool = True) -> Segmentor:
-        """Switch to training or evaluation mode, but for what of the backbone is frozen."""
+        """Switch to training or evaluation mode; the frozen modules of the backbone stay in evaluation mode."""
         super().train(mode)
         keep_frozen(self.backbone)
         return self

@@ -103,7 +103,7 @@ class DecayWeightsOnly:
     step.
 
     Args:
-        paramwise_cfg: may hold ``custom_keys``: part of a parameter's name, such as "backbone." ->
+        paramwise_cfg: may have ``custom_keys``: part of a parameter's name, such as "backbone." ->
             ``dict(lr_mult=...)``, the factor of its learning rate. Of several parts that fit, the longest counts.
     Raises:
         UserError: another setting, which ``DefaultOptimWrapperConstructor`` may know; a factor below 0; no

@@ -126,7 +126,7 @@ def test_private_names_and_imports_do_not_reach_the_runner():
             "train_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)",
             "config, train_dataloader.dataset: Halves has no argument 'sizes'; did you mean size",
         ),
-        ("train_dataloader.dataset.size=0", "config, SeededSampler: the training data set holds no image"),
+        ("train_dataloader.dataset.size=0", "config, SeededSampler: the training data set contains no image"),
     ],
 )
 def test_what_only_building_finds_is_one_line_too(tmp_path, override, message):
