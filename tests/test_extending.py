@@ -130,6 +130,12 @@ def test_an_own_detection_head_trains_and_fits_an_export(folder):
     assert all(layer.weight.grad is not None for layer in model.head.class_layers)
     assert before["head.class_layers.0.bias"].tolist() == pytest.approx([4.6, -4.6, -4.6] * 3)
     check_detection(DetectionGraph(model.eval(), decode=True), model, random_images(1)[0])
+    for layer in model.head.box_layers:
+        layer.bias = None  # allowed, unlike that of the class layers, which starts at the background
+    check_detection(DetectionGraph(model, decode=True), model, random_images(1)[0])
+    model.head.class_layers[0].bias = None
+    with pytest.raises(ValueError, match="PlainHead.class_layers: each needs a bias, and anchors x 3 output channels"):
+        model._initialize(0.03)
 
 
 class SceneSample(BaseDataElement):
