@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # what a name below stands for; at run time its module is imported at first use
+if TYPE_CHECKING:  # for type checkers; at run time each module is imported at first use
     from densevision.api import evaluate as evaluate
     from densevision.api import load as load
     from densevision.api import train as train

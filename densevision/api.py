@@ -28,7 +28,7 @@ class Model:
     Attributes:
         task: what it finds.
         classes: K names.
-        input_size: (height, width) that every image is resized to; None takes each in its own size.
+        input_size: (height, width) that every image is resized to; None accepts images of any size.
         predictor: finds the results, on arrays.
     """
 
@@ -80,10 +80,10 @@ def load(
         path: a file that a training wrote, such as best.pth, or MODEL.tflite; the latter needs neither torch nor
             mmengine.
         config: of a checkpoint that does not carry its config: a path, a shipped config's name or a ``Config``.
-        score_threshold: of a detector: lowest score of an object, from 0 to under 1; None takes 0.3.
+        score_threshold: of a detector: lowest score of an object, from 0 to under 1; None uses 0.3.
         nms: of a detector: of overlapping boxes keep the best one of all ("across-classes", the default), or of each
             class ("per-class").
-        device: of a checkpoint: "cpu" or "cuda:0", for example; None takes a GPU if there is one.
+        device: of a checkpoint: "cpu" or "cuda:0", for example; None uses a GPU if there is one.
     Raises:
         UserError: a file is missing or damaged, or an argument does not fit it.
     """
@@ -148,7 +148,7 @@ def train(
 
     Args:
         config: a path, a shipped config's name or a ``Config``.
-        work_dir: where checkpoints and curves go; None takes work_dirs/<config name>.
+        work_dir: where checkpoints and curves go; None uses work_dirs/<config name>.
         resume: continue from the last checkpoint of the work dir.
         amp: mixed precision, on a GPU.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
@@ -209,8 +209,8 @@ def evaluate(
 
     Args:
         model: best.pth or MODEL.tflite.
-        config: a path, a shipped config's name or a ``Config``; None takes the one that a checkpoint carries.
-        work_dir: where result files go; None takes work_dirs/<config name>/test, of a .tflite
+        config: a path, a shipped config's name or a ``Config``; None uses the one that a checkpoint carries.
+        work_dir: where result files go; None uses work_dirs/<config name>/test, of a .tflite
             work_dirs/<config name>/test_<its name>.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
     Raises:

@@ -1,4 +1,4 @@
-"""Write files so that a name only ever holds whole content."""
+"""Write files so that no file is ever incomplete under its final name."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def publish(partial: Path, path: Path) -> None:
 
 
 def write_durable(path: Path, content: bytes) -> None:
-    """Write a small file so that at every moment, also of a power failure, its old or its new content is there.
+    """Write a small file so that it has its old or its new content at any time, even after a power failure.
 
     Raises:
         OSError: it can't be written.

@@ -34,7 +34,7 @@ def evaluate(config: Config, checkpoint: Path, folder: str | Path) -> tuple[dict
     Args:
         config: from ``load_config``.
         checkpoint: of the config's model, or exported from one.
-        folder: where the result files go; it is made.
+        folder: where the result files go; created if it does not exist.
     Returns:
         The metrics by key, the tables to print, and the result files' paths by kind; in a process other than the
         main one without files.
@@ -65,7 +65,7 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
     try:
         data = build_dataset(config, "test_dataloader")
         if moved := protect_others(made.path, config_file, time.strftime("%Y%m%d_%H%M%S")):
-            print(f"{folder} held other files of these names; they are now in {moved}")
+            print(f"{folder} had other files with these names; they are now in {moved}")
         made.claim(made.path / "predictions")
         result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), report=print)
     except UserError:

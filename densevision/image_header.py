@@ -49,7 +49,7 @@ def parse_header(data: bytes) -> ImageHeader | None:
 def jpeg_end(data: bytes) -> int | None:
     """Return the position where the first image of a JPEG file ends; None without an end marker.
 
-    A phone's "motion photo" has a video after the image, a stereo photo has a second image, and EXIF can hold a
+    A phone's "motion photo" has a video after the image, a stereo photo has a second image, and EXIF can have a
     thumbnail with its own end marker.
     """
     position = len(JPEG_START) - 1

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_HEAD = 65536  # bytes that hold size and orientation, but for files with a large thumbnail or color profile
+_HEAD = 65536  # bytes with size and orientation, except in files with a large thumbnail or color profile
 _PIL_MODES = ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")  # of 8 bits or less
 _OTHER_KINDS = {
     b"version https://git-lfs": "a Git LFS pointer; run git lfs pull",
@@ -116,7 +116,7 @@ def as_image(image: object, *, bgr: bool = False) -> np.ndarray:
             return read_image(as_path(image, "image"))
         except OSError as error:
             raise UserError(f"{image}: {error.strerror}" if error.strerror else str(error)) from error
-    pil = sys.modules.get("PIL.Image")  # whoever holds a PIL image has imported it
+    pil = sys.modules.get("PIL.Image")  # a program with a PIL image has imported it
     if pil is not None and isinstance(image, pil.Image):
         if bgr:
             raise UserError("bgr=True is for arrays; a PIL image states its channels itself, so leave bgr out")

@@ -164,7 +164,7 @@ def test_a_segmentation_model_needs_a_color_for_each_class(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.pth", b"", "a.pth is damaged or holds more than plain weights: the file is empty"),
+        ("a.pth", b"", "a.pth is damaged: the file is empty"),
         ("a.pth", b"\x1c\0\0\0TFL3", "a.pth is a .tflite file; give it a name that ends in .tflite"),
         ("a.pth", b"version https://git-lfs.github.com/spec/v1", "a.pth is a Git LFS pointer; run git lfs pull"),
         ("a.py", b"model = None", "a.py is a Python file, not a checkpoint; give a file that densevision train wrote"),

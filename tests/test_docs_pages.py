@@ -115,7 +115,7 @@ def layers():
     return {name: int(height) for height, name in names}
 
 
-def test_each_box_of_the_picture_imports_only_from_boxes_below_it():
+def test_each_box_of_the_diagram_imports_only_from_boxes_below_it():
     heights = layers()
     parts = {module.split(".")[1] for module in MODULES if "." in module} - {"__main__"}
     assert parts <= set(heights), "docs/layers.svg lacks a package"

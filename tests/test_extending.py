@@ -1,5 +1,6 @@
 """Every example of docs/extending.md, run: own parts in one training, own networks, an own task, an own command."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_own_data_head_loss_and_metric_train(folder, capsys):
     assert command_line.main(["test", "mine.py", "run/iter_2.pth", "--work-dir", "out"]) == 0
     printed = capsys.readouterr().out
     assert "mine/errors" in printed and "road" in printed
+    import my_metric
+
+    figures = {"tensor": torch.tensor(0.5), "matrix": np.eye(2), "text": "x"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(my_metric.PixelErrors, "compute_metrics", lambda self, results: figures)
+        words = ["mine.py", "run/iter_2.pth", "--work-dir", "out", "--json", "out.json"]
+        assert command_line.main(["test", *words]) == 0
+    written = json.loads(Path("out.json").read_text())
+    assert [written[f"mine/{name}"] for name in figures] == [0.5, [[1, 0], [0, 1]], "x"]
     from my_parts import FCNHead, SmoothedLoss
 
     model = build_model(load_config("mine.py"), 2)
@@ -120,6 +130,12 @@ def test_an_own_detection_head_trains_and_fits_an_export(folder):
     assert all(layer.weight.grad is not None for layer in model.head.class_layers)
     assert before["head.class_layers.0.bias"].tolist() == pytest.approx([4.6, -4.6, -4.6] * 3)
     check_detection(DetectionGraph(model.eval(), decode=True), model, random_images(1)[0])
+    for layer in model.head.box_layers:
+        layer.bias = None  # allowed, unlike that of the class layers, which starts at the background
+    check_detection(DetectionGraph(model, decode=True), model, random_images(1)[0])
+    model.head.class_layers[0].bias = None
+    with pytest.raises(ValueError, match="PlainHead.class_layers: each needs a bias, and anchors x 3 output channels"):
+        model._initialize(0.03)
 
 
 class SceneSample(BaseDataElement):

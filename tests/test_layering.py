@@ -43,6 +43,8 @@ MAY_IMPORT = {
     "scenes": LIGHT,
     "paper": LIGHT | TASKS | {"backbones", "data", "complexity", "config", "inference", "export", "benchmark"},
 }
+# The registries name by text the modules that mmengine imports to find what is registered, if the name is unknown.
+NAMED_BY_TEXT = {"registry": TASKS | {"data", "training"}}
 # What a phone-side or server-side user needs, and what is mathematics: all of it works without mmengine.
 WITHOUT_MMENGINE = [
     "densevision.structures",
@@ -59,6 +61,9 @@ WITHOUT_MMENGINE = [
     *(f"densevision.segmentation.{name}" for name in ("head", "labels", "loss", "results")),
     *(f"densevision.video.{name}" for name in ("pipeline", "sinks", "sources")),
     "densevision.paper.tables",
+]
+WITHOUT_TORCH = [
+    f"densevision.inference.{name}" for name in ("metadata", "predictor", "results", "selection", "tflite_backend")
 ]
 # Third-party package -> the parts or modules that own it.
 OWNERS = {
@@ -85,10 +90,21 @@ OWNERS = {
 
 
 def imports(path):
-    """Yield the dotted name of every module that a file imports, at the top, in a function or by "module:name"."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Yield the dotted name of all that a file imports, at the top, in a function, or by text or attribute.
+
+    A text counts if it is "module:name" or the whole name of a module, as ``importlib.import_module`` takes it.
+    """
+    yield from imports_of(path.read_text(), path)
+
+
+def imports_of(source, path):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and re.fullmatch(r"densevision[.\w]*:\w+", str(node.value)):
             yield node.value.replace(":", ".")
+        elif isinstance(node, ast.Constant) and node.value in MODULES and "." in node.value:
+            yield node.value
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "densevision":
+            yield f"densevision.{node.attr}"
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -105,12 +121,31 @@ def below(module, names):
     return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    from densevision.training import runner",
+        "def f():\n    importlib.import_module('densevision.training.runner')",
+        "PREDICTOR = 'densevision.training.runner:build_runner'",
+        "import densevision\nf = lambda: densevision.training",
+        "if TYPE_CHECKING:\n    import densevision.training.runner as runner",
+    ],
+)
+def test_every_way_to_import_counts(source):
+    assert "training" in {part(name) for name in imports_of(source, "a file") if below(name, ["densevision"])}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_a_part_imports_only_what_its_row_allows(module):
     if part(module) in ("", "__main__", "cli"):
         return
     row = MAY_IMPORT.get(module.removeprefix("densevision."), MAY_IMPORT[part(module)])
-    used = {part(name) for name in imports(MODULES[module]) if below(name, ["densevision"])} - {"", part(module)}
+    used = {part(name) for name in imports(MODULES[module]) if below(name, ["densevision"])} - {
+        "",
+        "__version__",
+        part(module),
+    }
+    row = row | NAMED_BY_TEXT.get(part(module), set())
     assert used <= row, sorted(used - row)
 
 
@@ -131,6 +166,24 @@ def test_nothing_imports_the_command_line():
 def test_a_third_party_package_has_its_owners(package):
     users = [module for module, path in MODULES.items() if any(below(name, [package]) for name in imports(path))]
     assert not [module for module in users if not below(module, OWNERS[package])]
+
+
+def test_what_the_light_install_runs_never_imports_torch():
+    parts = {
+        "errors",
+        "atomic",
+        "image_header",
+        "images",
+        "visualize",
+        "console",
+        "task",
+        "benchmark",
+        "video",
+        "scenes",
+    }
+    light = [name for name in MODULES if part(name) in parts or name in WITHOUT_TORCH]
+    assert len(light) > 30
+    assert not [name for name in light if any(below(used, ["torch"]) for used in imports(MODULES[name]))]
 
 
 @pytest.mark.parametrize("name", ["spec", "tables", "baselines"])

@@ -87,7 +87,7 @@ def test_runner(runner):
         assert callable(vars(Runner)[name]), name
 
 
-def test_resume_sets_the_loop_s_counters(runner):
+def test_resume_sets_the_loop_counters(runner):
     text = (Path(mmengine.__file__).parent / "runner/runner.py").read_text()
     for name in ("_iter", "_epoch"):
         assert f"self.train_loop.{name} = checkpoint['meta']" in text

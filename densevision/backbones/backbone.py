@@ -1,8 +1,8 @@
-"""Backbones: what one is, a table made into one, and the builder of those that are registered."""
+"""The interface of backbones, the network of a table, and the builder for registered names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -12,6 +12,7 @@ from densevision.backbones.freeze import freeze
 from densevision.backbones.layers import ConvNormAct, InvertedResidual, Padding
 from densevision.backbones.spec import BackboneSpec, ReducedTail, place_hswish, scale_spec
 from densevision.backbones.tables import find_backbone
+from densevision.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,13 @@ class Tap:
 
     channels: int
     stride: int  # input size / map size
+
+
+class Taps(dict[str, Tap]):
+    """The taps of a backbone; a missing one is reported with the names of the others."""
+
+    def __missing__(self, name: str) -> Tap:
+        raise KeyError(f"the backbone has no tap {name!r}; it has {', '.join(self) or 'none'}")
 
 
 class TappedNetwork(Protocol):
@@ -145,20 +153,53 @@ def build_backbone(name: str, *, frozen_stages: int = 0, freeze_norm_statistics:
         freeze_norm_statistics: keep the running statistics of all batch norms, and normalize by them.
         settings: of a table the arguments of ``build_table``, of a builder its own.
     Returns:
-        A ``TappedNetwork``, an ``nn.Module``; that of a builder keeps its weights, a table's are drawn by the model.
+        A ``TappedNetwork``. The model initializes the network of a table; a builder's network keeps its own weights.
     Raises:
         ValueError: unknown name (the message lists the known ones) or value.
     """
     found = find_backbone(name)
     backbone = build_table(found, **settings) if isinstance(found, BackboneSpec) else found(**settings)
-    if not isinstance(getattr(backbone, "taps", None), Mapping):
-        raise ValueError(f"the builder of backbone {name!r} gave no network with taps; see docs/extending.md")
+    taps = getattr(backbone, "taps", None)
+    if not isinstance(backbone, nn.Module) or not isinstance(taps, Mapping) or not _are_taps(taps.values()):
+        raise ValueError(
+            f"the builder of backbone {name!r} gave no network with taps; return an nn.Module with "
+            "taps = {name: Tap(channels, stride)}, see docs/extending.md"
+        )
     freeze(backbone, frozen_stages, norm_statistics=freeze_norm_statistics)
     return backbone
 
 
+def _are_taps(values: Iterable[object]) -> bool:
+    return all(hasattr(value, "channels") and hasattr(value, "stride") for value in values)
+
+
+def compute_taps(backbone: Any, images: Tensor) -> Mapping[str, Tensor]:
+    """Run a ``TappedNetwork``; what a builder's network returns is compared with its ``taps``.
+
+    Args:
+        images: [N, 3, H, W], normalized.
+    Raises:
+        UserError: a tap is missing, or has other channels or another stride; a map may also be rounded down.
+    """
+    features: Mapping[str, Tensor] = backbone(images)
+    if isinstance(backbone, Backbone):
+        return features
+    kind, size = type(backbone).__name__, images.shape[-2:]
+    if not isinstance(features, Mapping) or not set(backbone.taps) <= set(features):
+        raise UserError(f"backbone {kind}: forward must return a dict with the taps {', '.join(backbone.taps)}")
+    for name, tap in backbone.taps.items():
+        channels, *sides = features[name].shape[1:]
+        rounded = all(-(-of // tap.stride) - side in (0, 1) for side, of in zip(sides, size, strict=True))
+        if channels != tap.channels or not rounded:
+            raise UserError(
+                f"backbone {kind}: forward returns {name!r} with {channels} channels and "
+                f"{sides[0]}x{sides[1]} cells for an image of {size[0]}x{size[1]}, which is not {tap}; correct taps"
+            )
+    return features
+
+
 def modules_to_initialize(model: Any) -> Iterator[nn.Module]:
-    """Yield the modules of a model with ``backbone``, but those of one that a builder made: it keeps its weights."""
+    """Yield the modules of a model, except those of a builder's backbone, which keeps its weights."""
     kept = set() if isinstance(model.backbone, Backbone) else set(model.backbone.modules())
     return (module for module in model.modules() if module not in kept)
 

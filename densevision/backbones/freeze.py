@@ -15,12 +15,15 @@ def freeze(backbone: Any, stages: int, *, norm_statistics: bool) -> None:
         backbone: as of ``build_backbone``.
         stages: how many of ``backbone.stages()``: their parameters get no gradient, their batch norms normalize by
             the running statistics and leave them as they are.
-        norm_statistics: the latter for every batch norm; scales and shifts still train outside of frozen stages.
+        norm_statistics: keep the running statistics of every batch norm; scales and shifts still train,
+            except in frozen stages.
     Raises:
-        ValueError: the backbone has fewer stages, or names none.
+        ValueError: a value is invalid, or the backbone has fewer stages, or names none.
     """
     if isinstance(stages, bool) or not isinstance(stages, int) or stages < 0:
         raise ValueError(f"frozen_stages is {stages!r}; give a whole number from 0")
+    if not isinstance(norm_statistics, bool):
+        raise ValueError(f"freeze_norm_statistics is {norm_statistics!r}; give True or False")
     available = len(backbone.stages()) if hasattr(backbone, "stages") else 0
     if stages > available:
         names = f"{type(backbone).__name__} has {available} stages" if available else "this backbone names no stages"
@@ -31,7 +34,7 @@ def freeze(backbone: Any, stages: int, *, norm_statistics: bool) -> None:
 
 
 def keep_frozen(backbone: Any) -> None:
-    """Return what is frozen to evaluation mode; models call this at the end of ``train``."""
+    """Put the frozen modules back into evaluation mode; models call this at the end of ``train``."""
     for module in _frozen(backbone):
         module.eval()
     if getattr(backbone, "freeze_norm_statistics", False):

@@ -17,7 +17,7 @@ _KEY = "stored_config"  # in a checkpoint's meta; mmengine would execute the tex
 
 
 def describe_config(config: Config) -> dict[str, object]:
-    """Return what a checkpoint's meta holds so that ``checkpoint_config`` needs no config file.
+    """Return the entry of a checkpoint's meta from which ``checkpoint_config`` restores the config.
 
     Raises:
         UserError: see ``to_plain``.
@@ -26,7 +26,7 @@ def describe_config(config: Config) -> dict[str, object]:
 
 
 def as_config(config: str | Path | Config, overrides: Iterable[str] = ()) -> Config:
-    """Read a config, or copy one that is read already, and apply overrides; see ``load_config``."""
+    """Read a config, or copy a loaded one, and apply overrides; see ``load_config``."""
     if isinstance(config, Config):
         content = ConfigDict({key: copy.deepcopy(value) for key, value in config.items()})
         return complete_config(content, overrides, config.filename or "config.py")
@@ -43,7 +43,7 @@ def checkpoint_config(
     """Return the config of a checkpoint's model.
 
     Args:
-        config: a given one, which takes precedence; None takes the one that the checkpoint carries.
+        config: a given one, which takes precedence; None uses the one that the checkpoint carries.
         overrides: see ``load_config``.
         only_model: of the one that the checkpoint carries, return only what predicting needs, so that a data set or
             a metric of one's own need not be registered.

@@ -16,9 +16,9 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
     """Read a .pth or .safetensors file.
 
     Returns:
-        What it holds: tensors, numbers, strings, lists and dicts.
+        Its content: tensors, numbers, strings, lists and dicts.
     Raises:
-        UserError: no such file, a damaged one, or one that holds more than plain data.
+        UserError: no such file, a damaged one, or one that contains more than plain data.
     """
     if not path.is_file():
         raise UserError(f"no weights file {path}{'; this is a folder, give a file in it' * path.is_dir()}")
@@ -32,19 +32,19 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
         raise
     except Exception as error:  # zip, pickle, EOF and key errors: torch documents no list
         raise UserError(
-            f"{path} is damaged or holds more than plain weights: {first_line(error)}; copy or write it again"
+            f"{path} is damaged or contains more than plain weights: {first_line(error)}; copy or write it again"
         ) from error
 
 
 def _other_kind(path: Path) -> str | None:
-    """Return what a file is that holds no tensors, with the remedy; or None."""
+    """Return what a file is that contains no tensors, with the remedy; or None."""
     try:
         with path.open("rb") as file:
             head = file.read(24)
     except OSError as error:
         return f"can't be read: {error.strerror}"
     if not head:
-        return "is damaged or holds more than plain weights: the file is empty; copy or write it again"
+        return "is damaged: the file is empty; copy or write it again"
     if head[4:8] == b"TFL3":
         return "is a .tflite file; give it a name that ends in .tflite"
     if head.startswith(b"version https://git-lfs"):
@@ -58,14 +58,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read the state dict of a file; of a dict with "state_dict" or "model", that entry.
 
     Raises:
-        UserError: as ``read_plain``, or the file holds something other than tensors by name.
+        UserError: as ``read_plain``, or the file contains something other than tensors by name.
     """
     content = read_plain(path)
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and is_state_dict(content.get(key)):
             content = content[key]
     if not is_state_dict(content):
-        raise UserError(f"{path} holds no tensors by name; give a state dict")
+        raise UserError(f"{path} contains no tensors by name; give a state dict")
     return content
 
 
@@ -93,6 +93,6 @@ def describe(tensor: Tensor | None) -> str:
 
 def first_line(error: Exception) -> str:
     """Return one line on what went wrong."""
-    if isinstance(error, pickle.UnpicklingError):  # torch's own text advises to load it all the same
+    if isinstance(error, pickle.UnpicklingError):  # torch's own message suggests loading it anyway
         return "it contains more than tensors and plain data; none of it was run"
     return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0][:200]

@@ -1,4 +1,4 @@
-"""Read checkpoints, and check that they fit a model and hold finite values."""
+"""Read checkpoints, and check that they fit a model and are finite."""
 
 from __future__ import annotations
 

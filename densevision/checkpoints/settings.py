@@ -1,4 +1,4 @@
-"""What belongs to weights next to their tensors: padding, epsilons of batch norms, scaling of the input."""
+"""Settings that belong to weights: padding, epsilons of batch norms, scaling of the input."""
 
 from __future__ import annotations
 

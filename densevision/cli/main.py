@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,7 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _check_words(parser, words)
     parsed = parser.parse_args(words)
     try:
-        return parsed.run(parsed) or 0
+        status = parsed.run(parsed) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain again at its end
+        return 141
     except UserError as error:
         print(f"densevision: error: {error}", file=sys.stderr)
         return 2

@@ -130,12 +130,15 @@ def comparison_table(number: int, rows: Sequence[Comparison]) -> Table:
     return table
 
 
+_MARKS = {"ok": "ok", "documented": "note", "mismatch": "OFF"}  # the table is 80 columns wide
+
+
 def _table_row(one: Comparison) -> list[str]:
     row = one.row
     params = ["-", "-"] if row.params is None else [f"{row.params:g}", f"{one.params / row.params - 1:+.1%}"]
     counted = f"{one.madds:.1f}" if one.madds < 1000 else f"{one.madds:.0f}"
     madds = [counted, f"{row.madds:g}", f"{one.madds / row.madds - 1:+.1%}"]
-    return [str(row.row), row.name, f"{one.params:.3f}", *params, *madds, one.verdict]
+    return [str(row.row), row.name, f"{one.params:.3f}", *params, *madds, _MARKS[one.verdict]]
 
 
 def comparison_as_dict(one: Comparison) -> dict[str, object]:

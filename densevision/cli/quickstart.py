@@ -68,7 +68,7 @@ def make(out: Path, seed: int, scenes: Mapping[str, Any] = SCENES, overrides: Se
         scenes: arguments of ``write_dataset``.
         overrides: of both configs.
     Raises:
-        UserError: the folder holds files of the user.
+        UserError: the folder contains files of the user.
     """
     from densevision.scenes import write_dataset
     from densevision.training.process import tune_process

@@ -49,5 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(found.warning)
         print(f"result files are in {found.work_dir}")
         if arguments.json:
-            write_json(arguments.json, plain({**found.metrics, "files": found.files}), "--json")
+            listed = {
+                name: value.tolist() if hasattr(value, "tolist") else value for name, value in found.metrics.items()
+            }
+            write_json(arguments.json, plain({**listed, "files": found.files}), "--json")
     return 0

@@ -8,7 +8,6 @@ from pathlib import Path
 from densevision.config.renamed import RENAMED
 from densevision.errors import UserError, as_path, did_you_mean
 
-TASKS = ("detection", "segmentation")
 _LIST = "`densevision configs` lists the shipped ones"
 
 
@@ -20,8 +19,9 @@ def configs_folder() -> Path:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Return the shipped configs by name, those of one task after those of the other."""
-    return {path.stem: path for task in TASKS for path in sorted((configs_folder() / task).glob("*.py"))}
+    """Return the shipped configs by name, task by task."""
+    paths = sorted(configs_folder().glob("[!_]*/*.py"))
+    return {path.stem: path for path in paths}
 
 
 def find_config(config: str | Path) -> Path:

@@ -189,6 +189,10 @@ def _literal(node: ast.expr) -> object:
         return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
     if isinstance(node, ast.List):
         return [_literal(item) for item in node.elts]
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {
+            ast.literal_eval(key): _literal(value) for key, value in zip(node.keys, node.values, strict=True) if key
+        }
     return ast.literal_eval(node)
 
 

@@ -1,4 +1,4 @@
-"""A config as plain data, which a checkpoint holds: written from a config, and read back without running anything."""
+"""A config as plain data, for checkpoints: written from a config, and read back without running anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def to_plain(config: Config) -> Plain:
     Args:
         config: from ``load_config``; where results go and how a run was started is left out.
     Raises:
-        UserError: it holds something else, such as a function or a built object, or a class in another place than a
+        UserError: it contains something else, such as a function or a built object, or a class in another place than a
             ``type``.
     """
     content = {key: value for key, value in config.items() if key not in _OF_A_RUN}
@@ -71,7 +71,7 @@ def _from_plain(value: object, place: str) -> object:
     if not isinstance(value, dict):
         return value
     if "_scope_" in value:
-        raise UserError(f"config, {place}: a stored config can't hold _scope_; give the config's file")
+        raise UserError(f"config, {place}: a stored config can't contain _scope_; give the config's file")
     found = {key: _from_plain(item, f"{place}.{key}") for key, item in value.items()}
     for key in _TYPE_KEYS:
         name = found.get(key)

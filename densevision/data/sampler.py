@@ -39,7 +39,7 @@ class SeededSampler(Sampler):
 
     def __init__(self, dataset: Sized, seed: int | None = None):
         if len(dataset) == 0:
-            raise ValueError("the training data set holds no image")
+            raise ValueError("the training data set contains no image")
         self.size = len(dataset)
         self.seed = seed or 0
         self.rank, self.world_size = get_dist_info()

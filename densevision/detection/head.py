@@ -22,7 +22,8 @@ class DetectionHead(Protocol):
         num_classes: K, foreground only; the logits have K + 1 columns, column 0 is background.
     Attributes:
         class_layers: the convolutions, one per map, with anchors x (K + 1) output channels; optional, as the next one:
-            their biases start at the background, ``init_from`` fills them from other classes, an export needs both.
+            their biases start at the background, ``init_from`` copies the columns of shared classes, and an export
+            needs both.
         box_layers: the convolutions, one per map, with anchors x 4 output channels.
         columns: output channels per anchor of the class layers, which the head reads when it runs.
     """

@@ -13,7 +13,15 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
-from densevision.backbones import build_backbone, keep_frozen, modules_to_initialize, network_parts
+from densevision.backbones import (
+    Backbone,
+    Taps,
+    build_backbone,
+    compute_taps,
+    keep_frozen,
+    modules_to_initialize,
+    network_parts,
+)
 from densevision.data.normalize import Normalize
 from densevision.data.samples import DetSample
 from densevision.detection.anchors import anchor_shapes, place_anchors
@@ -22,6 +30,7 @@ from densevision.detection.head import ExtraLayers, SSDLiteHead
 from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
 from densevision.detection.matcher import assign_targets
 from densevision.detection.postprocess import PostProcess, select_detections
+from densevision.errors import UserError
 from densevision.registry import MODELS
 from densevision.structures import Detections, check_range
 
@@ -42,15 +51,16 @@ class SSDLite(BaseModel):
         anchors: arguments of ``anchor_shapes``.
         loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
         coder: arguments of ``BoxCoder``.
-        match_threshold: an anchor takes a box from this IoU on, over 0 to 1.
+        match_threshold: an anchor matches a box at this IoU or more; above 0, at most 1.
         postprocess: arguments of ``PostProcess``.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay 0.97).
         data_preprocessor: default ``Normalize``.
         head: ``type``, default SSDLiteHead, and options; see ``DetectionHead``.
-        extra: ``type``, default ExtraLayers, and options; see there.
+        extra: ``type``, default ExtraLayers, and options; see there. ``width`` and ``padding`` are those of a backbone
+            made from a table, where they are not given.
     Attributes:
         task: name in ``densevision.task.TASKS``.
-        background_columns: class layers have so many output channels per anchor next to those of the K classes.
+        background_columns: number of output channels of a class layer, per anchor, in addition to the K classes.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
@@ -82,10 +92,12 @@ class SSDLite(BaseModel):
         self.postprocess = PostProcess(**(postprocess or {}))
         shapes = anchor_shapes(**(anchors or {}))
         self.backbone = build_backbone(**backbone)
-        c4, c5 = self.backbone.taps["c4"], self.backbone.taps["c5"]
-        width, padding = min(1.0, backbone.get("width", 1.0)), backbone.get("padding", "symmetric")
-        extra = dict(extra or dict(type=ExtraLayers), in_channels=c5.channels, width=width, padding=padding)
-        self.extra = MODELS.build(extra)
+        taps = Taps(self.backbone.taps)
+        c4, c5 = taps["c4"], taps["c5"]
+        defaults: dict = dict(type=ExtraLayers, width=1.0, padding="symmetric")
+        if isinstance(self.backbone, Backbone):
+            defaults.update(width=min(1.0, backbone.get("width", 1.0)), padding=self.backbone.padding)
+        self.extra = MODELS.build({**defaults, **(extra or {}), "in_channels": c5.channels})
         channels = [c4.channels, c5.channels, *self.extra.out_channels]
         if len(channels) != len(shapes):
             raise ValueError(f"model.anchors has scales for {len(shapes)} feature maps, the model has {len(channels)}")
@@ -98,7 +110,7 @@ class SSDLite(BaseModel):
         self.to(memory_format=torch.channels_last)
 
     def _initialize(self, bn_momentum: float) -> None:
-        """Normal(0, 0.03) as in the authors' configuration, the class bias so that all is background.
+        """Normal(0, 0.03) as in the authors' configuration, class biases that predict background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
         wrong in the first steps.
@@ -113,6 +125,9 @@ class SSDLite(BaseModel):
                     nn.init.zeros_(module.bias)
         prior = self.loss_cls.prior_logit
         for layer in getattr(self.head, "class_layers", []):
+            if layer.bias is None or len(layer.bias) % (self.num_classes + 1):
+                name = f"{type(self.head).__name__}.class_layers"
+                raise ValueError(f"{name}: each needs a bias, and anchors x {self.num_classes + 1} output channels")
             with torch.no_grad():
                 columns = layer.bias.view(-1, self.num_classes + 1)
                 columns.fill_(-prior)
@@ -129,7 +144,7 @@ class SSDLite(BaseModel):
         return self.forward_head(inputs)
 
     def train(self, mode: bool = True) -> SSDLite:
-        """Switch to training or evaluation mode, but for what of the backbone is frozen."""
+        """Switch to training or evaluation mode; the frozen modules of the backbone stay in evaluation mode."""
         super().train(mode)
         keep_frozen(self.backbone)
         return self
@@ -146,12 +161,19 @@ class SSDLite(BaseModel):
 
         Raises:
             ValueError: the images have another size than ``input_size``.
+            UserError: backbone or head return something else than they state.
         """
         if tuple(images.shape[-2:]) != self.input_size:
             raise ValueError(f"images are {tuple(images.shape[-2:])}, the model's input_size is {self.input_size}")
-        features = self.backbone(images)
-        outputs: tuple[Tensor, Tensor] = self.head([features["c4"], features["c5"], *self.extra(features["c5"])])
-        return outputs
+        features = compute_taps(self.backbone, images)
+        logits, deltas = self.head([features["c4"], features["c5"], *self.extra(features["c5"])])
+        if not logits.shape[1] == deltas.shape[1] == len(self.anchors):
+            raise UserError(
+                f"{type(self.head).__name__} returns logits of {logits.shape[1]} and deltas of {deltas.shape[1]} "
+                f"anchors, the model has {len(self.anchors)}; check the head, and the maps' sizes: each side is "
+                "that of the image divided by the stride, rounded up"
+            )
+        return logits, deltas
 
     def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""

@@ -27,10 +27,10 @@ def export(
     Args:
         checkpoint: a file that a training wrote, such as best.pth.
         out: the file to write, MODEL.tflite; it appears only after it passed all checks.
-        config: a path, a shipped config's name or a ``Config``; None takes the one that the checkpoint carries.
+        config: a path, a shipped config's name or a ``Config``; None uses the one that the checkpoint carries.
         options: what kind of file.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
-        calibration: number of training images that set the ranges of int8; None takes 100.
+        calibration: number of training images that set the ranges of int8; None uses 100.
         max_drop: evaluate the file, and fail if it loses more points (of 100) than this.
     Raises:
         UserError: config, checkpoint or data are at fault, or the file fails a check.

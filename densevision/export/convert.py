@@ -80,7 +80,7 @@ def export_tflite(
         about: see ``build_model_info``.
         judge: is called with the written file before it gets its name, and may raise.
     Raises:
-        UserError: the network can't be converted, holds NaN, or the file fails a check.
+        UserError: the network can't be converted, contains NaN, or the file fails a check.
     """
     path, model = Path(path), copy.deepcopy(model).cpu().eval()
     check_weights_finite(model)
@@ -117,7 +117,7 @@ def check_weights_finite(model: torch.nn.Module) -> None:
     """Raise a UserError that names the first tensor with NaN or infinite values."""
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise UserError(f"the weights {name} hold NaN or infinite values; use an earlier checkpoint")
+            raise UserError(f"the weights {name} contain NaN or infinite values; use an earlier checkpoint")
 
 
 def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.ndarray]) -> bytes:
@@ -134,7 +134,7 @@ def convert(graph: Any, size: tuple[int, int]) -> bytes:
     """Convert a graph for one size; its operators get the names of ``name_ops``.
 
     Args:
-        graph: its ``model`` names the parts, by ``parts()``; without that it is one, the network and what is around it.
+        graph: its ``model`` names the parts, by ``parts()``; without it, the whole graph is one part.
     Raises:
         UserError: an operator has no counterpart, or litert-torch is missing.
     """

@@ -94,6 +94,6 @@ def _drop_background(model: SSDLite) -> None:
 
 def _keep_rows(conv: nn.Conv2d, rows: Tensor) -> None:
     conv.weight = nn.Parameter(conv.weight.detach()[rows].clone(), requires_grad=False)
-    assert conv.bias is not None
-    conv.bias = nn.Parameter(conv.bias.detach()[rows].clone(), requires_grad=False)
+    if conv.bias is not None:
+        conv.bias = nn.Parameter(conv.bias.detach()[rows].clone(), requires_grad=False)
     conv.out_channels = len(rows)

@@ -62,7 +62,7 @@ class Parity:
         scores: largest difference of scores in 0..1, over all anchors.
         mean_scores: mean difference of the scores of the worst image.
         rows: share of the detections that the file's detection op and ``SSDLite``, which is given the same boxes,
-            scores and kind of NMS, agree on, but for equal scores at the end of a full list; 1 where both find
+            scores and kind of NMS, agree on, except for equal scores at the end of a full list; 1 where both find
             nothing.
         detections: number of those that ``SSDLite`` finds.
         labels: share of the pixels with the same label, of the worst image.
@@ -112,7 +112,7 @@ class Exporter(Protocol):
     def __init__(self, model: Any, options: ExportOptions) -> None: ...
 
     def check_graph(self, image: np.ndarray) -> None:
-        """Check in PyTorch, before the conversion, that the graph computes what the model does, but for rounding.
+        """Check in PyTorch, before the conversion, that the graph computes what the model does, except for rounding.
 
         Args:
             image: [H, W, 3] uint8 RGB of the input's size.
@@ -150,7 +150,7 @@ class Exporter(Protocol):
         ...
 
     def counterpart(self, info: dict, config: Config, *, resized: bool) -> Predictor:
-        """Return the PyTorch model whose metric the file's is compared with.
+        """Return the PyTorch model to compare the file's metric with.
 
         Args:
             resized: ``options.size`` is the user's choice, not the images' own size.
@@ -158,7 +158,7 @@ class Exporter(Protocol):
         ...
 
     def variants(self, info: dict, config: Config, *, resized: bool) -> dict[str, Predictor]:
-        """Return further PyTorch models whose metric the user is told, by field of ``job.Drop``; may be empty."""
+        """Return further PyTorch models whose metrics are reported, by field of ``job.Drop``; may be empty."""
         ...
 
 

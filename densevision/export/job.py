@@ -65,7 +65,7 @@ def read_config(
     """Read a config for an export with an input of ``size``, which becomes ``model.input_size`` where there is one.
 
     Args:
-        path: None takes the config that the checkpoint carries.
+        path: None uses the config that the checkpoint carries.
     Returns:
         The config to export, and where ``size`` changed that key, the config without the change, else None.
     Raises:
@@ -114,7 +114,7 @@ class ExportJob:
         """Write the file.
 
         Args:
-            calibration: number of training images that set int8 ranges; None takes 100, or all of fewer.
+            calibration: number of training images that set int8 ranges; None uses 100, or all of fewer.
             max_drop: in points of 100; the file is also evaluated, and must not lose more than this against the
                 PyTorch model, see ``Drop``.
         Raises:
@@ -206,7 +206,7 @@ class ExportJob:
         exporter, images = make_exporter(self.model, options), self._calibration(calibration)
         content = convert(exporter.graph, exporter.size)
         info = build_model_info(exporter, self.model, options, self._about)
-        patterns = {"all": None} | {part: rf"{part}[./]" for part in parts_of(content)} | {"se": r"block\d+\.se/"}
+        patterns: dict[str, str | None] = {"all": None, **parts_of(content)}
         for part, pattern in patterns.items():
             whole = finish(to_int8(content, images, only=pattern, uint8_input=False), exporter, info)
             with tempfile.TemporaryDirectory() as folder:

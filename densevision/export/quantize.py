@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -59,9 +60,9 @@ def to_int8(
         images: [H, W, 3] uint8 RGB of its size; they give the activations' ranges.
         float_parts: keys of FLOAT_PARTS that stay in float.
         only: a pattern; operators whose names do not begin with it stay in float.
-        uint8_input: a graph from float32 pixels shall take uint8 ones.
+        uint8_input: give a graph from float32 pixels an input of uint8 ones.
     Raises:
-        UserError: an activation is infinite or over a million.
+        UserError: an activation is infinite or over a million, or the network has none of the operators of a part.
     """
     split = read_graph(content)
     split_hard_swish(split)
@@ -70,6 +71,9 @@ def to_int8(
         op_name(split, operator) == "RESIZE_BILINEAR" and _name(split, operator).startswith("io/")
         for operator in split.subgraphs[0].operators
     )
+    for part in float_parts:
+        if part not in FLOAT_PARTS or not _has(split, FLOAT_PARTS[part]):
+            raise UserError(f"--float-parts {part}: the network has no such part; leave it out")
     recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, upsamples=upsamples)
     input_type = "float32" if is_float else "uint8"
     samples = [{"image": as_input(image[None], input_type)} for image in images]
@@ -80,12 +84,20 @@ def to_int8(
     return write_graph(quantized)
 
 
-def parts_of(content: bytes) -> list[str]:
-    """List the network's parts in their own order: stem, block00, ..., a gate counting with its block."""
+def parts_of(content: bytes) -> dict[str, str]:
+    """Return the network's parts in their own order, with the pattern that begins their operators' names.
+
+    They are stem, block00, ..., each gate counting with its block; and "se", all gates together, if there are any.
+    """
     model = read_graph(content)
     names = [_name(model, operator) for operator in model.subgraphs[0].operators]
     parts = dict.fromkeys(name.partition("/")[0].partition(".")[0] for name in names)
-    return [part for part in parts if part != "io"]
+    patterns = {part: rf"{re.escape(part)}[./]" for part in parts if part != "io"}
+    return patterns | ({"se": FLOAT_PARTS["se"]} if _has(model, FLOAT_PARTS["se"]) else {})
+
+
+def _has(model: schema.ModelT, pattern: str) -> bool:
+    return any(re.match(pattern, _name(model, operator)) for operator in model.subgraphs[0].operators)
 
 
 def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:

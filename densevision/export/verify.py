@@ -31,7 +31,7 @@ FORBIDDEN = (
 )
 _MOST_DIMENSIONS = 4
 
-# Bounds by field of ``Parity``. What int8 costs, only the metric tells: its bounds catch what is broken, and a single
+# Bounds by field of ``Parity``. Only the metric shows what int8 costs: its bounds catch broken files, and a single
 # score may flip. A row may differ where an overlap is within rounding of the threshold, as is common in int8.
 LIMITS = {
     "none": dict(boxes=1e-4, scores=1e-4, rows=0.99, labels=0.999),
@@ -65,7 +65,7 @@ def check_ops(content: bytes, path: Path) -> dict[str, int]:
     codes = {op_name(model, op): model.operatorCodes[op.opcodeIndex] for op in model.subgraphs[0].operators}
     wrong = [name for name, code in codes.items() if name in FORBIDDEN or (code.customCode and name != OP)]
     if wrong:
-        raise UserError(f"{path}: not written, the graph holds {', '.join(sorted(wrong))}, which phones refuse")
+        raise UserError(f"{path}: not written, the graph contains {', '.join(sorted(wrong))}, which phones refuse")
     for tensor in model.subgraphs[0].tensors:
         if tensor.shape is not None and len(tensor.shape) > _MOST_DIMENSIONS:
             raise UserError(

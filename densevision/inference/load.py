@@ -36,11 +36,11 @@ def load_predictor(
     """Build the model of a config with the weights of a checkpoint.
 
     Args:
-        config: None takes the one that the checkpoint carries.
-        score_threshold: lowest score of a detection, in 0..1; None takes the config's. Other tasks ignore it.
-        nms: how NMS treats overlapping boxes, for drawing, as in an exported file; None takes the config's
+        config: None uses the one that the checkpoint carries.
+        score_threshold: lowest score of a detection, in 0..1; None uses the config's. Other tasks ignore it.
+        nms: how NMS treats overlapping boxes, for drawing, as in an exported file; None uses the config's
             ``postprocess``, for evaluation. Other tasks ignore it.
-        device: for example "cuda:1"; None takes a GPU if there is one.
+        device: for example "cuda:1"; None uses a GPU if there is one.
     Raises:
         UserError: config or checkpoint are missing or damaged, or do not belong together.
     """

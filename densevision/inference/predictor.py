@@ -34,7 +34,7 @@ class Predictor(Protocol):
         task: what it finds.
         classes: K names.
         columns: names of the values in a row of ``Result.rows``, the class first.
-        input_size: (height, width) that images are resized to; None takes any size.
+        input_size: (height, width) that images are resized to; None accepts any size.
         lowest_score: the network itself gives no scores below this.
     """
 
@@ -76,7 +76,7 @@ class DetectionPredictor:
         backend: gives boxes and scores, see ``Backend``.
         classes: K names.
         postprocess: what to report.
-        float_resize: hand the backend float32 in 0..255, not rounded to bytes after the resize.
+        float_resize: pass the backend float32 in 0..255, not rounded to bytes after the resize.
     Attributes:
         best_score: highest score that the backend gave so far; None if it gave none.
         found: number of objects found so far.
@@ -130,7 +130,7 @@ class DetectionPredictor:
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) that images are resized to; None takes any size."""
+        """(height, width) that images are resized to; None accepts any size."""
         return self._backend.input_size
 
     @property
@@ -213,7 +213,7 @@ class SegmentationPredictor:
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) that images are resized to; None takes any size."""
+        """(height, width) that images are resized to; None accepts any size."""
         return self._backend.input_size
 
     @property

@@ -51,7 +51,7 @@ def nms(boxes: np.ndarray, iou_threshold: float, limit: int) -> np.ndarray:
     Args:
         boxes: [A, 4] xyxy, best first.
         iou_threshold: a box goes if it overlaps a kept one by more; 1 keeps all.
-        limit: stop at so many.
+        limit: maximum number of boxes to keep.
     """
     if iou_threshold >= 1:
         return np.arange(min(limit, len(boxes)))

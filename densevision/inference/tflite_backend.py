@@ -22,7 +22,7 @@ class TFLiteBackend:
 
     Args:
         path: of the file.
-        threads: None takes one per core, at most four. A detection op with NMS per class gets one:
+        threads: None uses one per core, at most four. A detection op with NMS per class gets one:
             on N threads TFLite's op loses class N (tensorflow#56058; tests/export/test_detection_op.py).
     Attributes:
         path: of the file.
@@ -86,7 +86,7 @@ def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool =
 
 
 def as_input(image: np.ndarray, input_type: str) -> np.ndarray:
-    """uint8 pixels as a file's input takes them: uint8, or float32 from -1 to 1."""
+    """Convert uint8 pixels to the type of a file's input: uint8, or float32 from -1 to 1."""
     return image if input_type == "uint8" else image.astype(np.float32) / np.float32(127.5) - 1
 
 
@@ -110,7 +110,7 @@ def spread_detections(
     Args:
         boxes: [1, D, 4], classes: [1, D], scores: [1, D], count: [1]; rows after ``count`` are of earlier images.
     Returns:
-        Boxes [1, count, 4] in pixels and scores [1, count, K], zero but for the found class.
+        Boxes [1, count, 4] in pixels and scores [1, count, K], zero except for the class of each row.
     """
     found = int(count[0])
     spread = np.zeros((1, found, num_classes), np.float32)
@@ -124,7 +124,7 @@ def load_tflite(
     """Load a file, ready to predict.
 
     Args:
-        score_threshold: lowest score of a detection, in 0..1; None takes the file's own. A file with the
+        score_threshold: lowest score of a detection, in 0..1; None uses the file's own. A file with the
             detection op inside reports nothing below its own threshold. Other tasks ignore it.
         threads: see ``TFLiteBackend``.
         nms: how NMS treats overlapping boxes, for drawing; None as for evaluation: as the model was trained, or

@@ -15,7 +15,7 @@ class Backend(Protocol):
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) that an image must have; None takes any size."""
+        """(height, width) that an image must have; None accepts any size."""
         ...
 
     @property

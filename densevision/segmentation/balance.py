@@ -15,7 +15,7 @@ from densevision.data.sizes import even_sample
 from densevision.registry import HOOKS
 from densevision.segmentation.cityscapes import CityscapesDataset
 
-_FILES = 500  # at most so many label files are read, evenly over the data set
+_FILES = 500  # maximum number of label files that are read, evenly over the data set
 
 
 def pixel_frequency(dataset: CityscapesDataset) -> np.ndarray:

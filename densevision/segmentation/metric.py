@@ -33,7 +33,7 @@ def confusion_matrix(pred: Tensor, target: Tensor, num_classes: int, ignore_labe
     target, pred = target[counted].long(), pred[counted].long()
     for name, values in (("target", target), ("prediction", pred)):
         if values.numel() and not 0 <= values.min() <= values.max() < num_classes:
-            raise ValueError(f"{name} holds a label outside 0..{num_classes - 1}")
+            raise ValueError(f"{name} contains a label outside 0..{num_classes - 1}")
     pairs = torch.bincount(target * num_classes + pred, minlength=num_classes**2)
     return pairs.view(num_classes, num_classes)
 
@@ -95,7 +95,7 @@ class IoUMetric(BaseMetric):
 
     @property
     def note(self) -> str:
-        """The number of classes without pixels in the last evaluation, to print next to the mIoU."""
+        """The number of classes without pixels in the last evaluation, printed next to the mIoU."""
         return absent_note(self.confusion.sum(1).numpy()) if self.confusion.any() else ""
 
     @property

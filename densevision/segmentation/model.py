@@ -10,7 +10,14 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
-from densevision.backbones import build_backbone, keep_frozen, modules_to_initialize, network_parts
+from densevision.backbones import (
+    Taps,
+    build_backbone,
+    compute_taps,
+    keep_frozen,
+    modules_to_initialize,
+    network_parts,
+)
 from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
 from densevision.registry import MODELS
@@ -35,7 +42,7 @@ class Segmentor(BaseModel):
         data_preprocessor: default ``Normalize``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
-        background_columns: class layers have so many output channels next to those of the K classes.
+        background_columns: number of output channels of a class layer in addition to those of the K classes.
     """
 
     task = "segmentation"
@@ -53,7 +60,7 @@ class Segmentor(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
-        self.head = MODELS.build(dict(head, taps=self.backbone.taps, num_classes=num_classes))
+        self.head = MODELS.build(dict(head, taps=Taps(self.backbone.taps), num_classes=num_classes))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -85,7 +92,7 @@ class Segmentor(BaseModel):
         return dict(loss_seg=self.loss_function(self.logits(inputs), target))
 
     def train(self, mode: bool = True) -> Segmentor:
-        """Switch to training or evaluation mode, but for what of the backbone is frozen."""
+        """Switch to training or evaluation mode; the frozen modules of the backbone stay in evaluation mode."""
         super().train(mode)
         keep_frozen(self.backbone)
         return self
@@ -122,7 +129,7 @@ class Segmentor(BaseModel):
         (height, width), (padded_height, padded_width) = inputs.shape[-2:], self.padded_size(inputs.shape[-2:])
         if (padded_height, padded_width) != (height, width):
             inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
-        logits: Tensor = self.head(self.backbone(inputs))
+        logits: Tensor = self.head(compute_taps(self.backbone, inputs))
         return logits
 
     def upsample(self, logits: Tensor, factor: int) -> Tensor:

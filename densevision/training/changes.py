@@ -1,6 +1,6 @@
 """Apply the config's changes since a checkpoint to the training that resumes from it, or refuse them.
 
-A checkpoint's ``meta.made_from`` holds the settings that determine a training. mmengine takes learning rate, decay
+A checkpoint's ``meta.made_from`` has the settings that determine a training. mmengine takes learning rate, decay
 and schedules from the checkpoint; here they come from the config, as if they had been set from the start.
 """
 

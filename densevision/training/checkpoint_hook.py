@@ -1,6 +1,6 @@
 """Checkpoints that survive a crash at any moment and load as plain data.
 
-A file holds tensors, numbers, strings, lists and dicts only, so ``torch.load(weights_only=True)`` reads it
+A file contains tensors, numbers, strings, lists and dicts only, so ``torch.load(weights_only=True)`` reads it
 without an allow-list, and nothing in it is ever executed.
 """
 

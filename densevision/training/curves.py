@@ -96,7 +96,7 @@ def draw_curves(rows: list[dict[str, float]], path: Path, metrics: Sequence[str]
     """Draw losses, metrics and learning rate over the iterations.
 
     Args:
-        metrics: names of the metrics to draw; None takes the first three with a slash.
+        metrics: names of the metrics to draw; None uses the first three with a slash.
     """
     names = list(dict.fromkeys(key for row in rows for key in row))
     if metrics is None:

@@ -16,6 +16,7 @@ from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from densevision.structures import check_range
 
+_KEYS = "optim_wrapper.paramwise_cfg.custom_keys"
 _OTHER = "constructor='DefaultOptimWrapperConstructor'"
 MAX_BAD = 5  # skipped batches in a row before a training is given up
 
@@ -102,23 +103,29 @@ class DecayWeightsOnly:
     step.
 
     Args:
-        paramwise_cfg: may hold ``custom_keys``: part of a parameter's name, such as "backbone." ->
+        paramwise_cfg: may have ``custom_keys``: part of a parameter's name, such as "backbone." ->
             ``dict(lr_mult=...)``, the factor of its learning rate. Of several parts that fit, the longest counts.
     Raises:
-        UserError: another setting, which ``DefaultOptimWrapperConstructor`` may know; a factor below 0; or, when it is
-            called, a part that fits no parameter's name.
+        UserError: another setting, which ``DefaultOptimWrapperConstructor`` may know; a factor below 0; no
+            learning rate to multiply; or, when it is called, a part that fits no parameter's name.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
         self.wrapper, self.factors = dict(optim_wrapper_cfg), {}
-        for key, options in dict((paramwise_cfg or {}).get("custom_keys") or {}).items():
-            name = f"optim_wrapper.paramwise_cfg.custom_keys[{key!r}]"
-            if set(options) != {"lr_mult"}:
+        paramwise = {} if paramwise_cfg is None else paramwise_cfg
+        if not isinstance(paramwise, dict) or set(paramwise) - {"custom_keys"}:
+            raise UserError(f"optim_wrapper.paramwise_cfg takes custom_keys only; more needs {_OTHER}")
+        parts = paramwise.get("custom_keys") or {}
+        if not isinstance(parts, dict) or not all(isinstance(key, str) for key in parts):
+            raise UserError(f"{_KEYS} is {parts!r}; give a dict of part of a name -> dict(lr_mult=...)")
+        for key, options in parts.items():
+            name = f"{_KEYS}[{key!r}]"
+            if not isinstance(options, dict) or set(options) != {"lr_mult"}:
                 raise UserError(f"{name}: give lr_mult only; more needs {_OTHER}")
             check_range(f"{name}.lr_mult", options["lr_mult"], low=0)
             self.factors[key] = float(options["lr_mult"])
-        if set(paramwise_cfg or {}) - {"custom_keys"}:
-            raise UserError(f"optim_wrapper.paramwise_cfg takes custom_keys only; more needs {_OTHER}")
+        if self.factors and "lr" not in self.wrapper["optimizer"]:
+            raise UserError(f"{_KEYS} multiplies the learning rate; set optim_wrapper.optimizer.lr")
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Return the wrapper around the optimizer of ``model``."""
@@ -128,7 +135,7 @@ class DecayWeightsOnly:
             parts.setdefault(self._factor(name), []).append(parameter)
         for key in self.factors:
             if not any(key in name for name, _ in model.named_parameters()):
-                raise UserError(f"optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its name")
+                raise UserError(f"{_KEYS}: no parameter has {key!r} in its name")
         groups: list[dict] = []
         for factor, parameters in parts.items():
             lr = {} if factor == 1 else dict(lr=factor * self.wrapper["optimizer"]["lr"])

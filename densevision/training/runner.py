@@ -264,7 +264,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
 
 
 def _stored_config(config: Config) -> tuple[dict[str, object], list[str]]:
-    """Return what checkpoints hold of the config, and a note where they can't."""
+    """Return what checkpoints store of the config, and a note where they can't."""
     try:
         return describe_config(config), []
     except UserError as error:

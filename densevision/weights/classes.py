@@ -50,7 +50,7 @@ class ClassColumns:
             tensor: ours, [anchors * columns, ...] with ``background`` + K columns.
             given: theirs.
         Returns:
-            Ours with the copied columns; ours as it is where the rest of the shapes differs.
+            Our tensor with the copied columns; unchanged if the other dimensions differ.
         """
         background = self.background
         anchors = len(tensor) // (len(self.ours) + background)

@@ -10,6 +10,7 @@ from densevision.backbones import BACKBONES, Tap, build_backbone, register_backb
 from densevision.checkpoints.settings import settings_of
 from densevision.config.init_from import InitFrom
 from densevision.detection.model import SSDLite
+from densevision.errors import UserError
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 from densevision.weights.initialize import initialize
@@ -77,6 +78,61 @@ def test_missing_attributes_raise_a_one_line_error(plain):
             build_backbone("bare")
     finally:
         BACKBONES.pop("bare")
+
+
+@pytest.mark.parametrize("name", ["c4", "c5"])
+def test_missing_tap_is_named_with_the_others(plain, name):
+    class Without(Plain):
+        def __init__(self):
+            super().__init__()
+            del self.taps[name]
+
+    register_backbone("without", Without)
+    try:
+        with pytest.raises(KeyError, match=f"the backbone has no tap '{name}'; it has c3, c{9 - int(name[1])}"):
+            SSDLite(dict(name="without"), 2, (64, 64))
+    finally:
+        BACKBONES.pop("without")
+
+
+@pytest.mark.parametrize(
+    ("taps", "message"),
+    [
+        (dict(c5=Tap(99, 32)), r"forward returns 'c5' with 16 channels and 2x2 cells for an image of 64x64, which is"),
+        (dict(c4=Tap(8, 8)), r"returns 'c4' .* 4x4 cells .* not Tap\(channels=8, stride=8\); correct taps"),
+        (dict(c6=Tap(8, 64)), "forward must return a dict with the taps c3, c4, c5, c6"),
+    ],
+)
+def test_taps_that_forward_does_not_return_raise_an_error(taps, message):
+    class Wrong(Plain):
+        def __init__(self):
+            super().__init__()
+            self.taps.update(taps)
+
+    register_backbone("wrong", Wrong)
+    try:
+        for model, batch in zip(models(dict(name="wrong")), (detector()[1], segmentation_model()[1]), strict=True):
+            with pytest.raises(UserError, match=message):
+                train(model, batch, steps=1)
+    finally:
+        BACKBONES.pop("wrong")
+
+
+def test_maps_that_are_rounded_down_fit_no_detector(plain):
+    model = SSDLite(plain, 2, (72, 72))
+    with pytest.raises(UserError, match="SSDLiteHead returns logits of .* anchors, the model has .*, rounded up"):
+        model(torch.zeros(1, 3, 72, 72))
+
+
+def test_width_of_the_extra_maps_is_the_users_or_that_of_a_table(plain):
+    table = dict(name="mobilenet_v3_small", width=0.5)
+    assert SSDLite(table, 2, (64, 64)).extra.out_channels == [256, 128, 128, 64]
+    assert SSDLite(table, 2, (64, 64), extra=dict(width=0.25)).extra.out_channels == [128, 64, 64, 32]
+    register_backbone("wide", lambda width: Plain())
+    try:  # what a builder's options mean is the builder's own business
+        assert SSDLite(dict(name="wide", width="x"), 2, (64, 64)).extra.out_channels == [512, 256, 256, 128]
+    finally:
+        BACKBONES.pop("wide")
 
 
 def test_norm_statistics_of_any_network_can_be_frozen(plain):

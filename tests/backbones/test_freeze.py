@@ -79,6 +79,11 @@ def test_frozen_norm_statistics_do_not_change_while_scales_train(make):
     assert any(name.startswith("head.") and name.endswith("running_mean") for name in changed)
 
 
+def test_freeze_norm_statistics_is_true_or_false():
+    with pytest.raises(ValueError, match="freeze_norm_statistics is 'yes'; give True or False"):
+        build_backbone("mobilenet_v3_small", freeze_norm_statistics="yes")
+
+
 def test_whole_backbone_can_be_frozen():
     model, samples = detector(frozen_stages=5)
     assert not [name for name in moved(*train(model, samples)) if name.startswith("backbone.")]
@@ -102,6 +107,12 @@ def wrapper(**settings):
     return DecayWeightsOnly(config, **settings)
 
 
+def test_a_factor_needs_a_learning_rate():
+    config = dict(type=GuardedOptimWrapper, optimizer=dict(type="AdamW"))
+    with pytest.raises(UserError, match="custom_keys multiplies the learning rate; set optim_wrapper.optimizer.lr"):
+        DecayWeightsOnly(config, dict(custom_keys={"backbone.": dict(lr_mult=0.1)}))
+
+
 def test_learning_rate_factors_apply_to_the_groups():
     model, _ = segmentation_model(frozen_stages=1)
     keys = {"backbone.": dict(lr_mult=0.1), "backbone.last": dict(lr_mult=0.5)}
@@ -120,6 +131,9 @@ def test_learning_rate_factors_apply_to_the_groups():
         (dict(custom_keys=dict(bakbone=dict(lr_mult=0.1))), "no parameter has 'bakbone' in its name"),
         (dict(custom_keys=dict(backbone=dict(lr_mult=-1))), r"\['backbone'\].lr_mult is -1; give a number from 0"),
         (dict(custom_keys=dict(backbone=dict(decay_mult=0))), r"\['backbone'\]: give lr_mult only"),
+        (dict(custom_keys=dict(backbone=0.1)), r"\['backbone'\]: give lr_mult only"),
+        (dict(custom_keys=["backbone."]), r"custom_keys is \['backbone.'\]; give a dict of part of a name"),
+        (3, "takes custom_keys only"),
         (dict(norm_decay_mult=0), "takes custom_keys only; more needs constructor='DefaultOptimWrapperConstructor'"),
     ],
 )

@@ -235,7 +235,7 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
         (["--cfg-options", "model.postprocess=dict(nms='all')"], "postprocess.nms is 'all'; give across-classes or "),
     ],
 )
-def test_a_detector_s_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):
+def test_a_detector_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):
     pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
     assert_refused(tmp_path, capsys, write_detector(tmp_path), words, message)
 

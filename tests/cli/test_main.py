@@ -106,3 +106,12 @@ def test_a_missing_package_is_one_line_and_status_2(capsys, monkeypatch, command
     assert main(command) == 2
     error = capsys.readouterr().err
     assert error == f"densevision: error: this command needs {missing}; pip install densevision{extra}\n"
+
+
+def test_a_closed_pipe_ends_the_command_without_a_message():
+    words = [sys.executable, "-m", "densevision", "configs"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141

@@ -18,7 +18,7 @@ def test_a_training_from_the_command_line(tmp_path, capsys):
     assert torch.load(tmp_path / "run" / "iter_3.pth")["meta"]["seed"] == 5
 
 
-def test_the_default_work_dir_carries_the_config_s_name(tmp_path, monkeypatch):
+def test_the_default_work_dir_carries_the_config_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("--cfg-options", "train_cfg.max_iters=1") == 0
     assert (tmp_path / "work_dirs" / "toy_config" / "iter_1.pth").is_file()

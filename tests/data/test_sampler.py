@@ -50,5 +50,5 @@ def test_length_is_the_number_of_samples_per_process():
 
 
 def test_empty_data_set_raises_an_error():
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(ValueError, match="contains no image"):
         SeededSampler([])

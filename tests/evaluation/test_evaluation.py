@@ -33,7 +33,7 @@ def test_our_own_metric_and_its_table(toy, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["one", "list", "metrics", "built"])
-def test_a_metric_of_one_s_own_in_every_form(toy, form):
+def test_a_custom_metric_in_every_form(toy, form):
     predictor, config, _ = toy
     own = dict(type="tests.training.toy_parts.Counting", figures=dict(count=7))
     forms = dict(

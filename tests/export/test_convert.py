@@ -91,6 +91,17 @@ def test_int8_is_whole_and_per_channel(tmp_path):
     assert logits.dtype == np.int8 and (logits.argmax(-1) == labels).all()
 
 
+def test_a_float_part_that_the_network_lacks_is_refused():
+    from densevision.export.quantize import parts_of, to_int8
+
+    content = export.convert(make_exporter(segmentor(), INT8).graph, SIZE)
+    others = content.replace(b"predictors/", b"classifier/").replace(b".se/", b".xe/")
+    assert "se" in parts_of(content) and "se" not in parts_of(others)
+    for part in ("predictors", "se"):
+        with pytest.raises(UserError, match=f"--float-parts {part}: the network has no such part; leave it out"):
+            to_int8(others, random_images(1), float_parts=(part,))
+
+
 def test_parts_may_stay_in_float(tmp_path):
     from ai_edge_litert import schema_py_generated as schema
 
@@ -142,7 +153,7 @@ def test_larger_label_maps_and_logits(tmp_path, upsample, labels):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quantize", ["none", "float16", "int8"])
-def test_a_detector_s_boxes_and_scores(tmp_path, quantize):
+def test_a_detector_boxes_and_scores(tmp_path, quantize):
     options = ExportOptions(quantize=quantize, postprocess="none")
     model = detector()
     with torch.no_grad():
@@ -175,7 +186,7 @@ def test_weights_with_nan_are_refused(tmp_path):
     model = detector()
     with torch.no_grad():
         model.head.classify[0][-1].bias[0] = torch.nan
-    fails(tmp_path, "head.classify.0.1.bias hold NaN", model)
+    fails(tmp_path, "head.classify.0.1.bias contain NaN", model)
 
 
 def test_images_of_another_size_or_type_are_refused(tmp_path):
@@ -229,7 +240,7 @@ def test_an_op_that_finds_less_or_something_else_than_the_model_is_noticed(tmp_p
 
 @pytest.mark.parametrize("nms", ["across-classes", "per-class"])
 @pytest.mark.parametrize("weights", [(10, 10, 5, 5), (8, 9, 4, 6)], ids=str)
-def test_rows_of_the_op_are_the_model_s_own_detections(tmp_path, nms, weights):
+def test_rows_of_the_op_are_the_detections_of_the_model(tmp_path, nms, weights):
     from densevision.export.detection_reference import ReferenceDetector, with_op_postprocess
 
     model = detector(coder=dict(weights=weights), postprocess=dict(score_threshold=0.2))
@@ -275,10 +286,10 @@ def test_a_file_with_other_classes_than_the_model_is_not_written(tmp_path):
 
 def test_a_forbidden_operator_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(verify, "FORBIDDEN", ("CONCATENATION",))
-    fails(tmp_path, "the graph holds CONCATENATION, which phones refuse", detector())
+    fails(tmp_path, "the graph contains CONCATENATION, which phones refuse", detector())
 
 
-def test_a_judge_s_refusal_leaves_no_file(tmp_path):
+def test_a_judge_refusal_leaves_no_file(tmp_path):
     def refuse(path):
         assert path.stat().st_size > 1000
         raise UserError("too bad")

@@ -80,7 +80,7 @@ def test_one_box_by_hand(tmp_path):
     assert (classes.tolist(), scores.tolist()) == ([1], [0.75])
 
 
-def test_outputs_have_the_task_api_s_names_and_order(tmp_path):
+def test_outputs_have_the_task_api_names_and_order(tmp_path):
     interpreter = op_alone(tmp_path, DetectionOp(ANCHOR, (10, 10, 5, 5), 0.1, 0.5, 3), 2)
     details = interpreter.get_output_details()
     assert OUTPUTS == ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
@@ -139,7 +139,7 @@ def test_on_several_threads_the_op_loses_a_class_when_it_suppresses_per_class(tm
 
 
 @pytest.mark.reference
-def test_the_op_agrees_with_torchvision_s_nms(tmp_path):
+def test_the_op_agrees_with_torchvision_nms(tmp_path):
     import torch
     from torchvision.ops import nms
 

@@ -63,7 +63,7 @@ def test_anchors_and_scales_as_the_detection_op_takes_them():
 
 
 @pytest.mark.parametrize("loss", [None, dict(type=SoftmaxLoss)])
-def test_a_detection_graph_gives_the_model_s_boxes_and_scores(loss):
+def test_a_detection_graph_gives_the_model_boxes_and_scores(loss):
     model = detector(loss=loss)
     with torch.inference_mode():
         boxes, scores = DetectionGraph(model, decode=True)(batch())

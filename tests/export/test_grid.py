@@ -23,7 +23,7 @@ def _name(path):
 
 
 @pytest.mark.parametrize("path", SEGMENTORS, ids=_name)
-def test_a_segmentor_s_files_give_the_model_s_labels(tmp_path, path):
+def test_a_segmentor_files_give_the_model_labels(tmp_path, path):
     pytest.importorskip("litert_torch")
     kinds = [((256, 384), "logits", 1), ((255, 381), "logits", 1), ((255, 381), "argmax", None)]
     if path in CORNERS_ALIGNED:
@@ -48,7 +48,7 @@ def test_a_segmentor_s_files_give_the_model_s_labels(tmp_path, path):
 
 
 @pytest.mark.parametrize("path", DETECTORS, ids=_name)
-def test_a_detector_s_files_give_the_model_s_detections(tmp_path, path):
+def test_a_detector_files_give_the_model_detections(tmp_path, path):
     pytest.importorskip("litert_torch")
     for size, endings in SIZES.items():
         images = real_images(size, "coco128", 8)  # the last maps have one cell

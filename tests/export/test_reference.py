@@ -50,7 +50,7 @@ def test_there_are_two_segmentors_with_corners_aligned():
 
 @pytest.mark.parametrize("size", [(64, 96), (63, 93), (65, 97)])
 @pytest.mark.parametrize("upsample", [1, 2, None])
-def test_aligned_corners_by_torch_s_own_interpolation(size, upsample):
+def test_aligned_corners_by_torch_interpolation(size, upsample):
     """Independent of the package: pad to one more than a multiple of 32, enlarge, cut."""
     (image,) = real_images(size, "camvid", 1)
     model = shipped_model(CORNERS_ALIGNED[1], real_images(size, "camvid", 2))
@@ -94,7 +94,7 @@ def test_a_segmentor_that_predicts_otherwise_is_refused():
         check_segmentation(SegmentationGraph(model), model, random_images(1)[0])
 
 
-def test_a_head_of_one_s_own_is_exported_as_it_computes():
+def test_a_custom_head_is_exported_as_it_computes():
     model = Segmentor(dict(name="toy", output_stride=16), dict(type=PlainHead), 7).eval()
     check_segmentation(SegmentationGraph(model), model, random_images(1)[0])
     options = ExportOptions(SIZE)
@@ -106,13 +106,13 @@ class SharpLoss(FocalLoss):
         return (2 * logits[..., 1:]).sigmoid()
 
 
-def test_scores_of_a_loss_of_one_s_own_are_taken_from_it():
+def test_scores_of_a_custom_loss_are_taken_from_it():
     model = detector()
     model.loss_cls = SharpLoss()
     check_detection(DetectionGraph(model), model, random_images(1)[0])
 
 
-def test_coder_weights_of_one_s_own_reach_the_graph():
+def test_custom_coder_weights_reach_the_graph():
     model = detector(coder=dict(weights=(8, 9, 4, 6)))
     for decode in (True, False):
         check_detection(DetectionGraph(model, decode=decode), model, random_images(1)[0])
@@ -138,7 +138,7 @@ def test_a_head_with_other_layers_is_refused_in_one_line():
 
 
 @pytest.mark.parametrize("clip_first", [True, False])
-def test_a_checkpoint_s_predictor_evaluates_like_the_model(tmp_path, clip_first):
+def test_a_checkpoint_predictor_evaluates_like_the_model(tmp_path, clip_first):
     config, checkpoint = write_detector(tmp_path)
     text = config.read_text().replace(
         "input_size=(64, 96))\n",
@@ -154,7 +154,7 @@ def test_a_checkpoint_s_predictor_evaluates_like_the_model(tmp_path, clip_first)
         assert matched_rows(found, wanted, image.shape[:2]) >= 0.98 * len(found)  # overlaps within rounding of 0.6
 
 
-def test_the_op_s_rules_share_the_weights_and_leave_the_model_alone():
+def test_the_op_rules_share_the_weights_and_leave_the_model_alone():
     model = detector()
     other = with_op_postprocess(model, "across-classes")
     assert other.head is model.head and other.postprocess.nms == "across-classes"

@@ -24,7 +24,7 @@ class FixedBackend:
         return self.outputs
 
 
-def test_boxes_come_back_in_pixels_of_the_picture():
+def test_boxes_come_back_in_pixels_of_the_image():
     boxes = np.float32([[[8, 16, 24, 32], [0, 0, 4, 4]]])  # input pixels, 32 x 32
     scores = np.float32([[[0.1, 0.9], [0.2, 0.1]]])
     backend = FixedBackend((boxes, scores), (32, 32))
@@ -35,7 +35,7 @@ def test_boxes_come_back_in_pixels_of_the_picture():
     assert backend.seen.shape == (1, 32, 32, 3) and backend.seen.dtype == np.uint8
 
 
-def test_boxes_end_at_the_picture():
+def test_boxes_end_at_the_image():
     boxes = np.float32([[[-8, 16, 24, 40]]])
     backend = FixedBackend((boxes, np.float32([[[0.9]]])), (32, 32))
     found = DetectionPredictor(backend, ["a"])(np.zeros((96, 64, 3), np.uint8))
@@ -88,7 +88,7 @@ def test_selection_equals_the_models_own(nms):
     assert (ours.boxes == torchs.boxes).all()
 
 
-def test_labels_have_the_size_of_the_picture():
+def test_labels_have_the_size_of_the_image():
     logits = np.zeros((1, 2, 2, 3), np.float32)
     logits[0, 0, 0, 1], logits[0, 1, 1, 2] = 4, 4
     predictor = SegmentationPredictor(FixedBackend((logits,), (16, 16)), ["a", "b", "c"], [(0, 0, 0)] * 3)
@@ -119,7 +119,7 @@ def test_the_best_score_of_all_images_is_kept():
     assert predictor.nothing_found(2) == "no detection above 0.3 in 2 frames; the best score was 0.25"
 
 
-def test_pixels_among_cells_whose_corners_are_the_image_s():
+def test_pixels_among_cells_with_the_corners_of_the_image():
     # 9 cells on 65 padded pixels, so one on every eighth; the image is the input, and ends at pixel 60
     positions = cell_positions(61, 61, 65, 9)
     assert positions[[0, 8, 12, 60]].tolist() == [0, 1, 1.5, 7.5]

@@ -33,7 +33,7 @@ def test_names_summary_and_text():
     assert repr(SEGMENTED) == "SegmentationResult(60x40, road 75.0%, sky 25.0%)"
 
 
-def test_detections_in_coco_s_format():
+def test_detections_in_coco_format():
     assert FOUND.to_coco(7) == [
         dict(image_id=7, category_id=2, bbox=[10, 5, 20, 20], score=0.75),
         dict(image_id=7, category_id=1, bbox=[0, 0, 60, 40], score=0.5),
@@ -44,7 +44,7 @@ def test_detections_in_coco_s_format():
         FOUND.to_coco(7, category_ids=[30])
 
 
-def test_masks_in_coco_s_format():
+def test_masks_in_coco_format():
     decode = pytest.importorskip("pycocotools.mask").decode
     road, sky = SEGMENTED.to_coco(7)
     assert (road["category_id"], sky["category_id"], road["segmentation"]["size"]) == (1, 3, [40, 60])
@@ -77,7 +77,7 @@ def test_what_is_drawn_is_what_a_notebook_shows():
 
 
 @pytest.mark.reference
-def test_supervision_s_detections():
+def test_supervision_detections():
     supervision = pytest.importorskip("supervision")
     boxes, masks = FOUND.to_supervision(), SEGMENTED.to_supervision()
     assert isinstance(boxes, supervision.Detections) and isinstance(masks, supervision.Detections)

@@ -99,6 +99,7 @@ def test_deviation_without_a_documented_reason_is_status_1(monkeypatch, capsys):
 def test_command_prints_and_writes_a_table(tmp_path, capsys):
     assert main(["paper", "--table", "8", "--json", str(tmp_path / "rows.json")]) == 0
     out = capsys.readouterr().out
+    assert out.count("-2.5%  note") == 1 and "…" not in out  # at 80 columns
     assert "Table 8" in out and "6 rows within the tolerances, 2 documented deviations, 0 mismatches" in out
     assert max(map(len, out.splitlines())) <= 80
     assert len(json.loads((tmp_path / "rows.json").read_text())) == 8

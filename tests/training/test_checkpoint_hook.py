@@ -131,14 +131,14 @@ def test_save_best_must_be_a_metric(tmp_path):
 
 
 def test_a_damaged_or_foreign_file_is_named(tmp_path):
-    for content, complaint in ((b"not a zip", "is damaged or holds more"), (None, "has no 'state_dict'")):
+    for content, complaint in ((b"not a zip", "is damaged or contains more"), (None, "has no 'state_dict'")):
         path = tmp_path / "iter_5.pth"
         torch.save({"weights": 1}, path) if content is None else path.write_bytes(content)
         with pytest.raises(UserError, match=f"iter_5.pth {complaint}|iter_5.pth is not a checkpoint.*{complaint}"):
             train(tmp_path, resume=True)
 
 
-def test_evaluating_a_checkpoint_repeats_the_training_s_figure(finished):
+def test_evaluating_a_checkpoint_repeats_the_training_figure(finished):
     runner = make_runner(finished / "test", training=False)
     runner._load_from = str(finished / "best.pth")
     assert runner.test() == {"toy/accuracy": 1.0}

@@ -24,6 +24,7 @@ from tests.training.toy_runs import CONFIG, make_runner
         ("dict(type='SGD', lr=0.1, betas=(0.9, 0.99))", dict(type="SGD", lr=0.1, betas=(0.9, 0.99))),
         ("[dict(a=1), dict(b=[2])]", [dict(a=1), dict(b=[2])]),
         ("{'a': 1}", dict(a=1)),
+        ("dict(a={'b.': dict(c=-1)})", dict(a={"b.": dict(c=-1)})),
         ("-5", -5),
         ("2024-01-01_run", "2024-01-01_run"),
     ],
@@ -129,7 +130,7 @@ def test_private_names_and_imports_do_not_reach_the_runner():
             "train_dataloader.dataset=dict(type='tests.training.toy_parts.Halves', sizes=1)",
             "config, train_dataloader.dataset: Halves has no argument 'sizes'; did you mean size",
         ),
-        ("train_dataloader.dataset.size=0", "config, SeededSampler: the training data set holds no image"),
+        ("train_dataloader.dataset.size=0", "config, SeededSampler: the training data set contains no image"),
     ],
 )
 def test_what_only_building_finds_is_one_line_too(tmp_path, override, message):

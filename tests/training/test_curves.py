@@ -17,7 +17,7 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path):
     assert read_table(path) == ROWS
 
 
-def test_a_picture_of_rows_without_losses_or_metrics(tmp_path):
+def test_a_plot_of_rows_without_losses_or_metrics(tmp_path):
     for name, rows in (("metrics", ROWS[1:]), ("losses", ROWS[:1])):
         draw_curves(rows, tmp_path / f"{name}.png")
         assert Image.open(tmp_path / f"{name}.png").size == (990, 880)
@@ -33,7 +33,7 @@ def test_figures_that_are_not_defined_or_negative_are_drawn(tmp_path):
     assert read_table(tmp_path / "curves.csv")[1] == rows[1]
 
 
-def test_a_class_s_name_may_hold_commas_and_quotes(tmp_path):
+def test_a_class_name_may_hold_commas_and_quotes(tmp_path):
     rows = [{"iteration": 1, 'coco/AP/a, "b"/c': 0.5}]
     (tmp_path / "curves.csv").write_text(format_table(rows))
     assert read_table(tmp_path / "curves.csv") == rows

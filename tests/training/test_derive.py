@@ -35,7 +35,7 @@ def own_config(tmp_path, *, size="", train="", val="", more=""):
     return path
 
 
-def test_the_data_follow_the_model_s_input_size():
+def test_the_data_follow_the_model_input_size():
     assert sizes(load_config(DETECTOR)) == [(320, 320)] * 3  # the model's default
     assert sizes(load_config(SCENES)) == [(256, 448)] * 3
     assert sizes(load_config(SCENES, ["model.input_size=(224, 96)"])) == [(224, 96)] * 3
@@ -111,7 +111,7 @@ ALIAS = "test_dataloader = val_dataloader\ntest_evaluator = val_evaluator\n"
 WHOLE = "test_dataloader = dict(val_dataloader, dataset=dict(val_dataloader['dataset'], ann_file='t.json'))\n"
 
 
-def test_a_config_of_one_s_own_keeps_working(tmp_path):
+def test_a_custom_config_keeps_working(tmp_path):
     change = ["val_dataloader.batch_size=5"]
     assert load_config(own_config(tmp_path, more=ALIAS), change).test_dataloader.batch_size == 5
     whole = load_config(own_config(tmp_path, more=WHOLE), change).test_dataloader

@@ -40,7 +40,7 @@ def test_statistics_of_one_process_stay_as_they_are():
     assert norm.running_var.tolist() == [1.0, 1.0]
 
 
-def test_a_process_ends_gloo_s_threads_before_itself(tmp_path):
+def test_a_process_ends_gloo_threads_before_itself(tmp_path):
     """One that did not aborted now and then, after all its work."""
     script = """
 import atexit, os

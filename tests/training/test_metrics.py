@@ -140,7 +140,7 @@ def test_tables_and_files_of_several_metrics(tmp_path):
         (dict(value=torch.tensor(0.25), nothing=None), "own/value 0.250"),
     ],
 )
-def test_a_metric_of_one_s_own_trains_and_tests(tmp_path, capsys, figures, shown):
+def test_a_custom_metric_trains_and_tests(tmp_path, capsys, figures, shown):
     evaluator = f"val_evaluator=dict(type='{OWN}')"
     runner = make_runner(tmp_path, "train_cfg.max_iters=2", evaluator, "default_hooks.checkpoint.save_best=None")
     for metric in (runner.val_evaluator.metrics[0], runner.test_evaluator.metrics[0]):

@@ -110,7 +110,7 @@ def test_a_second_resume_keeps_to_the_change(copied):
         ("optim_wrapper.optimizer.nesterov=True", "nesterov", [True, True]),
     ],
 )
-def test_the_optimizer_s_settings_are_the_config_s(copied, capsys, override, key, values):
+def test_the_optimizer_settings_are_those_of_the_config(copied, capsys, override, key, values):
     runner = resume(copied, override)
     assert [group[key] for group in runner.optim_wrapper.optimizer.param_groups] == values
     assert f"optim_wrapper.optimizer.{key}: " in capsys.readouterr().out
@@ -118,7 +118,7 @@ def test_the_optimizer_s_settings_are_the_config_s(copied, capsys, override, key
     assert [group[key] for group in saved] == values
 
 
-def test_wrapper_and_average_are_the_config_s(copied, capsys):
+def test_wrapper_and_average_are_those_of_the_config(copied, capsys):
     changes = [
         "optim_wrapper.clip_grad.max_norm=0.5",
         "optim_wrapper.accumulative_counts=2",
@@ -159,7 +159,7 @@ def test_a_checkpoint_without_a_record_resumes_exactly(copied, whole, capsys):
     assert_equal(torch.load(copied / "iter_40.pth"), whole)
 
 
-def test_a_checkpoint_without_a_record_takes_the_config_s_rate(copied):
+def test_a_checkpoint_without_a_record_takes_the_config_rate(copied):
     edit(copied / "iter_20.pth", lambda checkpoint: checkpoint["meta"].pop("made_from"))
     assert 0 < max(rates(resume(copied, "optim_wrapper.optimizer.lr=0.02"))[20:]) <= 0.02
 
@@ -242,7 +242,7 @@ def test_other_data_and_another_seed_are_named(copied, capsys):
     assert torch.load(copied / "best.pth")["meta"]["iter"] == 20  # evaluated first on the new data
 
 
-def test_an_open_seed_is_the_checkpoint_s(tmp_path):
+def test_an_open_seed_is_that_of_the_checkpoint(tmp_path):
     with pytest.raises(TrainingStopped):
         train(tmp_path, *FAST, "randomness.seed=None", "custom_hooks.0.at=12")
     seed = torch.load(tmp_path / "iter_12.pth")["meta"]["seed"]

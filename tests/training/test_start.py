@@ -205,7 +205,7 @@ def evaluator_of(checkpoint: Path, folder: Path, *overrides: str):
     return build_runner(config, training=False)
 
 
-def test_an_evaluation_has_the_checkpoint_s_number_of_classes(finished, tmp_path):
+def test_an_evaluation_has_the_checkpoint_number_of_classes(finished, tmp_path):
     runner = evaluator_of(finished / "best.pth", tmp_path / "run", "test_dataloader.dataset.names=['a', 'b', 'c']")
     assert runner.model.classify.out_features == 2
     with pytest.raises(UserError, match="test: the model's classes are upper, lower, the data's a, b, c"):

@@ -66,7 +66,7 @@ def test_a_config_in_its_own_work_dir_is_not_overwritten(tmp_path, monkeypatch):
     assert (tmp_path / "mine.py").read_text() == text
 
 
-def test_an_earlier_training_s_config_is_set_aside_with_it(tmp_path):
+def test_an_earlier_training_config_is_set_aside_with_it(tmp_path):
     train(tmp_path, *FAST, "randomness.seed=1")
     first = (tmp_path / "toy_config.py").read_text()
     train(tmp_path, *FAST, "randomness.seed=2")

@@ -106,10 +106,10 @@ def test_safetensors_files_are_read(timm_file, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no zip", "damaged or holds more"),
-        ([1, 2], "holds no tensors by name"),
-        ({}, "holds no tensors by name"),
-        (dict(a=torch.ones(1), b=2), "holds no tensors by name"),
+        (b"no zip", "damaged or contains more"),
+        ([1, 2], "contains no tensors by name"),
+        ({}, "contains no tensors by name"),
+        (dict(a=torch.ones(1), b=2), "contains no tensors by name"),
     ],
 )
 def test_other_files_raise_an_error_that_names_them(tmp_path, content, message):
