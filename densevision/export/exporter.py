@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from densevision.config.load import Config
 
 
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "quantize": ("none", "float16", "int8"),
+    "input_type": ("uint8", "float32"),
+    "postprocess": ("nms", "none"),
+    "nms": ("across-classes", "per-class"),
+    "labels": ("argmax", "logits"),
+    "upsample": (1, 2, None),
+}
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(side, int) for side in value)
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """What kind of file to write.
@@ -34,6 +48,8 @@ class ExportOptions:
         labels: end a segmentation model in a label map, or in logits.
         upsample: factor of the segmentation logits' upsampling; None makes them as large as the image.
         float_parts: keys of ``quantize.FLOAT_PARTS`` that an int8 file keeps in float.
+    Raises:
+        UserError: a value is none of these.
     """
 
     size: tuple[int, int] | None = None
@@ -44,6 +60,16 @@ class ExportOptions:
     labels: Literal["argmax", "logits"] = "argmax"
     upsample: int | None = 1
     float_parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise UserError(f"{name} is {value!r}; give {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+        if self.size is not None and not _is_size(self.size):
+            raise UserError(f"size is {self.size!r}; give (height, width) in pixels")
+        if not isinstance(self.float_parts, tuple | list):
+            raise UserError(f"float_parts is {self.float_parts!r}; give a tuple of names, ('se',)")
 
     def graph_input(self, model: Any) -> InputType:
         """Return the type of the pixels that the converted graph takes."""
