@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # faults are raised as exceptions, with the file's name
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from densevision.errors import UserError, as_path  # noqa: E402
-from densevision.image_header import (  # noqa: E402
+from densevision.errors import UserError, as_path
+from densevision.image_header import (
     JPEG_END,
     JPEG_START,
     PNG_END,

@@ -1,6 +1,6 @@
 """Use the whole package as a library in a process of its own, and print what it changed in the process.
 
-Run as ``python -m tests.process_state FOLDER [OVERRIDE ...]``.
+Run as ``python -m tests.process_state FOLDER [OVERRIDE ...] [export]``.
 """
 
 import atexit
@@ -17,7 +17,7 @@ import threading
 import warnings
 from pathlib import Path
 
-# Other packages' side effects at import are theirs: they happen before the first look.
+# Other packages' side effects at import are theirs: they happen before the first look, and this package's after it.
 import albumentations
 import cv2
 import litert_torch
@@ -26,11 +26,6 @@ import mmengine.runner
 import numpy
 import pycocotools.coco
 import torch
-
-import densevision
-from tests.export.toy import random_images
-from tests.export.toy_data import write_detector, write_segmentor
-from tests.training.toy_runs import make_runner
 
 LIBRARIES = (albumentations, litert_torch, mmengine.runner, pycocotools.coco)
 
@@ -73,12 +68,18 @@ def process_state() -> dict[str, object]:
 
 
 def import_everything() -> None:
+    import densevision
+
     for module in pkgutil.walk_packages(densevision.__path__, "densevision."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 
 
 def load_and_evaluate(folder: Path) -> None:
+    import densevision
+    from tests.export.toy import random_images
+    from tests.export.toy_data import write_detector, write_segmentor
+
     for write in (write_detector, write_segmentor):
         place = folder / write.__name__
         place.mkdir()
@@ -93,13 +94,26 @@ def build_graphs(folder: Path) -> None:
     from densevision.config.load import load_config
     from densevision.export.exporter import ExportOptions, make_exporter
     from densevision.inference.load import load_model
+    from tests.export.toy import random_images
 
     for name in ("write_detector", "write_segmentor"):
         model, _ = load_model(load_config(folder / name / "config.py"), folder / name / "model.pth")
         make_exporter(model, ExportOptions(size=(64, 96))).check_graph(random_images(1)[0])
 
 
+def export(folder: Path) -> None:
+    import densevision
+
+    before = process_state()
+    del before["atexit"]  # of the packages that the converter imports
+    place = folder / "write_segmentor"
+    densevision.export(place / "model.pth", folder / "model.tflite", place / "config.py")
+    report("an export", before)
+
+
 def train(folder: Path, overrides: list[str]) -> None:
+    from tests.training.toy_runs import make_runner
+
     before = process_state()
     runner = make_runner(folder, "train_cfg.max_iters=1", "train_dataloader.num_workers=1", *overrides)
     report("building a runner", before)
@@ -124,7 +138,7 @@ def differing(before: object, after: object) -> list[object]:
     return [before, after] if len(str(before)) < 500 else []
 
 
-def main(folder: Path, overrides: list[str]) -> None:
+def main(folder: Path, words: list[str]) -> None:
     random.seed(7)
     numpy.random.seed(7)
     torch.manual_seed(7)
@@ -136,7 +150,9 @@ def main(folder: Path, overrides: list[str]) -> None:
     before = process_state()
     build_graphs(folder)
     report("export graphs", before)
-    train(folder / "run", overrides)
+    if "export" in words:
+        export(folder)
+    train(folder / "run", [word for word in words if word != "export"])
     print("ADDRESS SPACE IN KB", address_space_kb() - address)
 
 

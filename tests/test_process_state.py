@@ -9,7 +9,7 @@ import pytest
 DETERMINISTIC = "randomness=dict(seed=1, deterministic=True)"
 
 
-@pytest.mark.parametrize("options", [(), pytest.param((DETERMINISTIC,), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("options", [(), pytest.param((DETERMINISTIC, "export"), marks=pytest.mark.slow)])
 def test_library_calls_change_nothing_in_the_process(tmp_path, options):
     command = [sys.executable, "-m", "tests.process_state", str(tmp_path), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])

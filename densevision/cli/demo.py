@@ -29,9 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.api import load
     from densevision.errors import UserError
     from densevision.video.annotate import Window, annotate_video
-    from densevision.video.sources import silence_opencv
 
-    silence_opencv()
     if not (arguments.output or arguments.json or arguments.show):
         raise UserError("nothing to do with the results; give --output, --json or --show")
     check_frames(arguments.input, arguments.output, arguments.json, arguments.files)

@@ -27,10 +27,15 @@ COMMANDS = {
     "quickstart": "train, evaluate and run both models on rendered scenes",
 }
 
+# Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.
+_OPENCV_LOGS = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status, 2 if the user's input is wrong."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for name, level in _OPENCV_LOGS.items():
+        os.environ.setdefault(name, level)
     parser = _parser(words)
     _check_words(parser, words)
     parsed = parser.parse_args(words)

@@ -72,14 +72,12 @@ def make(out: Path, seed: int, scenes: Mapping[str, Any] = SCENES, overrides: Se
     """
     from densevision.scenes import write_dataset
     from densevision.training.process import tune_process
-    from densevision.video.sources import silence_opencv
 
     with OwnFolder(out, WRITES, EXCLUSIVE).claimed():
         start = time.time()
         print("rendering driving scenes", flush=True)
         video = write_dataset(out / "scenes", **scenes, seed=seed)
         tune_process()
-        silence_opencv()
         metrics: dict[str, float] = {}
         files, models = {"video": str(video)}, {}
         for task, config in CONFIGS.items():

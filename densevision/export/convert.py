@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import logging
+import multiprocessing
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +145,7 @@ def convert(graph: Any, size: tuple[int, int]) -> bytes:
     parts = network.parts() if hasattr(network, "parts") else {}
     dtype = torch.uint8 if graph.pixels.uint8 else torch.float32
     sample = torch.zeros(1, *size, 3, dtype=dtype)
-    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
-    with _quiet(), tempfile.TemporaryDirectory() as folder:
+    with _contained(), tempfile.TemporaryDirectory() as folder:
         try:
             import litert_torch
         except ImportError as error:
@@ -158,18 +160,25 @@ def convert(graph: Any, size: tuple[int, int]) -> bytes:
     return write_graph(model)
 
 
+_PROGRESS = "LITERT_TORCH_SHOW_PROGRESS"
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the converter's C++ log lines off the terminal."""
+def _contained() -> Iterator[None]:
+    """Keep the converter's progress and C++ log lines off the terminal, and its settings out of the process."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    handlers, start_method = list(logging.root.handlers), multiprocessing.get_start_method(allow_none=True)
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.ExitStack() as undo:
+        saved = os.dup(2)
+        undo.callback(os.close, saved)
+        undo.callback(os.dup2, saved, 2)
         os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+        if _PROGRESS not in os.environ:
+            os.environ[_PROGRESS] = "n"
+            undo.callback(os.environ.pop, _PROGRESS)
+        undo.callback(setattr, logging.root, "handlers", handlers)
+        undo.callback(multiprocessing.set_start_method, start_method, force=True)
+        yield
 
 
 def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, data: dict) -> ModelInfo:

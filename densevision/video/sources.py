@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +45,6 @@ class Source:
     total: int | None
     kind: str
     skipped: list[str]
-
-
-def silence_opencv() -> None:
-    """Turn OpenCV's log off in this process, for commands: faults are raised as exceptions that name the file."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def open_source(where: str) -> Source:
