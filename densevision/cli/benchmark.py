@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json
-from densevision.cli.files import JSON, check_output
 from densevision.errors import UserError
+from densevision.outputs import JSON, check_output
 
 if TYPE_CHECKING:
     from rich.console import Console

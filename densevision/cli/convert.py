@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from densevision.cli.files import Kind, check_output
+from densevision.outputs import Kind, check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

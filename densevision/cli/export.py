@@ -6,14 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.cli.files import TFLITE, add_files, check_output, split_files
+from densevision.cli.files import add_files, split_files
+from densevision.outputs import TFLITE, check_output
 
 if TYPE_CHECKING:
     from densevision.export.convert import ExportOptions, ExportReport
     from densevision.export.job import Drop, ExportJob
-    from densevision.task import Task
-
-_INT8 = ("--calibration", "--float-parts", "--sensitivity")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,19 +94,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Write and check the file, and print what it is."""
     from densevision.errors import UserError
     from densevision.export.job import ExportJob, read_config
+    from densevision.export.request import COMMAND, check_request
     from densevision.inference.load import model_task
 
     if arguments.out.suffix != ".tflite":
         raise UserError(f"--out {arguments.out}: the name must end in .tflite")
     check_output("--out", arguments.out, TFLITE, arguments.files, makes_folder=True)
-    given, checkpoint = split_files(arguments.files)
+    own_config, checkpoint = split_files(arguments.files)
     if checkpoint.suffix == ".tflite":
         raise UserError(f"{checkpoint} is exported already; give a checkpoint, best.pth")
-    config, own = read_config(checkpoint, given, arguments.cfg_options, _size(arguments))
-    check_options(arguments, model_task(config))
+    config, own = read_config(checkpoint, own_config, arguments.cfg_options, _size(arguments))
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    check_request(given, model_task(config), COMMAND)
     job = ExportJob(config, checkpoint, read_options(arguments), own)
     report = job.run(arguments.out, arguments.calibration, arguments.max_drop)
-    for line in lines(report):
+    for line in report_lines(report):
         print(line)
     if arguments.nms == "per-class":
         print("warning: run this file on one thread: per class, TFLite's op loses class number N on N threads")
@@ -118,28 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sensitivity:
         _print_sensitivity(job, arguments.calibration)
     return 0
-
-
-def check_options(arguments: argparse.Namespace, task: Task) -> None:
-    """Raise a UserError for the first option that would be without effect, or whose value makes no sense."""
-    from densevision.errors import UserError
-    from densevision.task import foreign_options
-
-    given = {f"--{name.replace('_', '-')}" for name, value in vars(arguments).items() if value is not None}
-    for option in foreign_options(task):
-        if option in given:
-            raise UserError(f"{option} has no meaning for a {task.noun}; leave it out")
-    if "--nms" in given and arguments.postprocess == "none":
-        raise UserError(
-            "--nms has no meaning with --postprocess none, where NMS is up to the reader; leave one of them out"
-        )
-    for option in _INT8:
-        if option in given and arguments.quantize != "int8":
-            raise UserError(f"{option} would need --quantize int8; add that, or leave it out")
-    if arguments.max_drop is not None and not 0 <= arguments.max_drop <= 100:  # also NaN
-        raise UserError(f"--max-drop {arguments.max_drop:g}: give a number of points from 0 to 100")
-    if arguments.calibration is not None and arguments.calibration < 1:
-        raise UserError(f"--calibration {arguments.calibration}: give a number of images, 1 or more")
 
 
 def read_options(arguments: argparse.Namespace) -> ExportOptions:
@@ -162,7 +140,7 @@ def _size(arguments: argparse.Namespace) -> tuple[int, int] | None:
     return (arguments.size[0], arguments.size[1]) if arguments.size else None
 
 
-def lines(report: ExportReport) -> list[str]:
+def report_lines(report: ExportReport) -> list[str]:
     """Return lines on what an export wrote."""
 
     def counted(ops: dict[str, int]) -> str:

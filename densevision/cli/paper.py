@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json
-from densevision.cli.files import JSON, PNG, check_output
 from densevision.errors import UserError
+from densevision.outputs import JSON, PNG, check_output
 
 if TYPE_CHECKING:
     from rich.table import Table

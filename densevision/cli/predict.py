@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json, write_whole
-from densevision.cli.files import ANY, CSV, JSON, check_output, check_taken
 from densevision.errors import UserError
+from densevision.outputs import ANY, CSV, JSON, check_output, check_taken
 
 if TYPE_CHECKING:
     from densevision.api import Model

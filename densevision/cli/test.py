@@ -7,8 +7,9 @@ import contextlib
 from pathlib import Path
 
 from densevision.atomic import write_json
-from densevision.cli.files import add_files, check_output, split_files
+from densevision.cli.files import add_files, split_files
 from densevision.errors import UserError
+from densevision.outputs import check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from numbers import Real
 from pathlib import Path
 
 from densevision.config.load import Config, as_overrides
@@ -12,8 +11,9 @@ from densevision.errors import UserError, as_path
 from densevision.export.convert import ExportReport
 from densevision.export.exporter import ExportOptions
 from densevision.export.job import ExportJob, read_config
+from densevision.export.request import FUNCTION, check_request
 from densevision.inference.load import model_task
-from densevision.task import Task, foreign_options
+from densevision.outputs import TFLITE, check_output
 
 
 def export(
@@ -40,35 +40,16 @@ def export(
         UserError: config, checkpoint or data are at fault, or the file fails a check.
     """
     checkpoint, out = as_path(checkpoint, "checkpoint"), as_path(out, "out")
-    _check_out(out)
-    _check_numbers(options, calibration, max_drop)
-    found, own = read_config(checkpoint, config, as_overrides(overrides), options.size)
-    _check_task(options, model_task(found))
-    return ExportJob(found, checkpoint, options, own).run(out, calibration, max_drop)
-
-
-def _check_out(out: Path) -> None:
     if out.suffix != ".tflite":
         raise UserError(f"{out}: the name must end in .tflite")
-    if out.is_symlink() or out.exists() and not out.is_file():
-        raise UserError(f"{out} is a link or not a regular file; give another name")
-    if out.exists() and out.stat().st_size and out.read_bytes()[4:8] != b"TFL3":
-        raise UserError(f"{out}: this file exists and is not a .tflite file; give another name")
-
-
-def _check_numbers(options: ExportOptions, calibration: int | None, max_drop: float | None) -> None:
     if not isinstance(options, ExportOptions):
         raise UserError(f"options is {options!r}; give a densevision.ExportOptions")
-    if calibration is not None and (type(calibration) is not int or calibration < 1):
-        raise UserError(f"calibration is {calibration!r}; give a number of images, 1 or more")
-    if options.quantize != "int8" and (calibration is not None or options.float_parts):
-        name = "float_parts" if calibration is None else "calibration"
-        raise UserError(f"{name} would need quantize='int8'; add that, or leave it out")
-    if max_drop is not None and not (isinstance(max_drop, Real) and 0 <= max_drop <= 100):  # also NaN
-        raise UserError(f"max_drop is {max_drop!r}; give a number of points from 0 to 100")
-
-
-def _check_task(options: ExportOptions, task: Task) -> None:
-    for field in fields(options):
-        if f"--{field.name}" in foreign_options(task) and getattr(options, field.name) != field.default:
-            raise UserError(f"{field.name} has no meaning for a {task.noun}; leave it out")
+    inputs = [checkpoint, config if isinstance(config, str | Path) else None]
+    check_output("out", out, TFLITE, inputs, makes_folder=True)
+    found, own = read_config(checkpoint, config, as_overrides(overrides), options.size)
+    chosen = {one.name: getattr(options, one.name) for one in fields(options)}
+    given = {one.name: chosen[one.name] for one in fields(options) if chosen[one.name] != one.default}
+    numbers = dict(calibration=calibration, max_drop=max_drop)
+    given |= {name: value for name, value in numbers.items() if value is not None}
+    check_request(given, model_task(found), FUNCTION)
+    return ExportJob(found, checkpoint, options, own).run(out, calibration, max_drop)

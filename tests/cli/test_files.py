@@ -6,17 +6,10 @@ from pathlib import Path
 import pytest
 
 from densevision.atomic import write_json
-from densevision.cli.files import (
-    ANY,
-    JSON,
-    PNG,
-    TFLITE,
-    Kind,
-    check_frames,
-    check_output,
-)
+from densevision.cli.files import check_frames
 from densevision.cli.main import main
 from densevision.errors import UserError
+from densevision.outputs import ANY, JSON, PNG, TFLITE, Kind, check_output
 from densevision.training.workdir import check_work_dir
 
 
