@@ -5,13 +5,11 @@ import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from densevision.cli.main import main
-from densevision.images import read_image, write_image
+from densevision.images import read_image
 from tests.export.conftest import converted_once  # noqa: F401
-from tests.export.toy import SIZE, random_images
 from tests.export.toy_data import write_detector, write_segmentor
 
 
@@ -151,95 +149,6 @@ def test_the_light_install_runs_a_file(tmp_path):
     assert len(list((tmp_path / "annotated").iterdir())) == 6
 
 
-def assert_refused(tmp_path, capsys, files, words, message):
-    before = sorted(tmp_path.iterdir())
-    assert export(tmp_path, files, *words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
-    assert sorted(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    "words, message",
-    [
-        (["--quantize", "int8", "--calibration", "7"], "--calibration 7: there are 6 training images"),
-        (["--quantize", "int8", "--calibration", "0"], "--calibration 0"),
-        (["--calibration", "3"], "need --quantize int8"),
-        (["--calibration", "0"], "--calibration would need --quantize int8"),
-        (["--float-parts", "se"], "need --quantize int8"),
-        (["--sensitivity", "--quantize", "float16"], "--sensitivity would need --quantize int8"),
-        (["--postprocess", "nms"], "--postprocess has no meaning for a segmentation model"),
-        (["--nms", "across-classes"], "--nms has no meaning for a segmentation model"),
-        (["--max-drop", "nan"], "--max-drop nan: give a number of points from 0 to 100"),
-        (["--max-drop", "-1"], "--max-drop -1"),
-        (["--size", "20000", "20000"], "--size 20000 20000: give at least 32 pixels a side and at most 4096"),
-        (["--size", "0", "-5"], "--size 0 -5"),
-        (["--size", "8", "96"], "--size 8 96: give at least 32 pixels"),
-        (["--out", "m.bin"], "the name must end in .tflite"),
-    ],
-)
-def test_faults_of_the_user_are_one_line_and_leave_no_file(tmp_path, capsys, monkeypatch, words, message):
-    pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
-    monkeypatch.chdir(tmp_path)
-    assert_refused(tmp_path, capsys, write_segmentor(tmp_path), words, message)
-
-
-def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
-    pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
-    files = write_segmentor(tmp_path)
-    write_image(tmp_path / "leftImg8bit/train/a/0_leftImg8bit.png", random_images(1, (32, 48))[0])
-    write_image(tmp_path / "gtFine/train/a/0_gtFine_labelIds.png", np.zeros((32, 48), np.uint8))
-    assert export(tmp_path, files) == 2
-    assert "differ in size (32x48, 64x96); give --size HEIGHT WIDTH" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "words, message",
-    [
-        (["test", "m.tflite"], "m.tflite: a .tflite does not name its test data; give its config with --config"),
-        (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
-        (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
-        (
-            ["demo", "c.py", "m.tflite", "--input", "x", "--output", "y"],
-            "m.tflite contains all that it needs; leave c.py out",
-        ),
-        (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
-        (["demo", "best.pth", "--input", "x", "--output", "y"], "no weights file best.pth"),
-        (["demo", "c.py", "--input", "x", "--output", "y"], "give CHECKPOINT, CONFIG CHECKPOINT, or one MODEL.tflite"),
-    ],
-)
-def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "m.tflite").write_bytes(b"something else")
-    assert main(words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("densevision: error: ") and message in error and error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    "words, message",
-    [
-        (["--labels", "argmax"], "--labels has no meaning for a detector"),  # also where it is the default
-        (["--upsample", "1"], "--upsample has no meaning for a detector"),
-        (["--full-size"], "--full-size has no meaning for a detector"),
-        (["--postprocess", "none", "--nms", "across-classes"], "--nms has no meaning with --postprocess none"),
-        (["--calibration", "100"], "--calibration would need --quantize int8"),
-        (["--size", "31", "31"], "--size 31 31"),
-        (
-            ["--size", "64", "64", "--cfg-options", "model.input_size=(96, 96)"],
-            "--size and --cfg-options model.input_size both set the input size",
-        ),
-        (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
-        (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
-        (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
-        (["--cfg-options", "model.postprocess=dict(nms='all')"], "postprocess.nms is 'all'; give across-classes or "),
-    ],
-)
-def test_a_detector_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):
-    pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
-    assert_refused(tmp_path, capsys, write_detector(tmp_path), words, message)
-
-
 @pytest.mark.usefixtures("converted_once")
 def test_a_detector_of_another_size(tmp_path, capsys):
     """Row 1 of the everyday inputs: the size asked for, in input, anchors and metadata; parity and demo with it."""
@@ -270,87 +179,3 @@ def test_a_detector_of_another_size(tmp_path, capsys):
     )
     boxes = [d["box"] for frame in json.loads(found.read_text())["frames"] for d in frame["detections"]]
     assert boxes and all(0 <= x0 <= x1 <= 96 and 0 <= y0 <= y1 <= 64 for x0, y0, x1, y1 in boxes)
-
-
-def demo(tmp_path, *words):
-    found = tmp_path / "found.json"
-    words = [*map(str, words), "--score-threshold", "0.97"]  # under 100 boxes an image, where the op ends
-    assert main(["demo", *words, "--input", str(tmp_path / "images"), "--json", str(found)]) == 0
-    return [
-        [(d["class"], *d["box"], d["score"]) for d in frame["detections"]]
-        for frame in json.loads(found.read_text())["frames"]
-    ]
-
-
-def same(found, wanted):
-    return [len(frame) for frame in found] == [len(frame) for frame in wanted] and all(
-        one[0] == other[0] and np.allclose(one[1:], other[1:], atol=0.02)
-        for frame, wanted_frame in zip(found, wanted, strict=True)
-        for one, other in zip(frame, wanted_frame, strict=True)
-    )
-
-
-@pytest.mark.usefixtures("converted_once")
-def test_demo_gives_the_same_boxes_before_and_after_the_export(tmp_path, capsys):
-    files = write_detector(tmp_path)
-    across, per_class = demo(tmp_path, *files), demo(tmp_path, *files, "--nms", "per-class")
-    assert sum(map(len, across)) > 50 and max(map(len, per_class)) < 100 and not same(across, per_class)
-    assert export(tmp_path, files) == 0
-    file = tmp_path / "m.tflite"
-    assert same(demo(tmp_path, file), across)
-    capsys.readouterr()
-    assert (
-        main(
-            [
-                "demo",
-                str(file),
-                "--input",
-                str(tmp_path / "images"),
-                "--json",
-                str(tmp_path / "j"),
-                "--nms",
-                "per-class",
-            ]
-        )
-        == 2
-    )
-    assert "suppresses across classes inside; export it with --nms per-class" in capsys.readouterr().err
-    assert export(tmp_path, files, "--nms", "per-class") == 0
-    assert same(demo(tmp_path, file), across)  # the default of demo
-    assert same(demo(tmp_path, file, "--nms", "per-class"), per_class)
-
-
-@pytest.mark.usefixtures("converted_once")
-def test_a_worthless_model_is_called_so(tmp_path, capsys):
-    files = write_detector(tmp_path)
-    table = json.loads((tmp_path / "truth.json").read_text())
-    for row in table["annotations"]:
-        row["bbox"] = [0, 0, 2, 2]  # where nothing is found
-    (tmp_path / "truth.json").write_text(json.dumps(table))
-    assert export(tmp_path, files, "--max-drop", 1) == 0
-    out = capsys.readouterr().out
-    assert "warning: this model is worthless: coco/AP is 0.00 of 100" in out
-
-
-@pytest.mark.usefixtures("converted_once")
-def test_demo_of_a_file_that_finds_nothing_says_how_close_it_came(tmp_path, capsys):
-    files = write_detector(tmp_path)
-    assert export(tmp_path, files) == 0
-    write_image(tmp_path / "plain/a.png", np.full((*SIZE, 3), 64, np.uint8))  # scores end at 0.9994
-    words = ["--input", str(tmp_path / "plain"), "--json", str(tmp_path / "j")]
-    assert main(["demo", str(tmp_path / "m.tflite"), *words, "--score-threshold", "0.9999"]) == 0
-    said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "no detection above 0.9999 in 1 frame; the best score was 0.999"
-    files[0].write_text(
-        files[0]
-        .read_text()
-        .replace("input_size=(64, 96)", "input_size=(64, 96), postprocess=dict(score_threshold=0.9999)", 1)
-    )
-    assert export(tmp_path, files) == 0
-    assert main(["demo", str(tmp_path / "m.tflite"), *words]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        "no detection above 0.3 in 1 frame; the file itself reports none below its own threshold of 0.9999, and "
-        "there was none above"
-    )
-    assert main(["demo", str(tmp_path / "m.tflite"), *words, "--score-threshold", "0.5"]) == 2
-    assert "m.tflite itself reports nothing below 0.9999; give more" in capsys.readouterr().err

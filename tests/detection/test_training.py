@@ -7,8 +7,9 @@ import pytest
 
 from densevision.cli.main import main
 from tests.detection.conftest import TABLE
+from tests.detection.test_class_matching import reorder
 from tests.detection.test_coco_json import update_all, write
-from tests.detection.test_counts import reorder, replace_image
+from tests.detection.test_image_sizes import replace_image
 from tests.training.toy_runs import ROOT
 
 CONFIG = """
@@ -33,10 +34,15 @@ default_hooks.checkpoint.update(save_best="coco/AP")
 
 
 @pytest.fixture
-def train(coco_root, tmp_path_factory, capfd):
+def folder(tmp_path_factory):
+    """Return the folder of a training's config and of its work directory."""
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture
+def train(coco_root, folder, capfd):
     """Train with a ``change`` of the train or the val json; return status, output and errors."""
     (coco_root / "val.json").write_text((coco_root / "truth.json").read_text())
-    folder = tmp_path_factory.mktemp("run")
 
     def run(split, change):
         if change and split == "val":
@@ -102,10 +108,10 @@ def test_val_set_with_classes_in_another_order(train, coco_root):
     assert status == 0 and errors == "" and out.count("cat 2, dog 1") == 2
 
 
-def test_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, tmp_path_factory, capfd):
+def test_checkpoint_is_evaluated_with_its_own_classes(train, coco_root, folder, capfd):
     assert train("train", None)[0] == 0
-    work = next(path for path in tmp_path_factory.getbasetemp().glob("run*/work") if (path / "iter_2.pth").is_file())
-    config = work.parent / "configs" / "detection" / "mine.py"
+    work = folder / "work"
+    config = folder / "configs" / "detection" / "mine.py"
 
     def change(table):  # the json lists cat alone, with another id
         table["categories"] = [dict(id=7, name="cat")]
