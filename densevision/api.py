@@ -59,7 +59,8 @@ class Model:
         """
         from densevision.video.sources import open_source
 
-        return (self.predictor.result(frame.image) for frame in open_source(str(source)).frames)
+        name = str(source) if isinstance(source, int) else str(as_path(source, "source"))
+        return (self.predictor.result(frame.image) for frame in open_source(name).frames)
 
     def __repr__(self) -> str:
         size = "images of any size" if self.input_size is None else f"input {self.input_size[1]}x{self.input_size[0]}"

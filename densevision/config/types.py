@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from mmengine.registry import Registry
@@ -66,11 +67,16 @@ def import_types(value: object) -> None:
     """Replace dotted names in ``type`` by what they name, as the registries would; only for a config that may run code.
 
     Names that can't be imported stay: the registry that builds them reports them.
+
+    Raises:
+        UserError: a name is that of something else that can be called, such as a built-in function.
     """
     if isinstance(value, dict):
         named = value.get("type")
         if isinstance(named, str) and "." in named:
             found = _imported(named)
+            if callable(found) and not isinstance(found, type | FunctionType):
+                raise UserError(f"config, type {named!r} is not a class or a function that builds one; name such a one")
             if callable(found):
                 value["type"] = found
         for item in value.values():

@@ -10,11 +10,11 @@ import torch
 from mmengine.config import Config
 
 from densevision.checkpoints.config import checkpoint_config
-from densevision.checkpoints.reading import check_weights, read_checkpoint
+from densevision.checkpoints.reading import check_weights, first_not_finite, read_checkpoint
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
-from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor
+from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, check_palette
 from densevision.inference.torch_backend import TorchBackend
 from densevision.registry import MODELS
 from densevision.structures import Nms
@@ -48,6 +48,8 @@ def load_predictor(
     model, info = load_model(config, checkpoint_path)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if str(device) == "meta":
+        raise UserError("device 'meta' computes nothing; give 'cpu' or 'cuda'")
     try:
         model.to(device)
     except (RuntimeError, AssertionError, TypeError) as error:  # what torch raises differs by kind of device
@@ -74,12 +76,11 @@ def segmentation_predictor(
     model: Segmentor, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
 ) -> SegmentationPredictor:
     """Return the predictor of a trained segmentation model, which takes images of any size."""
-    if len(info.get("palette") or ()) < len(info["classes"]):
-        raise UserError("the checkpoint does not have a color for each class; use one that densevision train wrote")
+    palette = check_palette(info.get("palette") or (), info["classes"], "the checkpoint")
     device = str(next(model.parameters()).device)
     normalize = model.data_preprocessor.normalize
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), normalize, None, device)
-    return SegmentationPredictor(backend, info["classes"], info["palette"])
+    return SegmentationPredictor(backend, info["classes"], palette)
 
 
 def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
@@ -96,6 +97,8 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(config, len(info["classes"]))
     check_weights(model, checkpoint, checkpoint_path)
+    if name := first_not_finite(model, dict(state_dict=checkpoint["state_dict"])):
+        raise UserError(f"{checkpoint_path}: {name} is not finite, so the network is broken; use an earlier checkpoint")
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval(), info
 

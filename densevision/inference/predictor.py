@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
+from densevision.errors import UserError
 from densevision.images import check_image, resize_image
 from densevision.inference.results import (
     DetectionResult,
@@ -18,7 +19,7 @@ from densevision.inference.results import (
 )
 from densevision.inference.selection import select
 from densevision.structures import Detections, PostProcess
-from densevision.visualize import draw_boxes, draw_labels
+from densevision.visualize import Color, draw_boxes, draw_labels
 
 if TYPE_CHECKING:
     from densevision.inference.torch_backend import Backend
@@ -231,6 +232,21 @@ class SegmentationPredictor:
 
     def nothing_found(self, frames: int) -> None:
         """Return None: every pixel has a class."""
+
+
+def check_palette(palette: Sequence[Color], classes: Sequence[str], origin: str) -> Sequence[Color]:
+    """Return the palette, which must have a color for each class, or drawing would fail.
+
+    Args:
+        origin: where it comes from, for the message.
+    Raises:
+        UserError: it has fewer colors.
+    """
+    if len(palette) < len(classes):
+        raise UserError(
+            f"{origin} does not have a color for each class; use one that densevision train or export wrote"
+        )
+    return palette
 
 
 def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:

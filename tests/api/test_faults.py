@@ -66,6 +66,21 @@ def test_a_segmentation_model_needs_a_color_for_each_class(tmp_path):
             dv.load(checkpoint, config)
 
 
+def test_weights_that_are_not_finite_are_named(tmp_path):
+    config, checkpoint = save_model(tmp_path, DETECTOR)
+    content = torch.load(checkpoint, weights_only=True)
+    content["state_dict"]["backbone.stem.0.weight"][0, 0, 0, 0] = float("nan")
+    torch.save(content, checkpoint)
+    with pytest.raises(dv.UserError, match="model.pth: backbone.stem.0.weight is not finite, so the network is broken"):
+        dv.load(checkpoint, config)
+
+
+def test_a_device_that_computes_nothing_is_refused(tmp_path):
+    config, checkpoint = save_model(tmp_path, DETECTOR)
+    with pytest.raises(dv.UserError, match="device 'meta' computes nothing; give 'cpu' or 'cuda'"):
+        dv.load(checkpoint, config, device="meta")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

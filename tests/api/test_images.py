@@ -108,3 +108,17 @@ def test_a_model_takes_images_and_videos(tmp_path):
     assert again.boxes.dtype == again.scores.dtype == np.float32 and again.labels.dtype == np.int64
     with pytest.raises(dv.UserError, match="no such file"):
         model.video(tmp_path / "nowhere.mp4")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "source is ''; give the path of a file"),
+        (None, "source is None; give a path"),
+        ("no.mp4", "no.mp4: no such"),
+    ],
+)
+def test_what_is_no_video_is_refused(tmp_path, source, message):
+    config, checkpoint = save_model(tmp_path, DETECTOR)
+    with pytest.raises(dv.UserError, match=message):
+        dv.load(checkpoint, config).video(source)

@@ -85,3 +85,8 @@ def test_without_a_registry_all_of_them_are_searched():
     assert resolve_type("torch.optim.sgd.SGD") is SGD and resolve_type("SSDLite") is SSDLite
     with pytest.raises(UserError, match="'os.system' is not a registered class"):
         resolve_type("os.system")
+
+
+def test_a_type_that_is_no_class_is_refused():
+    with pytest.raises(UserError, match="config, type 'os.system' is not a class or a function that builds one"):
+        import_types(dict(test_evaluator=[dict(type="os.system")]))

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from densevision.errors import UserError
 from densevision.inference.predictor import (
     DetectionPredictor,
     SegmentationPredictor,
     cell_positions,
+    check_palette,
 )
 from densevision.inference.selection import nms, select
 from densevision.structures import PostProcess
@@ -146,3 +148,9 @@ def test_labels_with_aligned_corners_equal_torchs_interpolation_and_argmax(size)
     predictor = SegmentationPredictor(backend, "abcdef", [(0, 0, 0)] * 6, padded_size=(65, 97))
     labels = predictor(np.zeros((*size, 3), np.uint8))
     assert labels.shape == size and (labels != wanted).mean() < 0.001  # ties of float32 arithmetic
+
+
+def test_a_palette_has_a_color_for_each_class():
+    assert check_palette([(1, 2, 3)], ["road"], "m.tflite") == [(1, 2, 3)]
+    with pytest.raises(UserError, match="m.tflite does not have a color for each class"):
+        check_palette([(1, 2, 3)], ["road", "sky"], "m.tflite")
