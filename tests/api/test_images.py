@@ -113,7 +113,7 @@ def test_a_model_takes_images_and_videos(tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("", "source is ''; give the path of a file"),
+        ("", "source is ''; give a path"),
         (None, "source is None; give a path"),
         ("no.mp4", "no.mp4: no such"),
     ],
