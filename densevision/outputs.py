@@ -62,7 +62,7 @@ def check_output(
     """
     if not path.parent.is_dir() and not makes_folder:
         raise UserError(f"{option} {path}: can't be written, there is no folder {path.parent}; create it first")
-    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+    if os.path.isdir(path) or path.parent.is_dir() and not os.access(path.parent, os.W_OK):
         raise UserError(f"{option} {path}: can't be written; give a file in an existing folder of yours")
     try:
         fault = _loss(path, kind, [Path(other) for other in others if other is not None])

@@ -14,7 +14,7 @@ from densevision.checkpoints.reading import check_weights, first_not_finite, rea
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
-from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, check_palette
+from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, class_palette
 from densevision.inference.torch_backend import TorchBackend
 from densevision.registry import MODELS
 from densevision.structures import Nms
@@ -76,7 +76,7 @@ def segmentation_predictor(
     model: Segmentor, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
 ) -> SegmentationPredictor:
     """Return the predictor of a trained segmentation model, which takes images of any size."""
-    palette = check_palette(info.get("palette") or (), info["classes"], "the checkpoint")
+    palette = class_palette(info.get("palette") or (), info["classes"], "the checkpoint")
     device = str(next(model.parameters()).device)
     normalize = model.data_preprocessor.normalize
     backend = TorchBackend(lambda images: (model(images).permute(0, 2, 3, 1),), normalize, None, device)

@@ -19,7 +19,7 @@ from densevision.inference.results import (
 )
 from densevision.inference.selection import select
 from densevision.structures import Detections, PostProcess
-from densevision.visualize import Color, draw_boxes, draw_labels
+from densevision.visualize import Color, class_color, draw_boxes, draw_labels
 
 if TYPE_CHECKING:
     from densevision.inference.torch_backend import Backend
@@ -234,14 +234,16 @@ class SegmentationPredictor:
         """Return None: every pixel has a class."""
 
 
-def check_palette(palette: Sequence[Color], classes: Sequence[str], origin: str) -> Sequence[Color]:
-    """Return the palette, which must have a color for each class, or drawing would fail.
+def class_palette(palette: Sequence[Color], classes: Sequence[str], origin: str) -> Sequence[Color]:
+    """Return a color for each class: the data set's own, or the toolkit's where a model records none.
 
     Args:
-        origin: where it comes from, for the message.
+        origin: where the palette comes from, for the message.
     Raises:
-        UserError: it has fewer colors.
+        UserError: it has colors, but fewer than classes, so that drawing would fail.
     """
+    if not palette:
+        return [class_color(label) for label in range(len(classes))]
     if len(palette) < len(classes):
         raise UserError(
             f"{origin} does not have a color for each class; use one that densevision train or export wrote"

@@ -12,7 +12,7 @@ import numpy as np
 
 from densevision.errors import UserError
 from densevision.inference.metadata import ModelInfo, read_model_info
-from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, check_palette
+from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, class_palette
 from densevision.structures import Nms, PostProcess
 from densevision.task import TASKS, resolve
 
@@ -155,7 +155,7 @@ def segmentation_predictor(
 ) -> SegmentationPredictor:
     """Return the predictor of a segmentation model's file."""
     about = backend.about
-    palette = check_palette(about.palette, about.classes, str(backend.path))
+    palette = class_palette(about.palette, about.classes, str(backend.path))
     return SegmentationPredictor(backend, about.classes, palette, padded_size=about.padded_size)
 
 

@@ -69,7 +69,7 @@ def test_an_export_overwrites_no_other_file(trained, tmp_path):
     for name, message in (
         ("notes", "this file exists and is not a .tflite file; give another name"),
         ("link", "is a link or not a regular file"),
-        ("folder", "is a link or not a regular file"),
+        ("folder", "can't be written; give a file in an existing folder of yours"),
     ):
         with pytest.raises(dv.UserError, match=message):
             dv.export(trained.checkpoint, tmp_path / f"{name}.tflite")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,14 +57,23 @@ def test_a_checkpoint_with_other_types_is_damaged(tmp_path, place, value):
         dv.load(checkpoint, config)
 
 
-def test_a_segmentation_model_needs_a_color_for_each_class(tmp_path):
+def test_a_palette_is_shorter_than_the_classes(tmp_path):
     config, checkpoint = save_model(tmp_path, SEGMENTOR)
     content = torch.load(checkpoint, weights_only=True)
-    for palette in (None, [], [[1, 2, 3]]):
+    content["meta"]["dataset_meta"]["palette"] = [[1, 2, 3]]
+    torch.save(content, checkpoint)
+    with pytest.raises(dv.UserError, match="does not have a color for each class; use one that densevision train"):
+        dv.load(checkpoint, config)
+
+
+def test_a_segmentation_model_without_colors_is_drawn_in_the_toolkits(tmp_path):
+    config, checkpoint = save_model(tmp_path, SEGMENTOR)
+    content = torch.load(checkpoint, weights_only=True)
+    image = np.zeros((64, 64, 3), np.uint8)
+    for palette in (None, []):
         content["meta"]["dataset_meta"]["palette"] = palette
         torch.save(content, checkpoint)
-        with pytest.raises(dv.UserError, match="does not have a color for each class; use one that densevision train"):
-            dv.load(checkpoint, config)
+        assert dv.load(checkpoint, config)(image).draw().shape == image.shape
 
 
 def test_weights_that_are_not_finite_are_named(tmp_path):

@@ -9,10 +9,11 @@ from densevision.inference.predictor import (
     DetectionPredictor,
     SegmentationPredictor,
     cell_positions,
-    check_palette,
+    class_palette,
 )
 from densevision.inference.selection import nms, select
 from densevision.structures import PostProcess
+from densevision.visualize import class_color
 
 
 class FixedBackend:
@@ -151,6 +152,10 @@ def test_labels_with_aligned_corners_equal_torchs_interpolation_and_argmax(size)
 
 
 def test_a_palette_has_a_color_for_each_class():
-    assert check_palette([(1, 2, 3)], ["road"], "m.tflite") == [(1, 2, 3)]
+    assert class_palette([(1, 2, 3)], ["road"], "m.tflite") == [(1, 2, 3)]
     with pytest.raises(UserError, match="m.tflite does not have a color for each class"):
-        check_palette([(1, 2, 3)], ["road", "sky"], "m.tflite")
+        class_palette([(1, 2, 3)], ["road", "sky"], "m.tflite")
+
+
+def test_a_model_without_colors_is_drawn_in_the_toolkits():
+    assert class_palette([], ["road", "sky"], "m.tflite") == [class_color(0), class_color(1)]
