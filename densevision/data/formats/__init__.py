@@ -1,0 +1,1 @@
+"""Formats of labeling tools, read where the files lie."""
