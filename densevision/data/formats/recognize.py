@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from densevision.data.formats.box_layouts import recognize_coco, recognize_voc, recognize_yolo
 from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_datasets import SEGMENTATION_FORMATS
+from densevision.data.formats.polygon_layout import recognize_polygons
 from densevision.errors import UserError
 
 Recognizer = Callable[[Path], Layout | None]
 DETECTION_FORMATS: tuple[Recognizer, ...] = (recognize_coco, recognize_yolo, recognize_voc)
 _BY_TASK: Mapping[str, tuple[Recognizer, ...]] = {
     "detection": DETECTION_FORMATS,
-    "segmentation": SEGMENTATION_FORMATS,
+    "segmentation": (*SEGMENTATION_FORMATS, partial(recognize_polygons, box_formats=DETECTION_FORMATS)),
 }
 _KNOWN = (
     "a COCO json next to images; data.yaml with images/ and labels/ (YOLO); Annotations/*.xml with images (VOC); "
