@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from densevision.data.formats.content import (
+    UPLOAD_PREFIX,
     CocoContent,
     box_around,
     image_names,
@@ -22,7 +22,6 @@ from densevision.data.formats.content import (
 from densevision.errors import UserError
 from densevision.images import IMAGE_SUFFIXES
 
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # put before the names of uploaded files
 _KINDS = ("rectanglelabels", "polygonlabels", "ellipselabels")
 
 
@@ -81,7 +80,7 @@ def _image_name(task: Mapping[str, Any], source: str, known: set[str]) -> str:
     if not names:
         raise UserError(f"{source} names no image; export it from a project that labels images")
     base = unquote(names[0].partition("?d=")[2] or names[0].partition("?")[0]).replace("\\", "/").rpartition("/")[2]
-    original = _UPLOAD.sub("", base)
+    original = UPLOAD_PREFIX.sub("", base)
     return original if base.lower() not in known and original.lower() in known else names[0]
 
 
