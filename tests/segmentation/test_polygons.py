@@ -147,15 +147,15 @@ def test_polygons_of_yolo_are_fractions(tmp_path):
 
 def test_polygons_are_recognized_and_boxes_are_not(tmp_path):
     layout = recognize(write_yolo(tmp_path), "segmentation")
-    assert (layout.name, layout.task) == ("YOLO txt polygons", "segmentation")
+    assert (layout.name, layout.task) == ("YOLO txt, polygons", "segmentation")
     assert len(PolygonDataset(**layout.shared, **layout.parts["all"])) == 3
-    with pytest.raises(UserError, match="has labels for detection only"):
+    with pytest.raises(UserError, match="has labels for detection, none for segmentation"):
         recognize(write_yolo(tmp_path, "0 0.5 0.5 0.2 0.2\n0 0 0 1 0 1 1 0 1\n"), "segmentation")
 
 
 def test_a_coco_json_with_polygons_is_recognized(tmp_path):
     layout = recognize(write(tmp_path, (3, [[0, 0, 4, 0, 2, 4]])), "segmentation")
-    assert layout.name == "COCO json polygons" and len(PolygonDataset(**layout.shared, **layout.parts["all"])) == 1
+    assert layout.name == "COCO json, polygons" and len(PolygonDataset(**layout.shared, **layout.parts["all"])) == 1
     assert recognize(tmp_path).task == "detection"
 
 

@@ -12,7 +12,6 @@ from densevision.data.formats.content import CocoContent, box_around, image_name
 from densevision.data.threads import read_files
 from densevision.errors import UserError
 
-_NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt")
 _LOOSE = 0.02  # rounding: a box may reach this far beyond the image
 
 
