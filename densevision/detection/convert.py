@@ -65,7 +65,7 @@ def coco_content(dataset: CocoDataset, classes: Sequence[str]) -> dict[str, Any]
     for row, name in enumerate(dataset.file_names.tolist()):
         height, width = table.sizes[row].tolist()
         images.append(dict(id=row + 1, file_name=name) | (dict(width=width, height=height) if height and width else {}))
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for row in np.argsort(table.image_rows, kind="stable").tolist():
         category = number_of.get(table.category_ids[table.category_rows[row]])
         if category is not None:

@@ -12,14 +12,13 @@ from urllib.parse import unquote
 from densevision.data.formats.content import UPLOAD_PREFIX, image_names
 from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_folders import SPLITS, children, split_folders
-from densevision.data.formats.yolo import class_names, label_file, load_yaml
+from densevision.data.formats.yolo import NAME_FILES, class_names, label_file, load_yaml
 from densevision.errors import UserError, listed
 
 BOX_DATASET = "densevision.detection.coco.CocoDataset"
 _SKIPPED_JSON = re.compile(r"(panoptic|captions|person_keypoints|stuff|image_info)", re.IGNORECASE)
 _FILES = 20  # json files of one folder that are looked at
 _PROBED = 20  # file names that are looked for to find the folder of the images
-_NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt")
 
 
 def box_layout(name: str, root: Path, shared: Mapping[str, Any], parts: Mapping[str, Any]) -> Layout:
@@ -145,7 +144,7 @@ def recognize_yolo(data: Path) -> Layout | None:
                 raise UserError(f"{file}: none of its images has a label file; the folders are images/ and labels/")
             shared = dict(ann_file=file.relative_to(root).as_posix(), format="yolo")
             return box_layout("YOLO txt", root, shared, only_part(parts))
-    name_files = (f"{folder}{name}" for folder in ("", "labels/") for name in _NAME_FILES)
+    name_files = (f"{folder}{name}" for folder in ("", "labels/") for name in NAME_FILES)
     names = next((name for name in name_files if (root / name).is_file()), None)
     parts = _image_folders(root) if names is not None and root.is_dir() else {}
     if not parts:
@@ -239,7 +238,7 @@ def recognize_voc(data: Path) -> Layout | None:
 def _has_xml(folder: Path, *, deep: bool = True) -> bool:
     files = folder.rglob("*.xml") if deep else folder.glob("*.xml")
     first = next(iter(files), None)
-    return first is not None and b"<annotation" in first.read_bytes()[:500]
+    return first is not None and re.search(rb"<annotation[\s>]", first.read_bytes()[:500]) is not None
 
 
 def _voc_lists(root: Path) -> Mapping[str, Any]:

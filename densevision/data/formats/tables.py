@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,10 @@ def read_csv(path: Path, image_dir: Path) -> dict[str, Any]:
             numbers[name] = content.add_image(name, stated_size(row["height"], row["width"]))
         box = [number(row[key], key, source) for key in CSV_COLUMNS[4:]]
         content.add(numbers[name], one_class_name(row["class"], source), box)
-    unlisted = [name for name in image_names(image_dir) if name not in numbers and not _has_base(name, numbers)]
+    listed = {re.split(r"[/\\\\]", name)[-1].lower() for name in numbers}
+    unlisted = [name for name in image_names(image_dir) if name.rpartition("/")[2].lower() not in listed]
     for name in unlisted:
         content.add_image(name)
     if unlisted:
         content.notes.append(f"images without a row, which count as images without objects: {len(unlisted):,}")
     return content.with_sorted_classes()
-
-
-def _has_base(name: str, numbers: Mapping[str, int]) -> bool:
-    return name.rpartition("/")[2] in numbers
