@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -81,7 +81,8 @@ def load(
         path: a file that a training wrote, such as best.pth, or MODEL.tflite; the latter needs neither torch nor
             mmengine.
         config: of a checkpoint that does not carry its config: a path, a shipped config's name or a ``Config``.
-        score_threshold: of a detector: lowest score of an object, from 0 to under 1; None uses 0.3.
+        score_threshold: of a detector: lowest score of an object, from 0 to under 1; None uses the one that the file
+            records, where F1 was best on the val data, or 0.3.
         nms: of a detector: of overlapping boxes keep the best one of all ("across-classes", the default), or of each
             class ("per-class").
         device: of a checkpoint: "cpu" or "cuda:0", for example; None uses a GPU if there is one.
@@ -89,20 +90,23 @@ def load(
         UserError: a file is missing or damaged, or an argument does not fit it.
     """
     path = as_path(path, "path")
-    threshold = DRAWING.score_threshold if score_threshold is None else score_threshold
-    if not isinstance(threshold, Real) or not 0 <= threshold < 1:  # also NaN
-        raise UserError(f"score threshold {threshold!r}: give a number from 0 to under 1")
+    if score_threshold is not None and not (isinstance(score_threshold, Real) and 0 <= score_threshold < 1):  # also NaN
+        raise UserError(f"score threshold {score_threshold!r}: give a number from 0 to under 1")
     if path.suffix == ".tflite":
         if config is not None:
             raise UserError(f"{path} contains all that it needs; leave {_name(config)} out")
         if device is not None and str(device) != "cpu":
             raise UserError(f"{path} runs on the CPU; leave device={device!r} out")
+        from densevision.inference.metadata import read_model_info
         from densevision.inference.tflite_backend import load_tflite
 
+        threshold = _or_default(score_threshold, lambda: read_model_info(path).score_threshold)
         predictor = load_tflite(path, threshold, nms=DRAWING.nms if nms is None else nms)
     else:
+        from densevision.checkpoints.reading import stored_threshold
         from densevision.inference.load import load_predictor
 
+        threshold = _or_default(score_threshold, lambda: stored_threshold(path))
         predictor = load_predictor(config, path, threshold, nms=DRAWING.nms if nms is None else nms, device=device)
     task, given = TASKS[predictor.task], {"--score-threshold": score_threshold, "--nms": nms}
     for option in foreign_options(task):
@@ -114,6 +118,13 @@ def load(
             "give more, or export it with a lower model.postprocess.score_threshold"
         )
     return Model(predictor)
+
+
+def _or_default(given: float | None, stored: Callable[[], float | None]) -> float:
+    if given is not None:
+        return given
+    found = stored()
+    return DRAWING.score_threshold if found is None else found
 
 
 def _name(config: AnyConfig) -> str:

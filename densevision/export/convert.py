@@ -185,7 +185,8 @@ def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, dat
     """Gather a file's metadata.
 
     Args:
-        data: ``classes``, ``palette`` and ``origin`` of ``ModelInfo``; may be empty, then classes are numbered.
+        data: ``classes``, ``palette``, ``origin`` and ``score_threshold`` of ``ModelInfo``; may be empty, then classes
+            are numbered.
     """
     return ModelInfo(
         classes=tuple(data.get("classes") or map(str, range(model.num_classes))),
@@ -193,6 +194,7 @@ def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, dat
         input_type=options.input_type,
         quantize=options.quantize,
         origin=dict(data.get("origin") or {}),
+        score_threshold=data.get("score_threshold"),
         **exporter.outputs_info(data),
     )
 

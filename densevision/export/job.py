@@ -14,6 +14,7 @@ import numpy as np
 
 import densevision
 from densevision.checkpoints.config import checkpoint_config
+from densevision.checkpoints.reading import stored_threshold
 from densevision.config.dump import printable
 from densevision.config.load import Config
 from densevision.errors import UserError
@@ -191,7 +192,13 @@ class ExportJob:
             versions=dict(densevision=densevision.__version__, **versions),
             weights_sha256=digest.hexdigest(),
         )
-        return dict(classes=self._info["classes"], palette=self._info.get("palette"), origin=origin)
+        threshold = stored_threshold(self._checkpoint)
+        return dict(
+            classes=self._info["classes"],
+            palette=self._info.get("palette"),
+            origin=origin,
+            score_threshold=threshold,
+        )
 
     def sensitivity(self, calibration: int | None = None) -> Iterator[tuple[str, float]]:
         """Quantize one part at a time, the rest in float, and evaluate each file.
