@@ -168,8 +168,11 @@ def train(
         UserError: config or data are at fault.
         TrainingStopped: Ctrl-C or SIGTERM ended it; ``resume=True`` continues from there.
     """
+    from mmengine.dist import is_main_process
+
     from densevision.checkpoints.config import as_config
     from densevision.config.load import as_overrides
+    from densevision.report.write import report_training
     from densevision.training.checkpoint_hook import find_last_checkpoint
     from densevision.training.runner import build_runner, use_amp
     from densevision.training.workdir import check_work_dir
@@ -183,6 +186,8 @@ def train(
         use_amp(loaded)
     runner = build_runner(loaded)
     runner.train()
+    if is_main_process():
+        report_training(runner)
     folder, hub = Path(loaded.work_dir), runner.message_hub
     best = folder / "best.pth"
     checkpoint = best if best.is_file() else find_last_checkpoint(folder)
@@ -231,6 +236,7 @@ def evaluate(
     from densevision import evaluation
     from densevision.checkpoints.config import checkpoint_config
     from densevision.config.load import as_overrides
+    from densevision.report.write import report_test
     from densevision.training.metrics import warn_if_worthless
     from densevision.training.progress import ranking_metric
     from densevision.training.workdir import check_work_dir
@@ -242,7 +248,7 @@ def evaluate(
     source = Path(loaded.filename)
     folder = str(default_folder(source, model) if work_dir is None else as_path(work_dir, "work_dir"))
     check_work_dir(folder, source)
-    metrics, table, files = evaluation.evaluate(loaded, model, folder)
+    metrics, table, files = evaluation.evaluate(loaded, model, folder, report_test)
     return Evaluation(metrics, table, warn_if_worthless(metrics, ranking_metric(loaded)), files, Path(folder))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,5 +112,6 @@ def to_coco(boxes: Boxes, threshold: float) -> tuple[COCO, np.ndarray]:
             for id_, (row, area, crowd) in enumerate(rows, start=1)
         ],
     )
-    coco.createIndex()
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
     return coco, boxes.detections[boxes.detections[:, 5] > threshold]

@@ -19,6 +19,7 @@ import copy
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,29 @@ def worthless(name: str, value: float) -> str | None:
         points = f"{100 * value:.2f} of 100"
         return f"warning: this model is worthless: {name} is {points}; train it longer, or check its data"
     return None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation during a training.
+
+    Attributes:
+        iteration: of the weights.
+        metrics: by name.
+        details: of each metric that keeps some.
+        score_threshold: see ``threshold_of``.
+    """
+
+    iteration: int
+    metrics: dict[str, object]
+    details: list[object]
+    score_threshold: float | None
+
+
+def details_of(metrics: Iterable[object]) -> list[object]:
+    """Return the details that the metrics keep of their last evaluation."""
+    found = (getattr(metric, "details", None) for metric in metrics)
+    return [details for details in found if details is not None]
 
 
 def threshold_of(metrics: Iterable[object]) -> float | None:

@@ -72,5 +72,6 @@ def test_a_checkpoint_of_an_evaluation_has_its_score_threshold(tmp_path, score, 
     first, last = (torch.load(tmp_path / name)["meta"] for name in ("best.pth", "iter_2.pth"))
     assert first["iter"] == 1 and first.get("score_threshold") == stored
     assert "score_threshold" not in last  # that evaluation gave 0: a worthless model
-    (hook,) = [hook for hook in runner.hooks if hasattr(hook, "best_details")]
-    assert hook.best_details == ["of the evaluation"]
+    (hook,) = [hook for hook in runner.hooks if hasattr(hook, "best_evaluation")]
+    assert hook.best_evaluation.details == ["of the evaluation"] and hook.best_evaluation.iteration == 1
+    assert hook.last_evaluation.metrics["coco/score"] == 0
