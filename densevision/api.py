@@ -168,8 +168,6 @@ def train(
         UserError: config or data are at fault.
         TrainingStopped: Ctrl-C or SIGTERM ended it; ``resume=True`` continues from there.
     """
-    from mmengine.dist import is_main_process
-
     from densevision.checkpoints.config import as_config
     from densevision.config.load import as_overrides
     from densevision.report.write import report_training
@@ -186,8 +184,7 @@ def train(
         use_amp(loaded)
     runner = build_runner(loaded)
     runner.train()
-    if is_main_process():
-        report_training(runner)
+    report_training(runner)
     folder, hub = Path(loaded.work_dir), runner.message_hub
     best = folder / "best.pth"
     checkpoint = best if best.is_file() else find_last_checkpoint(folder)

@@ -42,6 +42,7 @@ class ExportReport:
         ops: operators by kind.
         outside: those of them that run outside XNNPACK.
         parity: with PyTorch; None if no images were given.
+        card: path of the model card; None without one.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class ExportReport:
     ops: dict[str, int]
     outside: dict[str, int]
     parity: Parity | None
+    card: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from densevision.report.examples import Example, box_examples, pixel_examples
 from densevision.report.facts import describe_environment, describe_model
 from densevision.segmentation.details import PixelDetails
 from densevision.task import is_share
-from densevision.training.metrics import numbers_of, primary_metric
+from densevision.training.metrics import numbers_of, primary_metric, warn_if_worthless
 
 FORMAT = 1  # of report.json
 _WITHOUT = 0.3  # score threshold where no object is found at any
@@ -85,6 +85,7 @@ def build_content(run: Run) -> tuple[dict[str, Any], list[Example]]:
         content["segmentation"] = describe_pixels(pixels)
         examples = pixel_examples(pixels)
     content["examples"] = [dict(kind=one.kind, image=one.name, result=one.caption) for one in examples]
+    content["worthless"] = warn_if_worthless(figures, run.ranking) is not None
     content["warnings"] = warnings_of(content)
     content["config"] = printable(run.config).pretty_text
     content["settings"] = flatten(run.config)

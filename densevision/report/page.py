@@ -61,8 +61,9 @@ def headline(content: Content) -> list[dict[str, str]]:
     facts = []
     if metric["name"]:
         shown = format_metric(metric["value"], is_share=metric["is_share"])
-        at = f"at iteration {iterations['shown']:,}" if "shown" in iterations else ""
-        facts.append(_fact(metric["name"], shown, at))
+        notes = ["of 100"] if metric["is_share"] else []
+        notes += [f"at iteration {iterations['shown']:,}"] if "shown" in iterations else []
+        facts.append(_fact(metric["name"], shown, ", ".join(notes)))
     if "all" in iterations:
         best = f"best at {iterations['best']:,}" if "best" in iterations else ""
         facts.append(_fact("iterations", f"{iterations['all']:,}", best))

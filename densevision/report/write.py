@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from densevision.atomic import write_whole
@@ -19,7 +20,7 @@ from densevision.training.progress import ranking_metric
 
 
 def report_training(runner: Runner) -> dict[str, str]:
-    """Write the report of a finished training into its work dir.
+    """Write the report of a finished training into its work dir, in the main process.
 
     Shown are the evaluation that chose ``best.pth``, or the last one where that was before a resume; nothing is
     evaluated again.
@@ -28,7 +29,7 @@ def report_training(runner: Runner) -> dict[str, str]:
         The paths by kind; empty if the report could not be written, which one printed line says: a training is never
         lost by its report.
     """
-    return _write(lambda: _training_run(runner), Path(runner.work_dir))
+    return _write(lambda: _training_run(runner), Path(runner.work_dir)) if is_main_process() else {}
 
 
 def report_test(test: FinishedTest) -> dict[str, str]:
@@ -51,7 +52,7 @@ def report_test(test: FinishedTest) -> dict[str, str]:
     return _write(run, test.folder)
 
 
-def _write(run: Any, folder: Path) -> dict[str, str]:
+def _write(run: Callable[[], Run], folder: Path) -> dict[str, str]:
     page, figures = folder / "report.html", folder / "report.json"
     try:
         content, examples = build_content(run())
