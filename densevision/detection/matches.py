@@ -88,13 +88,20 @@ def _table(rows: list[tuple], columns: int) -> np.ndarray:
 def _read_matches(evaluation: COCOeval, detections: int, truth: int) -> tuple[np.ndarray, np.ndarray]:
     outcomes, found_by = np.full(detections, IGNORED, np.int8), np.full(truth, -1, np.int64)
     images, areas = len(evaluation.params.imgIds), len(evaluation.params.areaRng)
-    for place, one in enumerate(evaluation.evalImgs):  # by category, area range, image
-        if one is None or place // images % areas:  # the first range is all areas
+    for first in range(
+        0, len(evaluation.evalImgs), max(1, images * areas)
+    ):  # by category, area range (first all), image
+        entries = [one for one in evaluation.evalImgs[first : first + images] if one is not None]
+        if not entries:
             continue
-        ids = np.array(one["dtIds"], np.int64) - 1
-        matched = np.where(one["dtMatches"][0] > 0, TRUE, FALSE)
-        outcomes[ids] = np.where(one["dtIgnore"][0], IGNORED, matched)
-        found_by[np.array(one["gtIds"], np.int64) - 1] = one["gtMatches"][0].astype(np.int64) - 1
+        ids, matched, ignored = (
+            np.concatenate([one[key] if key == "dtIds" else one[key][0] for one in entries])
+            for key in ("dtIds", "dtMatches", "dtIgnore")
+        )
+        outcomes[ids.astype(np.int64) - 1] = np.where(ignored, IGNORED, np.where(matched > 0, TRUE, FALSE))
+        ids = np.concatenate([one["gtIds"] for one in entries])
+        matched = np.concatenate([one["gtMatches"][0] for one in entries])
+        found_by[ids.astype(np.int64) - 1] = matched.astype(np.int64) - 1
     return outcomes, found_by
 
 

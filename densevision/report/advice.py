@@ -25,12 +25,13 @@ def warnings_of(content: Mapping[str, Any]) -> list[str]:
             "more iterations, and check in the images below that the ground truth is where the objects are."
         )
     elif content["kind"] == "training":
-        found += _course(content["iterations"])
+        found += _course(content)
     found += _classes(content)
     return found
 
 
-def _course(iterations: Mapping[str, int]) -> list[str]:
+def _course(content: Mapping[str, Any]) -> list[str]:
+    iterations = content["iterations"]
     best, last, shown = (iterations.get(name) for name in ("best", "all", "shown"))
     found = []
     if best is not None and shown is not None and best != shown:
@@ -38,14 +39,19 @@ def _course(iterations: Mapping[str, int]) -> list[str]:
             f"The figures are of iteration {shown:,}; best.pth is of iteration {best:,}, before the training was "
             "resumed: densevision test shows it."
         )
-    if best and best == last and iterations.get("evaluations", 0) > 1:
-        found.append("The best evaluation is the last one: more iterations may give a better model.")
-    if best and last and best < last / 2:
+    final = _final(content)
+    if best and last and best < last / 2 and final is not None and final < 0.9 * content["metric"]["value"]:
         found.append(
-            f"The best evaluation is at iteration {best:,} of {last:,}: the model gets worse from there on "
+            f"The best evaluation is at iteration {best:,} of {last:,}, and the last one is worse by more than a tenth "
             "(overfitting). Fewer iterations, more images or more augmentation help."
         )
     return found
+
+
+def _final(content: Mapping[str, Any]) -> float | None:
+    """Return the metric in the last evaluation."""
+    name = content["metric"]["name"]
+    return next((row[name] for row in reversed(content["curves"]) if name in row), None)
 
 
 def _classes(content: Mapping[str, Any]) -> list[str]:

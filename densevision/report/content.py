@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from densevision.detection.matches import Boxes
 from densevision.detection.mistakes import confusion, missed_by_size
 from densevision.detection.thresholds import Counts, best_counts, best_threshold, count_at, mean_f1_curve
 from densevision.report.advice import warnings_of
-from densevision.report.examples import Example, box_examples, pixel_examples
+from densevision.report.examples import Example, box_examples, colors_of, pixel_examples
 from densevision.report.facts import describe_environment, describe_model
 from densevision.segmentation.details import PixelDetails
 from densevision.task import is_share
@@ -165,6 +166,7 @@ def describe_pixels(details: PixelDetails) -> dict[str, Any]:
     names = enumerate(details.classes)
     return dict(
         classes=[dict(name=name, **{key: float(column[k]) for key, column in columns.items()}) for k, name in names],
+        palette=[list(color) for color in colors_of(details)],
         confusion=dict(labels=list(details.classes), counts=details.confusion),
     )
 
@@ -187,6 +189,8 @@ def flatten(value: object, prefix: str = "") -> dict[str, str]:
         for number, item in enumerate(value):
             found |= flatten(item, f"{prefix}.{number}")
         return found
+    if isinstance(value, type | FunctionType):
+        return {prefix: f"{value.__module__}.{value.__qualname__}"}
     return {prefix: str(value)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from densevision.detection.mistakes import ImageCounts, rank_images
 from densevision.images import read_image
 from densevision.segmentation.details import PixelDetails, ScoredImage
 from densevision.structures import Detections
-from densevision.visualize import class_color, draw_boxes, draw_labels
+from densevision.visualize import Color, class_color, draw_boxes, draw_labels
 
 _LONG_SIDE = 460  # pixels of an example
 _EACH = 4
@@ -77,17 +77,21 @@ def pixel_examples(details: PixelDetails) -> list[Example]:
     return _readable(lambda item: _draw_pixels(details, *item), found)
 
 
+def colors_of(details: PixelDetails) -> Sequence[Color]:
+    """Return the color of each class in the examples."""
+    return details.palette or [class_color(label) for label in range(len(details.classes))]
+
+
 def _draw_pixels(details: PixelDetails, kind: str, scored: ScoredImage) -> Example:
     image = read_image(scored.path)
     if image.shape[:2] != scored.pred.shape:
         image = read_image(scored.path, apply_exif=False)
     factor = _LONG_SIDE / max(image.shape[:2])
     small = _resize(image, factor)
-    palette = details.palette or [class_color(label) for label in range(len(details.classes))]
     drawn = []
     for labels in (scored.gt, scored.pred):
         smaller = cv2.resize(labels, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        drawn.append(draw_labels(small, smaller, details.classes, palette))
+        drawn.append(draw_labels(small, smaller, (), colors_of(details)))
     return Example(kind, Path(scored.path).name, f"mIoU {100 * scored.score:.1f}", *map(_data_url, drawn))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import importlib.metadata
 import platform
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,10 @@ def _describe_file(path: Path) -> dict[str, Any]:
 
 def describe_environment() -> dict[str, str]:
     """Return what a figure of this machine must be quoted with."""
-    installed = {one.name.lower(): one.version for one in importlib.metadata.distributions() if one.name}
-    versions = [f"{name} {installed[name]}" for name in _PACKAGES if name in installed]
+    versions = []
+    for name in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
     return dict(
         densevision=densevision.__version__,
         Python=platform.python_version(),

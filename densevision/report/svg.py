@@ -100,7 +100,7 @@ class _Scale:
         powers = range(math.floor(self._low), math.ceil(self._high) + 1)
         found = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
         inside = [value for value in found if self._low <= math.log10(value) <= self._high]
-        return inside if len(inside) >= 2 else [10**value for value in _round_steps(self._low, self._high, 3)]
+        return inside if len(inside) >= 2 else _round_steps(10**self._low, 10**self._high)
 
 
 def _round_steps(low: float, high: float, count: int = 5) -> list[float]:

@@ -73,7 +73,6 @@ def _training_run(runner: Runner) -> Run:
     if evaluated:
         iterations["shown"] = evaluated.iteration
     rows = next((hook.rows for hook in runner.hooks if isinstance(hook, CurvesHook)), [])
-    iterations["evaluations"] = sum(any("/" in name for name in row) for row in rows)
     return Run(
         "training",
         runner.cfg,
