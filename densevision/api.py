@@ -140,12 +140,14 @@ class TrainResult:
         best_score: value of the metric that chose it; None without.
         metrics: of the last evaluation, by name.
         work_dir: where checkpoints and curves are.
+        report: path of report.html; None if it could not be written, and in a process other than the main one.
     """
 
     checkpoint: Path | None
     best_score: float | None
     metrics: dict[str, float]
     work_dir: Path
+    report: Path | None
 
 
 def train(
@@ -184,13 +186,15 @@ def train(
         use_amp(loaded)
     runner = build_runner(loaded)
     runner.train()
-    report_training(runner)
+    report = report_training(runner).get("report")
     folder, hub = Path(loaded.work_dir), runner.message_hub
     best = folder / "best.pth"
     checkpoint = best if best.is_file() else find_last_checkpoint(folder)
     evaluated = {name.removeprefix("val/"): value for name, value in hub.log_scalars.items() if name.startswith("val/")}
     metrics = {name: float(buffer.current()) for name, buffer in evaluated.items()}
-    return TrainResult(checkpoint, hub.runtime_info.get("best_score"), metrics, folder)
+    return TrainResult(
+        checkpoint, hub.runtime_info.get("best_score"), metrics, folder, Path(report) if report else None
+    )
 
 
 @dataclass(frozen=True)

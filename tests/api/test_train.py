@@ -19,6 +19,7 @@ def test_a_training_returns_what_it_wrote(trained):
     assert trained.checkpoint == trained.work_dir / "best.pth" and trained.checkpoint.is_file()
     assert trained.best_score == trained.metrics["coco/AP50"] and 0 <= trained.best_score <= 1
     assert (trained.work_dir / "curves.csv").is_file()
+    assert trained.report == trained.work_dir / "report.html"
     report = json.loads((trained.work_dir / "report.json").read_text())
     assert report["kind"] == "training" and report["metric"]["value"] == trained.best_score
     assert report["iterations"] == dict(all=2, best=2, shown=2) and report["metrics"] == trained.metrics
