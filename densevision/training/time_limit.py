@@ -30,8 +30,8 @@ from densevision.training.start import length_line
 if TYPE_CHECKING:
     from densevision.training.runner import DenseRunner
 
-_TARGET = 0.97  # share of the time that is planned; the rest is for imports, files and what is not foreseen
-_TOLERANCE = 0.05  # share of the time by which the expected end may differ before the schedule is scaled again
+_TARGET = 0.95  # share of the time that is planned; the rest is for imports, files and what is not foreseen
+_LATE, _EARLY = 0.03, 0.07  # shares of the time by which the end may be late or early before the schedule changes
 _LEAST = 10  # iterations
 _WARM_UP, _MEASURED, _MEASURED_SHARE = 2, 20, 0.03  # iterations that are not counted, that are, and their share
 _VAL_BATCHES = 5  # that are timed
@@ -42,7 +42,8 @@ class TimeLimit:
     """Fits the length of a training to a time limit.
 
     At the start, iterations and evaluations are timed and undone. While the training runs, the schedule is scaled
-    again whenever its expected end is off by more than 5 % of the time. A resumed training keeps its schedule.
+    again whenever its expected end is 3 % of the time too late, or 7 % too
+    early. A resumed training keeps its schedule.
 
     Args:
         runner: of a training that is about to start; the time counts from when it was built.
@@ -96,7 +97,7 @@ class TimeLimit:
         now, evaluates = Length(loop.max_iters, loop.val_interval), self.runner.val_loop is not None
         speed = Speed(loop.pace.step, (loop.pace.evaluation or self._evaluation) if evaluates else 0.0)
         expected = (now.max_iters - loop.iter) * speed.step + evaluations_left(loop.iter, now) * speed.evaluation
-        if abs(expected - left) <= _TOLERANCE * self.seconds:
+        if -_EARLY * self.seconds <= expected - left <= _LATE * self.seconds:
             return None
         most = speed.affordable(self.seconds) - loop.iter // loop.val_interval if evaluates else now.max_iters
         fitted = fit_rest(left, speed, loop.iter, loop.val_interval, max(1, most))

@@ -65,6 +65,7 @@ class WorkDir:
                 break
 
 
+EXAMPLES = ("train_batch.png", "val_predictions.png")  # written by a training
 RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png")  # written by the package's metrics
 _RECORD = ".densevision_results"  # names of what an evaluation wrote: the next one may overwrite it
 
