@@ -24,7 +24,8 @@ from densevision.visualize import draw_boxes, draw_labels, side_by_side
 
 _BATCH, _VAL = 16, 8  # images, at most
 _SIDE = 480  # pixels of an image's longer side, at most
-_SCORE = 0.3  # of a detection that is drawn
+_SCORE = 0.3  # of a detection that is drawn, where the metric has no better one
+_LEAST = 3  # detections of an image that are drawn with any score
 
 
 class ExampleImagesHook(Hook):
@@ -37,8 +38,7 @@ class ExampleImagesHook(Hook):
     priority = "LOWEST"  # after the checkpoint, which decides whether an evaluation is the best
 
     def __init__(self) -> None:
-        self._rows: list[list[np.ndarray]] = []
-        self._labels = False  # whether they are label maps
+        self._found: list[tuple[np.ndarray, Any]] = []  # image at the size of its drawing, sample
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Mapping[str, Any] | None = None) -> None:
         """Draw the first batch of a new training."""
@@ -47,23 +47,23 @@ class ExampleImagesHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Forget the images of the evaluation before."""
-        self._rows = []
+        self._found = []
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Mapping[str, Any] | None = None, outputs: Any = None
     ) -> None:
-        """Draw those of the chosen images that are in the batch."""
+        """Keep those of the chosen images that are in the batch."""
         if runner.training and data_batch is not None:
-            self._safely(runner, self._draw_val, runner, batch_idx, data_batch, outputs)
+            self._safely(runner, self._keep, runner, batch_idx, data_batch, outputs)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, object] | None = None) -> None:
-        """Write the images if this evaluation is the best so far."""
+        """Draw the images if this evaluation is the best so far."""
         best = ranking_metric(runner.cfg)
         is_best = best is None or runner.message_hub.runtime_info.get("best_iteration") == runner.iter
-        if runner.training and self._rows and is_best:
+        if runner.training and self._found and is_best:
             score = score_of(numbers_of(metrics or {}), best) if best else None
             figure = "" if score is None else f", {best} {score:.3f}"
-            self._safely(runner, self._write_val, runner, f"iteration {runner.iter:,}{figure}")
+            self._safely(runner, self._draw_val, runner, f"iteration {runner.iter:,}{figure}")
 
     def _safely(self, runner: Runner, draw: Callable[..., None], *arguments: Any) -> None:
         if not is_main_process():
@@ -75,37 +75,35 @@ class ExampleImagesHook(Hook):
 
     def _draw_batch(self, runner: Runner, batch: Mapping[str, Any]) -> None:
         meta = runner.train_dataloader.dataset.metainfo
-        pairs = list(zip(batch["inputs"], batch["data_samples"], strict=True))[:_BATCH]
-        drawn = [
-            _draw(_shrink(_pixels(image)), sample, "gt", meta, legend=number == 0)
-            for number, (image, sample) in enumerate(pairs)
-        ]
-        images = [image for image in drawn if image is not None]
-        if not images:
-            return
-        columns = min(4, len(images))
-        titles = ["first training batch, as the network sees it", *[""] * (columns - 1)]
-        _write(Path(runner.work_dir, EXAMPLES[0]), images, titles[:columns])
+        images: list[np.ndarray] = []
+        for image, sample in zip(batch["inputs"][:_BATCH], batch["data_samples"], strict=False):
+            if isinstance(sample, DetSample | SegSample):
+                images.append(_draw(_shrink(_pixels(image)), sample, "gt", meta, legend=not images))
+        if images:
+            titles = ["first training batch, as the network sees it", "", "", ""]
+            _write(Path(runner.work_dir, EXAMPLES[0]), images, titles[: len(images)])
 
-    def _draw_val(self, runner: Runner, number: int, batch: Mapping[str, Any], outputs: Sequence[Any]) -> None:
-        meta, size = runner.val_dataloader.dataset.metainfo, runner.val_dataloader.batch_size
+    def _keep(self, runner: Runner, number: int, batch: Mapping[str, Any], outputs: Sequence[Any]) -> None:
+        size = runner.val_dataloader.batch_size
         total = len(runner.val_dataloader) * size  # of this process
         chosen = {index * total // _VAL for index in range(_VAL)} if total > _VAL else set(range(total))
         for position, (image, sample) in enumerate(zip(batch["inputs"], outputs, strict=True)):
-            if number * size + position in chosen:
-                pixels = _shrink(resize_image(_pixels(image), sample.ori_size))
-                legend = not self._rows
-                truth = _draw(pixels, sample, "gt", meta, legend=legend)
-                found = _draw(pixels, sample, "pred", meta, legend=False)
-                if truth is not None and found is not None:
-                    self._rows.append([truth, found])
-                    self._labels = isinstance(sample, SegSample)
+            if number * size + position in chosen and isinstance(sample, DetSample | SegSample) and "gt" in sample:
+                self._found.append((_shrink(resize_image(_pixels(image), sample.ori_size)), sample))
 
-    def _write_val(self, runner: Runner, title: str) -> None:
-        images = [image for row in self._rows for image in row]
-        columns = 4 if len(self._rows) > 2 else 2
-        found = "prediction" if self._labels else f"prediction (scores from {_SCORE:g})"
-        titles = ["ground truth", f"{found}, {title}", "ground truth", found]
+    def _draw_val(self, runner: Runner, title: str) -> None:
+        meta = runner.val_dataloader.dataset.metainfo
+        images: list[np.ndarray] = []
+        thresholds = (getattr(metric, "score_threshold", None) for metric in runner.val_loop.evaluator.metrics)
+        score = next((threshold for threshold in thresholds if threshold is not None), _SCORE)
+        for pixels, sample in self._found:
+            images += [_draw(pixels, sample, "gt", meta, legend=not images)]
+            images += [_draw(pixels, sample, "pred", meta, score=score)]
+        columns = 4 if len(self._found) > 2 else 2
+        shown = "" if isinstance(self._found[0][1], SegSample) else f" (scores from {score:.2f}, or the best {_LEAST})"
+        titles = ["ground truth", f"prediction, {title}", "ground truth", f"prediction{shown}"]
+        if columns == 2:
+            titles[1] += shown
         _write(Path(runner.work_dir, EXAMPLES[1]), images, titles[:columns])
 
 
@@ -120,19 +118,21 @@ def _shrink(image: np.ndarray) -> np.ndarray:
     return resize_image(image, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
-def _draw(image: np.ndarray, sample: Any, kind: str, meta: Mapping[str, Any], *, legend: bool) -> np.ndarray | None:
-    """Draw a sample's ``gt`` or ``pred`` into its image of any size; None if it has none, or is of another task."""
+def _draw(
+    image: np.ndarray, sample: Any, kind: str, meta: Mapping[str, Any], *, legend: bool = False, score: float = 0.0
+) -> np.ndarray:
+    """Draw a sample's ``gt`` or ``pred`` into its image of any size."""
     found = sample.get(kind)
-    if found is None or not isinstance(sample, DetSample | SegSample):
-        return None
     if isinstance(sample, SegSample):
         labels = resize_labels(found.labels[0].cpu().numpy(), image.shape[:2])
         return draw_labels(image, labels, meta["classes"] if legend else (), meta["palette"])
     size = sample.input_size if kind == "gt" else sample.ori_size
     factors = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
     boxes, labels = found.boxes.cpu().numpy() * factors, found.labels.cpu().numpy()
-    scores = np.full(len(labels), np.nan, np.float32) if kind == "gt" else found.scores.cpu().numpy()
-    shown = np.isnan(scores) | (scores >= _SCORE)
+    if kind == "gt":
+        return draw_boxes(image, Detections(boxes, np.full(len(labels), np.nan, np.float32), labels), meta["classes"])
+    scores = found.scores.cpu().numpy()
+    shown = slice(0, max(_LEAST, int((scores >= score).sum())))  # they are sorted
     return draw_boxes(image, Detections(boxes[shown], scores[shown], labels[shown]), meta["classes"])
 
 
