@@ -17,6 +17,7 @@ COMMANDS = {
     "configs": "list the configs that ship with the package",
     "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",
+    "compare": "put the reports of trainings or evaluations side by side",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
