@@ -141,6 +141,7 @@ class TrainResult:
         metrics: of the last evaluation, by name.
         work_dir: where checkpoints and curves are.
         report: path of report.html; None if it could not be written, and in a process other than the main one.
+        warning: one line if the model is worthless, or None.
     """
 
     checkpoint: Path | None
@@ -148,6 +149,7 @@ class TrainResult:
     metrics: dict[str, float]
     work_dir: Path
     report: Path | None
+    warning: str | None = None
 
 
 def train(
@@ -156,6 +158,7 @@ def train(
     work_dir: str | Path | None = None,
     resume: bool = False,
     amp: bool = False,
+    max_time: str | None = None,
     overrides: Overrides = (),
 ) -> TrainResult:
     """Train the model of a config, as ``densevision train`` does.
@@ -165,6 +168,7 @@ def train(
         work_dir: where checkpoints and curves go; None uses work_dirs/<config name>.
         resume: continue from the last checkpoint of the work dir.
         amp: mixed precision, on a GPU.
+        max_time: duration such as "20m", "90s" or "1h30m"; the schedule is scaled to it.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
     Raises:
         UserError: config or data are at fault.
@@ -174,6 +178,7 @@ def train(
     from densevision.config.load import as_overrides
     from densevision.report.write import report_training
     from densevision.training.checkpoint_hook import find_last_checkpoint
+    from densevision.training.lengths import parse_duration
     from densevision.training.runner import build_runner, use_amp
     from densevision.training.workdir import check_work_dir
 
@@ -184,6 +189,9 @@ def train(
     check_work_dir(loaded.work_dir, source)
     if amp:
         use_amp(loaded)
+    if max_time is not None:
+        parse_duration("max_time", max_time)
+        loaded.merge_from_dict({"train_cfg.max_time": max_time})
     runner = build_runner(loaded)
     runner.train()
     report = report_training(runner).get("report")
@@ -192,9 +200,9 @@ def train(
     checkpoint = best if best.is_file() else find_last_checkpoint(folder)
     evaluated = {name.removeprefix("val/"): value for name, value in hub.log_scalars.items() if name.startswith("val/")}
     metrics = {name: float(buffer.current()) for name, buffer in evaluated.items()}
-    return TrainResult(
-        checkpoint, hub.runtime_info.get("best_score"), metrics, folder, Path(report) if report else None
-    )
+    path = Path(report) if report else None
+    warning = hub.runtime_info.get("worthless") or None
+    return TrainResult(checkpoint, hub.runtime_info.get("best_score"), metrics, folder, path, warning)
 
 
 @dataclass(frozen=True)

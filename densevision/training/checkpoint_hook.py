@@ -27,7 +27,7 @@ from densevision.training.changes import made_from
 from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
 from densevision.training.stop import TrainingStopped
-from densevision.training.workdir import REPORTS, set_aside
+from densevision.training.workdir import EXAMPLES, REPORTS, set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
@@ -268,7 +268,7 @@ def set_aside_training(work_dir: Path, timestamp: str, config: Path = Path("conf
     Args:
         config: the file that is trained; an earlier file of its name is moved too, but not the file itself.
     """
-    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*", *REPORTS)
+    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*", *REPORTS, *EXAMPLES)
     files = [path for name in names for path in work_dir.glob(name)]
     dump = work_dir / config.name
     if dump.is_file() and not (config.exists() and dump.samefile(config)):

@@ -28,9 +28,13 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
-from densevision.task import is_share, primary_metrics
+from densevision.task import TASKS, is_share, primary_metrics
 
 WORTHLESS_BELOW = 0.01  # one point of 100
+_ONE_CLASS_BELOW = 0.05  # IoU: a model that finds one class only has less in all others
+_REMEDY = (
+    "start from published weights (init_from), train longer, or look at the data: densevision check, densevision browse"
+)
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
@@ -156,10 +160,27 @@ def primary_metric(figures: Mapping[str, object], preferred: str | None = None) 
 
 
 def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
-    """Return a warning if a model's AP or mIoU is below one point, else None; also None for other metrics."""
+    """Return a warning if a model has learned nothing, else None; also None for metrics of other tasks.
+
+    Its AP or mIoU is below one point, or it labels nearly all pixels as one class.
+    """
     found = numbers_of(figures)
     name = next((name for name in (preferred, *primary_metrics()) if name in found), None)
-    return None if name is None else worthless(name, found[name])
+    return None if name is None else worthless(name, found[name]) or _one_class(found)
+
+
+def _one_class(figures: Mapping[str, float]) -> str | None:
+    """Return a warning if of several classes only one has an IoU of 5 points or more."""
+    task = TASKS["segmentation"]
+    prefix = f"{task.metric_prefix}IoU_"
+    by_class = sorted((value, name.removeprefix(prefix)) for name, value in figures.items() if name.startswith(prefix))
+    if task.primary_metric not in figures or len(by_class) < 2 or by_class[-2][0] >= _ONE_CLASS_BELOW:
+        return None
+    points = f"{task.primary_metric} is {100 * figures[task.primary_metric]:.1f} of 100"
+    return (
+        f"warning: this model is worthless: it finds one class only, {by_class[-1][1]} ({points}, and every other "
+        f"class is below {100 * _ONE_CLASS_BELOW:.0f}); {_REMEDY}"
+    )
 
 
 def worthless(name: str, value: float) -> str | None:
@@ -175,7 +196,7 @@ def worthless(name: str, value: float) -> str | None:
         return f"warning: {name} can't be measured ({value:g}): the data have no object or labeled pixel to find"
     if value < WORTHLESS_BELOW:
         points = f"{100 * value:.2f} of 100"
-        return f"warning: this model is worthless: {name} is {points}; train it longer, or check its data"
+        return f"warning: this model is worthless: {name} is {points}; {_REMEDY}"
     return None
 
 
