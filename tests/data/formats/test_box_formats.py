@@ -143,6 +143,34 @@ def test_equal_names_in_two_folders(tmp_path, name):
     assert boxes(dataset) == {"a/same.jpg": STREET, "b/same.jpg": []}
 
 
+def changed(content):
+    """Yield copies of a json, each with another value in one place, or without it."""
+    for key in list(content) if isinstance(content, dict) else range(len(content)):
+        kept = content[key]
+        for value in (None, "x", 5, True, [], {}, [None], 1e400):
+            content[key] = value
+            yield content
+        content[key] = kept
+        if isinstance(kept, dict | list):
+            yield from (content for _ in changed(kept))
+
+
+@pytest.mark.parametrize("name", ["labelme", "label_studio", "createml"])
+def test_a_json_with_another_value_in_any_place_is_read_or_refused_in_one_line(tmp_path, name):
+    FORMATS[name](tmp_path)
+    reader = read(tmp_path).metainfo["reader"]
+    file = next(path for path in tmp_path.glob("*.json") if path.stem != "empty")
+    refused = 0
+    for content in changed(json.loads(file.read_text())):
+        file.write_text(json.dumps(content))
+        try:
+            CocoReader(**reader).read()
+        except UserError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(file.parent) in str(error)
+    assert refused > 50
+
+
 # Single formats.
 
 
