@@ -1,0 +1,113 @@
+"""Fit the anchors of a detector to the boxes of its data."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from densevision.detection.anchors import LINEAR_SCALES, anchor_shapes
+from densevision.detection.model import feature_sizes
+
+MATCHED = 0.5  # IoU from which an anchor is trained on a box
+_STRIDES, _EXTRAS = (16, 32), 4  # of the maps that the detector predicts from
+_SAMPLE = 2000  # boxes that every candidate is measured on
+_ENOUGH = 0.02  # better coverage than the default's that is worth other anchors
+_EQUAL = 0.005  # candidates that differ by less are equally good: the one nearest to the default is taken
+_DEFAULT = (LINEAR_SCALES[0], LINEAR_SCALES[-1], 0.1)
+_FIRST = (0.06, 0.08, 0.1, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3)
+_LAST = (0.5, 0.65, 0.8, 0.95)
+_LOWEST = (0.02, 0.03, 0.04, 0.05, 0.06, 0.075, 0.1, 0.125, 0.15)
+
+
+@dataclass(frozen=True)
+class AnchorChoice:
+    """The anchors for a data set.
+
+    Attributes:
+        scales: of the six maps, as for ``anchor_shapes``.
+        lowest: as for ``anchor_shapes``.
+        coverage: share of the boxes that an anchor matches, IoU at least 0.5.
+        default_coverage: the same for the default anchors.
+    """
+
+    scales: tuple[float, ...]
+    lowest: float
+    coverage: float
+    default_coverage: float
+
+    @property
+    def is_default(self) -> bool:
+        """Whether these are the default anchors."""
+        return (self.scales, self.lowest) == (LINEAR_SCALES, _DEFAULT[2])
+
+
+def fit_anchors(boxes: np.ndarray, labels: np.ndarray, input_size: tuple[int, int]) -> AnchorChoice:
+    """Choose scales and lowest anchor so that most boxes of every class are matched.
+
+    Args:
+        boxes: [M, 4] xyxy in pixels of the network input; M may be 0.
+        labels: [M] class of each box.
+        input_size: (height, width) of the network input.
+    """
+    rows = np.linspace(0, len(boxes), min(len(boxes), _SAMPLE), endpoint=False).astype(int)
+    boxes, labels = boxes[rows], labels[rows]
+    default = best_iou(boxes, LINEAR_SCALES, _DEFAULT[2], input_size) >= MATCHED
+    if not len(boxes):
+        return AnchorChoice(LINEAR_SCALES, _DEFAULT[2], 1.0, 1.0)
+    weights = class_weights(labels)
+    candidates = {}
+    for first, last, lowest in itertools.product(_FIRST, _LAST, _LOWEST):
+        if lowest < first < last:
+            matched = best_iou(boxes, even_scales(first, last), lowest, input_size) >= MATCHED
+            candidates[first, last, lowest] = float(weights @ matched)
+    best = max(candidates.values())
+    if best < float(weights @ default) + _ENOUGH:
+        return AnchorChoice(LINEAR_SCALES, _DEFAULT[2], float(default.mean()), float(default.mean()))
+    good = [candidate for candidate, score in candidates.items() if score >= best - _EQUAL]
+    first, last, lowest = min(good, key=_distance)
+    scales = even_scales(first, last)
+    matched = best_iou(boxes, scales, lowest, input_size) >= MATCHED
+    return AnchorChoice(scales, lowest, float(matched.mean()), float(default.mean()))
+
+
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """Weight each box so that all classes weigh the same, [M] with the sum 1."""
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return 1 / counts[inverse] / len(counts)
+
+
+def even_scales(first: float, last: float) -> tuple[float, ...]:
+    """Six scales in even steps: ``even_scales(0.2, 0.95)`` is the default."""
+    return tuple(round(float(scale), 3) for scale in np.linspace(first, last, len(LINEAR_SCALES)))
+
+
+def _distance(candidate: tuple[float, float, float]) -> float:
+    return float(np.abs(np.log(np.divide(candidate, _DEFAULT))).sum())
+
+
+def best_iou(boxes: np.ndarray, scales: Sequence[float], lowest: float, input_size: tuple[int, int]) -> np.ndarray:
+    """Return the highest IoU of each box with any anchor, [M].
+
+    Of the anchors of one shape, the one with the nearest center overlaps most, so that only these are compared.
+
+    Args:
+        boxes: [M, 4] xyxy in pixels of the network input.
+        scales, lowest: arguments of ``anchor_shapes``.
+        input_size: (height, width) of the network input.
+    """
+    low, high = boxes[:, :2], boxes[:, 2:]
+    center, extent = (low + high) / 2, high - low
+    best = np.zeros(len(boxes))
+    maps = feature_sizes(input_size, _STRIDES, _EXTRAS)
+    for shapes, size in zip(anchor_shapes(scales, lowest=lowest), maps, strict=True):
+        cell = np.array(input_size[::-1]) / size[::-1]
+        nearest = (np.clip(np.floor(center / cell), 0, np.array(size[::-1]) - 1) + 0.5) * cell
+        for shape in shapes:
+            anchor = np.array(shape[::-1]) * min(input_size)
+            overlap = np.minimum(high, nearest + anchor / 2) - np.maximum(low, nearest - anchor / 2)
+            shared = overlap.clip(min=0).prod(axis=1)
+            best = np.maximum(best, shared / (extent.prod(axis=1) + anchor.prod() - shared))
+    return best
