@@ -75,7 +75,7 @@ OWNERS = {
         "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
-        *(f"densevision.segmentation.{name}" for name in ("balance", "cityscapes", "metric", "model")),
+        *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
         "densevision.cli",
     },
