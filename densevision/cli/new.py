@@ -52,13 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     parts, note = check_test_part(layout, parts)
     lines = parts.facts.lines("data" if parts.lists else "train")
     print(f"{layout.name} in {layout.shared['data_root']}", *lines, sep="\n")
-    print(*(f"  {line}" for line in (*layout.notes, *([note] if note else []))), sep="\n")
+    for line in (*layout.notes, *([note] if note else [])):
+        print(f"  {line}")
     start = find_start(arguments.weights, backbone, folder)
     proposal = propose(layout, parts, start, model=arguments.model, target=arguments.target)
     for setting, line in proposal.reasons.items():
         print(f"{setting:<9} {line}")
     if start.path is None:
-        print(*scratch_advice(parts.images["train"], start.later, shlex.join(["densevision", "new", str(arguments.data)])))
+        print(*scratch_advice(parts.images["train"], start.later, arguments, name), sep="\n")
     files = {**image_lists(proposal, name), f"{name}.py": config_text(proposal, name, datetime.date.today())}
     for file, text in files.items():
         write_whole(folder / file, text.encode(), "new")
@@ -90,8 +91,17 @@ def _check_free(folder: Path, name: str) -> None:
         raise UserError(f"{taken[0]} exists already and is not overwritten; give another name with --name")
 
 
-def scratch_advice(images: int, later: str | None, command: str) -> list[str]:
-    """Say what to expect of a training from scratch, and the command for published weights."""
-    few = "" if images >= _FEW else f"; expect little from {images:,} images, unless all of them look alike"
-    lines = [f"\nfrom scratch{few}"]
+def scratch_advice(images: int, later: str | None, arguments: argparse.Namespace, name: str) -> list[str]:
+    """Say what to expect of a training from scratch, and the command for a training from published weights."""
+    lines = ["The training starts from scratch, without published weights."]
+    if images < _FEW:
+        lines.append(
+            f"  With {images:,} images expect a usable model only if they look alike (one camera, one kind of object); "
+            "published weights help most with few images."
+        )
+    if later is not None:
+        options = ["--name", f"{name}_pretrained", "--weights", later, "--target", arguments.target]
+        options += ["--model", arguments.model] if arguments.model else []
+        command = shlex.join(["densevision", "new", str(arguments.data), *options])
+        lines.append(f"  Where there is a network: {command}")
     return lines

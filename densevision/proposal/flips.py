@@ -19,7 +19,7 @@ _UPRIGHT = {"person", "people", "pedestrian", "man", "woman", "face", "head", "r
 
 
 def choose_flips(classes: Sequence[str]) -> Choice[tuple[str, ...]]:
-    """Return the names of the flips, and why: left-right unless names forbid it, up-down only where names suggest it."""
+    """Return the names of the flips, and why: left-right unless names forbid it, up-down where names suggest it."""
     words = {word: name for name in classes for word in _words(name)}
     sided = next((words[word] for word in words if word in _SIDED), None) or _symbol(classes)
     if sided is not None:

@@ -74,7 +74,9 @@ def choose_schedule(images: int, recipe: Recipe, *, pretrained: bool) -> Schedul
     iterations = EVALUATIONS * interval
     factor = batch / recipe.batch * (0.5 if pretrained else 1)
     warmup = max(1, min(recipe.warmup, int(recipe.warmup_share * iterations)))
-    return Schedule(batch, iterations, interval, warmup, _significant(recipe.rate * factor), iterations * batch / images)
+    return Schedule(
+        batch, iterations, interval, warmup, _significant(recipe.rate * factor), iterations * batch / images
+    )
 
 
 def _rounded(interval: float) -> int:

@@ -70,7 +70,9 @@ def choose_crop(sizes: np.ndarray, target: str) -> Choice[Size]:
     height, width = (min(_LARGEST_CROP[target], max(64, _round(_CROP_SHARE * side))) for side in median)
     whole = describe_size(median)
     if max(median) * _CROP_SHARE > _LARGEST_CROP[target] + _STEP:
-        return Choice((height, width), f"of images that are mostly {whole}; evaluated whole: resize them if that is slow")
+        return Choice(
+            (height, width), f"of images that are mostly {whole}; evaluated whole: resize them if that is slow"
+        )
     return Choice((height, width), f"about {_CROP_SHARE:.0%} of each side of images that are mostly {whole}")
 
 

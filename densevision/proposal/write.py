@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import pprint
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,16 +90,19 @@ def _transforms(proposal: Proposal) -> str:
     if proposal.layout.task == "detection":
         return f"train_dataloader.dataset.transforms += [{', '.join(flips)}]"
     height, width = proposal.size
-    return "\n    ".join(
-        [
-            "train_dataloader.dataset.transforms = [",
-            "dict(type=RandomScale, scale_limit=(-0.25, 0.75), p=1.0),",
-            f"dict(type=PadIfNeeded, min_height={height}, min_width={width}, fill=127, fill_mask=255),",
-            f"dict(type=RandomCrop, height={height}, width={width}),",
-            *(f"{flip}," for flip in flips),
-            "dict(type=ColorJitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05, p=0.8),",
-        ]
-    ) + "\n]"
+    return (
+        "\n    ".join(
+            [
+                "train_dataloader.dataset.transforms = [",
+                "dict(type=RandomScale, scale_limit=(-0.25, 0.75), p=1.0),",
+                f"dict(type=PadIfNeeded, min_height={height}, min_width={width}, fill=127, fill_mask=255),",
+                f"dict(type=RandomCrop, height={height}, width={width}),",
+                *(f"{flip}," for flip in flips),
+                "dict(type=ColorJitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.05, p=0.8),",
+            ]
+        )
+        + "\n]"
+    )
 
 
 def _model(proposal: Proposal) -> str:
@@ -136,7 +138,7 @@ def _normalize(proposal: Proposal) -> dict[str, Any]:
 def _init_from(proposal: Proposal) -> str:
     path = str(proposal.start.path)
     halved = dict(halved_tail="first_half") if proposal.backbone.get("reduced_tail") else {}
-    return _call("dict", dict(source=path, **halved)) if halved else repr(path)
+    return _call("dict", dict(source=path, **halved)) if halved else _literal(path)
 
 
 def _schedule(proposal: Proposal) -> str:
@@ -162,13 +164,10 @@ param_scheduler = [
 class Code(str):
     """Text that stands in the config without quotes."""
 
-    def __repr__(self) -> str:
-        return str(self)
-
 
 def _arguments(values: Mapping[str, Any], first: str = "") -> str:
     """Write keyword arguments in one line."""
-    return ", ".join([*([first] if first else []), *(f"{key}={value!r}" for key, value in values.items())])
+    return ", ".join([*([first] if first else []), *(f"{key}={_literal(value)}" for key, value in values.items())])
 
 
 def _call(name: str, values: Mapping[str, Any]) -> str:
@@ -180,8 +179,34 @@ def _call(name: str, values: Mapping[str, Any]) -> str:
     return "\n".join([f"{name}(", *written, ")"])
 
 
-def _wrapped(value: Any) -> str:
+def _literal(value: Any) -> str:
+    """Write plain data as Python text with double quotes."""
+    if isinstance(value, Code):
+        return str(value)
+    if isinstance(value, str):
+        return f'"{value}"' if value.isprintable() and not set(value) & set('"\\') else repr(str(value))
+    opening, items, closing = _items(value)
+    return f"{opening}{', '.join(items)}{closing}" if opening else repr(value)
+
+
+def _items(value: Any) -> tuple[str, list[str], str]:
+    """Return opening bracket, items and closing bracket; empty brackets for other values."""
     if isinstance(value, Mapping):
-        value = dict(value)
-    text = pprint.pformat(value, width=_WIDTH - 12, compact=True, sort_dicts=False)
-    return text.replace("\n", "\n    ")
+        return "{", [f"{_literal(key)}: {_literal(item)}" for key, item in value.items()], "}"
+    if isinstance(value, list | tuple):
+        items = [_literal(item) for item in value]
+        return ("[", items, "]") if isinstance(value, list) else ("(", items, ",)" if len(items) == 1 else ")")
+    return "", [], ""
+
+
+def _wrapped(value: Any) -> str:
+    """Write an argument; a long list or dict as lines of as many items as fit."""
+    opening, items, closing = _items(value)
+    if not opening or len(_literal(value)) <= _WIDTH - 20:
+        return _literal(value)
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(lines[-1]) + len(item) > _WIDTH - 12:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{item},"
+    return "\n".join([opening, *(f"        {line}" for line in lines), f"    {closing.removeprefix(',')}"])

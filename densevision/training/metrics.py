@@ -172,7 +172,10 @@ def worthless(name: str, value: float) -> str | None:
         return f"warning: {name} can't be measured ({value:g}): the data have no object or labeled pixel to find"
     if value < WORTHLESS_BELOW:
         points = f"{100 * value:.2f} of 100"
-        return f"warning: this model is worthless: {name} is {points}; train it longer, or check its data"
+        return (
+            f"warning: this model is worthless: {name} is {points}. What helps: published weights (init_from), more "
+            "images, a longer training; densevision check shows whether the data are as they should be"
+        )
     return None
 
 
