@@ -31,6 +31,7 @@ def choose_flips(classes: Sequence[str]) -> Choice[tuple[str, ...]]:
 
 
 def _words(name: str) -> list[str]:
+    name = name.replace("cell phone", "phone")  # of COCO
     return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
 
 

@@ -16,6 +16,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -115,8 +116,9 @@ def main():
             work_dir = out / f"{options.data}_{kind}_{iterations}_seed{seed}"
             done = work_dir / "points.json"
             if not done.exists():
-                with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    done.write_text(json.dumps(pool.apply(train_one, (config, iterations, seed, str(work_dir)))))
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                    best = pool.submit(train_one, config, iterations, seed, str(work_dir)).result()
+                done.write_text(json.dumps(best))
             points[kind].append(json.loads(done.read_text()))
         print(f"seed {seed}: shipped {points['shipped'][-1]:.2f}, new {points['new'][-1]:.2f}", flush=True)
     means = {kind: statistics.mean(values) for kind, values in points.items()}
