@@ -26,6 +26,8 @@ _DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
+_WHITE_16 = 65535  # of 16 bits: the object of a binary mask, or ignored, as 255 is of 8 bits
+_COLOR_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def read_label_header(path: str | Path) -> LabelHeader:
 def read_label_ids(path: str | Path) -> np.ndarray:
     """Read a label image as [H, W] uint8 ids.
 
-    The ids are the indices of a palette image, or the value of equal channels of a color image.
+    The ids are the indices of a palette image, or the value of equal channels of a color image. White of 16 bits,
+    65535, is 255.
 
     Raises:
         OSError: the file is missing or damaged.
@@ -66,11 +69,31 @@ def read_label_ids(path: str | Path) -> np.ndarray:
     with _open(path) as image:  # OpenCV would convert palette indices to brightness
         kind, mode, deep = image.format, image.mode, ";16" in str(getattr(image, "tile", ""))
         ids = np.asarray(image)
-    if kind in ("JPEG", "MPO"):
-        raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
+    _refuse_jpeg(path, kind)
     if ids.ndim == 3:
         ids = _equal_channels(path, ids, mode, deep=deep)
     return ids if ids.dtype == np.uint8 else _to_bytes(path, ids)
+
+
+def read_label_colors(path: str | Path) -> np.ndarray:
+    """Read a label image as [H, W, 3] uint8 RGB: palettes are resolved, and transparent pixels are black.
+
+    Raises:
+        OSError: the file is missing or damaged.
+        UserError: the file is a JPEG, or has no RGB colors.
+    """
+    with _open(path) as image:
+        kind, mode = image.format, image.mode
+        pixels = np.asarray(image.convert("RGBA")) if mode in _COLOR_MODES else None
+    _refuse_jpeg(path, kind)
+    if pixels is None:
+        raise UserError(f"{path} has pixels of the kind {mode}, not RGB colors; save it as an RGB or palette PNG")
+    return np.where(pixels[..., 3:] > 0, pixels[..., :3], np.uint8(0))
+
+
+def _refuse_jpeg(path: str | Path, kind: str | None) -> None:
+    if kind in ("JPEG", "MPO"):
+        raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
 
 
 @contextmanager
@@ -103,6 +126,8 @@ def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: 
 def _to_bytes(path: str | Path, ids: np.ndarray) -> np.ndarray:
     if ids.dtype.kind == "f" and not (ids == np.floor(ids)).all():  # also NaN
         raise UserError(f"{path} contains fractions or NaN; label files have whole numbers")
+    if ids.dtype == np.uint16 and (ids == _WHITE_16).any() and ids[ids < _WHITE_16].max(initial=0) < 255:
+        ids = np.where(ids == _WHITE_16, np.uint16(255), ids)
     if ids.max(initial=0) > 255:
         raise UserError(f"{path} contains ids up to {ids.max()}, but label ids end at 255; is it an instanceIds file?")
     if ids.min(initial=0) < 0:

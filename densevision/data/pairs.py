@@ -18,7 +18,7 @@ SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")  # of Windows,
 # Words that tell an image from its label file, as in image_001.jpg and mask_001.png.
 _WORDS = (
     *("image", "images", "img", "imgs", "photo", "rgb", "sat", "leftimg8bit", "mask", "masks", "label", "labels"),
-    *("labelids", "gt", "gtfine", "groundtruth", "seg", "segmentation", "annotation", "annotations"),
+    *("labelids", "gt", "gtfine", "groundtruth", "seg", "segmentation", "annotation", "annotations", "l"),
 )
 
 

@@ -118,6 +118,9 @@ class LabelMapDataset(SeededDataset):
         if exact and pixels.needed:
             by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.needed)
             pixels = Pixels(by_file, self.lookup, self._rules)
+        if self._rules.colors and pixels.unnamed:
+            worst = self.id_counts.most_with(self._rules.colors.unknown)
+            pixels = replace(pixels, example=self._rules.colors.describe_unknown(worst))
         headers.damaged.update(self.id_counts.damaged)
         if pixels.unexpected:
             raise UserError(unexpected_ids(self.id_counts.first_with(pixels.unexpected[0]), pixels.unexpected))
@@ -141,6 +144,9 @@ class LabelMapDataset(SeededDataset):
         """Map the labels to the model's classes, see ``SeededDataset``; a class unknown here has no pixels."""
         if tuple(classes) != self.metainfo["classes"]:
             info, self.lookup = align(self.metainfo, self.lookup, classes, self._occurs, str(self._pairs.label_place))
+            if self._rules.colors:
+                color_of = dict(zip(self.metainfo["classes"], self.metainfo["palette"], strict=True))
+                info["palette"] = [color_of.get(*named) for named in zip(classes, info["palette"], strict=True)]
             self.metainfo.update(info)  # evaluators keep a reference to the dict
 
     def _occurs(self, label_id: int) -> bool:

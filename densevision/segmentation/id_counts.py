@@ -51,6 +51,12 @@ class IdCounts:
             self._labels.paths[i] for i, row in sorted(self._pixels.items()) if row is not None and row[label_id]
         )
 
+    def most_with(self, label_id: int) -> str:
+        """Return the path of the file read with the most pixels of an id."""
+        rows = sorted(self._pixels.items())
+        index = max(rows, key=lambda item: -1 if item[1] is None else item[1][label_id])[0]
+        return str(self._labels.paths[index])
+
     def notes(self) -> list[str]:
         """Note the number of files that the counts are of, if not of all."""
         read, total = len(self._pixels), len(self._labels.paths)

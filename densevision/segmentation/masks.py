@@ -14,7 +14,9 @@ from densevision.data.paths import resolve_data_root
 from densevision.data.sizes import check_exif
 from densevision.errors import UserError
 from densevision.registry import DATASETS
-from densevision.segmentation.classes import class_info
+from densevision.segmentation.classes import UNEXPECTED as MOST_CLASSES
+from densevision.segmentation.classes import class_info, near_name
+from densevision.segmentation.colors import ColorImages, ColorTable, check_colors
 from densevision.segmentation.dataset import LabelMapDataset, Pairs
 from densevision.segmentation.label_source import LabelImages
 from densevision.segmentation.pixels import Rules
@@ -33,12 +35,16 @@ class MaskDataset(LabelMapDataset):
         data_root: folder of the data; relative to ``$DENSEVISION_DATA``.
         image_dir: folder of the images, relative to ``data_root``; its subfolders are searched too.
         label_dir: folder of the masks; None if there are none, for predictions only.
-        classes: name -> id in the masks, or names for the ids 0, 1, 2, ...
+        classes: name -> id in the masks, or names for the ids 0, 1, 2, ...; with ``colors`` the names in use, by
+            default all.
+        colors: name -> (red, green, blue) of masks with colors, or a list of several; the pixels of names that are
+            not in ``classes``, and of other colors, are ignored.
         image_suffix: the end of image names, case-insensitive; "" for any image format.
         label_suffix: the end of mask names; needed if images and masks are in one folder.
         image_list: text file that names the images in use, one per line; relative to ``data_root``.
         transforms: albumentations transforms for training, applied to image and mask.
-        max_unnamed: largest share of the pixels, 0..1, of one id without a class; more is considered a mistake.
+        max_unnamed: largest share of the pixels, 0..1, of one id without a class, or of all colors without a
+            name; more is considered a mistake.
         may_lack: classes that may have no pixels, or "all".
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; masks are never rotated.
     Raises:
@@ -51,7 +57,8 @@ class MaskDataset(LabelMapDataset):
         data_root: str,
         image_dir: str,
         label_dir: str | None,
-        classes: Mapping[str, int] | Sequence[str],
+        classes: Mapping[str, int] | Sequence[str] | None = None,
+        colors: Mapping[str, Any] | None = None,
         image_suffix: str = "",
         label_suffix: str = "",
         image_list: str | None = None,
@@ -62,8 +69,9 @@ class MaskDataset(LabelMapDataset):
         exif: str = "apply",
     ):
         root = resolve_data_root(data_root)
-        info = class_info(_with_ids(classes))
-        rules = Rules(dict(zip(info["classes"], info["label_ids"], strict=True)), True, max_unnamed, may_lack)
+        info, table = _read_classes(classes, colors)
+        id_of = dict(zip(info["classes"], info["label_ids"], strict=True))
+        rules = Rules(id_of, True, max_unnamed, may_lack, table)
         check_exif(exif)
         folders = Folders(
             root / image_dir,
@@ -72,17 +80,36 @@ class MaskDataset(LabelMapDataset):
             label_suffix,
             None if image_list is None else root / image_list,
         )
-        pairs = _find_pairs(folders) if label_dir is not None else _images_only(folders)
+        pairs = _images_only(folders) if label_dir is None else _find_pairs(folders, table)
         super().__init__(pairs, info, rules, transforms, exif)
 
 
+def _read_classes(
+    classes: Mapping[str, int] | Sequence[str] | None, colors: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], ColorTable | None]:
+    """Return ``class_info`` and the color table."""
+    if colors is None:
+        if classes is None:
+            raise UserError("classes is missing; give name and id of each class, classes=dict(background=0, road=255)")
+        return class_info(_with_ids(classes)), None
+    given = check_colors(colors)
+    info = class_info(_with_ids(list(given) if classes is None else classes))
+    for name in info["classes"]:
+        if name not in given:
+            raise UserError(f"classes: {name!r} has no color in colors{near_name(name, given)}")
+    if len(given) > MOST_CLASSES:
+        raise UserError(f"colors: {len(given)} names; masks can have at most {MOST_CLASSES}")
+    info["palette"] = [given[name][0] for name in info["classes"]]
+    return info, ColorTable(colors, dict(zip(info["classes"], info["label_ids"], strict=True)))
+
+
 def _with_ids(classes: Mapping[str, int] | Sequence[str]) -> Mapping[str, int] | Sequence[str]:
-    """Number a list of names."""
+    """Number a list of different names; ``class_info`` describes what is wrong with others."""
     names = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
     return {name: id_ for id_, name in enumerate(classes)} if names and len(set(classes)) == len(classes) else classes
 
 
-def _find_pairs(folders: Folders) -> Pairs:
+def _find_pairs(folders: Folders, table: ColorTable | None) -> Pairs:
     found = pair_files(folders)
     count = len(found.images) + len(found.unlabeled)
     if len(found.unlabeled) > _MOST_UNLABELED * count:
@@ -100,7 +127,8 @@ def _find_pairs(folders: Folders) -> Pairs:
     notes += _note_others(folders.images, found.others)
     images = np.array([str(folders.images / name) for name in found.images])
     labels = np.array([str(folders.labels / name) for name in found.labels])
-    return Pairs(images, LabelImages(labels), notes, folders.images, folders.labels)
+    source = LabelImages(labels) if table is None else ColorImages(labels, table)
+    return Pairs(images, source, notes, folders.images, folders.labels)
 
 
 def _images_only(folders: Folders) -> Pairs:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from densevision.data.label_files import read_label_ids
+from densevision.data.label_files import read_label_colors, read_label_header, read_label_ids
 from densevision.data.sizes import even_sample
 from densevision.data.threads import read_files
 from densevision.errors import UserError
 
+Rgb = tuple[int, int, int]
 VOID = 255
+_MOST_COLORS = 64
+_EDGE = 0.001  # share of the pixels; colors with fewer are edges, if there are very many colors
+_MOST_EDGES = 0.05  # share of the pixels of all such colors together
 _SAMPLE = 200  # masks that are read
 _STRAY = 0.01  # share of the pixels of all anti-aliased values together; more are classes
+_UNNAMED = 0.15  # share of the pixels of an ignored id, above which the data set is told to accept it
 _RARE = 3  # files; a class in no more of them may be absent from a part of the data
 
 
@@ -34,13 +41,17 @@ class IdSample:
         counts = self.by_file.sum(0)
         return counts / max(counts.sum(), 1)
 
+    def present(self) -> list[int]:
+        """Return the ids that occur, ascending."""
+        return [int(i) for i in np.flatnonzero(self.by_file.sum(0))]
+
     def files(self, label_id: int) -> int:
         """Return the number of masks that contain an id."""
         return int((self.by_file[:, label_id] > 0).sum())
 
 
-def sample_ids(masks: Sequence[Path]) -> IdSample | None:
-    """Count the ids in an even sample of masks; None if one of them is not a map of ids."""
+def sample_ids(masks: Sequence[Path]) -> IdSample | UserError:
+    """Count the ids in an even sample of masks; return the error if one of them is not a map of ids."""
 
     def count(path: Path) -> np.ndarray | None | UserError:
         try:
@@ -50,10 +61,29 @@ def sample_ids(masks: Sequence[Path]) -> IdSample | None:
         except UserError as error:
             return error
 
-    rows = read_files(count, [masks[index] for index in even_sample(len(masks), _SAMPLE)])
-    if any(isinstance(row, UserError) for row in rows):
-        return None
+    rows = read_files(count, _sampled(masks))
+    errors = [row for row in rows if isinstance(row, UserError)]
+    if errors:
+        return errors[0]
     return IdSample(np.array([row for row in rows if isinstance(row, np.ndarray)], np.int64).reshape(-1, 256))
+
+
+def palettes_differ(masks: Sequence[Path]) -> bool:
+    """Tell whether palette masks give the same index different colors, so that only their colors mean a class."""
+
+    def palette(path: Path) -> bytes:
+        try:
+            return read_label_header(path).palette
+        except OSError:
+            return b""
+
+    palettes = sorted(set(read_files(palette, _sampled(masks))), key=len)
+    longest = palettes[-1]
+    return any(longest[: len(other)] != other for other in palettes)
+
+
+def _sampled(masks: Sequence[Path]) -> list[Path]:
+    return [masks[index] for index in even_sample(len(masks), _SAMPLE)]
 
 
 def class_ids(sample: IdSample) -> list[int]:
@@ -65,7 +95,7 @@ def class_ids(sample: IdSample) -> list[int]:
     shares = sample.shares()
     ids = np.flatnonzero(shares).tolist()
     between = [i for i in ids if 0 < i < VOID]
-    if {0, VOID} <= set(ids) and len(between) > 1 and shares[between].sum() < _STRAY and max(between) > 64:
+    if {0, VOID} <= set(ids) and len(between) > 2 and shares[between].sum() < _STRAY and max(between) > 64:
         ids = [0, VOID]
     if VOID in ids and not (len(ids) <= 2 or _are_gray_levels(ids)):
         ids.remove(VOID)
@@ -84,12 +114,81 @@ def unnamed_classes(ids: Sequence[int]) -> dict[str, int]:
     return {"background" if id_ == 0 else other.format(id_): id_ for id_ in ids}
 
 
-def options_of(sample: IdSample, classes: dict[str, int]) -> dict[str, object]:
+def id_options(sample: IdSample, classes: dict[str, int]) -> dict[str, object]:
     """Return the options of the data set that let rare classes and ignored pixels pass, as the sample has them."""
-    rare = [name for name, id_ in classes.items() if sample.files(id_) <= min(_RARE, len(sample.by_file) // 4)]
+    rare = [name for name, id_ in classes.items() if sample.files(id_) <= _rare(len(sample.by_file))]
     shares = sample.shares()
     unnamed = [float(shares[i]) for i in range(256) if i not in classes.values()]
     options: dict[str, object] = {"may_lack": rare} if rare else {}
-    if max(unnamed, default=0) > 0.15:
-        options["max_unnamed"] = min(1.0, round(max(unnamed) + 0.15, 1))
+    if max(unnamed, default=0) > _UNNAMED:
+        options["max_unnamed"] = min(1.0, math.ceil(10 * max(unnamed) + 0.5) / 10)
     return options
+
+
+def _rare(files: int) -> int:
+    """Return in how many of the files a class may be that a part of them may lack."""
+    return min(_RARE, files // 4)
+
+
+@dataclass(frozen=True)
+class ColorSample:
+    """Colors in a sample of masks.
+
+    Attributes:
+        pixels: color -> pixels, most pixels first.
+        files: color -> masks with it.
+        masks: number of masks.
+    """
+
+    pixels: dict[Rgb, int]
+    files: dict[Rgb, int]
+    masks: int
+
+    def share(self, color: Rgb) -> float:
+        """Return the share of the pixels of a color."""
+        return self.pixels.get(color, 0) / max(sum(self.pixels.values()), 1)
+
+    def is_rare(self, color: Rgb) -> bool:
+        """Tell whether a color is in so few masks that a part of the data may lack it."""
+        return self.files.get(color, 0) <= _rare(self.masks)
+
+
+def sample_colors(masks: Sequence[Path]) -> ColorSample:
+    """Count the colors in an even sample of masks.
+
+    Raises:
+        UserError: a mask has no RGB colors.
+    """
+
+    def count(path: Path) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            pixels = read_label_colors(path).astype(np.uint32)
+        except OSError:
+            return np.array([], np.uint32), np.array([], np.int64)  # damaged; the data set reports it
+        packed = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+        return np.unique(packed, return_counts=True)
+
+    sampled = _sampled(masks)
+    total, files = Counter[Rgb](), Counter[Rgb]()
+    for colors, counts in read_files(count, sampled):
+        unpacked = [(int(c) >> 16, int(c) >> 8 & 255, int(c) & 255) for c in colors]
+        total.update(dict(zip(unpacked, counts.tolist(), strict=True)))
+        files.update(unpacked)
+    return ColorSample(dict(total.most_common()), dict(files), len(sampled))
+
+
+def main_colors(sample: ColorSample) -> list[Rgb]:
+    """Return the colors that are classes: those of whole areas, not of anti-aliased edges.
+
+    Raises:
+        UserError: there are too many for a mask.
+    """
+    colors = list(sample.pixels)
+    if len(colors) > _MOST_COLORS:  # edges: few pixels each
+        colors = [color for color in colors if sample.share(color) > _EDGE]
+    if not 1 < len(colors) <= _MOST_COLORS or sum(map(sample.share, colors)) < 1 - _MOST_EDGES:
+        raise UserError(
+            f"the masks have {len(sample.pixels):,} colors, as photos or blurred masks have; give masks with one "
+            "color per class, not resized or compressed"
+        )
+    return sorted(colors)
