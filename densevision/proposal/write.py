@@ -34,11 +34,11 @@ def _docstring(proposal: Proposal, name: str, today: datetime.date) -> str:
     model = "SSDLite" if layout.task == "detection" else "LR-ASPP 128"
     size = f"{height}x{width}" if layout.task == "detection" else f"crops of {height}x{width}"
     folder = "".join(c for c in Path(layout.shared["data_root"]).name if c.isprintable() and c not in "\\\"'")
-    images = ", ".join(f"{count:,} {part}" for part, count in proposal.parts.images.items())
+    images = " and ".join(f"{count:,} {part}" for part, count in proposal.parts.images.items())
     return f'''"""{model} on {describe_backbone(proposal.backbone)}, {size}: {name}, {len(facts.classes)} classes.
 
 Written by `densevision new` on {today} for {layout.name} in {folder}: {images} images.
-Change what you like. Lists and numbers are explained in docs/own_data.md.
+It is yours to change; docs/own_data.md says what each line is for.
 
     densevision train {name}.py
     densevision test work_dirs/{name}/best.pth
@@ -72,13 +72,17 @@ def _imports(proposal: Proposal) -> str:
 
 def _data(proposal: Proposal) -> str:
     parts, schedule = proposal.parts.arguments, proposal.schedule
+    train, val = parts["train"], parts["val"]
     dataset = proposal.layout.dataset.rpartition(".")[2]
-    lines = [f"_data = {_call('dict', dict(type=Code(dataset), **proposal.layout.shared))}"]
-    lines.append(f"train_dataloader.dataset.update({_arguments(parts['train'], '_data')})")
-    lines.append(f"val_dataloader.dataset.update({_arguments(parts['val'], '_data')})")
+    same = {key: value for key, value in train.items() if key in val and val[key] == value}
+    lines = [f"_data = {_call('dict', dict(type=Code(dataset), **proposal.layout.shared) | same)}"]
+    for part, arguments in (("train", train), ("val", val)):
+        own = {key: value for key, value in arguments.items() if key not in same}
+        lines.append(f"{part}_dataloader.dataset.update({_arguments(own, '_data')})")
     if "test" in parts:
-        inherited = dict.fromkeys(parts["val"]) | dict(parts["test"])
-        lines.append(f"test_dataloader = dict(dataset=dict({_arguments(inherited)}))")
+        own = dict.fromkeys(val) | dict(parts["test"])
+        differing = {key: value for key, value in own.items() if key not in val or val[key] != value}
+        lines.append(f"test_dataloader = dict(dataset=dict({_arguments(differing)}))")
     lines.append(_transforms(proposal))
     lines.append(f"train_dataloader.update(batch_size={schedule.batch}, num_workers={proposal.workers})")
     lines.append(f"val_dataloader.update(batch_size={proposal.val_batch}, num_workers={proposal.workers})")
