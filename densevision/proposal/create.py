@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from densevision.atomic import write_whole
+from densevision.atomic import check_writable, write_whole
 from densevision.config.load import load_config
 from densevision.data.formats.layout import Layout
 from densevision.errors import UserError
@@ -73,10 +73,11 @@ def create_config(layout: Layout, request: Request, folder: Path, report: Callab
 
 
 def check_free(folder: Path, name: str) -> None:
-    """Raise a UserError if a file that would be written exists."""
+    """Raise a UserError if a file that would be written exists, or the folder is not writable."""
     taken = [file for file in (f"{name}.py", f"{name}_train.txt", f"{name}_val.txt") if (folder / file).exists()]
     if taken:
         raise UserError(f"{taken[0]} exists already and is not overwritten; give another name with --name")
+    check_writable(folder / f"{name}.py")
 
 
 def scratch_advice(start: Start, images: int, request: Request) -> list[str]:

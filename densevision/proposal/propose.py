@@ -128,7 +128,7 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         anchors = fit_anchors(facts.boxes * np.array([width, height] * 2), facts.labels, size.value)
     else:
         size = choose_crop(facts.sizes, target)
-    workers = max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0)) - 1))
+    workers = max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
     chosen = {
         "split": f"{parts.images['train']:,} train, {parts.images['val']:,} val: {parts.reason}",
         "model": f"{describe_backbone(backbone.value)} ({backbone.reason})",
