@@ -129,12 +129,14 @@ class TrainResult:
         best_score: value of the metric that chose it; None without.
         metrics: of the last evaluation, by name.
         work_dir: where checkpoints and curves are.
+        warning: one line if the model is worthless, or None.
     """
 
     checkpoint: Path | None
     best_score: float | None
     metrics: dict[str, float]
     work_dir: Path
+    warning: str | None = None
 
 
 def train(
@@ -143,6 +145,7 @@ def train(
     work_dir: str | Path | None = None,
     resume: bool = False,
     amp: bool = False,
+    max_time: str | None = None,
     overrides: Overrides = (),
 ) -> TrainResult:
     """Train the model of a config, as ``densevision train`` does.
@@ -152,6 +155,7 @@ def train(
         work_dir: where checkpoints and curves go; None uses work_dirs/<config name>.
         resume: continue from the last checkpoint of the work dir.
         amp: mixed precision, on a GPU.
+        max_time: duration such as "20m", "90s" or "1h30m"; the schedule is scaled to it.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
     Raises:
         UserError: config or data are at fault.
@@ -160,6 +164,7 @@ def train(
     from densevision.checkpoints.config import as_config
     from densevision.config.load import as_overrides
     from densevision.training.checkpoint_hook import find_last_checkpoint
+    from densevision.training.lengths import parse_duration
     from densevision.training.runner import build_runner, use_amp
     from densevision.training.workdir import check_work_dir
 
@@ -170,6 +175,9 @@ def train(
     check_work_dir(loaded.work_dir, source)
     if amp:
         use_amp(loaded)
+    if max_time is not None:
+        parse_duration("max_time", max_time)
+        loaded.merge_from_dict({"train_cfg.max_time": max_time})
     runner = build_runner(loaded)
     runner.train()
     folder, hub = Path(loaded.work_dir), runner.message_hub

@@ -20,13 +20,11 @@ train_dataloader = dict(
     ),
     sampler=dict(type=SeededSampler),
     batch_size=16,
-    num_workers=1,
 )
 val_dataloader = dict(
     dataset=dict(),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=16,
-    num_workers=1,
 )
 test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=CocoMetric)

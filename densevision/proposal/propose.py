@@ -22,8 +22,6 @@ from densevision.proposal.sizes import choose_crop, choose_input_size
 from densevision.proposal.split import split_images
 from densevision.proposal.start import Start
 
-_MOST_WORKERS = 8
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -57,7 +55,6 @@ class Proposal:
         flips: names of the flips.
         schedule: of the training.
         val_batch: images per batch of an evaluation.
-        workers: processes that load images.
         start: weights to start from.
         reasons: setting -> value and reason, in one line.
     """
@@ -70,7 +67,6 @@ class Proposal:
     flips: tuple[str, ...]
     schedule: Schedule
     val_batch: int
-    workers: int
     start: Start
     reasons: Mapping[str, str]
 
@@ -128,7 +124,6 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         anchors = fit_anchors(facts.boxes * np.array([width, height] * 2), facts.labels, size.value)
     else:
         size = choose_crop(facts.sizes, target)
-    workers = max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
     chosen = {
         "split": f"{parts.images['train']:,} train, {parts.images['val']:,} val: {parts.reason}",
         "model": f"{describe_backbone(backbone.value)} ({backbone.reason})",
@@ -138,7 +133,6 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         "schedule": _describe_schedule(schedule, parts.images["train"], pretrained=start.path is not None),
         "flips": flips.reason,
         "balance": "" if detection else "classes weigh by how rare their pixels are (BalanceClasses)",
-        "workers": f"{workers} to load images, by the number of processors",
     }
     return Proposal(
         layout=layout,
@@ -149,7 +143,6 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         flips=flips.value,
         schedule=schedule,
         val_batch=_val_batch(facts.sizes, schedule.batch, parts.images["val"], detection=detection),
-        workers=workers,
         start=start,
         reasons={setting: line for setting, line in chosen.items() if line},
     )

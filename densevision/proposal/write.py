@@ -84,8 +84,8 @@ def _data(proposal: Proposal) -> str:
         differing = {key: value for key, value in own.items() if key not in val or val[key] != value}
         lines.append(f"test_dataloader = dict(dataset=dict({_arguments(differing)}))")
     lines.append(_transforms(proposal))
-    lines.append(f"train_dataloader.update(batch_size={schedule.batch}, num_workers={proposal.workers})")
-    lines.append(f"val_dataloader.update(batch_size={proposal.val_batch}, num_workers={proposal.workers})")
+    lines.append(f"train_dataloader.update(batch_size={schedule.batch})")
+    lines.append(f"val_dataloader.update(batch_size={proposal.val_batch})")
     return "\n".join([*lines, ""])
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import logging
 import platform
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,7 +32,8 @@ from densevision.errors import UserError
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
-from densevision.training.prepare import check_numbers, fill_schedules, limit_workers
+from densevision.training.plan import set_length
+from densevision.training.prepare import check_numbers, set_workers
 from densevision.training.process import kept_settings, start_processes
 from densevision.training.progress import quiet
 from densevision.training.resume import ResumingRunner, nothing_to_resume
@@ -48,7 +50,8 @@ class DenseRunner(SplitsRunner, ResumingRunner):
     Attributes:
         training: whether a training is running, not only an evaluation.
         notes: warnings about the config to print at the start, one line each.
-        stored_config: the config's part of each checkpoint's meta.
+        stored_config: the config's part of each checkpoint's meta, and the schedule that a time limit gave.
+        began: when it was built, by ``time.perf_counter``.
     """
 
     def __init__(self, *, cfg: Config, work_dir: str, **kwargs: object):
@@ -57,10 +60,13 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
         self._begun, self._prepared, self._classes_in = False, False, {}
+        self.began = time.perf_counter()
         self.folder = WorkDir(work_dir)
         try:
             with config_errors(), kept_settings():
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
+                if self._train_loop is not None:
+                    self.notes += set_length(self)
         except UserError:
             self._undo_start()
             raise
@@ -244,11 +250,10 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     config = copy.deepcopy(config)
     check_parts(config, training=training)
     check_numbers(config)
-    notes = fill_schedules(config) if training else []
     if not training:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
             config.pop(key, None)
-    limit_workers(config)
+    set_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
@@ -259,7 +264,8 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("launcher", "none") != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
-    runner.notes, runner.stored_config = notes + note, stored
+    runner.notes += note
+    runner.stored_config.update(stored)
     return runner
 
 

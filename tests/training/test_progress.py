@@ -1,5 +1,6 @@
 import io
 import re
+from collections import deque
 
 import pytest
 import torch
@@ -46,16 +47,20 @@ def test_the_clock_divides_images_by_waiting_and_training(monkeypatch):
     for waited in (1.0, 0.0):
         clock.step_began(waited)
         clock.step_done(8)
-    assert (clock.rate(), clock.data_share(), clock.seconds_per_step()) == (4.0, 0.25, 2.0)
+    assert (clock.rate(), clock.data_share()) == (4.0, 0.25)
 
 
 def test_time_left_counts_iterations_and_evaluations(tmp_path):
     runner = train(tmp_path, "train_cfg.max_iters=10", "train_cfg.val_interval=4")
-    hook = ProgressHook()
-    hook.clock.seconds_per_step = lambda: 2.0
-    hook.clock.evaluation_seconds = 100.0
-    # after 5 of 10: 5 iterations, and the evaluations at 8 and 10
-    assert hook._seconds_left(runner, 5) == 5 * 2 + 2 * 100
+    pace = runner.train_loop.pace
+    pace._steps = deque([2.0])
+    pace.evaluation = 100.0
+    # after 5 of 10: 5 iterations, and the evaluations at 8 and 10; after 8, that of 8 is still to come
+    assert ProgressHook()._seconds_left(runner, 5) == 5 * 2 + 2 * 100
+    assert ProgressHook()._seconds_left(runner, 8) == 2 * 2 + 2 * 100
+    # before the first one: 13 val images, half as long as 4 training images in 2 s each
+    pace.evaluation = None
+    assert ProgressHook()._seconds_left(runner, 5) == 5 * 2 + 2 * (0.5 * 13 * 2 / 4)
 
 
 def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):

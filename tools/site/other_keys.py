@@ -126,7 +126,8 @@ DETAILS = {"CocoDataset": "densevision.detection.coco_reader.CocoReader"}
 LOADER_KEYS = {
     "dataset": "The data set, see [Data sets](#data-sets).",
     "batch_size": "Images per batch and process.",
-    "num_workers": "Loader processes; at most the number of cores is used.",
+    "num_workers": 'Loader processes, at most the number of cores; without it, or with "auto", half of the cores of '
+    "each training process, at most 8. Their number does not change the training.",
     "sampler": "`dict(type=SeededSampler)` in `train_dataloader`; `dict(type=DefaultSampler, shuffle=False)` in the "
     "others.",
     "batch_sampler": "In place of `sampler` and `batch_size`.",
