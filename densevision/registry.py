@@ -19,6 +19,7 @@ _LOCATIONS = {
         "densevision.detection.coco",
         "densevision.segmentation.cityscapes",
         "densevision.segmentation.masks",
+        "densevision.segmentation.polygons",
     ],
     "optim_wrapper": ["densevision.training.optim"],
     "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],

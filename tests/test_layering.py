@@ -80,7 +80,7 @@ OWNERS = {
         "densevision.inference.load",
         "densevision.cli",
     },
-    "pycocotools": {"densevision.detection", "densevision.inference.results"},
+    "pycocotools": {"densevision.detection", "densevision.inference.results", "densevision.segmentation.polygons"},
     "cityscapesscripts": {"densevision.segmentation.official"},
     "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
     "litert_torch": {"densevision.export.convert"},

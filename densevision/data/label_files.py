@@ -115,7 +115,10 @@ def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: 
     if mode[-1] in "Aa":
         opaque, channels = bool((channels[..., -1] == 255).all()), channels[..., :-1]
     if not (channels == channels[..., :1]).all():
-        raise UserError(f"{path} is a color image ({mode}); label files have one id per pixel")
+        raise UserError(
+            f"{path} is a color image ({mode}); label files have one id per pixel, or give its colors to "
+            "MaskDataset: colors=dict(name=(r, g, b))"
+        )
     if deep:  # Pillow discards the lower byte
         raise UserError(f"{path} has 16 bits per channel ({mode}); save it with one channel of 8 bits")
     if not opaque:

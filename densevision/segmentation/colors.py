@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ def check_colors(colors: Mapping[str, Any]) -> dict[str, list[Rgb]]:
         raise UserError(f"colors is {colors!r}; it is dict(name=(red, green, blue))")
     table, name_of = {}, dict[Rgb, str]()
     for name, given in colors.items():
-        several = given if given and isinstance(given, Sequence) and isinstance(given[0], Sequence) else [given]
+        several = given if isinstance(given, list | tuple) and given and isinstance(given[0], list | tuple) else [given]
         table[name] = [_check_color(name, color) for color in several]
         for color in table[name]:
             if name_of.setdefault(color, name) != name:
@@ -93,7 +93,7 @@ def check_colors(colors: Mapping[str, Any]) -> dict[str, list[Rgb]]:
 
 
 def _check_color(name: str, color: Any) -> Rgb:
-    values = list(color) if isinstance(color, Iterable) and not isinstance(color, str) else []
+    values = list(color) if isinstance(color, list | tuple) else []
     if len(values) != 3 or not all(type(value) is int and 0 <= value <= 255 for value in values):
         raise UserError(f"colors: the color of {name!r} is {color!r}; it is (red, green, blue), each 0 to 255")
     return values[0], values[1], values[2]

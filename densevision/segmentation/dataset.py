@@ -166,7 +166,9 @@ class LabelMapDataset(SeededDataset):
         if seed is not None:
             arrays = self._augment(seed, **arrays)
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
-        metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
+        path = Path(self.images[index])
+        name = path.relative_to(self._pairs.image_place).as_posix()
+        metainfo = dict(img_id=index, img_path=str(path), result_name=name, ori_size=ori_size)
         sample = SegSample(metainfo=metainfo | dict(input_size=tuple(inputs.shape[1:])))
         if "mask" in arrays:
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])

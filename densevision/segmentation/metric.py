@@ -59,8 +59,9 @@ class IoUMetric(BaseMetric):
     class. Images without labels (a test split) do not count; without any label nothing is reported.
 
     Args:
-        out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, as label ids of the data
-            set; a zip of the folder can be sent to the Cityscapes test server.
+        out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, or to the path of its image in
+            the folder of images, as label ids of the data set; a zip of the folder can be sent to the Cityscapes
+            test server.
     Attributes:
         confusion: [K, K] int64, summed over all images, after an evaluation, in the main process.
     """
@@ -84,7 +85,8 @@ class IoUMetric(BaseMetric):
             self.results.append(counts.numpy())
             if self.out_dir is not None:
                 label_ids = self.dataset_meta["label_ids"]
-                write_label_ids(pred[0].numpy(), sample["img_path"], label_ids, self.out_dir)
+                name = sample.get("result_name", sample["img_path"])
+                write_label_ids(pred[0].numpy(), name, label_ids, self.out_dir)
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
         """Sum the confusions of all images, and compute the metrics."""
