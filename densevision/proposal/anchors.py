@@ -105,9 +105,10 @@ def best_iou(boxes: np.ndarray, scales: Sequence[float], lowest: float, input_si
     for shapes, size in zip(anchor_shapes(scales, lowest=lowest), maps, strict=True):
         cell = np.array(input_size[::-1]) / size[::-1]
         nearest = (np.clip(np.floor(center / cell), 0, np.array(size[::-1]) - 1) + 0.5) * cell
-        for shape in shapes:
-            anchor = np.array(shape[::-1]) * min(input_size)
-            overlap = np.minimum(high, nearest + anchor / 2) - np.maximum(low, nearest - anchor / 2)
-            shared = overlap.clip(min=0).prod(axis=1)
-            best = np.maximum(best, shared / (extent.prod(axis=1) + anchor.prod() - shared))
+        anchors = np.array(shapes)[:, ::-1] * min(input_size)  # [shapes, 2] as width, height
+        half = anchors / 2
+        overlap = np.minimum(high[:, None], nearest[:, None] + half) - np.maximum(low[:, None], nearest[:, None] - half)
+        shared = overlap.clip(min=0).prod(axis=2)  # [M, shapes]
+        union = extent.prod(axis=1)[:, None] + anchors.prod(axis=1) - shared
+        best = np.maximum(best, (shared / union).max(axis=1, initial=0))
     return best

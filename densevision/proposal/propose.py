@@ -167,7 +167,7 @@ def _describe_schedule(schedule: Schedule, images: int, *, pretrained: bool) -> 
     why = "for published weights" if pretrained else "from scratch"
     return (
         f"{schedule.iterations:,} iterations of {schedule.batch} = {epochs}, {why}; warm-up {schedule.warmup}, "
-        f"evaluation every {schedule.interval}; shorter: densevision train --max-time 20m"
+        f"evaluation every {schedule.interval}; --max-time 20m shortens it"
     )
 
 
