@@ -166,9 +166,8 @@ class LabelMapDataset(SeededDataset):
         if seed is not None:
             arrays = self._augment(seed, **arrays)
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
-        path = Path(self.images[index])
-        name = path.relative_to(self._pairs.image_place).as_posix()
-        metainfo = dict(img_id=index, img_path=str(path), result_name=name, ori_size=ori_size)
+        metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
+        metainfo["result_name"] = self.result_name(index)
         sample = SegSample(metainfo=metainfo | dict(input_size=tuple(inputs.shape[1:])))
         if "mask" in arrays:
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
@@ -182,6 +181,10 @@ class LabelMapDataset(SeededDataset):
             if training:
                 raise OSError(str(error)) from error
             raise
+
+    def result_name(self, index: int) -> str:
+        """Return the path of one image in the folder of images, with slashes."""
+        return Path(self.images[index]).relative_to(self._pairs.image_place).as_posix()
 
     def image_paths(self) -> list[str]:
         """Return the path of each image, by index."""

@@ -88,9 +88,7 @@ def test_without_a_background_other_pixels_are_ignored(tmp_path):
 
 def test_classes_select_and_order_and_ignored_names_are_ignored(tmp_path):
     others = [*CATEGORIES, dict(id=9, name="__ignore__")]
-    root = write(
-        tmp_path, (7, [square(0, 0, 4)]), (3, [square(4, 4, 4)]), (9, [square(0, 6, 2)]), categories=categories
-    )
+    root = write(tmp_path, (7, [square(0, 0, 4)]), (3, [square(4, 4, 4)]), (9, [square(0, 6, 2)]), categories=others)
     data = polygons(root, classes=["car", "background"])
     assert np.bincount(data.read_labels(0).ravel(), minlength=256)[[0, 1, 255]].tolist() == [16, 44, 4]
     assert "objects that are not among the classes: __ignore__, road" in lines(data)
