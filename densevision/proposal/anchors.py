@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from densevision.data.sizes import even_sample
 from densevision.detection.anchors import LINEAR_SCALES, anchor_shapes
 from densevision.detection.model import feature_sizes
 
 MATCHED = 0.5  # IoU from which an anchor is trained on a box
 _STRIDES, _EXTRAS = (16, 32), 4  # of the maps that the detector predicts from
-_SAMPLE = 2000  # boxes that every candidate is measured on
+_SAMPLE = 1200  # boxes that every candidate is measured on, about
 _ENOUGH = 0.02  # better coverage than the default's that is worth other anchors
 _EQUAL = 0.005  # candidates that differ by less are equally good: the one nearest to the default is taken
 _DEFAULT = (LINEAR_SCALES[0], LINEAR_SCALES[-1], 0.1)
@@ -52,25 +53,35 @@ def fit_anchors(boxes: np.ndarray, labels: np.ndarray, input_size: tuple[int, in
         labels: [M] class of each box.
         input_size: (height, width) of the network input.
     """
-    rows = np.linspace(0, len(boxes), min(len(boxes), _SAMPLE), endpoint=False).astype(int)
-    boxes, labels = boxes[rows], labels[rows]
-    default = best_iou(boxes, LINEAR_SCALES, _DEFAULT[2], input_size) >= MATCHED
     if not len(boxes):
         return AnchorChoice(LINEAR_SCALES, _DEFAULT[2], 1.0, 1.0)
-    weights = class_weights(labels)
-    candidates = {}
-    for first, last, lowest in itertools.product(_FIRST, _LAST, _LOWEST):
-        if lowest < first < last:
-            matched = best_iou(boxes, even_scales(first, last), lowest, input_size) >= MATCHED
-            candidates[first, last, lowest] = float(weights @ matched)
-    best = max(candidates.values())
-    if best < float(weights @ default) + _ENOUGH:
-        return AnchorChoice(LINEAR_SCALES, _DEFAULT[2], float(default.mean()), float(default.mean()))
-    good = [candidate for candidate, score in candidates.items() if score >= best - _EQUAL]
-    first, last, lowest = min(good, key=_distance)
-    scales = even_scales(first, last)
-    matched = best_iou(boxes, scales, lowest, input_size) >= MATCHED
-    return AnchorChoice(scales, lowest, float(matched.mean()), float(default.mean()))
+    rows = _sample(labels)
+    sample, weights = boxes[rows], class_weights(labels[rows])
+    candidates = {
+        (first, last, lowest): float(weights @ _matched(sample, even_scales(first, last), lowest, input_size))
+        for first, last, lowest in itertools.product(_FIRST, _LAST, _LOWEST)
+        if lowest < first < last
+    }
+    best, default = max(candidates.values()), float(weights @ _matched(sample, LINEAR_SCALES, _DEFAULT[2], input_size))
+    chosen = _DEFAULT
+    if best >= default + _ENOUGH:
+        chosen = min((each for each, score in candidates.items() if score >= best - _EQUAL), key=_distance)
+    scales, lowest = even_scales(*chosen[:2]), chosen[2]
+    covered = (_matched(boxes, *each, input_size) for each in ((scales, lowest), (LINEAR_SCALES, _DEFAULT[2])))
+    return AnchorChoice(scales, lowest, *(float(matched.mean()) for matched in covered))
+
+
+def _sample(labels: np.ndarray) -> np.ndarray:
+    """Return rows of boxes: an even sample of as many boxes of each class, fewer where a class has fewer."""
+    classes = np.unique(labels)
+    rows_of = (np.flatnonzero(labels == label) for label in classes)
+    return np.concatenate(
+        [rows[np.array(even_sample(len(rows), max(20, _SAMPLE // len(classes))))] for rows in rows_of]
+    )
+
+
+def _matched(boxes: np.ndarray, scales: Sequence[float], lowest: float, input_size: tuple[int, int]) -> np.ndarray:
+    return best_iou(boxes, scales, lowest, input_size) >= MATCHED
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ def create_config(layout: Layout, request: Request, folder: Path, report: Callab
     parts, note = check_test_part(layout, divide(layout, folder, request.name))
     report(f"{layout.name} in {layout.shared['data_root']}")
     notes = [f"  {line}" for line in (*layout.notes, *([note] if note else []))]
-    for line in [*parts.facts.lines("all" if parts.lists else "train"), *notes]:
+    for line in (*parts.lines, *notes):
         report(line)
     start = find_start(request.weights, backbone, folder)
     proposal = propose(layout, parts, start, model=request.model, target=request.target)

@@ -57,9 +57,13 @@ def arguments_of(layout: Layout, part: str) -> dict[str, Any]:
     return {**layout.shared, **layout.parts[part]}
 
 
-def measure(layout: Layout, part: str, *, training: bool) -> Facts:
+def measure(layout: Layout, part: str, classes: Sequence[str] = (), *, training: bool) -> Facts:
     """Read the annotations of a part and the headers of its images.
 
+    Args:
+        part: key of the layout's parts.
+        classes: names of the training part, which another part must not exceed.
+        training: whether the part is to be trained on.
     Raises:
         UserError: nothing can be learned from the data, or measured on them; or they contradict themselves.
     """
@@ -69,6 +73,8 @@ def measure(layout: Layout, part: str, *, training: bool) -> Facts:
     dataset = kind(**arguments, **(dict(input_size=_ANY_SIZE) if detection else {}))
     if not len(dataset):
         raise UserError(f"{arguments['data_root']}: the part {part!r} has no images")
+    if classes:
+        dataset.align_classes(classes)
     counts = dataset.count("train" if training else "val")
     check_counts("train" if training else "val", counts)
     boxes, labels, contents = (_read_boxes if detection else _read_masks)(dataset)

@@ -33,6 +33,7 @@ class Parts:
         images: number of images of each part.
         lists: part -> names of its images, one per line of a file; empty where the folder divides the data.
         reason: how the data are divided.
+        lines: what the data contain, for the user.
     """
 
     arguments: Mapping[str, Mapping[str, Any]]
@@ -40,6 +41,7 @@ class Parts:
     images: Mapping[str, int]
     lists: Mapping[str, tuple[str, ...]]
     reason: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,18 @@ def divide(layout: Layout, folder: Path, name: str) -> Parts:
     arguments = {part: dict(layout.parts[part]) for part in ("test",) if part in layout.parts and part != whole}
     own = dict(layout.parts[whole])
     if "val" in layout.parts and whole != "val":
-        val = measure(layout, "val", training=False)
+        val = measure(layout, "val", facts.classes, training=False)
         arguments |= dict(train=own, val=dict(layout.parts["val"]))
         images = dict(train=len(facts.paths), val=len(val.paths))
-        return Parts(arguments, facts, images, {}, "as the folder divides them")
+        lines = (*facts.lines("train"), *val.lines("val"))
+        return Parts(arguments, facts, images, {}, "as the folder divides them", lines)
     split = split_images(facts.paths, content_hashes(facts.paths), facts.contents)
     root = common_folder(arguments_of(layout, whole))
     rows_of = dict(train=split.train, val=split.val)
     lists = {part: tuple(sorted(_relative(facts.paths[row], root) for row in rows)) for part, rows in rows_of.items()}
     arguments |= {part: dict(own, image_list=str(folder / f"{name}_{part}.txt")) for part in lists}
-    return Parts(arguments, facts, {part: len(rows) for part, rows in rows_of.items()}, lists, split.reason)
+    images = {part: len(rows) for part, rows in rows_of.items()}
+    return Parts(arguments, facts, images, lists, split.reason, tuple(facts.lines(whole)))
 
 
 def _relative(path: str, root: Path) -> str:
@@ -176,7 +180,7 @@ def check_test_part(layout: Layout, parts: Parts) -> tuple[Parts, str | None]:
     if "test" not in parts.arguments:
         return parts, None
     try:
-        measure(layout, "test", training=False)
+        measure(layout, "test", parts.facts.classes, training=False)
     except UserError as error:
         kept = {part: values for part, values in parts.arguments.items() if part != "test"}
         return replace(parts, arguments=kept), f"the test images are not used: {error}"
