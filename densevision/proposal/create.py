@@ -87,13 +87,13 @@ def scratch_advice(start: Start, images: int, request: Request) -> list[str]:
     lines = []
     if images < _FEW:
         lines.append(
-            f"  {images:,} images are few for a training from scratch: enough if all look alike (one camera, one kind "
-            "of object), else expect little"
+            f"expect    little, unless all images look alike (one camera, one kind of object): {images:,} are few for a "
+            "training from scratch"
         )
     if start.later is not None:
         options = ["--name", f"{request.name}_pretrained", "--weights", start.later]
         options += ["--target", request.target] if request.target != "balanced" else []
         options += ["--model", request.model] if request.model else []
         command = shlex.join(["densevision", "new", request.data, *options])
-        lines.append(f"  with a network, published weights need fewer images: {command}")
+        lines.append(f"later     with a network, published weights need fewer images: {command}")
     return lines

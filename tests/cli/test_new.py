@@ -1,7 +1,13 @@
 """``densevision new`` on 12 images in five formats; ``tests/test_five_formats.py`` trains on them."""
 
+import os
 import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
+import cv2
 import pytest
 
 from densevision.cli.main import main
@@ -11,7 +17,9 @@ from densevision.config.load import load_config
 from densevision.config.stored import from_plain, to_plain
 from densevision.errors import UserError
 from densevision.registry import DATASETS
-from tests.five_formats import COUNT, FORMATS
+from tests.five_formats import COUNT, FORMATS, scene
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -65,11 +73,20 @@ def test_an_edited_list_changes_the_split(here):
     assert [len(DATASETS.build(config[f"{part}_dataloader"].dataset)) for part in ("train", "val")] == [9, 3]
 
 
-@pytest.mark.parametrize("target, backbone", [("phone-fast", "small"), ("balanced", "small"), ("accurate", "large")])
-def test_the_target_chooses_the_network(here, target, backbone):
-    FORMATS["coco"](here / "data")
-    assert main(["new", "data", "--weights", "none", "--target", target]) == 0
-    assert load_config(here / "data.py").model.backbone.name == f"mobilenet_v3_{backbone}"
+@pytest.mark.slow
+def test_a_thousand_images_take_less_than_ten_seconds(here):
+    image, mask, _ = scene(0)
+    pixels = cv2.imencode(".jpg", cv2.resize(image, (640, 480)))[1].tobytes()
+    label = cv2.imencode(".png", cv2.resize(mask, (640, 480), interpolation=cv2.INTER_NEAREST))[1].tobytes()
+    for folder, suffix, content in (("images", "jpg", pixels), ("masks", "png", label)):
+        (here / "data" / folder).mkdir(parents=True)
+        for number in range(1000):
+            (here / "data" / folder / f"{number:04}.{suffix}").write_bytes(content + number.to_bytes(2, "big"))
+    command = [sys.executable, "-m", "densevision", "new", "data", "--weights", "none"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env=dict(os.environ, PYTHONPATH=str(ROOT)), check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10  # of the processor: others run too
 
 
 @pytest.mark.parametrize(
