@@ -76,7 +76,7 @@ def read_label_ids(path: str | Path) -> np.ndarray:
 
 
 def read_label_colors(path: str | Path) -> np.ndarray:
-    """Read a label image as [H, W, 3] uint8 RGB: palettes are resolved, and transparent pixels are black.
+    """Read a label image as [H, W] uint32 packed colors: palettes are resolved, and transparent pixels are black.
 
     Raises:
         OSError: the file is missing or damaged.
@@ -84,11 +84,25 @@ def read_label_colors(path: str | Path) -> np.ndarray:
     """
     with _open(path) as image:
         kind, mode = image.format, image.mode
-        pixels = np.asarray(image.convert("RGBA")) if mode in _COLOR_MODES else None
+        pixels = np.array(image.convert("RGBA")) if mode in _COLOR_MODES else None
     _refuse_jpeg(path, kind)
     if pixels is None:
         raise UserError(f"{path} has pixels of the kind {mode}, not RGB colors; save it as an RGB or palette PNG")
-    return np.where(pixels[..., 3:] > 0, pixels[..., :3], np.uint8(0))
+    packed = pixels.view("<u4")[..., 0]
+    if mode in ("RGB", "L", "1"):
+        return packed & 0xFFFFFF
+    return np.where(packed >> 24, packed & 0xFFFFFF, np.uint32(0))
+
+
+def pack_color(color: tuple[int, int, int]) -> int:
+    """Return (red, green, blue) as one number, 0xBBGGRR."""
+    red, green, blue = color
+    return red | green << 8 | blue << 16
+
+
+def unpack_color(packed: int) -> tuple[int, int, int]:
+    """Return (red, green, blue) of a packed color."""
+    return int(packed) & 255, int(packed) >> 8 & 255, int(packed) >> 16
 
 
 def _refuse_jpeg(path: str | Path, kind: str | None) -> None:

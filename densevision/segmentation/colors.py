@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from densevision.data.check import share
-from densevision.data.label_files import LabelHeader, read_label_colors, read_label_header
+from densevision.data.label_files import LabelHeader, pack_color, read_label_colors, read_label_header, unpack_color
 from densevision.errors import UserError
 
 Rgb = tuple[int, int, int]
@@ -40,20 +40,20 @@ class ColorTable:
         return {**self.__dict__, "_lookup": None}  # made again by each process that starts without it
 
     def ids(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the ids [H, W] uint8 of colors [H, W, 3] uint8."""
+        """Return the ids [H, W] uint8 of packed colors [H, W], see ``read_label_colors``."""
         if self._lookup is None:
             lookup = np.full(1 << 24, self.unknown, np.uint8)
             for name, colors in self.of.items():
-                lookup[_pack(np.array(colors, np.uint8))] = self.id_of[name]
+                lookup[[pack_color(color) for color in colors]] = self.id_of[name]
             self._lookup = lookup
-        return self._lookup[_pack(pixels)]
+        return self._lookup[pixels]
 
     def describe_unknown(self, path: str) -> str:
         """Name the most frequent colors of a file that are not in the table, with their share of its pixels."""
         pixels = read_label_colors(path)
-        packed, counts = np.unique(_pack(pixels)[self.ids(pixels) == self.unknown], return_counts=True)
+        packed, counts = np.unique(pixels[self.ids(pixels) == self.unknown], return_counts=True)
         order = np.argsort(-counts, kind="stable")[:_SHOWN]
-        shown = ", ".join(f"{unpack(packed[i])} {share(int(counts[i]), pixels[..., 0].size)}" for i in order)
+        shown = ", ".join(f"{unpack_color(packed[i])} {share(int(counts[i]), pixels.size)}" for i in order)
         more = f" and {len(packed) - _SHOWN:,} more" if len(packed) > _SHOWN else ""
         return f"{shown}{more} of {path}"
 
@@ -97,13 +97,3 @@ def _check_color(name: str, color: Any) -> Rgb:
     if len(values) != 3 or not all(type(value) is int and 0 <= value <= 255 for value in values):
         raise UserError(f"colors: the color of {name!r} is {color!r}; it is (red, green, blue), each 0 to 255")
     return values[0], values[1], values[2]
-
-
-def _pack(pixels: np.ndarray) -> np.ndarray:
-    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
-    return red << 16 | green << 8 | blue
-
-
-def unpack(color: int) -> Rgb:
-    """Return (red, green, blue) of a number 0xRRGGBB."""
-    return int(color) >> 16, int(color) >> 8 & 255, int(color) & 255

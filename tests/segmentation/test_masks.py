@@ -84,7 +84,7 @@ def test_unknown_colors_are_counted_named_and_refused_with_the_file(tmp_path):
     write_pairs(tmp_path, "images", "masks", BLACK, RED)
     write_mask(tmp_path / "masks/street_3.png", BLACK, RED, GREEN, BLUE)  # 32 of 256 pixels are unknown
     data = masks(tmp_path, colors=COLORS)
-    unknown = f"(0, 0, 200) 25 %, (0, 200, 0) 25 % of {tmp_path / 'masks/street_3.png'}"
+    unknown = f"(0, 200, 0) 25 %, (0, 0, 200) 25 % of {tmp_path / 'masks/street_3.png'}"
     assert f"colors without a name: 12 % of the pixels, such as {unknown}" in lines(data)
     check(data)
     fault = fault_of(masks(tmp_path, colors=COLORS, max_unnamed=0.1))
