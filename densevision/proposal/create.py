@@ -87,8 +87,8 @@ def scratch_advice(start: Start, images: int, request: Request) -> list[str]:
     lines = []
     if images < _FEW:
         lines.append(
-            f"expect    little, unless all images look alike (one camera, one kind of object): {images:,} are few for a "
-            "training from scratch"
+            f"expect    little, unless all images look alike (one camera, one kind of object): {images:,} are few "
+            "for a training from scratch"
         )
     if start.later is not None:
         options = ["--name", f"{request.name}_pretrained", "--weights", start.later]
