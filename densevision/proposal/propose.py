@@ -34,6 +34,7 @@ class Parts:
         lists: part -> names of its images, one per line of a file; empty where the folder divides the data.
         reason: how the data are divided.
         lines: what the data contain, for the user.
+        evaluated: [S, 2] (height, width) of the images of the other parts than training.
     """
 
     arguments: Mapping[str, Mapping[str, Any]]
@@ -42,6 +43,7 @@ class Parts:
     lists: Mapping[str, tuple[str, ...]]
     reason: str
     lines: tuple[str, ...]
+    evaluated: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,14 @@ def divide(layout: Layout, folder: Path, name: str) -> Parts:
         arguments |= dict(train=own, val=dict(layout.parts["val"]))
         images = dict(train=len(facts.paths), val=len(val.paths))
         lines = (*facts.lines("train"), *val.lines("val"))
-        return Parts(arguments, facts, images, {}, "as the folder divides them", lines)
+        return Parts(arguments, facts, images, {}, "as the folder divides them", lines, val.sizes)
     split = split_images(facts.paths, content_hashes(facts.paths), facts.contents)
     root = common_folder(arguments_of(layout, whole))
     rows_of = dict(train=split.train, val=split.val)
     lists = {part: tuple(sorted(_relative(facts.paths[row], root) for row in rows)) for part, rows in rows_of.items()}
     arguments |= {part: dict(own, image_list=str(folder / f"{name}_{part}.txt")) for part in lists}
     images = {part: len(rows) for part, rows in rows_of.items()}
-    return Parts(arguments, facts, images, lists, split.reason, tuple(facts.lines(whole)))
+    return Parts(arguments, facts, images, lists, split.reason, tuple(facts.lines(whole)), facts.sizes)
 
 
 def _relative(path: str, root: Path) -> str:
@@ -146,7 +148,7 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         anchors=anchors,
         flips=flips.value,
         schedule=schedule,
-        val_batch=_val_batch(facts.sizes, schedule.batch, parts.images["val"], detection=detection),
+        val_batch=_val_batch(parts.evaluated, schedule.batch, parts.images["val"], detection=detection),
         start=start,
         reasons={setting: line for setting, line in chosen.items() if line},
     )
@@ -180,8 +182,8 @@ def check_test_part(layout: Layout, parts: Parts) -> tuple[Parts, str | None]:
     if "test" not in parts.arguments:
         return parts, None
     try:
-        measure(layout, "test", parts.facts.classes, training=False)
+        test = measure(layout, "test", parts.facts.classes, training=False)
     except UserError as error:
         kept = {part: values for part, values in parts.arguments.items() if part != "test"}
         return replace(parts, arguments=kept), f"the test images are not used: {error}"
-    return parts, None
+    return replace(parts, evaluated=np.concatenate([parts.evaluated, test.sizes])), None

@@ -99,7 +99,10 @@ def _published(source: str, folder: Path) -> Start:
 
 
 def _from_file(path: Path, reason: str) -> Start:
-    meta = read_checkpoint(path).get("meta") or {}
+    try:
+        meta = read_checkpoint(path).get("meta") or {}
+    except UserError as error:
+        raise UserError(f"--weights {path}: {error}, or that densevision convert made of a published file") from error
     return Start(path, reason, non_default(meta.get("settings") or {}))
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from densevision.config.load import load_config
 from densevision.data.formats.layout import Layout
@@ -65,6 +66,16 @@ def test_a_test_part_without_labels_is_left_out_and_named(tmp_path):
     config, lines = create(layout, tmp_path)
     assert config.test_dataloader.dataset.label_dir == "masks"
     assert any("the test images are not used" in line for line in lines)
+
+
+def test_images_of_several_sizes_are_evaluated_one_by_one(tmp_path):
+    layout = palette(tmp_path)
+    assert create(layout, tmp_path)[0].val_dataloader.batch_size == 2
+    for folder in ("images", "masks"):
+        path = tmp_path / "data" / folder / "photo 00.png"
+        Image.open(path).crop((0, 0, 100, 90)).save(path)
+    config = load_config(create_config(layout, Request("data", "other", weights="none"), tmp_path, print))
+    assert config.val_dataloader.batch_size == 1
 
 
 def test_keys_of_val_do_not_reach_the_test_part(tmp_path):

@@ -74,6 +74,12 @@ def test_a_mistake_is_named(weights, message, tmp_path):
         find_start(weights, SMALL, tmp_path)
 
 
+def test_a_published_file_must_be_converted_first(tmp_path):
+    torch.save(mobilenet_v3_small().state_dict(), tmp_path / "published.pth")
+    with pytest.raises(UserError, match="published.pth is not a checkpoint.*densevision convert made of a published"):
+        find_start(str(tmp_path / "published.pth"), SMALL, tmp_path)
+
+
 def test_none_and_networks_without_published_weights(tmp_path):
     assert find_start("none", SMALL, tmp_path).path is None
     assert "no published weights of mobilenet_v1" in find_start("auto", "mobilenet_v1", tmp_path).reason
