@@ -62,4 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
         best = {} if name is None or result.best_score is None else {name: result.best_score}
         if warning := warn_if_worthless({**result.metrics, **best}, name):
             print(warning)
+        if result.report:
+            print(f"report: {result.report}")
     return 0

@@ -110,6 +110,10 @@ def _refuse_jpeg(path: str | Path, kind: str | None) -> None:
         raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
 
 
+class ColorFault(UserError):
+    """A label image has colors or transparency instead of ids."""
+
+
 @contextmanager
 def _open(path: str | Path) -> Iterator[Image.Image]:
     try:
@@ -129,14 +133,14 @@ def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: 
     if mode[-1] in "Aa":
         opaque, channels = bool((channels[..., -1] == 255).all()), channels[..., :-1]
     if not (channels == channels[..., :1]).all():
-        raise UserError(
+        raise ColorFault(
             f"{path} is a color image ({mode}); label files have one id per pixel, or give its colors to "
             "MaskDataset: colors=dict(name=(r, g, b))"
         )
     if deep:  # Pillow discards the lower byte
         raise UserError(f"{path} has 16 bits per channel ({mode}); save it with one channel of 8 bits")
     if not opaque:
-        raise UserError(f"{path} has transparent pixels ({mode}); save it without alpha, one id per pixel")
+        raise ColorFault(f"{path} has transparent pixels ({mode}); save it without alpha, one id per pixel")
     return np.ascontiguousarray(channels[..., 0])
 
 

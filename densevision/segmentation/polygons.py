@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from pycocotools import mask as coco_mask
 
 from densevision.data.files import find_files
 from densevision.data.formats.polygons import Outlines, Shape, load_json, read_outlines
+from densevision.data.formats.readers import BOX_READERS
 from densevision.data.image_list import select_images
 from densevision.data.label_files import LabelHeader
 from densevision.data.paths import resolve_data_root
@@ -34,7 +36,7 @@ class PolygonDataset(LabelMapDataset):
 
     Args:
         data_root: folder of the data; relative to ``$DENSEVISION_DATA``.
-        ann_file: COCO json, relative to ``data_root``.
+        ann_file: COCO json, or another format's file or folder, relative to ``data_root``.
         image_dir: folder of the images, relative to ``data_root``.
         classes: the names in use, in the order of the labels; objects of other names are not drawn. By default the
             background and all names of the json.
@@ -43,6 +45,7 @@ class PolygonDataset(LabelMapDataset):
         transforms: albumentations transforms for training, applied to image and label map.
         max_unnamed: largest share of the pixels, 0..1, that may be ignored; more is considered a mistake.
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; polygons are never rotated.
+        format: "coco", or a format in ``BOX_READERS`` that has polygons.
     Raises:
         UserError: the json is missing or malformed, has no polygons, or names images that are not there.
     """
@@ -59,11 +62,12 @@ class PolygonDataset(LabelMapDataset):
         *,
         max_unnamed: float = 0.2,
         exif: str = "apply",
+        format: str = "coco",
     ):
         root = resolve_data_root(data_root)
         check_exif(exif)
         source = root / ann_file
-        outlines = read_outlines(load_json(source), source)
+        outlines = read_outlines(_load(source, root / image_dir, format), source)
         id_of = _number(outlines, classes, background)
         info = class_info(id_of)
         rows = list(range(len(outlines.file_names)))
@@ -130,6 +134,14 @@ class DrawnLabels:
             )
         counts = shape.outline["counts"]
         return coco_mask.frPyObjects(shape.outline, *size) if isinstance(counts, list) else shape.outline
+
+
+def _load(source: Path, image_dir: Path, format: str) -> Mapping[str, Any]:
+    if format == "coco":
+        return load_json(source)
+    if format not in BOX_READERS:
+        raise UserError(f"format={format!r} in the config; it must be one of coco, {', '.join(BOX_READERS)}")
+    return BOX_READERS[format].read(source, image_dir)
 
 
 def _number(outlines: Outlines, classes: Sequence[str] | None, background: str | None) -> dict[str, int]:

@@ -66,37 +66,18 @@ def evaluations_left(iteration: int, length: Length) -> int:
     return math.ceil(length.max_iters / length.val_interval) - iteration // length.val_interval
 
 
-def fit_start(seconds: float, speed: Speed, evaluations: int) -> Length:
-    """Return the longest training that ends in a time, with at most ``evaluations`` evaluations.
-
-    All evaluations together take at most a quarter of the time, unless one alone takes longer.
-
-    Args:
-        seconds: for iterations and evaluations.
-        evaluations: 0 for a training without val data.
-    """
-    evaluations = min(evaluations, speed.affordable(seconds))
-    iterations = max(0, int((seconds - evaluations * speed.evaluation) / speed.step))
-    return Length(iterations, max(1, math.ceil(iterations / max(1, evaluations))))
-
-
-def fit_rest(seconds: float, speed: Speed, iteration: int, val_interval: int, most: int) -> Length:
-    """Return the length at which a training that has done ``iteration`` iterations ends in a time.
-
-    It has at least one more iteration. Where it would need more than ``most`` evaluations, only that of the last
-    iteration remains.
+def fit(seconds: float, speed: Speed, iteration: int, evaluations: int) -> Length:
+    """Return the length at which a training ends in a time; it has at least one more iteration.
 
     Args:
         seconds: that are left.
+        iteration: iterations done.
+        evaluations: in the whole training, evenly spread; 0 for a training without val data.
     """
-
-    def by_time(evaluations: int) -> int:
-        return iteration + max(1, int((seconds - evaluations * speed.evaluation) / speed.step))
-
-    done, last = iteration // val_interval, 0
-    for number in range(1, most + 1):
-        bound = (done + number) * val_interval
-        last = max(last, min(by_time(number), bound))
-        if by_time(number) <= bound:
-            return Length(last, val_interval)
-    return Length(by_time(1), by_time(1))
+    length = Length(iteration + 1, iteration + 1)
+    for number in range(1, max(1, evaluations) + 1):  # that are still to come
+        last = iteration + max(1, int((seconds - number * speed.evaluation) / speed.step))
+        length = Length(last, math.ceil(last / max(1, evaluations)))
+        if evaluations_left(iteration, length) <= number:
+            break
+    return length

@@ -1,4 +1,4 @@
-"""Fix the length of a training before it starts."""
+"""Prepare a training before it starts: its length, and the hooks that every training has."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.example_images import ExampleImagesHook
 from densevision.training.lengths import counts_epochs, resolve_epochs
 from densevision.training.prepare import fill_schedules
 from densevision.training.time_limit import keep_schedule
+from densevision.training.val_loss import ValLossHook
 
 if TYPE_CHECKING:
     from densevision.training.runner import DenseRunner
+
+
+def prepare_training(runner: DenseRunner) -> list[str]:
+    """Add the hooks of every training, and fix its length.
+
+    Returns:
+        Settings of schedules that never take effect, one line each.
+    Raises:
+        UserError: see ``set_length``.
+    """
+    for hook in (ValLossHook(), ExampleImagesHook()):
+        runner.register_hook(hook)
+    return set_length(runner)
 
 
 def set_length(runner: DenseRunner) -> list[str]:

@@ -18,9 +18,12 @@ from densevision.console import Display
 from densevision.registry import HOOKS
 from densevision.training.checkpoint_hook import HISTORY
 from densevision.training.lengths import Length
-from densevision.training.metrics import about_classes, numbers_of
+from densevision.training.metrics import about_classes, numbers_of, warn_if_worthless
 from densevision.training.pace import evaluations_left
 from densevision.training.prepare import whole_number
+from densevision.training.val_loss import val_loss_of
+
+WORTHLESS = "worthless"  # in the message hub, and so in checkpoints: the warning of a training that learned nothing
 
 
 @HOOKS.register_module()
@@ -83,14 +86,24 @@ class ProgressHook(Hook):
         figures = numbers_of(metrics or {})
         summary = format_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
         summary += format_notes(runner.val_evaluator.metrics)
+        loss = val_loss_of(runner)
+        summary += "".join(f"  val loss {value:.3f}" for value in loss.values())
         if not runner.training:
             self._report(runner, f"evaluation: {summary}")
             return
+        worthless = warn_if_worthless(figures, ranking_metric(runner.cfg))
+        earlier = runner.message_hub.runtime_info.get(WORTHLESS)  # "" once a model was worth something
+        runner.message_hub.update_info(WORTHLESS, "" if worthless is None or earlier == "" else worthless)
         self._start_bar(runner)
         self.evaluation = f"at {runner.iter}: {summary}"
         self.display.advance(runner.iter, None, self.evaluation)
         self._report(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
-        runner.visualizer.add_scalars(figures, step=runner.iter)
+        runner.visualizer.add_scalars(figures | loss, step=runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Report that no evaluation found anything."""
+        if warning := runner.message_hub.runtime_info.get(WORTHLESS):
+            self._report(runner, warning)
 
     def before_test(self, runner: Runner) -> None:
         """Show a bar for the test."""
@@ -195,8 +208,14 @@ def window_means(runner: Runner, steps: int) -> dict[str, float]:
 
 
 def format_scalars(scalars: dict[str, float]) -> str:
-    """Format scalars as one line: losses first, then the learning rate, then the rest."""
-    losses = [f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in sorted(scalars) if "loss" in name]
+    """Format scalars as one line: losses first, then the learning rate, then the rest.
+
+    A single part of the loss is the loss itself, and left out.
+    """
+    named = sorted(name for name in scalars if "loss" in name)
+    if len(named) == 2 and "loss" in named:
+        named = ["loss"]
+    losses = [f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in named]
     rest = [f"{name} {value:.3g}" for name, value in scalars.items() if "loss" not in name and name != "lr"]
     return "  ".join([*losses, f"lr {scalars['lr']:.2g}", *rest])
 

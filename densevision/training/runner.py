@@ -32,7 +32,7 @@ from densevision.errors import UserError
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
-from densevision.training.plan import set_length
+from densevision.training.plan import prepare_training
 from densevision.training.prepare import check_numbers, set_workers
 from densevision.training.process import kept_settings, start_processes
 from densevision.training.progress import quiet
@@ -59,14 +59,14 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         self.training = False
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
-        self._begun, self._prepared, self._classes_in = False, False, {}
+        self._begun, self._prepared, self._classes_in, self.data_lines = False, False, {}, []
         self.began = time.perf_counter()
         self.folder = WorkDir(work_dir)
         try:
             with config_errors(), kept_settings():
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
                 if self._train_loop is not None:
-                    self.notes += set_length(self)
+                    self.notes += prepare_training(self)
         except UserError:
             self._undo_start()
             raise

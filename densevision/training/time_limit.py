@@ -23,15 +23,15 @@ from densevision.errors import UserError
 from densevision.training.changes import hyperparameters, rebuild_schedules
 from densevision.training.lengths import Length, parse_duration, scale_schedule
 from densevision.training.metrics import silent_copy
-from densevision.training.pace import Speed, evaluations_left, fit_rest, fit_start
+from densevision.training.pace import Speed, evaluations_left, fit
 from densevision.training.prepare import whole_number
 from densevision.training.start import length_line
 
 if TYPE_CHECKING:
     from densevision.training.runner import DenseRunner
 
-_TARGET = 0.97  # share of the time that is planned; the rest is for imports, files and what is not foreseen
-_TOLERANCE = 0.05  # share of the time by which the expected end may differ before the schedule is scaled again
+_TARGET = 0.95  # share of the time that is planned; the rest is for imports, files and what is not foreseen
+_LATE, _EARLY = 0.03, 0.07  # shares of the time by which the end may be late or early before the schedule changes
 _LEAST = 10  # iterations
 _WARM_UP, _MEASURED, _MEASURED_SHARE = 2, 20, 0.03  # iterations that are not counted, that are, and their share
 _VAL_BATCHES = 5  # that are timed
@@ -42,7 +42,8 @@ class TimeLimit:
     """Fits the length of a training to a time limit.
 
     At the start, iterations and evaluations are timed and undone. While the training runs, the schedule is scaled
-    again whenever its expected end is off by more than 5 % of the time. A resumed training keeps its schedule.
+    again whenever its expected end is 3 % of the time too late, or 7 % too
+    early. A resumed training keeps its schedule.
 
     Args:
         runner: of a training that is about to start; the time counts from when it was built.
@@ -52,6 +53,7 @@ class TimeLimit:
     def __init__(self, runner: DenseRunner, text: str):
         self.runner, self.text, self.seconds = runner, text, parse_duration("train_cfg.max_time", text)
         self._ends = runner.began + _TARGET * self.seconds
+        self._evaluations = 0  # that the config wants
         self._base: Any = None  # the config before any scaling; None: the schedule stays as it is
 
     def plan(self) -> None:
@@ -64,8 +66,8 @@ class TimeLimit:
         self._base = copy.deepcopy(runner.cfg)
         speed = self._measure()
         interval = runner.train_loop.val_interval
-        wanted = 0 if runner.val_loop is None else math.ceil(settings.max_iters / interval)
-        lengths = [fit_start(self._ends - time.perf_counter(), speed, wanted)]
+        self._evaluations = 0 if runner.val_loop is None else math.ceil(settings.max_iters / interval)
+        lengths = [self._fit(speed)]
         broadcast_object_list(lengths)
         if lengths[0].max_iters < _LEAST:
             started = time.perf_counter() - runner.began
@@ -91,15 +93,19 @@ class TimeLimit:
             text = f"iteration {loop.iter:,}, time limit {self.text}: {step}"
             self.runner._report([f"{text}: {loop.max_iters:,} iterations instead of {before:,}"])
 
+    def _fit(self, speed: Speed) -> Length:
+        evaluations = min(self._evaluations, speed.affordable(self.seconds))
+        return fit(self._ends - time.perf_counter(), speed, self.runner.train_loop.iter, evaluations)
+
     def _refit(self) -> Length | None:
         loop, left = self.runner.train_loop, self._ends - time.perf_counter()
-        now, evaluates = Length(loop.max_iters, loop.val_interval), self.runner.val_loop is not None
-        speed = Speed(loop.pace.step, (loop.pace.evaluation or self._evaluation) if evaluates else 0.0)
+        now = Length(loop.max_iters, loop.val_interval)
+        evaluation = loop.pace.evaluation or self._evaluation
+        speed = Speed(loop.pace.step, evaluation if self._evaluations else 0.0)
         expected = (now.max_iters - loop.iter) * speed.step + evaluations_left(loop.iter, now) * speed.evaluation
-        if abs(expected - left) <= _TOLERANCE * self.seconds:
+        if -_EARLY * self.seconds <= expected - left <= _LATE * self.seconds:
             return None
-        most = speed.affordable(self.seconds) - loop.iter // loop.val_interval if evaluates else now.max_iters
-        fitted = fit_rest(left, speed, loop.iter, loop.val_interval, max(1, most))
+        fitted = self._fit(speed)
         return None if fitted == now else fitted
 
     def _apply(self, length: Length) -> None:

@@ -20,6 +20,8 @@ from tests.training.toy_runs import train
 def test_losses_come_first_then_the_rate():
     scalars = {"lr": 0.0123, "grad_norm": 4.5678, "loss_cls": 0.25, "loss": 1.5, "loss_box": 1.25}
     assert format_scalars(scalars) == "loss 1.500  box 1.250  cls 0.250  lr 0.012  grad_norm 4.57"
+    assert format_scalars({"lr": 0.1, "loss_seg": 0.25, "loss": 0.25}) == "loss 0.250  lr 0.1"
+    assert format_scalars({"lr": 0.1, "loss_seg": 0.25}) == "seg 0.250  lr 0.1"
 
 
 def test_metrics_of_single_classes_are_left_out():
@@ -73,7 +75,7 @@ def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
         "30 iterations of 4 images = 5.45 epochs of 22 images; evaluation every 10 iterations",
         f"results: {tmp_path}",
     ]
-    report = r"loss \d\.\d{3}  cls \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
+    report = r"loss \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
     assert all(re.fullmatch(rf"iter {n}/30  {report}", line) for n, line in ((20, lines[1]), (30, lines[3])))
     assert [line for line in lines if "evaluation" in line] == [
         f"iter {n}/30  evaluation: toy/accuracy 1.000" for n in (10, 20, 30)

@@ -7,7 +7,7 @@ import torch
 
 from densevision.errors import UserError
 from densevision.training.lengths import Length
-from densevision.training.pace import Speed, evaluations_left, fit_rest, fit_start
+from densevision.training.pace import Speed, evaluations_left, fit
 from densevision.training.stop import TrainingStopped
 from densevision.training.time_limit import TimeLimit, undone
 from tests.training.test_resume import differing
@@ -18,26 +18,22 @@ LIMITED = ("train_cfg.max_time=60s", "default_hooks.curves=None")
 
 def test_iterations_and_evaluations_fill_the_time():
     # 100 s: 4 evaluations of 5 s leave 80 s, 160 iterations of 0.5 s
-    assert fit_start(100, Speed(0.5, 5), 4) == Length(160, 40)
-    assert fit_start(100, Speed(0.5), 0) == Length(200, 200)
-    # 10 evaluations of 5 s are more than a quarter: 5 of them leave 75 s
-    assert fit_start(100, Speed(0.5, 5), 10) == Length(150, 30)
-    # one evaluation there is always
-    assert fit_start(100, Speed(0.5, 60), 10) == Length(80, 80)
-    assert fit_start(10, Speed(0.5, 60), 10).max_iters == 0
+    assert fit(100, Speed(0.5, 5), 0, 4) == Length(160, 40)
+    assert fit(100, Speed(0.5), 0, 0) == Length(200, 200)
+    assert fit(10, Speed(0.5, 60), 0, 1) == Length(1, 1)
+    # evaluations take a quarter of the time at most, but there is always one
+    assert [Speed(0.5, seconds).affordable(100) for seconds in (0.1, 5, 24, 60)] == [250, 5, 1, 1]
 
 
 def test_the_rest_fits_the_time_that_is_left():
-    # after 50 iterations, evaluated every 40: 55 s are 2 evaluations (at 80 and at the end) and 45 s, 90 iterations,
-    # which would pass 120; 3 leave 40 s, 80 iterations: 130
-    assert fit_rest(55, Speed(0.5, 5), 50, 40, most=9) == Length(130, 40)
-    # 10 s: one evaluation and 10 iterations
-    assert fit_rest(10, Speed(0.5, 5), 50, 40, most=9) == Length(60, 40)
+    # 55 s after 50 iterations: 3 of 4 evaluations and 40 s, 80 iterations; evaluated at 66, 99 and 130
+    assert fit(55, Speed(0.5, 5), 50, 4) == Length(130, 33)
+    assert evaluations_left(50, Length(130, 33)) == 3
+    # 10 s: the last evaluation and 10 iterations
+    assert fit(10, Speed(0.5, 5), 50, 1) == Length(60, 60)
     # no time: one more iteration, and its evaluation
-    assert fit_rest(-3, Speed(0.5, 5), 50, 40, most=9) == Length(51, 40)
-    # no more than one evaluation: that of the last iteration
-    assert fit_rest(55, Speed(0.5, 5), 50, 40, most=1) == Length(150, 150)
-    assert evaluations_left(50, Length(130, 40)) == 3
+    assert fit(-3, Speed(0.5, 5), 50, 4) == Length(51, 13)
+    assert evaluations_left(50, Length(51, 13)) == 1
 
 
 def test_steps_are_undone(tmp_path):

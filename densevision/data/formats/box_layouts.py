@@ -7,17 +7,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from densevision.data.formats.content import image_names
+from densevision.data.formats.content import UPLOAD_PREFIX, image_names
 from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_folders import SPLITS, children, split_folders
-from densevision.data.formats.yolo import class_names, label_file, load_yaml
+from densevision.data.formats.yolo import NAME_FILES, class_names, label_file, load_yaml
 from densevision.errors import UserError, listed
 
 BOX_DATASET = "densevision.detection.coco.CocoDataset"
 _SKIPPED_JSON = re.compile(r"(panoptic|captions|person_keypoints|stuff|image_info)", re.IGNORECASE)
+_FILES = 20  # json files of one folder that are looked at
 _PROBED = 20  # file names that are looked for to find the folder of the images
-_NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt")
 
 
 def box_layout(name: str, root: Path, shared: Mapping[str, Any], parts: Mapping[str, Any]) -> Layout:
@@ -39,8 +40,8 @@ def recognize_coco(data: Path) -> Layout | None:
     for file in files:
         if (names := _coco_names(file)) is None:
             continue
-        part = _part_of_json(file, root)
-        folder = _image_folder(root, file, part, names)
+        part = part_of_file(file, root)
+        folder = image_folder(root, file, part, names)
         if folder is None:
             raise UserError(
                 f"{file}: its images, such as {names[0] if names else 'none'}, are not below {root}; give the folder "
@@ -56,7 +57,7 @@ def recognize_coco(data: Path) -> Layout | None:
         return None
     if "train" not in parts and len(parts) > 1:
         raise UserError(f"{root} has json files of the parts {listed(list(parts))}, but none for training")
-    return box_layout("COCO json", root, {}, _one(parts))
+    return box_layout("COCO json", root, {}, only_part(parts))
 
 
 def _json_files(root: Path) -> Iterator[Path]:
@@ -64,7 +65,7 @@ def _json_files(root: Path) -> Iterator[Path]:
         return
     folders = [root, *(path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith("."))]
     for folder in folders:
-        below = sorted(folder.glob("*.json"))
+        below = sorted(folder.glob("*.json"))[:_FILES]
         yield from (file for file in below if not _SKIPPED_JSON.search(file.name) and file.name[0] != ".")
 
 
@@ -85,13 +86,14 @@ def _coco_names(file: Path) -> list[str] | None:
     return [name for name in names if isinstance(name, str)]
 
 
-def _part_of_json(file: Path, root: Path) -> str:
+def part_of_file(file: Path, root: Path) -> str:
+    """Return the part that the name of an annotation file or of its folder states, else "all"."""
     folder = "" if file.parent == root else file.parent.name
     return part_of(file.stem) or part_of(folder) or "all"
 
 
-def _image_folder(root: Path, file: Path, part: str, names: Sequence[str]) -> str | None:
-    """Return the folder in which the images are, relative to the root."""
+def image_folder(root: Path, file: Path, part: str, names: Sequence[str]) -> str | None:
+    """Return the folder in which some images of an annotation file are, relative to the root; None if in none."""
     found = children(root)
     stem_words = [word for word in re.split(r"[^A-Za-z0-9]+", file.stem) if word]
     split = [found[word.lower()] for word in stem_words if word.lower() in found]
@@ -106,7 +108,7 @@ def _image_folder(root: Path, file: Path, part: str, names: Sequence[str]) -> st
         own / "images",
         Path("."),
     ]
-    bases = [name.replace("\\", "/").rpartition("/")[2] for name in names]
+    bases = [re.split(r"[/\\=]", unquote(name))[-1] for name in names]  # Label Studio has ?d=path
     for spelled in (names, bases):
         for folder in candidates:
             if names and all((root / folder / name).is_file() for name in spelled):
@@ -120,7 +122,8 @@ def _has_below(folder: Path, names: Sequence[str]) -> bool:
         known = {name.rpartition("/")[2].lower() for name in image_names(folder)}
     except UserError:
         return False
-    return bool(names) and sum(name.lower() in known for name in names) * 2 >= len(names)
+    found = sum(name.lower() in known or UPLOAD_PREFIX.sub("", name).lower() in known for name in names)
+    return bool(names) and found * 2 >= len(names)
 
 
 def recognize_yolo(data: Path) -> Layout | None:
@@ -140,17 +143,17 @@ def recognize_yolo(data: Path) -> Layout | None:
             if not parts:
                 raise UserError(f"{file}: none of its images has a label file; the folders are images/ and labels/")
             shared = dict(ann_file=file.relative_to(root).as_posix(), format="yolo")
-            return box_layout("YOLO txt", root, shared, _one(parts))
-    name_files = (f"{folder}{name}" for folder in ("", "labels/") for name in _NAME_FILES)
+            return box_layout("YOLO txt", root, shared, only_part(parts))
+    name_files = (f"{folder}{name}" for folder in ("", "labels/") for name in NAME_FILES)
     names = next((name for name in name_files if (root / name).is_file()), None)
     parts = _image_folders(root) if names is not None and root.is_dir() else {}
     if not parts:
         return None
     class_names(root / str(names))
-    return box_layout("YOLO txt", root, dict(ann_file=names, format="yolo"), _one(parts))
+    return box_layout("YOLO txt", root, dict(ann_file=names, format="yolo"), only_part(parts))
 
 
-def _one(parts: Mapping[str, Any]) -> Mapping[str, Any]:
+def only_part(parts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Call the only part "all"."""
     return {"all": next(iter(parts.values()))} if len(parts) == 1 else parts
 
@@ -235,7 +238,7 @@ def recognize_voc(data: Path) -> Layout | None:
 def _has_xml(folder: Path, *, deep: bool = True) -> bool:
     files = folder.rglob("*.xml") if deep else folder.glob("*.xml")
     first = next(iter(files), None)
-    return first is not None and b"<annotation" in first.read_bytes()[:500]
+    return first is not None and re.search(rb"<annotation[\s>]", first.read_bytes()[:500]) is not None
 
 
 def _voc_lists(root: Path) -> Mapping[str, Any]:
@@ -246,4 +249,4 @@ def _voc_lists(root: Path) -> Mapping[str, Any]:
         for part, name in lists.items()
         if (root / name).is_file() and (root / name).read_text().strip()
     }
-    return _one(parts) if "train" in parts else {"all": {}}
+    return only_part(parts) if "train" in parts else {"all": {}}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from densevision.data.pairs import Folders, list_images
 from densevision.errors import UserError
+
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before the names of uploaded files
 
 
 @dataclass
@@ -58,6 +63,15 @@ class CocoContent:
         """Return the content of a COCO json, with ``notes``."""
         categories = [dict(id=number, name=name) for number, name in enumerate(self.classes, 1)]
         return dict(images=self.images, annotations=self.annotations, categories=categories, notes=tuple(self.notes))
+
+    def with_sorted_classes(self) -> dict[str, Any]:
+        """Return ``as_dict`` with the classes in alphabetic order, which does not depend on the order of the files."""
+        names = sorted(self.classes)
+        number_of = {place: names.index(name) + 1 for place, name in enumerate(self.classes, 1)}
+        for annotation in self.annotations:
+            annotation["category_id"] = number_of[annotation["category_id"]]
+        self.classes = names
+        return self.as_dict()
 
 
 def image_names(folder: Path) -> list[str]:
@@ -108,14 +122,46 @@ class ImageFinder:
         return self._by_name.get(stated) or self._by_name.get(base)
 
 
-def unlabeled_note(unlabeled: Sequence[str], suffix: str) -> list[str]:
-    """Say that images without an annotation file are not used."""
-    if not unlabeled:
-        return []
-    return [
-        f"images without a {suffix} file, which are not used: {len(unlabeled):,}, the first is {unlabeled[0]}; save an "
-        f"empty {suffix} file for an image without objects"
-    ]
+def per_image_notes(content: CocoContent, unlabeled: Sequence[str], without: Sequence[Path], suffix: str) -> None:
+    """Append images without an annotation file as images without objects; note them, and files without an image."""
+    for name in unlabeled:
+        content.add_image(name)
+    if unlabeled:
+        content.notes.append(
+            f"images without a {suffix} file, which count as images without objects: {len(unlabeled):,}, the first is "
+            f"{unlabeled[0]}"
+        )
+    if without:
+        content.notes.append(f"{suffix} files without an image: {len(without):,}, the first is {without[0].name}")
+
+
+def files_below(folder: Path, suffix: str) -> list[Path]:
+    """Return the files below a folder whose names end in a suffix, sorted; hidden ones are left out.
+
+    Raises:
+        UserError: there is no such folder, or no such file in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"folder {folder} does not exist; correct ann_file in the config")
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
+        found += [Path(parent, name) for name in sorted(names) if name.lower().endswith(suffix) and name[0] != "."]
+    if not found:
+        raise UserError(f"{folder} has no {suffix} file; correct ann_file in the config")
+    return found
+
+
+def load_json_text(path: Path) -> Any:
+    """Read a json file.
+
+    Raises:
+        UserError: it can't be read, is not in UTF-8, or is no json.
+    """
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not readable json: {error}") from error
 
 
 def read_text(path: Path) -> str:
@@ -176,4 +222,10 @@ def stated_size(height: object, width: object) -> tuple[int, int] | None:
     return size if min(size) > 0 else None
 
 
-Content = Mapping[str, Any]
+def rotated_corners(xywh: Sequence[float], degrees: float, pivot: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return the corners of a box that is turned clockwise around a pivot."""
+    x, y, width, height = xywh
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+    offsets = [(left - pivot[0], top - pivot[1]) for left, top in corners]
+    return [(pivot[0] + dx * cos - dy * sin, pivot[1] + dx * sin + dy * cos) for dx, dy in offsets]

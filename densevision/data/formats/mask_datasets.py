@@ -81,7 +81,7 @@ def _cityscapes_classes(sample: IdSample) -> dict[str, Any]:
 def recognize_ade20k(root: Path) -> Layout | None:
     """Recognize ``images/training`` and ``annotations/training`` of ADE20K, whose id 0 is ignored."""
     info = root / "objectInfo150.txt"
-    if not info.is_file() and "ade" not in root.name.lower():
+    if not info.is_file() and not root.name.lower().startswith(("ade20k", "adechallenge")):
         return None
     parts = {}
     for part, name in split_folders(root / "images"):

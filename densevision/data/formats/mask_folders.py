@@ -17,7 +17,17 @@ SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation", 
 _IMAGES = ("images", "image", "imgs", "img", "jpegimages", "rgb", "photos", "original", "originals", "inputs", "input")
 _MASKS = (
     *("masks", "mask", "labels", "label", "annotations", "annotation", "annots", "gt", "groundtruth", "ground_truth"),
-    *("segmentationclass", "segmentation", "segmentations", "seg", "segs", "targets", "target", "label_images"),
+    *(
+        "segmentationclass",
+        "segmentationclasspng",
+        "segmentation",
+        "segmentations",
+        "seg",
+        "segs",
+        "targets",
+        "target",
+        "label_images",
+    ),
 )
 _ENDS = ("_mask", "-mask", ".mask", "_masks", "_label", "_labels", "_seg", "_segmentation", "_gt", "_annotation", "_l")
 _LISTS = ("", "ImageSets/Segmentation", "splits", "lists")
@@ -39,7 +49,8 @@ def recognize_mask_folders(root: Path) -> Layout | None:
         parts = {part: folders for part, folders in find(root).items() if find_masks(root, folders)}
         if parts:
             return describe_masks("images and masks", root, parts)
-    return None
+    inside = [path for path in root.iterdir() if not path.name.startswith((".", "__"))]
+    return recognize_mask_folders(inside[0]) if len(inside) == 1 else None  # as archives unpack
 
 
 def children(folder: Path) -> dict[str, str]:

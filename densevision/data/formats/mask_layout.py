@@ -19,6 +19,7 @@ from densevision.data.formats.mask_values import (
     sample_ids,
     unnamed_classes,
 )
+from densevision.data.label_files import ColorFault, read_label_header
 from densevision.data.pairs import Folders, pair_files
 from densevision.errors import UserError, listed
 
@@ -91,8 +92,6 @@ def _folders_of_names(root: Path, parts: Sequence[Part]) -> list[Path]:
 
 def _has_palette_table(masks: Sequence[Path], names: ClassNames | None) -> bool:
     """Whether a color table says what the colors of palette masks mean."""
-    from densevision.data.label_files import read_label_header
-
     if names is None or not names.colors:
         return False
     try:
@@ -144,12 +143,11 @@ def _note_ignored(sample: IdSample, ignored: Sequence[int]) -> str:
 
 
 def _classes_by_color(masks: Sequence[Path], names: ClassNames | None, by_id: IdSample | UserError) -> _Classes:
-    try:
-        sample = sample_colors(masks)
-        colors = names.colors if names and names.colors else None
-        found = main_colors(sample) if colors is None else []
-    except UserError as error:
-        raise by_id if isinstance(by_id, UserError) and "JPEG" in str(by_id) else error from error
+    if isinstance(by_id, UserError) and not isinstance(by_id, ColorFault):
+        raise by_id
+    sample = sample_colors(masks)
+    colors = names.colors if names and names.colors else None
+    found = main_colors(sample) if colors is None else []
     if colors is not None:
         classes = [name for name in colors if not is_ignored(name)]
         classes = list(colors) if len(classes) < 2 else classes

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from densevision.data.formats.box_exports import recognize_exports, recognize_labelme
 from densevision.data.formats.box_layouts import recognize_coco, recognize_voc, recognize_yolo
 from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_datasets import SEGMENTATION_FORMATS
+from densevision.data.formats.polygon_layouts import recognize_polygons
 from densevision.errors import UserError
 
 Recognizer = Callable[[Path], Layout | None]
-DETECTION_FORMATS: tuple[Recognizer, ...] = (recognize_coco, recognize_yolo, recognize_voc)
+DETECTION_FORMATS: tuple[Recognizer, ...] = (
+    recognize_coco,
+    recognize_yolo,
+    recognize_voc,
+    recognize_labelme,
+    recognize_exports,
+)
 _BY_TASK: Mapping[str, tuple[Recognizer, ...]] = {
     "detection": DETECTION_FORMATS,
-    "segmentation": SEGMENTATION_FORMATS,
+    "segmentation": (*SEGMENTATION_FORMATS, recognize_polygons),
 }
 _KNOWN = (
-    "a COCO json next to images; data.yaml with images/ and labels/ (YOLO); Annotations/*.xml with images (VOC); "
-    "images/ and masks/ for segmentation"
+    "known are, with boxes: COCO json, YOLO (data.yaml, images/, labels/), Pascal VOC xml, LabelMe, CVAT xml, Label "
+    "Studio, CreateML, csv; with masks: images/ and masks/, Cityscapes, ADE20K, VOC, CamVid"
 )
 
 
@@ -33,18 +42,47 @@ def recognize(data: Path, task: str | None = None) -> Layout:
     Raises:
         UserError: it is no folder of labeled images, with what was found and what is looked for.
     """
+    if task is not None and task not in _BY_TASK:
+        raise UserError(f"task {task!r}; it must be one of {', '.join(_BY_TASK)}")
     _check_path(data)
     tasks = [task] if task is not None else list(_BY_TASK)
+    faults: list[UserError] = []
     for name in tasks:
-        for recognizer in _BY_TASK[name]:
-            if (layout := recognizer(data)) is not None:
-                return layout
+        layout = _first(data, name, faults)
+        if layout is not None:
+            notes = [f"not used: {fault}" for fault in faults]
+            return dataclasses.replace(layout, notes=(*layout.notes, *notes))
+    if faults:
+        raise faults[0]
     for other in set(_BY_TASK) - set(tasks):
-        if any(recognizer(data) is not None for recognizer in _BY_TASK[other]):
-            raise UserError(f"{data} has labels for {other} only; leave --task out")
-    raise UserError(
-        f"{data}: {_near_miss(data) or f'no labeled images found ({_contents(data)})'}; known are: {_KNOWN}"
-    )
+        if _first(data, other, faults) is not None:
+            raise UserError(f"{data} has labels for {other}, none for {tasks[0]}")
+    raise UserError(f"{data}: {_near_miss(data) or f'no labeled images found ({_contents(data)})'}; {_KNOWN}")
+
+
+def _first(data: Path, task: str, faults: list[UserError]) -> Layout | None:
+    """Return the first layout of a task, and append what is wrong with folders that are nearly in a format.
+
+    Raises:
+        UserError: the folder has boxes in two formats.
+    """
+    found: list[Layout] = []
+    for recognizer in _BY_TASK[task]:
+        try:
+            layout = recognizer(data)
+        except UserError as fault:
+            faults.append(fault)
+            continue
+        if layout is not None:
+            found.append(layout)
+        if found and task == "segmentation":
+            return found[0]
+    if len(found) > 1:
+        names = " and ".join(layout.name for layout in found)
+        raise UserError(
+            f"{data} has labels in two formats, {names}; give the .json or .yaml file, or remove the others"
+        )
+    return found[0] if found else None
 
 
 def _check_path(data: Path) -> None:

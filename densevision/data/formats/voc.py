@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,10 +9,11 @@ from xml.etree import ElementTree
 from densevision.data.formats.content import (
     CocoContent,
     ImageFinder,
+    files_below,
     number,
     one_class_name,
+    per_image_notes,
     stated_size,
-    unlabeled_note,
 )
 from densevision.data.threads import read_files
 from densevision.errors import UserError
@@ -35,9 +34,7 @@ def read_voc(path: Path, image_dir: Path) -> dict[str, Any]:
     Raises:
         UserError: a file is missing or malformed.
     """
-    files = list(_xml_files(path))
-    if not files:
-        raise UserError(f"{path} has no .xml file; correct ann_file in the config")
+    files = files_below(path, ".xml")
     finder, content = ImageFinder(image_dir), CocoContent()
     roots = read_files(parse_xml, files)
     shift = 0.0 if any(_counts_from_0(root, file) for root, file in zip(roots, files, strict=True)) else 1.0
@@ -57,20 +54,8 @@ def read_voc(path: Path, image_dir: Path) -> dict[str, Any]:
             _add_object(content, image, node, file, shift)
     if not labeled:
         raise UserError(f"no .xml file in {path} has an image in {image_dir}; correct image_dir in the config")
-    if without:
-        content.notes.append(f".xml files without an image: {len(without):,}, the first is {without[0].name}")
-    content.notes += unlabeled_note([name for name in finder.names if name not in labeled], ".xml")
-    return _sorted_classes(content)
-
-
-def _sorted_classes(content: CocoContent) -> dict[str, Any]:
-    """Return COCO's lists with the classes in alphabetic order, which does not depend on the files' order."""
-    names = sorted(content.classes)
-    number_of = {content.classes.index(name) + 1: place for place, name in enumerate(names, 1)}
-    for annotation in content.annotations:
-        annotation["category_id"] = number_of[annotation["category_id"]]
-    content.classes = names
-    return content.as_dict()
+    per_image_notes(content, [name for name in finder.names if name not in labeled], without, ".xml")
+    return content.with_sorted_classes()
 
 
 def parse_xml(file: Path) -> ElementTree.Element:
@@ -86,14 +71,6 @@ def parse_xml(file: Path) -> ElementTree.Element:
         return ElementTree.fromstring(data)
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(f"{file} is not readable xml ({error})") from error
-
-
-def _xml_files(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        raise UserError(f"folder {folder} does not exist; correct ann_file in the config")
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(parent, name) for name in sorted(names) if name.lower().endswith(".xml") and name[0] != ".")
 
 
 def _counts_from_0(root: ElementTree.Element, file: Path) -> bool:

@@ -11,8 +11,9 @@ import yaml
 from densevision.data.formats.content import CocoContent, box_around, image_names, number, one_class_name, read_text
 from densevision.data.threads import read_files
 from densevision.errors import UserError
+from densevision.images import IMAGE_SUFFIXES
 
-_NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt")
+NAME_FILES = ("classes.txt", "obj.names", "classes.names", "names.txt")
 _LOOSE = 0.02  # rounding: a box may reach this far beyond the image
 
 
@@ -51,7 +52,20 @@ def read_yolo(path: Path, image_dir: Path) -> dict[str, Any]:
     lacking = sum(rows is None for rows in found)
     if lacking:
         content.notes.append(f"images without a .txt file, which count as images without objects: {lacking:,}")
+    content.notes += _unused_note(image_dir, files)
     return content.as_dict()
+
+
+def _unused_note(image_dir: Path, files: Sequence[Path]) -> list[str]:
+    """Note label files without an image, in folders that have label files only."""
+    folders, used = {file.parent for file in files} - {image_dir}, set(files)
+    unused = [file for folder in sorted(folders) for file in folder.glob("*.txt") if file not in used]
+    unused = [file for file in unused if file.name not in NAME_FILES and not _is_beside_image(file)]
+    return [f".txt files without an image: {len(unused):,}, the first is {min(unused).name}"] if unused else []
+
+
+def _is_beside_image(file: Path) -> bool:
+    return any(file.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES)
 
 
 def class_names(path: Path) -> list[str]:

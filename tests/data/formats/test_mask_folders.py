@@ -134,6 +134,8 @@ def test_colors_without_names(tmp_path):
         ("train", "trainannot", "train"),
         ("train", "train_masks", "train"),
         ("val_images", "val_labels", "val"),
+        ("unpacked/images", "unpacked/masks", "all"),
+        ("JPEGImages", "SegmentationClassPNG", "all"),
     ],
 )
 def test_names_of_folders(tmp_path, images, masks, part):
@@ -192,6 +194,10 @@ def test_jpeg_masks_and_photos_raise_a_clear_error(tmp_path):
     write_pairs(tmp_path, "images", "masks", 0, 1, ends=(".png", ".jpg"))
     with pytest.raises(UserError, match="is a JPEG, which changes ids"):
         recognize_mask_folders(tmp_path)
+    write_pairs(tmp_path / "c", "images", "masks", 0)
+    Image.fromarray(np.full((8, 8), 300, np.uint16)).save(tmp_path / "c/masks/street_0.png")
+    with pytest.raises(UserError, match="contains ids up to 300"):
+        recognize_mask_folders(tmp_path / "c")
     photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     write_pairs(tmp_path / "b", "images", "masks", RED, BLACK)
     Image.fromarray(photo).save(tmp_path / "b/masks/street_0.png")
