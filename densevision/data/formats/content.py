@@ -189,6 +189,17 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} can't be read ({error.strerror})") from error
 
 
+def rows_of(value: object, what: str, source: Path | str) -> list[Any]:
+    """Return a list of a json; [] if it is missing.
+
+    Raises:
+        UserError: it is no list.
+    """
+    if value is not None and not isinstance(value, list):
+        raise UserError(f"{source}: {what} is {str(value)[:40]!r}; it must be a list")
+    return value or []
+
+
 def number(value: object, what: str, source: Path | str) -> float:
     """Return a finite number.
 
@@ -228,7 +239,7 @@ def stated_size(height: object, width: object) -> tuple[int, int] | None:
     """Return (height, width) as whole numbers; None if they are missing or 0."""
     try:
         size = (int(float(str(height))), int(float(str(width))))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return size if min(size) > 0 else None
 

@@ -76,7 +76,10 @@ def class_names(path: Path) -> list[str]:
     """
     text = read_text(path)
     if path.suffix.lower() in (".yaml", ".yml"):
-        names = _yaml_names(load_yaml(path), path)
+        content = load_yaml(path)
+        if content.get("kpt_shape"):
+            raise UserError(f"{path} has kpt_shape: rows with keypoints are not read; write rows with the boxes only")
+        names = _yaml_names(content, path)
     else:
         names = [line.strip() for line in text.splitlines()]
         while names and not names[-1]:
