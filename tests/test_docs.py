@@ -92,7 +92,7 @@ def test_python_examples_use_public_names(page):
 def parser_of(command):
     """Build a command's parser; metavariables such as N pass for numbers."""
     parser = Parser(prog=f"densevision {command}", allow_abbrev=False)
-    importlib.import_module(f"densevision.cli.{command}").add_arguments(parser)
+    importlib.import_module(f"densevision.cli.{command.replace('-', '_')}").add_arguments(parser)
     for action in parser._actions:
         if action.type is not None:
             action.type = lambda word, read=action.type: word if word.isupper() else read(word)

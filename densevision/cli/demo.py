@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", required=True, metavar=kinds, help="a camera is given by its number, 0")
     parser.add_argument("--output", type=Path, help="a video (.mp4), an image (.jpg, .png), or a folder for images")
     parser.add_argument("--show", action="store_true", help="show the frames in a window; q closes it")
-    parser.add_argument("--score-threshold", type=float, help="detector: lowest score of a box (default: 0.3)")
+    parser.add_argument("--score-threshold", type=float, help="detector: lowest score (default: the model's, else 0.3)")
     parser.add_argument(
         "--nms",
         choices=("across-classes", "per-class"),

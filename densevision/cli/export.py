@@ -152,6 +152,7 @@ def report_lines(report: ExportReport) -> list[str]:
         f"operators: {counted(report.ops)}",
         f"outside XNNPACK: {sum(report.outside.values())} ({counted(report.outside)})",
         *checks,
+        *([f"model card: {report.card}"] if report.card else []),
     ]
 
 

@@ -17,10 +17,12 @@ COMMANDS = {
     "configs": "list the configs that ship with the package",
     "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",
+    "compare": "put the reports of trainings or evaluations side by side",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
     "convert": "convert published weights to a checkpoint",
+    "convert-data": "write a data set as COCO json (boxes) or as Cityscapes folders (masks)",
     "benchmark": "time .tflite files on this machine or on phones",
     "paper": "compute parameters and MAdds for the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
@@ -68,7 +70,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         if name in words[:1]:
-            module = importlib.import_module(f"densevision.cli.{name}")
+            module = importlib.import_module(f"densevision.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser

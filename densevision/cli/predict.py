@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found in each image")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per object, or per class of an image")
     parser.add_argument("--save-images", type=Path, metavar="FOLDER", help="write the images with the results drawn")
-    parser.add_argument("--score-threshold", type=float, help="detector: lowest score of a box (default: 0.3)")
+    parser.add_argument("--score-threshold", type=float, help="detector: lowest score (default: the model's, else 0.3)")
     parser.add_argument(
         "--nms",
         choices=("across-classes", "per-class"),

@@ -56,4 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 128 + stopped.signal_number
     if is_main_process():
         print(f"trained; checkpoints and curves are in {result.work_dir}")
+        if result.report:
+            print(f"report: {result.report}")
     return 0

@@ -42,6 +42,7 @@ class ExportReport:
         ops: operators by kind.
         outside: those of them that run outside XNNPACK.
         parity: with PyTorch; None if no images were given.
+        card: path of the model card; None without one.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class ExportReport:
     ops: dict[str, int]
     outside: dict[str, int]
     parity: Parity | None
+    card: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, dat
     """Gather a file's metadata.
 
     Args:
-        data: ``classes``, ``palette`` and ``origin`` of ``ModelInfo``; may be empty, then classes are numbered.
+        data: ``classes``, ``palette``, ``origin`` and ``score_threshold`` of ``ModelInfo``; may be empty, then classes
+            are numbered.
     """
     return ModelInfo(
         classes=tuple(data.get("classes") or map(str, range(model.num_classes))),
@@ -193,6 +196,7 @@ def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, dat
         input_type=options.input_type,
         quantize=options.quantize,
         origin=dict(data.get("origin") or {}),
+        score_threshold=data.get("score_threshold"),
         **exporter.outputs_info(data),
     )
 

@@ -1,9 +1,11 @@
 """Build, evaluate, print and write metrics: the package's and the user's.
 
-A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Three more attributes
+A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Five more attributes
 are used if they exist:
 
 - ``out_dir``: folder for the files that the metric writes while it evaluates (predictions), or None;
+- ``details``: what the last evaluation found, which the report shows for the package's metrics;
+- ``score_threshold``: with which its detections are best, for the checkpoint, or None;
 - ``table``: text that ``densevision test`` prints after an evaluation; without it, the metric's figures are listed;
 - ``write_report(folder)``: writes more files and returns their paths by kind.
 
@@ -17,6 +19,7 @@ import copy
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +198,35 @@ def worthless(name: str, value: float) -> str | None:
         points = f"{100 * value:.2f} of 100"
         return f"warning: this model is worthless: {name} is {points}; {_REMEDY}"
     return None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation during a training.
+
+    Attributes:
+        iteration: of the weights.
+        metrics: by name.
+        details: of each metric that keeps some.
+        score_threshold: see ``threshold_of``.
+    """
+
+    iteration: int
+    metrics: dict[str, object]
+    details: list[object]
+    score_threshold: float | None
+
+
+def details_of(metrics: Iterable[object]) -> list[object]:
+    """Return the details that the metrics keep of their last evaluation."""
+    found = (getattr(metric, "details", None) for metric in metrics)
+    return [details for details in found if details is not None]
+
+
+def threshold_of(metrics: Iterable[object]) -> float | None:
+    """Return the first score threshold that a metric found in its last evaluation; None without."""
+    found = (getattr(metric, "score_threshold", None) for metric in metrics)
+    return next((threshold for threshold in found if threshold is not None), None)
 
 
 def about_classes(names: Iterable[str], classes: Sequence[str]) -> set[str]:

@@ -59,7 +59,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         self.training = False
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
-        self._begun, self._prepared, self._classes_in = False, False, {}
+        self._begun, self._prepared, self._classes_in, self.data_lines = False, False, {}, []
         self.began = time.perf_counter()
         self.folder = WorkDir(work_dir)
         try:

@@ -66,7 +66,8 @@ class WorkDir:
 
 
 EXAMPLES = ("train_batch.png", "val_predictions.png")  # written by a training
-RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png")  # written by the package's metrics
+REPORTS = ("report.html", "report.json")
+RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png", *REPORTS)  # of the package
 _RECORD = ".densevision_results"  # names of what an evaluation wrote: the next one may overwrite it
 
 

@@ -141,4 +141,5 @@ def test_a_custom_metric(scenes, checkpoints, tmp_path, monkeypatch, capsys):
     words = ("--work-dir", tmp_path / "run", "--json", out, "--cfg-options", own)
     assert run("detection", checkpoints["detection"], *words) == 0
     assert "\nown/count 3\nown/word x\n" in capsys.readouterr().out
-    assert json.loads(out.read_text()) == {"own/count": 3, "own/word": "x", "files": {}}
+    report = {"report": str(tmp_path / "run" / "report.html"), "report_json": str(tmp_path / "run" / "report.json")}
+    assert json.loads(out.read_text()) == {"own/count": 3, "own/word": "x", "files": report}

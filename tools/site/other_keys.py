@@ -54,7 +54,12 @@ SECTIONS = [
     (
         "Data sets",
         "The `dataset` of a loader: `dict(type=CocoDataset, ...)`.",
-        ["densevision.detection.coco.CocoDataset", "densevision.segmentation.cityscapes.CityscapesDataset"],
+        [
+            "densevision.detection.coco.CocoDataset",
+            "densevision.segmentation.cityscapes.CityscapesDataset",
+            "densevision.segmentation.masks.MaskDataset",
+            "densevision.segmentation.polygons.PolygonDataset",
+        ],
     ),
     (
         "Transforms",
