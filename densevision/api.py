@@ -200,14 +200,9 @@ def train(
     checkpoint = best if best.is_file() else find_last_checkpoint(folder)
     evaluated = {name.removeprefix("val/"): value for name, value in hub.log_scalars.items() if name.startswith("val/")}
     metrics = {name: float(buffer.current()) for name, buffer in evaluated.items()}
-    return TrainResult(
-        checkpoint,
-        hub.runtime_info.get("best_score"),
-        metrics,
-        folder,
-        Path(report) if report else None,
-        hub.runtime_info.get("worthless") or None,
-    )
+    path = Path(report) if report else None
+    warning = hub.runtime_info.get("worthless") or None
+    return TrainResult(checkpoint, hub.runtime_info.get("best_score"), metrics, folder, path, warning)
 
 
 @dataclass(frozen=True)

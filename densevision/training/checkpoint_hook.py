@@ -33,7 +33,9 @@ _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
-_HALF_WRITTEN = re.compile(r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv)")
+_HALF_WRITTEN = re.compile(
+    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv|report\.part\.(html|json))"
+)
 
 
 @HOOKS.register_module()
@@ -266,7 +268,7 @@ def set_aside_training(work_dir: Path, timestamp: str, config: Path = Path("conf
     Args:
         config: the file that is trained; an earlier file of its name is moved too, but not the file itself.
     """
-    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*", *EXAMPLES, *REPORTS)
+    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*", *REPORTS, *EXAMPLES)
     files = [path for name in names for path in work_dir.glob(name)]
     dump = work_dir / config.name
     if dump.is_file() and not (config.exists() and dump.samefile(config)):
