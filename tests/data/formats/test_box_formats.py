@@ -341,3 +341,11 @@ def test_yolo_parts_of_several_folders_and_lists(tmp_path):
     text(tmp_path / "data.yaml", "train: [train/a/images, test/c/images]\nnames: [car, person]\n")
     with pytest.raises(UserError, match="several folders, with other images"):
         recognize(tmp_path)
+
+
+def test_boxes_are_no_masks(tmp_path):
+    write_voc(tmp_path)
+    with pytest.raises(UserError, match="has labels for detection, none for segmentation"):
+        recognize(tmp_path, "segmentation")
+    with pytest.raises(UserError, match="must be one of detection, segmentation"):
+        recognize(tmp_path, "depth")
