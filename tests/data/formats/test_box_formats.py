@@ -318,6 +318,9 @@ def test_near_misses_say_what_is_missing(tmp_path):
     text(tmp_path / "data.zip", "")
     with pytest.raises(UserError, match="is an archive; unpack it"):
         recognize(tmp_path / "data.zip")
+    text(tmp_path / "labels_only/Annotations/x.xml", voc("x.jpg", []))
+    with pytest.raises(UserError, match=r"no images found \(its files: 1 .xml\); give the folder that has images"):
+        recognize(tmp_path / "labels_only")
     with pytest.raises(UserError, match="no such file or folder"):
         recognize(tmp_path / "absent")
     image(tmp_path / "only/x.jpg")
