@@ -227,6 +227,15 @@ def test_voc_sizes_floats_and_difficult_objects(tmp_path):
     assert boxes(read(tmp_path))["street.jpg"] == [("car", 0, 11, 34, 30)]
 
 
+def test_voc_boxes_of_zero_size_and_drawn_backward(tmp_path):
+    write_voc(tmp_path)
+    rows = voc("street.jpg", [("car", [4, 10, 4, 30]), ("person", [49, 37, 41, 9])])  # last pixel first, from (50, 38)
+    text(tmp_path / "Annotations/street.xml", rows)
+    dataset = read(tmp_path)
+    assert boxes(dataset)["street.jpg"] == [("person", *PERSON)]
+    assert dataset.count().untrained == {"of zero size": 1}
+
+
 @pytest.mark.parametrize("declaration", ['<!DOCTYPE a [<!ENTITY x "y">]>', "<!DOCTYPE annotation>"])
 def test_xml_entities_are_refused(tmp_path, declaration):
     write_voc(tmp_path)
