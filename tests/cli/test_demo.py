@@ -100,7 +100,7 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
     "words, message",
     [
         (["--input", "absent.mp4", "--output", "out.mp4"], "absent.mp4: no such file"),
-        (["--input", "in.mp4", "--output", "out.gif"], "can't write .gif"),
+        (["--input", "in.mp4", "--output", "out.wmv"], "can't write .wmv"),
         (["--input", "in.mp4", "--json", "new/found.json", "--output", "out.png"], "a video needs a video (.mp4)"),
         (["--input", "in.mp4"], "give --output, --json or --show"),
         (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "score threshold 2.0"),
