@@ -13,7 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     kinds = "VIDEO|FOLDER|IMAGE|CAMERA"
     parser.add_argument("--input", required=True, metavar=kinds, help="a camera is given by its number, 0")
-    parser.add_argument("--output", type=Path, help="a video (.mp4), an image (.jpg, .png), or a folder for images")
+    parser.add_argument(
+        "--out", type=Path, metavar="OUT", help="a video (.mp4), an image (.jpg, .png), or a folder for images"
+    )
+    parser.add_argument("--output", type=Path, dest="out", help=argparse.SUPPRESS)  # its name until 0.4
     parser.add_argument("--show", action="store_true", help="show the frames in a window; q closes it")
     parser.add_argument("--score-threshold", type=float, help="detector: lowest score (default: the model's, else 0.3)")
     parser.add_argument(
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("across-classes", "per-class"),
         help="detector: of overlapping boxes keep the best one of all, or of each class (default: across-classes)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results per frame")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the results per frame")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,11 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.errors import UserError
     from densevision.video.annotate import Window, annotate_video
 
-    if not (arguments.output or arguments.json or arguments.show):
-        raise UserError("nothing to do with the results; give --output, --json or --show")
-    check_frames(arguments.input, arguments.output, arguments.json, arguments.files)
+    if not (arguments.out or arguments.json or arguments.show):
+        raise UserError("nothing to do with the results; give --out, --json or --show")
+    check_frames(arguments.input, arguments.out, arguments.json, arguments.files)
     window = Window() if arguments.show else None
     config, path = split_files(arguments.files)
     model = load(path, config, score_threshold=arguments.score_threshold, nms=arguments.nms)
-    report = annotate_video(model.predictor, arguments.input, arguments.output, json_path=arguments.json, window=window)
+    report = annotate_video(model.predictor, arguments.input, arguments.out, json_path=arguments.json, window=window)
     return 130 if report.interrupted else 0

@@ -43,16 +43,16 @@ def open_sink(output: Path, source: Source, where: str) -> Sink:
     """
     suffix = output.suffix.lower()
     if output.exists() and Path(where).exists() and output.samefile(where):
-        raise UserError(f"--output {output} is the input; choose another name")
+        raise UserError(f"--out {output} is the input; choose another name")
     if suffix in _CODECS:
         return VideoSink(output, source.size, source.rate)
     if suffix in IMAGE_SUFFIXES:
         if source.kind != "image":
-            raise UserError(f"--output {output}: a {source.kind} needs a video (.mp4) or a folder")
+            raise UserError(f"--out {output}: a {source.kind} needs a video (.mp4) or a folder")
         return ImageSink(output)
     if suffix:
         known = ", ".join((*_CODECS, *IMAGE_SUFFIXES))
-        raise UserError(f"--output {output}: can't write {suffix}; use one of {known}, or a folder's name")
+        raise UserError(f"--out {output}: can't write {suffix}; use one of {known}, or a folder's name")
     return FolderSink(output)
 
 
@@ -63,7 +63,7 @@ def _make_folder(folder: Path, output: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"--output {output}: can't be written ({error.strerror})") from error
+        raise UserError(f"--out {output}: can't be written ({error.strerror})") from error
 
 
 class VideoSink:
@@ -78,7 +78,7 @@ class VideoSink:
     def __init__(self, path: Path, size: tuple[int, int], rate: float):
         _make_folder(path.parent, path)
         if path.is_dir():
-            raise UserError(f"--output {path} is a folder; give a file's name")
+            raise UserError(f"--out {path} is a folder; give a file's name")
         self.size = size
         self._path = path
         self._partial = partial_path(path)
@@ -89,7 +89,7 @@ class VideoSink:
         if not self._writer.isOpened():
             self.discard()
             shape = f"{even[0]}x{even[1]}"
-            raise UserError(f"--output {path}: OpenCV can't write {path.suffix} of {shape} there; try .mp4")
+            raise UserError(f"--out {path}: OpenCV can't write {path.suffix} of {shape} there; try .mp4")
 
     def write(self, frame: Frame, image: np.ndarray) -> None:
         """Append an image."""
@@ -99,7 +99,7 @@ class VideoSink:
             below, right = self._margin
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         if self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)) is False:
-            raise UserError(f"--output {self._path}: can't write frame {frame.number}; is the disk full?")
+            raise UserError(f"--out {self._path}: can't write frame {frame.number}; is the disk full?")
 
     def finish(self) -> str:
         """Give the file its name."""
@@ -166,7 +166,7 @@ class FolderSink:
 
 def _write_image(path: Path, image: np.ndarray) -> None:
     try:
-        with replacing(path, "--output") as partial:
+        with replacing(path, "--out") as partial:
             write_image(partial, image)
     except OSError as error:
-        raise UserError(f"--output {path}: {error.strerror or error}") from error
+        raise UserError(f"--out {path}: {error.strerror or error}") from error
