@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "config": {"errors", "registry"},
     "checkpoints": {"errors", "registry", "config"},
     "weights": LIGHT | TASKS | {"backbones", "checkpoints", "config"},
+    "proposal": LIGHT | TASKS | {"registry", "data", "backbones", "config", "checkpoints", "weights"},
     "task": TASKS | {"inference", "export"},  # by text; of these parts it may name anything
     "training": LIGHT | {"registry", "task", "data", "config", "checkpoints", "weights"},
     "inference": LIGHT | {"task"},

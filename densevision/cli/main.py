@@ -16,6 +16,7 @@ from densevision.errors import UserError, did_you_mean
 from densevision.stages import QUIET
 
 COMMANDS = {
+    "new": "write a config for a folder of images and labels",
     "configs": "list the configs that ship with the package",
     "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",

@@ -36,8 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.api import train
     from densevision.config.load import load_config
     from densevision.training.lengths import parse_duration
+    from densevision.training.metrics import warn_if_worthless
     from densevision.training.prepare import whole_number
     from densevision.training.process import tune_process
+    from densevision.training.progress import ranking_metric
     from densevision.training.stop import TrainingStopped
 
     config = load_config(arguments.config, arguments.cfg_options)
@@ -56,6 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 128 + stopped.signal_number
     if is_main_process():
         print(f"trained; checkpoints and curves are in {result.work_dir}")
+        name = ranking_metric(config)
+        best = {} if name is None or result.best_score is None else {name: result.best_score}
+        if warning := warn_if_worthless({**result.metrics, **best}, name):
+            print(warning)
         if result.report:
             print(f"report: {result.report}")
     return 0

@@ -72,7 +72,7 @@ def read_coco(path: Path, content: dict[str, Any] | None = None) -> CocoTable:
     as some labeling tools mark background images with them. Ids that differ only in quotes are equal.
 
     Args:
-        content: of the json, if a reader of another format made it; the path then names that format's file or folder.
+        content: of the json, if a reader of another format made it; the path is then that format's file or folder.
     Raises:
         UserError: the file is missing or is not a json in COCO's format, an id is duplicate or unknown, or a box is
             not four numbers.
@@ -88,7 +88,7 @@ def read_coco(path: Path, content: dict[str, Any] | None = None) -> CocoTable:
 
 class _Reading:
     def __init__(self, path: Path, content: dict[str, Any] | None = None):
-        self.path, self._converted = path, content is not None
+        self.path, self._notes = path, tuple((content or {}).get("notes", ()))
         self.rows = self._parse(polygons=False) if content is None else content
 
     def table(self) -> CocoTable:
@@ -123,7 +123,7 @@ class _Reading:
             from_polygons[kept],
             skipped,
             annotated,
-            tuple(self.rows.get("notes", ())) if self._converted else (),
+            self._notes,
         )
 
     def _parse(self, *, polygons: bool) -> dict:
@@ -227,11 +227,7 @@ class _Reading:
         return values
 
     def _find(self, annotations: Sequence[dict], key: str, ids: Sequence[Any]) -> np.ndarray:
-        """Return the position in ``ids`` of each annotation's ``key``.
-
-        Raises:
-            UserError: an id is not among them.
-        """
+        """Return the position in ``ids`` of each annotation's ``key``; raise an error if one is not among them."""
         given = [annotation.get(key) for annotation in annotations]
         row_of = {id_: row for row, id_ in enumerate(ids)}
         try:

@@ -30,6 +30,7 @@ class Boxes:
         precision, scores: [R, K] of ``COCOeval.eval`` at IoU 0.5; -1 in the column of a class without objects.
         average: [K, 2] AP and AP50, -1 for a class without objects.
         images: image number -> path of the image.
+        apply_exif: whether the boxes are of the images as their EXIF tag rotates them.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +45,7 @@ class Boxes:
     scores: np.ndarray
     average: np.ndarray
     images: Mapping[int, str]
+    apply_exif: bool = True
 
     def objects(self) -> np.ndarray:
         """Return the number of objects of each class, [K], without crowds."""
@@ -52,14 +54,18 @@ class Boxes:
 
 
 def collect_boxes(
-    evaluation: COCOeval, classes: Sequence[str], average: np.ndarray, images: Mapping[int, str]
+    evaluation: COCOeval,
+    classes: Sequence[str],
+    average: np.ndarray,
+    images: Mapping[int, str],
+    *,
+    apply_exif: bool = True,
 ) -> Boxes:
     """Gather what a finished evaluation matched.
 
     Args:
         evaluation: of categories 1..K, with annotation and detection ids from 1 in the order of their lists.
-        average: see ``Boxes``.
-        images: see ``Boxes``.
+        average, images, apply_exif: see ``Boxes``.
     """
     detections = evaluation.cocoDt.dataset["annotations"]
     truth = evaluation.cocoGt.dataset["annotations"]
@@ -78,6 +84,7 @@ def collect_boxes(
         evaluation.eval["scores"][first, :, :, 0, -1],
         average,
         images,
+        apply_exif,
     )
 
 

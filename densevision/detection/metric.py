@@ -83,7 +83,13 @@ class CocoMetric(BaseMetric):
         self.table += "\n\n" + class_table(by_name)
         image_numbers = _image_numbers(table)
         paths = {image_numbers[id_]: path for id_, path in self._paths.items() if path and id_ in image_numbers}
-        self.details = collect_boxes(evaluation, names, np.array(list(by_name.values())), paths)
+        self.details = collect_boxes(
+            evaluation,
+            names,
+            np.array(list(by_name.values())),
+            paths,
+            apply_exif=self.dataset_meta["reader"].get("exif") != "ignore",
+        )
         self.score_threshold = (best_threshold(self.details) or (None,))[0]
         return metrics | {f"AP/{name}": ap for name, (ap, _) in by_name.items()}
 

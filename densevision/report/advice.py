@@ -20,10 +20,7 @@ def warnings_of(content: Mapping[str, Any]) -> list[str]:
     warning = warn_if_worthless(content["metrics"], content["metric"]["name"])
     if warning:
         warning = warning.removeprefix("warning: ")
-        found.append(
-            f"{warning[0].upper()}{warning[1:]}. What helps: start from published weights (init_from), train for "
-            "more iterations, and check in the images below that the ground truth is where the objects are."
-        )
+        found.append(f"{warning[0].upper()}{warning[1:]}.")
     elif content["kind"] == "training":
         found += _course(content)
     found += _classes(content)

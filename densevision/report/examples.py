@@ -51,7 +51,7 @@ def box_examples(boxes: Boxes, threshold: float) -> list[Example]:
 
 
 def _draw_boxes(boxes: Boxes, threshold: float, kind: str, counts: ImageCounts) -> Example:
-    image = read_image(boxes.images[counts.image])
+    image = read_image(boxes.images[counts.image], apply_exif=boxes.apply_exif)
     factor = _LONG_SIDE / max(image.shape[:2])
     small = _resize(image, factor)
     truth = boxes.truth[boxes.truth[:, 0] == counts.image]

@@ -50,7 +50,7 @@ def _cells(row: Sequence[int], index: int, *, counted: bool) -> list[dict[str, s
         cells.append(
             dict(
                 text=text if count else "",
-                color=f"rgba({hue},{round(0.06 + 0.84 * share, 2) if count else 0})",
+                color=f"rgba({hue},{round(0.06 + 0.84 * share, 2)})",
                 ink="#fff" if share > 0.55 else "#1c2024",
             )
         )

@@ -69,7 +69,7 @@ def _training_run(runner: Runner) -> Run:
     saver = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
     evaluated = saver and (saver.best_evaluation or saver.last_evaluation)
     info = runner.message_hub.runtime_info
-    iterations = dict(all=runner.max_iters, best=info.get("best_iteration"))
+    iterations = dict(all=runner.iter, best=info.get("best_iteration"))
     if evaluated:
         iterations["shown"] = evaluated.iteration
     rows = next((hook.rows for hook in runner.hooks if isinstance(hook, CurvesHook)), [])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +25,30 @@ from densevision.segmentation.dataset import LabelMapDataset, Pairs
 from densevision.segmentation.loss import IGNORE_LABEL
 from densevision.segmentation.pixels import Rules
 
+_DEFINE_ORDER = ("labelme", "cvat")  # formats whose tools draw a later object over an earlier one
 _IGNORED = ("__ignore__", "ignore", "void")  # names of objects whose pixels are ignored
 
 
 @DATASETS.register_module()
 class PolygonDataset(LabelMapDataset):
-    """Images with polygons or RLE masks in a COCO json, drawn when they are read.
+    """Images with polygons or RLE masks, drawn when they are read.
 
-    Where objects overlap, the smaller one is on top: COCO gives no order, and a small object inside of a large one is
-    in front of it far more often than behind. See ``LabelMapDataset``.
+    Where objects overlap, the smaller one is on top: COCO and YOLO give no order, and a small object inside of a large
+    one is in front of it far more often than behind. LabelMe and CVAT define the order: the later one is on top. See
+    ``LabelMapDataset``.
 
     Args:
         data_root: folder of the data; relative to ``$DENSEVISION_DATA``.
-        ann_file: COCO json, or another format's file or folder, relative to ``data_root``.
+        ann_file: COCO json, or file or folder of another format; relative to ``data_root``.
         image_dir: folder of the images, relative to ``data_root``.
         classes: the names in use, in the order of the labels; objects of other names are not drawn. By default the
             background and all names of the json.
         background: name of the pixels without an object; None ignores them.
+        format: "coco" or one of ``BOX_READERS``, whose files must have polygons.
         image_list: text file that names the images in use, one per line; relative to ``data_root``.
         transforms: albumentations transforms for training, applied to image and label map.
         max_unnamed: largest share of the pixels, 0..1, that may be ignored; more is considered a mistake.
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; polygons are never rotated.
-        format: "coco", or a format in ``BOX_READERS`` that has polygons.
     Raises:
         UserError: the json is missing or malformed, has no polygons, or names images that are not there.
     """
@@ -57,17 +60,17 @@ class PolygonDataset(LabelMapDataset):
         image_dir: str = ".",
         classes: Sequence[str] | None = None,
         background: str | None = "background",
+        format: str = "coco",
         image_list: str | None = None,
         transforms: Sequence[dict[str, Any]] = (),
         *,
         max_unnamed: float = 0.2,
         exif: str = "apply",
-        format: str = "coco",
     ):
         root = resolve_data_root(data_root)
         check_exif(exif)
         source = root / ann_file
-        outlines = read_outlines(_load(source, root / image_dir, format), source)
+        outlines = _read(source, root / image_dir, format)
         id_of = _number(outlines, classes, background)
         info = class_info(id_of)
         rows = list(range(len(outlines.file_names)))
@@ -106,6 +109,7 @@ class DrawnLabels:
         self.paths = np.array([str(outlines.source)] * len(rows))
         self._sizes = [outlines.sizes[row] for row in rows]
         self._shapes = [outlines.shapes[row] for row in rows]
+        self._relative, self._in_order = outlines.relative, outlines.in_order
         self._images, self._id_of, self._background, self._exif = images, id_of, background, exif
 
     def read_header(self, index: int) -> LabelHeader:
@@ -117,7 +121,9 @@ class DrawnLabels:
         size = self.read_header(index).size
         ids = np.full(size, self._background, np.uint8)
         drawn = [(shape.name, self._rle(index, shape, size)) for shape in self._shapes[index] if self._is_drawn(shape)]
-        for name, rle in sorted(drawn, key=lambda item: -int(coco_mask.area(item[1]))):
+        if not self._in_order:
+            drawn.sort(key=lambda item: -int(coco_mask.area(item[1])))
+        for name, rle in drawn:
             ids[coco_mask.decode(rle) > 0] = self._id_of.get(name, IGNORE_LABEL)
         return ids
 
@@ -126,7 +132,11 @@ class DrawnLabels:
 
     def _rle(self, index: int, shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
         if isinstance(shape.outline, list):
-            return coco_mask.merge(coco_mask.frPyObjects(shape.outline, *size))
+            polygons = shape.outline
+            if self._relative:
+                scale = np.array(size[::-1], float)
+                polygons = [(np.reshape(polygon, (-1, 2)) * scale).ravel().tolist() for polygon in polygons]
+            return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
         if list(shape.outline["size"]) != list(size):
             raise UserError(
                 f"{self.paths[index]}: an RLE of {self._images[index]} is {describe_size(shape.outline['size'])}, the "
@@ -136,12 +146,14 @@ class DrawnLabels:
         return coco_mask.frPyObjects(shape.outline, *size) if isinstance(counts, list) else shape.outline
 
 
-def _load(source: Path, image_dir: Path, format: str) -> Mapping[str, Any]:
-    if format == "coco":
-        return load_json(source)
-    if format not in BOX_READERS:
-        raise UserError(f"format={format!r} in the config; it must be one of coco, {', '.join(BOX_READERS)}")
-    return BOX_READERS[format].read(source, image_dir)
+def _read(source: Path, image_dir: Path, name: str) -> Outlines:
+    if name == "coco":
+        return read_outlines(load_json(source), source)
+    if name not in BOX_READERS:
+        raise UserError(f"format={name!r} in the config; it must be one of {listed(['coco', *BOX_READERS], 20)}")
+    reader = BOX_READERS[name]
+    outlines = read_outlines(reader.read(source, image_dir), source)
+    return replace(outlines, relative=reader.boxes.startswith("relative"), in_order=name in _DEFINE_ORDER)
 
 
 def _number(outlines: Outlines, classes: Sequence[str] | None, background: str | None) -> dict[str, int]:
@@ -165,6 +177,7 @@ def _notes(outlines: Outlines, id_of: dict[str, int]) -> list[str]:
             f"{outlines.source} has no polygons, {sum(outlines.skipped.values()):,} objects are boxes only; "
             "segmentation needs polygons or RLE masks"
         )
-    notes = [f"{count:,} objects are not drawn: {reason}" for reason, count in outlines.skipped.items()]
+    notes = [*outlines.notes]
+    notes += [f"{count:,} objects are not drawn: {reason}" for reason, count in outlines.skipped.items()]
     others = sorted({shape.name for shape in shapes} - id_of.keys())
     return notes + ([f"objects that are not among the classes: {listed(others)}"] if others else [])

@@ -33,7 +33,9 @@ _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
-_HALF_WRITTEN = re.compile(r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv)")
+_HALF_WRITTEN = re.compile(
+    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv|report\.part\.(html|json))"
+)
 
 
 @HOOKS.register_module()

@@ -33,7 +33,8 @@ from densevision.task import TASKS, is_share, primary_metrics
 WORTHLESS_BELOW = 0.01  # one point of 100
 _ONE_CLASS_BELOW = 0.05  # IoU: a model that finds one class only has less in all others
 _REMEDY = (
-    "start from published weights (init_from), train longer, or look at the data: densevision check, densevision browse"
+    "start from published weights (init_from), label more images, train longer, or look at the data: "
+    "densevision check, densevision browse"
 )
 
 

@@ -26,6 +26,7 @@ def test_a_detector_from_the_checkpoint_to_the_annotated_images(tmp_path, capsys
     assert "1 TFLite_Detection_PostProcess" in out and "outside XNNPACK: 4 (" in out
     assert "against PyTorch on 6 images: largest error of boxes " in out
     assert "100.00% of 600 detections agree" in out
+    assert f"model card: {tmp_path / 'MODEL.md'}" in out
     drop = re.search(r"coco/AP: (.*) in the file, (.*) by PyTorch: the file loses (.*)\n", out)
     across = re.search(r"coco/AP: (.*) by PyTorch with NMS across classes, which loses (.*) of that", out)
 
@@ -40,6 +41,7 @@ def test_a_detector_from_the_checkpoint_to_the_annotated_images(tmp_path, capsys
     # What is printed is what ``densevision test`` measures.
     file_points, whole_points, lost = map(float, drop.groups())
     assert (file_points, whole_points) == (round(100 * file["coco/AP"], 2), round(100 * whole["coco/AP"], 2))
+    assert f"| metric | coco/AP {file_points:.2f} of 100 (" in (tmp_path / "MODEL.md").read_text()
     assert lost == pytest.approx(whole_points - file_points, abs=0.011)
     assert float(across[1]) == pytest.approx(file_points, abs=0.3)  # the float file is that model
     assert float(across[2]) == pytest.approx(whole_points - float(across[1]), abs=0.011)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from densevision.data.formats.recognize import recognize
 from densevision.errors import UserError
 from densevision.segmentation.polygons import PolygonDataset
 from tests.data.formats.mask_trees import write_image
@@ -124,6 +125,42 @@ def test_faults_are_named(tmp_path):
 
 def test_the_size_may_be_missing(tmp_path):
     assert polygons(write(tmp_path, (3, [square(0, 0, 4)]), size=(8, 12), height=None)).read_labels(0).shape == (8, 12)
+
+
+def write_yolo(root, rows="1 0 0.5 1 0.5 1 1 0 1\n0 0.25 0.25 0.5 0.25 0.5 0.5\n"):
+    for number in range(3):
+        write_image(root / f"images/{number}.jpg")
+        (root / "labels").mkdir(exist_ok=True)
+        (root / f"labels/{number}.txt").write_text(rows)
+    (root / "data.yaml").write_text("names: [car, road]\ntrain: images\n")
+    return root
+
+
+def test_polygons_of_yolo_are_fractions(tmp_path):
+    data = PolygonDataset(str(write_yolo(tmp_path)), "data.yaml", "images", format="yolo")
+    labels = data.read_labels(0)
+    assert data.metainfo["classes"] == ("background", "car", "road")
+    assert (labels[4:] == 2).all() and (labels[:4] == 2).sum() == 0
+    assert 1 <= (labels == 1).sum() <= 4  # the triangle (2, 2), (4, 2), (4, 4)
+    check(data)
+
+
+def test_polygons_are_recognized_and_boxes_are_not(tmp_path):
+    layout = recognize(write_yolo(tmp_path), "segmentation")
+    assert (layout.name, layout.task) == ("YOLO txt, polygons", "segmentation")
+    assert len(PolygonDataset(**layout.shared, **layout.parts["all"])) == 3
+    with pytest.raises(UserError, match="has labels for detection, none for segmentation"):
+        recognize(write_yolo(tmp_path, "0 0.5 0.5 0.2 0.2\n0 0 0 1 0 1 1 0 1\n"), "segmentation")
+
+
+def test_a_coco_json_with_polygons_is_recognized(tmp_path):
+    layout = recognize(write(tmp_path, (3, [[0, 0, 4, 0, 2, 4]])), "segmentation")
+    assert layout.name == "COCO json, polygons" and len(PolygonDataset(**layout.shared, **layout.parts["all"])) == 1
+    assert recognize(tmp_path).task == "detection"
+
+
+def test_an_unknown_format_is_named(tmp_path):
+    assert "it must be one of coco, yolo" in error_of(write(tmp_path), format="yoloo")
 
 
 @pytest.mark.reference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -166,11 +167,7 @@ def _yaml_parts(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _yaml_part(root: Path, file: Path, content: Mapping[str, Any], value: Any) -> dict[str, str]:
     """Return the arguments of the images that a data.yaml names: a folder or a text file."""
     if isinstance(value, list):
-        if len(value) != 1:
-            raise UserError(
-                f"{file}: a part of {len(value)} folders; put them into one folder, or list the images in a .txt"
-            )
-        value = value[0]
+        return _common_folder(root, file, [_yaml_part(root, file, content, one) for one in value])
     base = str(content.get("path") or "")
     given = str(value).replace("\\", "/")
     stripped = re.sub(r"^(\.\./)+", "", given)  # Roboflow writes ../train/images for train/images
@@ -182,6 +179,21 @@ def _yaml_part(root: Path, file: Path, content: Mapping[str, Any], value: Any) -
         if found.is_dir():
             return dict(image_dir=_relative(found, root))
     raise UserError(f"{file}: {given} does not exist below {root}; correct the path in it")
+
+
+def _common_folder(root: Path, file: Path, parts: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Return the folder that has the images of several folders, and no others."""
+    if len(parts) == 1:
+        return parts[0]
+    folders = sorted({str((root / part["image_dir"]).resolve()) for part in parts})
+    common = Path(os.path.commonpath(folders)) if folders else root
+    separate = sum(len(image_names(Path(folder))) for folder in folders)
+    if not folders or any("image_list" in part for part in parts) or len(image_names(common)) != separate:
+        raise UserError(
+            f"{file}: a part of several folders, with other images next to them; list the images of the part in a "
+            ".txt, or put the folders into a folder of their own"
+        )
+    return dict(image_dir=_relative(common, root))
 
 
 def _relative(path: Path, root: Path) -> str:

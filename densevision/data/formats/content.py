@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,14 +39,20 @@ class CocoContent:
         return len(self.images)
 
     def add(
-        self, image: int, label: int | str, box: Sequence[float], *, polygon: Sequence[float] = (), crowd: bool = False
+        self,
+        image: int,
+        label: int | str,
+        box: Sequence[float],
+        *,
+        polygon: Sequence[float] | Mapping[str, Any] = (),
+        crowd: bool = False,
     ) -> None:
         """Append an object.
 
         Args:
             label: name of its class, or its index in ``classes``.
             box: four numbers in the format's own layout.
-            polygon: x, y, x, y, ... in pixels.
+            polygon: x, y, x, y, ... in pixels, or COCO's RLE.
         """
         if isinstance(label, str):
             if label not in self.classes:
@@ -54,10 +60,15 @@ class CocoContent:
             label = self.classes.index(label)
         row = dict(id=len(self.annotations) + 1, image_id=image, category_id=label + 1, bbox=list(box))
         if polygon:
-            row["segmentation"] = [list(polygon)]
+            row["segmentation"] = dict(polygon) if isinstance(polygon, Mapping) else [list(polygon)]
         if crowd:
             row["iscrowd"] = 1
         self.annotations.append(row)
+
+    def size_of(self, image: int) -> tuple[int, int] | None:
+        """Return the (height, width) that the files state of an image."""
+        row = self.images[image - 1]
+        return (row["height"], row["width"]) if "height" in row else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of a COCO json, with ``notes``."""
@@ -178,6 +189,17 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} can't be read ({error.strerror})") from error
 
 
+def rows_of(value: object, what: str, source: Path | str) -> list[Any]:
+    """Return a list of a json; [] if it is missing.
+
+    Raises:
+        UserError: it is no list.
+    """
+    if value is not None and not isinstance(value, list):
+        raise UserError(f"{source}: {what} is {str(value)[:40]!r}; it must be a list")
+    return value or []
+
+
 def number(value: object, what: str, source: Path | str) -> float:
     """Return a finite number.
 
@@ -217,7 +239,7 @@ def stated_size(height: object, width: object) -> tuple[int, int] | None:
     """Return (height, width) as whole numbers; None if they are missing or 0."""
     try:
         size = (int(float(str(height))), int(float(str(width))))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return size if min(size) > 0 else None
 

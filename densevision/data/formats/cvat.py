@@ -16,6 +16,7 @@ from densevision.data.formats.content import (
     rotated_corners,
     stated_size,
 )
+from densevision.data.formats.outlines import decode_runs, ellipse_polygon, paste_mask
 from densevision.data.formats.voc import parse_xml
 from densevision.errors import UserError
 
@@ -56,6 +57,11 @@ def read_cvat(path: Path, image_dir: Path) -> dict[str, Any]:
 
 def _add(content: CocoContent, image: int, shape: ElementTree.Element, source: str) -> None:
     box, polygon = _SHAPES[shape.tag](shape, source)
+    size = content.size_of(image)
+    if shape.tag == "mask" and size is not None:
+        rle = _rle(shape, size, source)
+        content.add(image, one_class_name(shape.get("label"), source), box, polygon=rle)
+        return
     content.add(image, one_class_name(shape.get("label"), source), box, polygon=polygon)
 
 
@@ -86,11 +92,18 @@ def _polygon(shape: ElementTree.Element, source: str) -> _Outline:
 
 def _ellipse(shape: ElementTree.Element, source: str) -> _Outline:
     x, y, rx, ry = _numbers(shape, "cx cy rx ry", source)
-    return [x - rx, y - ry, 2 * rx, 2 * ry], []
+    angle = number(shape.get("rotation") or 0, "rotation", source)
+    return [x - rx, y - ry, 2 * rx, 2 * ry], ellipse_polygon((x, y), (rx, ry), angle)
 
 
 def _mask(shape: ElementTree.Element, source: str) -> _Outline:
     return _numbers(shape, "left top width height", source), []
+
+
+def _rle(shape: ElementTree.Element, size: tuple[int, int], source: str) -> dict[str, Any]:
+    left, top, width, height = (int(value) for value in _numbers(shape, "left top width height", source))
+    runs = [int(number(run, "rle", source)) for run in (shape.get("rle") or "").split(",")]
+    return paste_mask(decode_runs(runs, (height, width), source), left, top, size)
 
 
 _SHAPES: Mapping[str, Callable[[ElementTree.Element, str], _Outline]] = {

@@ -17,6 +17,7 @@ from densevision.data.formats.content import (
     number,
     one_class_name,
     rotated_corners,
+    rows_of,
     stated_size,
 )
 from densevision.errors import UserError
@@ -44,7 +45,7 @@ def read_label_studio(path: Path, image_dir: Path) -> dict[str, Any]:
     known = {name.rpartition("/")[2].lower() for name in image_names(image_dir)}
     for place, task in enumerate(tasks):
         source = f"{path}: task {task.get('id', place)}"
-        results = _results(task, skipped)
+        results = _results(task, source, skipped)
         if results is None:
             continue
         sizes = (stated_size(result.get("original_height"), result.get("original_width")) for result in results)
@@ -58,12 +59,13 @@ def read_label_studio(path: Path, image_dir: Path) -> dict[str, Any]:
     return content.with_sorted_classes()
 
 
-def _results(task: Mapping[str, Any], skipped: Counter[str]) -> list[Mapping[str, Any]] | None:
+def _results(task: Mapping[str, Any], source: str, skipped: Counter[str]) -> list[Mapping[str, Any]] | None:
     """Return the results of the annotation that counts; None if there is none."""
     if "annotations" not in task and "completions" not in task:  # JSON-MIN
         lists = [value for value in task.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
         return [result for results in lists for result in results]
-    annotations = [row for row in task.get("annotations") or task.get("completions") or [] if isinstance(row, dict)]
+    given = task.get("annotations") or task.get("completions")
+    annotations = [row for row in rows_of(given, "annotations", source) if isinstance(row, dict)]
     valid = [row for row in annotations if not row.get("was_cancelled")]
     if not valid:
         skipped["tasks canceled, left out" if annotations else "tasks without an annotation, left out"] += 1
@@ -71,7 +73,7 @@ def _results(task: Mapping[str, Any], skipped: Counter[str]) -> list[Mapping[str
     if len(valid) > 1:
         skipped["tasks with several annotations, of which the latest counts"] += 1
     latest = max(valid, key=lambda row: str(row.get("updated_at") or row.get("created_at") or ""))
-    return [row for row in latest.get("result") or [] if isinstance(row, dict)]
+    return [row for row in rows_of(latest.get("result"), "result", source) if isinstance(row, dict)]
 
 
 def _image_name(task: Mapping[str, Any], source: str, known: set[str]) -> str:
@@ -101,7 +103,7 @@ def _add(content: CocoContent, image: int, result: Mapping[str, Any], source: st
     if size is None:
         raise UserError(f"{source}: a result has no original_width and original_height; export it again as JSON")
     box, polygon = _outline(kind, value, size, source)
-    for name in value[kind]:
+    for name in rows_of(value[kind], kind, source):
         content.add(image, one_class_name(name, source), box, polygon=polygon)
 
 

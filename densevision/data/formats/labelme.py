@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from densevision.data.formats.content import (
     CocoContent,
@@ -19,6 +24,7 @@ from densevision.data.formats.content import (
     per_image_notes,
     stated_size,
 )
+from densevision.data.formats.outlines import ellipse_polygon, paste_mask, rectangle_polygon
 from densevision.data.threads import read_files
 from densevision.errors import UserError
 
@@ -88,10 +94,25 @@ def _add_shape(content: CocoContent, image: int, shape: Mapping[str, Any], file:
     if kind == "circle":
         (x, y), edge = points[0], points[1]
         radius = math.dist((x, y), edge)
-        content.add(image, name, [x - radius, y - radius, 2 * radius, 2 * radius])
-    else:
-        polygon = [value for point in points for value in point] if kind in _OUTLINES else ()
-        content.add(image, name, box_around(points), polygon=polygon)
+        box = [x - radius, y - radius, 2 * radius, 2 * radius]
+        content.add(image, name, box, polygon=ellipse_polygon((x, y), (radius, radius)))
+        return
+    box = box_around(points)
+    outline: Sequence[float] | dict[str, Any] = [value for point in points for value in point]
+    if kind in _CORNERS:
+        size = content.size_of(image)
+        outline = _painted(shape, box, size, file) if kind == "mask" and size else rectangle_polygon(*box)
+    content.add(image, name, box, polygon=outline)
+
+
+def _painted(shape: Mapping[str, Any], box: Sequence[float], size: tuple[int, int], file: Path) -> dict[str, Any]:
+    """Read the mask of a shape, a PNG of the pixels in its box."""
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(str(shape.get("mask"))))) as image:
+            part = np.asarray(image) > 0
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: a shape of the kind mask has no readable mask; save it again in LabelMe") from error
+    return paste_mask(part, round(box[0]), round(box[1]), size)
 
 
 def _points(points: Any, source: str) -> list[list[float]]:

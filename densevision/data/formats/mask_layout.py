@@ -160,8 +160,11 @@ def _classes_by_color(masks: Sequence[Path], names: ClassNames | None, by_id: Id
     if found[0] != (0, 0, 0):
         named = {f"class_{number}": color for number, color in enumerate(found)}
     lacking = [name for name, color in named.items() if sample.is_rare(color)]
-    note = "no file names the colors: rename the classes in the config, or add classes.csv with name,r,g,b"
-    return _Classes(dict(colors=named) | (dict(may_lack=lacking) if lacking else {}), (note,))
+    notes = ["no file names the colors: rename the classes in the config, or add classes.csv with name,r,g,b"]
+    if len(sample.pixels) > len(found):
+        edges = 1 - sum(map(sample.share, found))
+        notes.append(f"{len(sample.pixels) - len(found):,} colors at edges are ignored, {edges:.1%} of the pixels")
+    return _Classes(dict(colors=named) | (dict(may_lack=lacking) if lacking else {}), tuple(notes))
 
 
 def _some(ids: Sequence[int]) -> str:

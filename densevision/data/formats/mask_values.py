@@ -18,10 +18,11 @@ from densevision.errors import UserError
 Rgb = tuple[int, int, int]
 VOID = 255
 _MOST_COLORS = 64
-_EDGE = 0.001  # share of the pixels; colors with fewer are edges, if there are very many colors
-_MOST_EDGES = 0.05  # share of the pixels of all such colors together
+_MOST_BLENDS = 2000  # colors that are looked at
+_MOST_IDS = 200
+_FEW_EDGES, _MOST_EDGES = 0.01, 0.2  # share of the pixels of all anti-aliased values, if they are few or many values
+_RARE_COLOR = 0.005  # share of the pixels; a color with fewer may be a blend of two others at an edge
 _SAMPLE = 200  # masks that are read
-_STRAY = 0.01  # share of the pixels of all anti-aliased values together; more are classes
 _UNNAMED = 0.15  # share of the pixels of an ignored id, above which the data set is told to accept it
 _RARE = 3  # files; a class in no more of them may be absent from a part of the data
 
@@ -91,12 +92,27 @@ def class_ids(sample: IdSample) -> list[int]:
 
     255 is ignored, its usual meaning, unless the masks have two values or evenly spaced gray levels. Few pixels of
     many other values next to 0 and 255 are the edges of an anti-aliased mask.
+
+    Raises:
+        UserError: there are too many values for a mask.
     """
     shares = sample.shares()
-    ids = np.flatnonzero(shares).tolist()
+    ids = sample.present()
     between = [i for i in ids if 0 < i < VOID]
-    if {0, VOID} <= set(ids) and len(between) > 2 and shares[between].sum() < _STRAY and max(between) > 64:
-        ids = [0, VOID]
+    edges = float(shares[between].sum())
+    ends = min(shares[0], shares[VOID])
+    if (
+        between
+        and ends > shares[between].max()
+        and max(between) > 64
+        and ((len(between) > 2 and edges < _FEW_EDGES) or (len(between) > 15 and edges < _MOST_EDGES))
+    ):
+        return [0, VOID]
+    if len(ids) > _MOST_IDS:
+        raise UserError(
+            f"the masks have {len(ids)} different values, as photos or blurred masks have; give masks with one value "
+            "per class, not resized or compressed"
+        )
     if VOID in ids and not (len(ids) <= 2 or _are_gray_levels(ids)):
         ids.remove(VOID)
     return ids
@@ -184,17 +200,31 @@ def _count_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main_colors(sample: ColorSample) -> list[Rgb]:
-    """Return the colors that are classes: those of whole areas, not of anti-aliased edges.
+    """Return the colors that are classes: not the blends of two others at anti-aliased edges.
 
     Raises:
         UserError: there are too many for a mask.
     """
-    colors = list(sample.pixels)
-    if len(colors) > _MOST_COLORS:  # edges: few pixels each
-        colors = [color for color in colors if sample.share(color) > _EDGE]
-    if not 1 < len(colors) <= _MOST_COLORS or sum(map(sample.share, colors)) < 1 - _MOST_EDGES:
+    classes, blends = list[Rgb](), list[Rgb]()
+    for color in list(sample.pixels)[:_MOST_BLENDS]:  # most pixels first
+        blend = sample.share(color) < _RARE_COLOR and _is_blend(color, classes)
+        (blends if blend else classes).append(color)
+    if len(blends) <= 2 * len(classes):  # edges give many; a few are classes whose color lies between two others
+        classes += blends
+    if not 1 < len(classes) <= _MOST_COLORS or sum(map(sample.share, classes)) < 1 - _MOST_EDGES:
         raise UserError(
             f"the masks have {len(sample.pixels):,} colors, as photos or blurred masks have; give masks with one "
             "color per class, not resized or compressed"
         )
-    return sorted(colors)
+    return sorted(classes)
+
+
+def _is_blend(color: Rgb, others: Sequence[Rgb]) -> bool:
+    """Tell whether a color lies between two others, on the line from one to the other."""
+    ends = np.array(others, float).reshape(-1, 3)
+    first, second = ends[:, None], ends[None]
+    line = second - first
+    length = np.maximum((line**2).sum(-1), 1)
+    place = ((np.array(color) - first) * line).sum(-1) / length
+    distance = np.abs(first + place[..., None] * line - np.array(color)).max(-1)
+    return bool(((place > 0) & (place < 1) & (distance < 2)).any())

@@ -37,6 +37,9 @@ class Outlines:
         sizes: (height, width) of each image; None where the file does not give it.
         shapes: objects of each image, in the order of the file.
         skipped: reason -> number of objects without a usable outline.
+        notes: of the reader, one line each.
+        relative: whether polygons are fractions of the image.
+        in_order: whether a later object is on top of an earlier one, by the rules of the format.
     """
 
     source: Path
@@ -45,6 +48,9 @@ class Outlines:
     sizes: list[tuple[int, int] | None]
     shapes: list[list[Shape]]
     skipped: dict[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    relative: bool = False
+    in_order: bool = False
 
 
 def load_json(path: Path) -> Mapping[str, Any]:
@@ -94,7 +100,8 @@ def read_outlines(content: Mapping[str, Any], source: Path) -> Outlines:
             skipped["without a polygon of three points"] += 1
         else:
             shapes[row].append(Shape(name, outline))
-    return Outlines(source, list(name_of.values()), file_names, [_size(i) for i in images], shapes, dict(skipped))
+    names, sizes, notes = list(name_of.values()), [_size(image) for image in images], content.get("notes") or ()
+    return Outlines(source, names, file_names, sizes, shapes, dict(skipped), notes)
 
 
 def _table(content: Mapping[str, Any], key: str, source: Path) -> list[dict[str, Any]]:

@@ -57,6 +57,8 @@ def recognize(data: Path, task: str | None = None) -> Layout:
     for other in set(_BY_TASK) - set(tasks):
         if _first(data, other, faults) is not None:
             raise UserError(f"{data} has labels for {other}, none for {tasks[0]}")
+    if (inner := _only_folder(data)) is not None:
+        return recognize(inner, task)
     raise UserError(f"{data}: {_near_miss(data) or f'no labeled images found ({_contents(data)})'}; {_KNOWN}")
 
 
@@ -92,6 +94,12 @@ def _check_path(data: Path) -> None:
         raise UserError(f"{data} is an archive; unpack it and give the folder")
     if data.is_file() and data.suffix.lower() not in (".json", ".yaml", ".yml", ".xml"):
         raise UserError(f"{data}: give the folder of the images and labels, or their .json, .yaml or .xml file")
+
+
+def _only_folder(data: Path) -> Path | None:
+    """Return the folder that a folder consists of, as archives often unpack to."""
+    paths = [path for path in data.iterdir() if path.name[0] != "."] if data.is_dir() else []
+    return paths[0] if len(paths) == 1 and paths[0].is_dir() and not paths[0].is_symlink() else None
 
 
 def _near_miss(data: Path) -> str | None:

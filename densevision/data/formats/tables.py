@@ -16,6 +16,7 @@ from densevision.data.formats.content import (
     number,
     one_class_name,
     read_text,
+    rows_of,
     stated_size,
 )
 from densevision.errors import UserError
@@ -38,7 +39,7 @@ def read_createml(path: Path, image_dir: Path) -> dict[str, Any]:
         if not isinstance(name, str):
             raise UserError(f"{path}: entry {place} has no image; export it again as CreateML")
         image = content.add_image(name)
-        for annotation in row.get("annotations") or ():
+        for annotation in rows_of(row.get("annotations"), "annotations", f"{path}: {name}"):
             box = annotation.get("coordinates") if isinstance(annotation, Mapping) else None
             if not isinstance(box, Mapping):
                 raise UserError(f"{path}: an annotation of {name} has no coordinates; export it again as CreateML")

@@ -85,6 +85,7 @@ def _add_object(content: CocoContent, image: int, node: ElementTree.Element, fil
     if box is None:
         raise UserError(f"{file}: the object {name!r} has no bndbox")
     left, top, right, bottom = (number(box.findtext(corner), f"{corner} of {name!r}", file) for corner in _CORNERS)
+    left, right, top, bottom = min(left, right), max(left, right), min(top, bottom), max(top, bottom)
     difficult = (node.findtext("difficult") or "0").strip() in ("1", "true", "True")
     xywh = [left - shift, top - shift, right - left + shift, bottom - top + shift]
     content.add(image, name, xywh, crowd=difficult)

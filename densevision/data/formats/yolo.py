@@ -28,7 +28,7 @@ def read_yolo(path: Path, image_dir: Path) -> dict[str, Any]:
         path: data.yaml, or a text file with one class name per line.
         image_dir: folder of the images.
     Returns:
-        COCO's lists, with boxes as fractions: center x, center y, width, height.
+        COCO's lists, with boxes and polygons as fractions; boxes are center x, center y, width, height.
     Raises:
         UserError: a file is missing or malformed.
     """
@@ -42,13 +42,13 @@ def read_yolo(path: Path, image_dir: Path) -> dict[str, Any]:
         )
     for name, file, rows in zip(names, files, found, strict=True):
         image = content.add_image(name)
-        for label, box in rows or ():
+        for label, box, polygon in rows or ():
             if not 0 <= label < len(content.classes):
                 raise UserError(
                     f"{file}: class index {label}, but {path} names {len(content.classes)} classes, 0 to "
                     f"{len(content.classes) - 1}"
                 )
-            content.add(image, label, box)
+            content.add(image, label, box, polygon=polygon)
     lacking = sum(rows is None for rows in found)
     if lacking:
         content.notes.append(f"images without a .txt file, which count as images without objects: {lacking:,}")
@@ -76,7 +76,10 @@ def class_names(path: Path) -> list[str]:
     """
     text = read_text(path)
     if path.suffix.lower() in (".yaml", ".yml"):
-        names = _yaml_names(load_yaml(path), path)
+        content = load_yaml(path)
+        if content.get("kpt_shape"):
+            raise UserError(f"{path} has kpt_shape: rows with keypoints are not read; write rows with the boxes only")
+        names = _yaml_names(content, path)
     else:
         names = [line.strip() for line in text.splitlines()]
         while names and not names[-1]:
@@ -135,8 +138,8 @@ def label_file(image_dir: Path, name: str) -> Path:
     return below if below.exists() else path.with_suffix(".txt")
 
 
-def _rows(file: Path) -> list[tuple[int, list[float]]] | None:
-    """Read a label file: class index and box of each row; None if there is no file."""
+def _rows(file: Path) -> list[tuple[int, list[float], list[float]]] | None:
+    """Read a label file: class index, box and polygon ([] for a box) of each row; None if there is no file."""
     if not file.exists():
         return None
     rows = []
@@ -147,7 +150,7 @@ def _rows(file: Path) -> list[tuple[int, list[float]]] | None:
     return rows
 
 
-def _row(words: Sequence[str], source: str) -> tuple[int, list[float]]:
+def _row(words: Sequence[str], source: str) -> tuple[int, list[float], list[float]]:
     values = [number(word, "a value", source) for word in words]
     if values[0] != int(values[0]):
         raise UserError(f"{source}: the class index is {words[0]}; it must be a whole number")
@@ -156,10 +159,11 @@ def _row(words: Sequence[str], source: str) -> tuple[int, list[float]]:
             f"{source}: {len(values)} values; a row has a class index and x, y, width, height, or a polygon of at "
             "least three corners"
         )
-    box = values[1:]
+    box, polygon = values[1:], list[float]()
     if min(box) < -_LOOSE or max(box) > 1 + _LOOSE:
         raise UserError(f"{source}: {min(box):g} to {max(box):g}; YOLO's boxes are fractions of the image, 0 to 1")
     if len(values) > 5:
+        polygon = box
         x, y, width, height = box_around(list(zip(box[::2], box[1::2], strict=True)))
         box = [x + width / 2, y + height / 2, width, height]
-    return int(values[0]), box
+    return int(values[0]), box, polygon

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from densevision.data.formats.recognize import recognize
+from densevision.detection.coco import CocoDataset
 from densevision.detection.coco_reader import CocoReader
 from densevision.errors import UserError
 from tests.data.formats.box_trees import (
@@ -25,7 +26,6 @@ from tests.data.formats.box_trees import (
     voc,
     write_cvat,
     write_label_studio,
-    write_labelme,
     write_voc,
     write_yolo,
 )
@@ -130,19 +130,45 @@ def test_an_absent_image_is_refused(tmp_path, name):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("write", [write_yolo, write_voc, write_labelme])
-def test_equal_names_in_two_folders(tmp_path, write):
-    write(tmp_path)
-    for path in [p for p in tmp_path.rglob("*") if p.is_file() and p.stem in ("street", "empty")]:
+@pytest.mark.parametrize("name", ["yolo", "voc", "labelme"])
+def test_equal_names_in_two_folders(tmp_path, name):
+    FORMATS[name](tmp_path)
+    arguments = read(tmp_path).metainfo["reader"]
+    for path in [path for path in tmp_path.rglob("*") if path.stem in ("street", "empty")]:
         folder = path.parent / ("a" if path.stem == "street" else "b")
         folder.mkdir(exist_ok=True)
         path.rename(folder / f"same{path.suffix}")
-    root = tmp_path if write is not write_labelme else tmp_path
-    options = dict(ann_file=".", image_dir=".", format="labelme") if write is write_labelme else {}
-    from densevision.detection.coco import CocoDataset
-
-    dataset = CocoDataset(str(root), input_size=(48, 64), **options) if options else read(root)
+    options = dict(ann_file=arguments["path"], image_dir=arguments["image_dir"], format=name)
+    dataset = CocoDataset(str(tmp_path), input_size=(48, 64), **options)
     assert boxes(dataset) == {"a/same.jpg": STREET, "b/same.jpg": []}
+
+
+def changed(content):
+    """Yield copies of a json, each with another value in one place, or without it."""
+    for key in list(content) if isinstance(content, dict) else range(len(content)):
+        kept = content[key]
+        for value in (None, "x", 5, True, [], {}, [None], 1e400):
+            content[key] = value
+            yield content
+        content[key] = kept
+        if isinstance(kept, dict | list):
+            yield from (content for _ in changed(kept))
+
+
+@pytest.mark.parametrize("name", ["labelme", "label_studio", "createml"])
+def test_a_json_with_another_value_in_any_place_is_read_or_refused_in_one_line(tmp_path, name):
+    FORMATS[name](tmp_path)
+    reader = read(tmp_path).metainfo["reader"]
+    file = next(path for path in tmp_path.glob("*.json") if path.stem != "empty")
+    refused = 0
+    for content in changed(json.loads(file.read_text())):
+        file.write_text(json.dumps(content))
+        try:
+            CocoReader(**reader).read()
+        except UserError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(file.parent) in str(error)
+    assert refused > 50
 
 
 # Single formats.
@@ -297,3 +323,21 @@ def test_near_misses_say_what_is_missing(tmp_path):
     image(tmp_path / "only/x.jpg")
     with pytest.raises(UserError, match="no labeled images found.*1 .jpg"):
         recognize(tmp_path / "only")
+    (tmp_path / "annotations.json").unlink()
+    write_yolo(tmp_path / "only/one")
+    (tmp_path / "only/x.jpg").unlink()
+    assert recognize(tmp_path / "only").shared["data_root"] == str(tmp_path / "only/one")
+
+
+def test_yolo_parts_of_several_folders_and_lists(tmp_path):
+    for part in ("train/a", "train/b", "test/c"):
+        write_yolo(tmp_path / part)
+    folders = "train: [train/a/images, train/b/images]\n"
+    text(tmp_path / "data.yaml", folders + "val: list.txt\nnames: {0: car, 1: person}\n")
+    text(tmp_path / "list.txt", "./test/c/images/street.jpg\n")
+    assert recognize(tmp_path).parts["train"] == dict(image_dir="train")
+    assert boxes(read(tmp_path, "train"))["b/images/street.jpg"] == STREET
+    assert boxes(read(tmp_path, "val")) == {"test/c/images/street.jpg": STREET}
+    text(tmp_path / "data.yaml", "train: [train/a/images, test/c/images]\nnames: [car, person]\n")
+    with pytest.raises(UserError, match="several folders, with other images"):
+        recognize(tmp_path)

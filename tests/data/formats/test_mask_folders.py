@@ -217,3 +217,51 @@ def test_many_ignored_pixels_are_accepted_as_they_are(tmp_path):
     assert layout.shared["max_unnamed"] == 0.6  # half of the pixels are 255
     assert "255 is ignored, as usual: 50.0% of the pixels" in layout.notes
     read(layout)
+
+
+def smooth(mask, size):
+    """Resize a mask as photo editors do, which blends values at edges."""
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR))
+
+
+def test_a_binary_mask_that_was_resized_is_binary(tmp_path):
+    write_pairs(tmp_path, "images", "masks", 0)
+    mask = np.zeros((30, 30), np.uint8)
+    mask[7:23, 8:20] = 255
+    for number in range(4):
+        write_image(tmp_path / f"images/street_{number}.jpg", (100, 100))
+        Image.fromarray(smooth(np.roll(mask, number), (100, 100))).save(tmp_path / f"masks/street_{number}.png")
+    layout = recognize_mask_folders(tmp_path)
+    assert layout.shared["classes"] == {"background": 0, "object": 255}
+
+
+def test_a_color_mask_that_was_resized_has_the_colors_of_its_areas(tmp_path):
+    write_pairs(tmp_path, "images", "masks", RED)
+    mask = np.zeros((30, 30, 3), np.uint8)
+    mask[10:20, 5:15] = RED
+    mask[10:20, 20:28] = GREEN
+    for number in range(4):
+        write_image(tmp_path / f"images/street_{number}.jpg", (200, 200))
+        Image.fromarray(smooth(mask, (200, 200))).save(tmp_path / f"masks/street_{number}.png")
+    layout = recognize_mask_folders(tmp_path)
+    assert layout.shared["colors"] == {"background": BLACK, "class_1": GREEN, "class_2": RED}
+    assert "colors at edges are ignored" in layout.notes[1]
+    read(layout)
+
+
+def test_few_colors_between_others_are_classes(tmp_path):
+    gray = (128, 128, 128)
+    write_pairs(tmp_path, "images", "masks", BLACK, RED, WHITE, count=1)
+    mask = np.zeros((40, 40, 3), np.uint8)
+    mask[:20], mask[20:30], mask[39, 35:] = WHITE, RED, gray  # 5 of 1,600 pixels are gray
+    write_image(tmp_path / "images/street_0.jpg", (40, 40))
+    Image.fromarray(mask).save(tmp_path / "masks/street_0.png")
+    assert gray in recognize_mask_folders(tmp_path).shared["colors"].values()
+
+
+def test_gray_photos_are_no_masks(tmp_path):
+    write_pairs(tmp_path, "images", "masks", 0)
+    photo = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "masks/street_0.png")
+    with pytest.raises(UserError, match="256 different values, as photos or blurred masks have"):
+        recognize_mask_folders(tmp_path)
