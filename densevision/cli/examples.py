@@ -1,6 +1,12 @@
 """Examples of every command, which its ``--help`` shows. A test parses all of them."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "new": (
+        "densevision new photos",
+        "densevision new photos --name birds --target phone-fast",
+    ),
+    "check": ("densevision check photos", "densevision check mine.py --json faults.json"),
+    "browse": ("densevision browse photos --out samples", "densevision browse mine.py --augmented --out samples"),
     "configs": ("densevision configs", "densevision configs camvid"),
     "train": (
         "densevision train ssdlite_v3_small_reduced_bccd",
