@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 
@@ -31,15 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and return 0, or 128 + the number of the signal that stopped it."""
+    began = time.perf_counter()
     from mmengine.dist import is_main_process
 
     from densevision.api import train
     from densevision.config.load import load_config
     from densevision.training.lengths import parse_duration
-    from densevision.training.metrics import warn_if_worthless
     from densevision.training.prepare import whole_number
-    from densevision.training.process import tune_process
-    from densevision.training.progress import ranking_metric
+    from densevision.training.process import command_since, tune_process
     from densevision.training.stop import TrainingStopped
 
     config = load_config(arguments.config, arguments.cfg_options)
@@ -51,17 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     tune_process()
     options = dict(work_dir=arguments.work_dir, resume=arguments.resume, amp=arguments.amp)
     try:
-        result = train(config, max_time=arguments.max_time, **options)
+        with command_since(began):
+            result = train(config, max_time=arguments.max_time, **options)
     except TrainingStopped as stopped:
         if is_main_process():
             print(f"{stopped}; the same command with --resume continues from there", file=sys.stderr)
         return 128 + stopped.signal_number
     if is_main_process():
         print(f"trained; checkpoints and curves are in {result.work_dir}")
-        name = ranking_metric(config)
-        best = {} if name is None or result.best_score is None else {name: result.best_score}
-        if warning := warn_if_worthless({**result.metrics, **best}, name):
-            print(warning)
         if result.report:
             print(f"report: {result.report}")
     return 0

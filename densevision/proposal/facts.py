@@ -21,7 +21,8 @@ from densevision.images import read_header
 from densevision.registry import DATASETS
 
 _ENDS = 1 << 16  # bytes at both ends of a file that its digest is computed from
-_MASKS = 300  # masks that are read to find which classes an image has
+_HEADERS = 300  # images whose size is read
+_MASKS = 200  # masks that are read to find which classes an image has; those that ``count`` has read
 _ANY_SIZE = (320, 320)  # a detection data set needs an input size; nothing here depends on it
 
 
@@ -36,6 +37,7 @@ class Facts:
         contents: labels in each image; empty where they were not read.
         boxes: [M, 4] xyxy as fractions of the image; none in segmentation.
         labels: [M] label of each box.
+        uniform: whether all images have one size; True for a detector, which resizes them.
         counts: images, boxes or pixels per class, and notes.
     """
 
@@ -45,6 +47,7 @@ class Facts:
     contents: tuple[frozenset[int], ...]
     boxes: np.ndarray
     labels: np.ndarray
+    uniform: bool
     counts: SplitCounts
 
     def lines(self, part: str) -> list[str]:
@@ -85,8 +88,17 @@ def measure(layout: Layout, part: str, classes: Sequence[str] = (), *, training:
         contents=tuple(contents),
         boxes=boxes,
         labels=labels,
+        uniform=detection or _is_uniform(dataset),
         counts=counts,
     )
+
+
+def _is_uniform(dataset: Any) -> bool:
+    try:
+        dataset.check_batch(2)
+    except UserError:
+        return False
+    return True
 
 
 def _read_boxes(dataset: Any) -> tuple[np.ndarray, np.ndarray, list[frozenset[int]]]:
@@ -120,7 +132,7 @@ def _read_sizes(paths: Sequence[str], exif: str) -> np.ndarray:
             return None
 
     with ThreadPoolExecutor() as pool:
-        found = [size for size in pool.map(size, even_sample(len(paths))) if size is not None]
+        found = [size for size in pool.map(size, even_sample(len(paths), _HEADERS)) if size is not None]
     if not found:
         raise UserError(f"{paths[0]}: no image can be read")
     return np.array(found)

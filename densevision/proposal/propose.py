@@ -34,7 +34,7 @@ class Parts:
         lists: part -> names of its images, one per line of a file; empty where the folder divides the data.
         reason: how the data are divided.
         lines: what the data contain, for the user.
-        evaluated: [S, 2] (height, width) of the images of the other parts than training.
+        uniform: whether all images of each part that is evaluated have one size.
     """
 
     arguments: Mapping[str, Mapping[str, Any]]
@@ -43,7 +43,7 @@ class Parts:
     lists: Mapping[str, tuple[str, ...]]
     reason: str
     lines: tuple[str, ...]
-    evaluated: np.ndarray
+    uniform: bool
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,14 @@ def divide(layout: Layout, folder: Path, name: str) -> Parts:
         arguments |= dict(train=own, val=dict(layout.parts["val"]))
         images = dict(train=len(facts.paths), val=len(val.paths))
         lines = (*facts.lines("train"), *val.lines("val"))
-        return Parts(arguments, facts, images, {}, "as the folder divides them", lines, val.sizes)
+        return Parts(arguments, facts, images, {}, "as the folder divides them", lines, val.uniform)
     split = split_images(facts.paths, content_hashes(facts.paths), facts.contents)
     root = common_folder(arguments_of(layout, whole))
     rows_of = dict(train=split.train, val=split.val)
     lists = {part: tuple(sorted(_relative(facts.paths[row], root) for row in rows)) for part, rows in rows_of.items()}
     arguments |= {part: dict(own, image_list=str(folder / f"{name}_{part}.txt")) for part in lists}
     images = {part: len(rows) for part, rows in rows_of.items()}
-    return Parts(arguments, facts, images, lists, split.reason, tuple(facts.lines(whole)), facts.sizes)
+    return Parts(arguments, facts, images, lists, split.reason, tuple(facts.lines(whole)), facts.uniform)
 
 
 def _relative(path: str, root: Path) -> str:
@@ -148,17 +148,17 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         anchors=anchors,
         flips=flips.value,
         schedule=schedule,
-        val_batch=_val_batch(parts.evaluated, schedule.batch, parts.images["val"], detection=detection),
+        val_batch=_val_batch(parts, schedule.batch, detection=detection),
         start=start,
         reasons={setting: line for setting, line in chosen.items() if line},
     )
 
 
-def _val_batch(sizes: np.ndarray, batch: int, images: int, *, detection: bool) -> int:
+def _val_batch(parts: Parts, batch: int, *, detection: bool) -> int:
     """Return the batch of an evaluation: 1 for segmentation of images of several sizes, which no batch can contain."""
     if detection:
-        return min(16, images)
-    return min(4, batch, images) if len(np.unique(sizes, axis=0)) == 1 else 1
+        return min(16, parts.images["val"])
+    return min(4, batch, parts.images["val"]) if parts.uniform else 1
 
 
 def _describe_anchors(anchors: AnchorChoice) -> str:
@@ -186,4 +186,4 @@ def check_test_part(layout: Layout, parts: Parts) -> tuple[Parts, str | None]:
     except UserError as error:
         kept = {part: values for part, values in parts.arguments.items() if part != "test"}
         return replace(parts, arguments=kept), f"the test images are not used: {error}"
-    return replace(parts, evaluated=np.concatenate([parts.evaluated, test.sizes])), None
+    return replace(parts, uniform=parts.uniform and test.uniform), None

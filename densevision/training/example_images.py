@@ -25,6 +25,7 @@ from densevision.visualize import draw_boxes, draw_labels, side_by_side
 _BATCH, _VAL = 16, 8  # images, at most
 _SIDE = 480  # pixels of an image's longer side, at most
 _SCORE = 0.3  # of a detection that is drawn, where the metric has no better one
+_LOWEST = 0.1  # a model that has learned nothing has its best score threshold at 0
 _LEAST = 3  # detections of an image that are drawn with any score
 
 
@@ -95,7 +96,7 @@ class ExampleImagesHook(Hook):
         meta = runner.val_dataloader.dataset.metainfo
         images: list[np.ndarray] = []
         thresholds = (getattr(metric, "score_threshold", None) for metric in runner.val_loop.evaluator.metrics)
-        score = next((threshold for threshold in thresholds if threshold is not None), _SCORE)
+        score = max(_LOWEST, next((threshold for threshold in thresholds if threshold is not None), _SCORE))
         for pixels, sample in self._found:
             images += [_draw(pixels, sample, "gt", meta, legend=not images)]
             images += [_draw(pixels, sample, "pred", meta, score=score)]

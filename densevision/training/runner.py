@@ -7,7 +7,6 @@ import importlib.util
 import itertools
 import logging
 import platform
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,7 +34,7 @@ from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
 from densevision.training.plan import prepare_training
 from densevision.training.prepare import check_numbers, set_workers
-from densevision.training.process import kept_settings, start_processes
+from densevision.training.process import began, kept_settings, start_processes
 from densevision.training.progress import quiet
 from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
@@ -52,7 +51,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         training: whether a training is running, not only an evaluation.
         notes: warnings about the config to print at the start, one line each.
         stored_config: the config's part of each checkpoint's meta, and the schedule that a time limit gave.
-        began: when it was built, by ``time.perf_counter``.
+        began: when the command began or it was built, by ``time.perf_counter``.
     """
 
     def __init__(self, *, cfg: Config, work_dir: str, **kwargs: object):
@@ -61,7 +60,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
         self._begun, self._prepared, self._classes_in, self.data_lines = False, False, {}, []
-        self.began = time.perf_counter()
+        self.began = began()
         self.folder = WorkDir(work_dir)
         try:
             with config_errors(), kept_settings():

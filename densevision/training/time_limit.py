@@ -46,7 +46,7 @@ class TimeLimit:
     early. A resumed training keeps its schedule.
 
     Args:
-        runner: of a training that is about to start; the time counts from when it was built.
+        runner: of a training that is about to start; see its ``began``.
         text: the limit, such as "20m".
     """
 
@@ -82,7 +82,9 @@ class TimeLimit:
     def adjust(self) -> None:
         """Scale the schedule again if the training would end too early or too late; call it before an iteration."""
         loop = self.runner.train_loop
-        if self._base is None or loop.iter < _SETTLED or loop.iter % _EVERY:
+        settled = loop.iter >= _SETTLED and loop.iter % _EVERY == 0
+        evaluated = loop.iter > 0 and self._evaluations and loop.iter % loop.val_interval == 0
+        if self._base is None or not (settled or evaluated):
             return
         lengths = [self._refit()]
         broadcast_object_list(lengths)

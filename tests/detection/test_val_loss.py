@@ -66,6 +66,7 @@ def mean_loss(runner):
     return total / images
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_drawn_ends_nothing_and_an_earlier_one_is_set_aside(run, monkeypatch, tmp_path):
     monkeypatch.setattr("densevision.training.example_images.side_by_side", lambda *grid: 1 / 0)
     (tmp_path / "run").mkdir()

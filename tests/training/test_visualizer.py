@@ -14,6 +14,7 @@ def visualizer(*backends: str) -> str:
     return f"visualizer=dict(type='Visualizer', vis_backends=[{listed}])"
 
 
+@pytest.mark.slow
 def test_tensorboard_is_the_default(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     train(tmp_path, *SHORT)
@@ -32,6 +33,7 @@ def test_back_ends_are_chosen_in_the_config(tmp_path):
     assert any("loss" in row for row in rows) and not list(tmp_path.glob("*/vis_data/events.*"))
 
 
+@pytest.mark.slow
 def test_weights_and_biases_without_a_network(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")

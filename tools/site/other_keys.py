@@ -72,7 +72,11 @@ SECTIONS = [
         "`val_evaluator` and `test_evaluator`: a dict, or a list of dicts.",
         ["densevision.detection.metric.CocoMetric", "densevision.segmentation.metric.IoUMetric"],
     ),
-    ("train_cfg", "The training loop.", ["densevision.training.loop.TrainLoop"]),
+    (
+        "train_cfg",
+        "The training loop. Its length is stated in iterations or in epochs, see [training](training.md).",
+        ["densevision.training.loop.TrainLoop"],
+    ),
     (
         "optim_wrapper",
         "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",

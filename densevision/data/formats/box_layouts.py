@@ -171,7 +171,8 @@ def _yaml_part(root: Path, file: Path, content: Mapping[str, Any], value: Any) -
     base = str(content.get("path") or "")
     given = str(value).replace("\\", "/")
     stripped = re.sub(r"^(\.\./)+", "", given)  # Roboflow writes ../train/images for train/images
-    for candidate in (Path(base, given), Path(given), Path(stripped), Path(stripped, "images")):
+    ends = [Path(*Path(given).parts[start:]) for start in range(1, len(Path(given).parts))]  # of another machine's path
+    for candidate in (Path(base, given), Path(given), Path(stripped), Path(stripped, "images"), *ends):
         found = (root / candidate).resolve()
         if found.is_file() and found.suffix == ".txt":
             folder = "images" if (root / "images").is_dir() else "."
@@ -234,7 +235,8 @@ def recognize_voc(data: Path) -> Layout | None:
         found = children(root)
         xml = found.get("annotations") or found.get("labels") or found.get("xml") or found.get("xmls")
         images = next((found[name] for name in ("jpegimages", "images", "imgs", "image") if name in found), None)
-        if xml and images and _has_xml(root / xml):
+        if xml and _has_xml(root / xml) and (images or _has_images(root)):
+            images = images or "."
             shared = dict(ann_file=xml, image_dir=images, format="voc")
             return box_layout("Pascal VOC xml", root, shared, _voc_lists(root))
         parts = {
@@ -245,6 +247,13 @@ def recognize_voc(data: Path) -> Layout | None:
         if _has_xml(root, deep=False):
             return box_layout("Pascal VOC xml", root, dict(ann_file=".", image_dir=".", format="voc"), {"all": {}})
     return None
+
+
+def _has_images(folder: Path) -> bool:
+    try:
+        return bool(image_names(folder))
+    except UserError:
+        return False
 
 
 def _has_xml(folder: Path, *, deep: bool = True) -> bool:

@@ -18,6 +18,7 @@ from densevision.errors import UserError
 Rgb = tuple[int, int, int]
 VOID = 255
 _MOST_COLORS = 64
+_MOST_PER_FILE = 5000  # colors of one mask, at edges too
 _MOST_BLENDS = 2000  # colors that are looked at
 _MOST_IDS = 200
 _FEW_EDGES, _MOST_EDGES = 0.01, 0.2  # share of the pixels of all anti-aliased values, if they are few or many values
@@ -178,11 +179,15 @@ def sample_colors(masks: Sequence[Path]) -> ColorSample:
 
     def count(path: Path) -> tuple[np.ndarray, np.ndarray]:
         try:
-            return _count_values(read_label_colors(path).ravel())
+            colors, counts = _count_values(read_label_colors(path).ravel())
         except OSError:
             return np.array([], np.uint32), np.array([], np.int64)  # damaged; the data set reports it
+        if len(colors) > _MOST_PER_FILE:
+            raise _too_many_colors(len(colors), f"{path} has")
+        return colors, counts
 
     sampled = _sampled(masks)
+    count(sampled[0])  # of photos the first one shows it
     total, files = Counter[Rgb](), Counter[Rgb]()
     for colors, counts in read_files(count, sampled):
         unpacked = [unpack_color(color) for color in colors]
@@ -209,14 +214,20 @@ def main_colors(sample: ColorSample) -> list[Rgb]:
     for color in list(sample.pixels)[:_MOST_BLENDS]:  # most pixels first
         blend = sample.share(color) < _RARE_COLOR and _is_blend(color, classes)
         (blends if blend else classes).append(color)
+        if len(classes) > _MOST_COLORS:
+            break
     if len(blends) <= 2 * len(classes):  # edges give many; a few are classes whose color lies between two others
         classes += blends
     if not 1 < len(classes) <= _MOST_COLORS or sum(map(sample.share, classes)) < 1 - _MOST_EDGES:
-        raise UserError(
-            f"the masks have {len(sample.pixels):,} colors, as photos or blurred masks have; give masks with one "
-            "color per class, not resized or compressed"
-        )
+        raise _too_many_colors(len(sample.pixels), "the masks have")
     return sorted(classes)
+
+
+def _too_many_colors(count: int, what: str) -> UserError:
+    return UserError(
+        f"{what} {count:,} colors, as photos or blurred masks have; give masks with one color per class, not resized "
+        "or compressed"
+    )
 
 
 def _is_blend(color: Rgb, others: Sequence[Rgb]) -> bool:

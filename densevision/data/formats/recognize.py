@@ -14,6 +14,7 @@ from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_datasets import SEGMENTATION_FORMATS
 from densevision.data.formats.polygon_layouts import recognize_polygons
 from densevision.errors import UserError
+from densevision.images import IMAGE_SUFFIXES
 
 Recognizer = Callable[[Path], Layout | None]
 DETECTION_FORMATS: tuple[Recognizer, ...] = (
@@ -45,6 +46,8 @@ def recognize(data: Path, task: str | None = None) -> Layout:
     if task is not None and task not in _BY_TASK:
         raise UserError(f"task {task!r}; it must be one of {', '.join(_BY_TASK)}")
     _check_path(data)
+    if data.is_dir() and not any(_suffixes(data)[suffix] for suffix in IMAGE_SUFFIXES):
+        raise UserError(f"{data}: no images found ({_contents(data)}); give the folder that has images and labels")
     tasks = [task] if task is not None else list(_BY_TASK)
     faults: list[UserError] = []
     for name in tasks:
@@ -122,5 +125,7 @@ def _contents(data: Path) -> str:
 
 
 def _suffixes(data: Path) -> Counter[str]:
-    files: Iterable[str] = [data.name] if data.is_file() else (name for _, _, names in os.walk(data) for name in names)
+    files: Iterable[str] = (
+        [data.name] if data.is_file() else (name for _, _, names in os.walk(data, followlinks=True) for name in names)
+    )
     return Counter(os.path.splitext(name)[1].lower() for name in files)

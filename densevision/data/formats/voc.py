@@ -85,7 +85,13 @@ def _add_object(content: CocoContent, image: int, node: ElementTree.Element, fil
     if box is None:
         raise UserError(f"{file}: the object {name!r} has no bndbox")
     left, top, right, bottom = (number(box.findtext(corner), f"{corner} of {name!r}", file) for corner in _CORNERS)
-    left, right, top, bottom = min(left, right), max(left, right), min(top, bottom), max(top, bottom)
+    left, right = _in_order(left, right, shift)
+    top, bottom = _in_order(top, bottom, shift)
     difficult = (node.findtext("difficult") or "0").strip() in ("1", "true", "True")
     xywh = [left - shift, top - shift, right - left + shift, bottom - top + shift]
     content.add(image, name, xywh, crowd=difficult)
+
+
+def _in_order(low: float, high: float, shift: float) -> tuple[float, float]:
+    """Swap the corners of a box that was drawn backward; last pixel = first - 1 is a box of zero size."""
+    return (high, low) if high - low + shift < 0 else (low, high)

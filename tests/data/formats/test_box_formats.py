@@ -227,6 +227,15 @@ def test_voc_sizes_floats_and_difficult_objects(tmp_path):
     assert boxes(read(tmp_path))["street.jpg"] == [("car", 0, 11, 34, 30)]
 
 
+def test_voc_boxes_of_zero_size_and_drawn_backward(tmp_path):
+    write_voc(tmp_path)
+    rows = voc("street.jpg", [("car", [4, 10, 4, 30]), ("person", [49, 37, 41, 9])])  # last pixel first, from (50, 38)
+    text(tmp_path / "Annotations/street.xml", rows)
+    dataset = read(tmp_path)
+    assert boxes(dataset)["street.jpg"] == [("person", *PERSON)]
+    assert dataset.count().untrained == {"of zero size": 1}
+
+
 @pytest.mark.parametrize("declaration", ['<!DOCTYPE a [<!ENTITY x "y">]>', "<!DOCTYPE annotation>"])
 def test_xml_entities_are_refused(tmp_path, declaration):
     write_voc(tmp_path)
@@ -318,6 +327,9 @@ def test_near_misses_say_what_is_missing(tmp_path):
     text(tmp_path / "data.zip", "")
     with pytest.raises(UserError, match="is an archive; unpack it"):
         recognize(tmp_path / "data.zip")
+    text(tmp_path / "labels_only/Annotations/x.xml", voc("x.jpg", []))
+    with pytest.raises(UserError, match=r"no images found \(its files: 1 .xml\); give the folder that has images"):
+        recognize(tmp_path / "labels_only")
     with pytest.raises(UserError, match="no such file or folder"):
         recognize(tmp_path / "absent")
     image(tmp_path / "only/x.jpg")
@@ -341,3 +353,11 @@ def test_yolo_parts_of_several_folders_and_lists(tmp_path):
     text(tmp_path / "data.yaml", "train: [train/a/images, test/c/images]\nnames: [car, person]\n")
     with pytest.raises(UserError, match="several folders, with other images"):
         recognize(tmp_path)
+
+
+def test_boxes_are_no_masks(tmp_path):
+    write_voc(tmp_path)
+    with pytest.raises(UserError, match="has labels for detection, none for segmentation"):
+        recognize(tmp_path, "segmentation")
+    with pytest.raises(UserError, match="must be one of detection, segmentation"):
+        recognize(tmp_path, "depth")
