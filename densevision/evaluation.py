@@ -23,6 +23,7 @@ from densevision.images import read_image, resize_image
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
 from densevision.registry import DATASETS
+from densevision.stages import is_quiet, steps
 from densevision.training.metrics import build_evaluator, primary_metric, set_folders, tables, write_reports
 from densevision.training.progress import quiet
 from densevision.training.splits import align
@@ -117,7 +118,8 @@ def _evaluate_tflite(
 
 
 def _print(line: str, lines: list[str]) -> None:
-    print(line)
+    if not is_quiet():
+        print(line, flush=True)
     lines.append(line)
 
 
@@ -163,7 +165,7 @@ def _run(
     built.dataset_meta = dataset.metainfo
     if folder is not None:
         set_folders(built.metrics, folder)
-    for index in range(len(dataset)):
+    for index in steps(range(len(dataset)), f"evaluating {len(dataset)} images"):
         sample = dataset[index]["data_samples"]
         sample.set_result(predictor(_read(dataset, index)))
         built.process([sample])

@@ -93,6 +93,7 @@ def parser_of(command):
     """Build a command's parser; metavariables such as N pass for numbers."""
     parser = Parser(prog=f"densevision {command}", allow_abbrev=False)
     importlib.import_module(f"densevision.cli.{command.replace('-', '_')}").add_arguments(parser)
+    parser.add_argument("--quiet", action="store_true")  # of every command
     for action in parser._actions:
         if action.type is not None:
             action.type = lambda word, read=action.type: word if word.isupper() else read(word)

@@ -17,7 +17,7 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "atomic", "outputs", "structures", "image_header", "images", "visualize", "console"}
+LIGHT = {"errors", "atomic", "outputs", "structures", "image_header", "images", "visualize", "console", "stages"}
 TASKS = {"detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "report": LIGHT | TASKS | {"task", "config", "inference", "evaluation", "training", "complexity", "benchmark"},
     "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training", "report"},
     "benchmark": LIGHT | {"inference"},
+    "environment": LIGHT,
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
     "scenes": LIGHT,

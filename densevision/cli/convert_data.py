@@ -16,7 +16,6 @@ _ANY_SIZE = (320, 320)  # a detection data set needs an input size; the files do
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.epilog = "example: densevision convert-data photos --out photos_coco"
     parser.add_argument("data", type=Path, metavar="DATA", help="a folder with images and labels, or their .json/.yaml")
     parser.add_argument("--out", type=Path, required=True, help="a new folder for the result")
     parser.add_argument("--task", choices=("detection", "segmentation"), help="where the labels allow both")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, help="a config file, see configs/")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a config file, or the name of a shipped config")
     parser.add_argument("--work-dir", help="where results go (default: work_dirs/<config name>)")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint of the work dir")
     parser.add_argument(

@@ -27,6 +27,7 @@ from densevision.export.quantize import to_float16, to_int8
 from densevision.export.tflite_graph import labeled, name_ops, read_graph, write_graph
 from densevision.export.verify import check_layout, check_ops, check_parity, ops_outside_delegate
 from densevision.inference.metadata import ModelInfo
+from densevision.stages import stage
 
 __all__ = ["ExportImages", "ExportOptions", "ExportReport", "convert", "export_tflite"]
 
@@ -94,7 +95,11 @@ def export_tflite(
     exporter.check_graph(images.check[0] if len(images.check) else _waves(exporter.size))
     info = build_model_info(exporter, model, options, about or {})
     with replacing(path, "--out") as unfinished:
-        content = quantize(convert(exporter.graph, exporter.size), options, images.calibration)
+        stage(f"converting for {exporter.size[0]}x{exporter.size[1]}")
+        content = convert(exporter.graph, exporter.size)
+        if options.quantize != "none":
+            stage(f"quantizing to {options.quantize}{_calibrated(images)}")
+        content = quantize(content, options, images.calibration)
         content = finish(content, exporter, info)
         unfinished.write_bytes(content)
         check_layout(unfinished, path, info, exporter)
@@ -102,11 +107,16 @@ def export_tflite(
         outside = ops_outside_delegate(unfinished)
         parity = None
         if len(images.check):
+            stage(f"comparing with PyTorch on {len(images.check)} images")
             parity = exporter.measure_parity(unfinished, images.check)
             check_parity(parity, options.quantize, path)
         if judge:
             judge(unfinished)
     return ExportReport(path, len(content), hashlib.sha256(content).hexdigest(), ops, outside, parity)
+
+
+def _calibrated(images: ExportImages) -> str:
+    return f", calibrated on {len(images.calibration)} images" if len(images.calibration) else ""
 
 
 def check_images(images: ExportImages, size: tuple[int, int], options: ExportOptions) -> None:

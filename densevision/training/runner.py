@@ -28,6 +28,7 @@ from densevision.config.build_errors import config_errors
 from densevision.config.dump import printable
 from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
+from densevision.stages import is_quiet
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
@@ -196,14 +197,14 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         if self.cfg.get("init_from") and not self._resume:
             report = initialize(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
             self.logger.info(str(report))
-            if is_main_process():
+            if is_main_process() and not is_quiet():
                 print(report)
         return built
 
     def _report(self, lines: Sequence[str]) -> None:
         for line in lines:
             self.logger.info(line)
-            if is_main_process():
+            if is_main_process() and not is_quiet():
                 print(line, flush=True)
 
     @staticmethod

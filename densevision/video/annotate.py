@@ -36,11 +36,13 @@ class Window:
     def __init__(self, title: str = "densevision"):
         # Without a display OpenCV's windows abort the whole process, so ask first.
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise UserError("--show: there is no display here (DISPLAY is not set); use --output instead")
+            raise UserError("--show: there is no display here (DISPLAY is not set); use --out instead")
         try:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL)
         except cv2.error:
-            raise UserError("--show: this OpenCV has no windows; pip install --force-reinstall opencv-python") from None
+            raise UserError(
+                "--show: this OpenCV has no windows; pip install --force-reinstall --no-deps opencv-python"
+            ) from None
         self._title = title
 
     def show(self, image: np.ndarray) -> bool:

@@ -47,18 +47,18 @@ def open_sink(output: Path, source: Source, where: str) -> Sink:
     """
     suffix = output.suffix.lower()
     if output.exists() and Path(where).exists() and output.samefile(where):
-        raise UserError(f"--output {output} is the input; choose another name")
+        raise UserError(f"--out {output} is the input; choose another name")
     if suffix in VIDEO_SUFFIXES:
         return VideoSink(output, source.size, source.rate)
     if suffix == ".gif":
         return GifSink(output, source.size, source.rate)
     if suffix in IMAGE_SUFFIXES:
         if source.kind != "image":
-            raise UserError(f"--output {output}: a {source.kind} needs a video (.mp4) or a folder")
+            raise UserError(f"--out {output}: a {source.kind} needs a video (.mp4) or a folder")
         return ImageSink(output)
     if suffix:
         known = ", ".join((*VIDEO_SUFFIXES, ".gif", *IMAGE_SUFFIXES))
-        raise UserError(f"--output {output}: can't write {suffix}; use one of {known}, or a folder's name")
+        raise UserError(f"--out {output}: can't write {suffix}; use one of {known}, or a folder's name")
     return FolderSink(output)
 
 
@@ -69,7 +69,7 @@ def _make_folder(folder: Path, output: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"--output {output}: can't be written ({error.strerror})") from error
+        raise UserError(f"--out {output}: can't be written ({error.strerror})") from error
 
 
 class VideoSink:
@@ -96,7 +96,7 @@ class VideoSink:
             self._encoder = open_encoder(self._partial, even, rate)
         except UserError as error:
             self._partial.unlink(missing_ok=True)
-            raise UserError(f"--output {path}: {error}") from error
+            raise UserError(f"--out {path}: {error}") from error
 
     def write(self, frame: Frame, image: np.ndarray) -> None:
         """Append an image at the frame's time."""
@@ -113,7 +113,7 @@ class VideoSink:
                 self._encoder.write(self._last)
             self._encoder.write(image)
         except OSError as error:
-            raise UserError(f"--output {self._path}: can't write frame {frame.number}; {error}") from error
+            raise UserError(f"--out {self._path}: can't write frame {frame.number}; {error}") from error
         self._written, self._last = place + 1, image
 
     def finish(self) -> str:
@@ -122,7 +122,7 @@ class VideoSink:
             self._encoder.close()
         except OSError as error:
             self._partial.unlink(missing_ok=True)
-            raise UserError(f"--output {self._path}: can't be written; {error}") from error
+            raise UserError(f"--out {self._path}: can't be written; {error}") from error
         self._partial.replace(self._path)
         height, width = self.size
         padded = f"{width}x{height}, padded to even numbers; " if any(self._margin) else ""
@@ -150,17 +150,17 @@ class GifSink:
         if frame.number % self._step:
             return
         if len(self._images) == _GIF_FRAMES:
-            raise UserError(f"--output {self._path}: more than {_GIF_FRAMES} frames; write a .mp4, or use --every N")
+            raise UserError(f"--out {self._path}: more than {_GIF_FRAMES} frames; write a .mp4, or use --every N")
         self._images.append(Image.fromarray(_fit(image, self._size)).quantize(128, dither=Image.Dither.NONE))
 
     def finish(self) -> str:
         """Write the file."""
         first, *others = self._images
         try:
-            with replacing(self._path, "--output") as partial:
+            with replacing(self._path, "--out") as partial:
                 first.save(partial, "GIF", save_all=True, append_images=others, duration=1000 / self._rate, loop=0)
         except OSError as error:
-            raise UserError(f"--output {self._path}: {error.strerror or error}") from error
+            raise UserError(f"--out {self._path}: {error.strerror or error}") from error
         return f"{self._path} ({self._size[1]}x{self._size[0]}, {self._rate:.3g} frames per second)"
 
     def discard(self) -> None:
@@ -171,7 +171,7 @@ class GifSink:
 def _check_file(path: Path) -> None:
     _make_folder(path.parent, path)
     if path.is_dir():
-        raise UserError(f"--output {path} is a folder; give a file's name")
+        raise UserError(f"--out {path} is a folder; give a file's name")
 
 
 def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -224,7 +224,7 @@ class FolderSink:
 
 def _write_image(path: Path, image: np.ndarray) -> None:
     try:
-        with replacing(path, "--output") as partial:
+        with replacing(path, "--out") as partial:
             write_image(partial, image)
     except OSError as error:
-        raise UserError(f"--output {path}: {error.strerror or error}") from error
+        raise UserError(f"--out {path}: {error.strerror or error}") from error

@@ -90,7 +90,7 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
                 str(tmp_path / "m.tflite"),
                 "--input",
                 str(tmp_path / "leftImg8bit/train/a"),
-                "--output",
+                "--out",
                 str(tmp_path / "annotated"),
             ]
         )
@@ -100,8 +100,14 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
     # as int8 quantizes, it loses something; a stricter bound leaves no file
     (tmp_path / "m.tflite").unlink()
     assert export(tmp_path, files, "--quantize", "int8", "--max-drop", 0) == 2
-    error = capsys.readouterr().err
-    assert "not written, seg/mIoU falls from" in error and error.count("\n") == 1
+    *stages, error = capsys.readouterr().err.splitlines()
+    assert "not written, seg/mIoU falls from" in error
+    assert stages[:3] == [
+        "converting for 64x96",
+        "quantizing to int8, calibrated on 6 images",
+        "comparing with PyTorch on 6 images",
+    ]
+    assert all(line.startswith("evaluating 6 images") for line in stages[3:])
     assert not list(tmp_path.glob("*m.tflite*"))
 
 
@@ -117,7 +123,7 @@ for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations"
 import densevision
 from densevision.cli.main import main
 model, images = {str(tmp_path / "m.tflite")!r}, {str(tmp_path / "images")!r}
-assert main(["demo", model, "--input", images, "--output", {str(tmp_path / "annotated.mp4")!r}]) == 0
+assert main(["demo", model, "--input", images, "--out", {str(tmp_path / "annotated.mp4")!r}]) == 0
 assert main(["predict", model, images, "--csv", {str(tmp_path / "found.csv")!r}]) == 0
 result = densevision.load(model)(images + "/0.png")
 assert len(result) == len(result.to_coco(0)) > 0 and result.draw().shape == result.image.shape
@@ -146,7 +152,7 @@ def test_the_light_install_runs_a_file(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", str(ROOT)], check=True)
     absent = "import importlib.util as u; print([n for n in ('torch', 'mmengine') if u.find_spec(n)])"
     assert subprocess.run([python, "-c", absent], capture_output=True, text=True).stdout == "[]\n"
-    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--output", "annotated"]
+    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--out", "annotated"]
     subprocess.run([str(tmp_path / "venv/bin/densevision"), *words], check=True, cwd=tmp_path)
     assert len(list((tmp_path / "annotated").iterdir())) == 6
 
