@@ -37,7 +37,7 @@ def test_five_commands_from_a_folder_to_a_phone_and_a_video(tmp_path, kind):
     assert (here / best).is_file()
     densevision(here, "test", best)
     densevision(here, "export", best, "--quantize", "int8", "--out", f"{kind}.tflite")
-    densevision(here, "demo", f"{kind}.tflite", "--input", f"{kind}/{images_of(here / kind)}", "--output", "out.mp4")
+    densevision(here, "demo", f"{kind}.tflite", "--input", f"{kind}/{images_of(here / kind)}", "--out", "out.mp4")
     video = cv2.VideoCapture(str(here / "out.mp4"))
     assert video.isOpened() and video.get(cv2.CAP_PROP_FRAME_COUNT) == 12
 

@@ -43,7 +43,7 @@ It is yours to change; docs/own_data.md says what each line is for.
     densevision train {name}.py
     densevision test work_dirs/{name}/best.pth
     densevision export work_dirs/{name}/best.pth --quantize int8 --out {name}.tflite
-    densevision demo {name}.tflite --input VIDEO --output annotated.mp4
+    densevision demo {name}.tflite --input VIDEO --out annotated.mp4
 """
 '''
 
