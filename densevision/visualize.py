@@ -16,7 +16,7 @@ from densevision.structures import Detections
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PANEL = (24, 26, 30)
 _WHITE = (255, 255, 255)
-_LEGEND = 20  # classes that a legend lists in full
+LEGEND = 20  # classes that a legend lists in full
 
 Color = tuple[int, int, int]
 
@@ -154,7 +154,7 @@ def draw_labels(
     if counts[len(palette) :].any():
         unknown = labels >= len(palette)
         drawn[unknown] = image[unknown]
-    listed = [label for label in range(len(classes)) if counts[label] or len(classes) <= _LEGEND]
+    listed = [label for label in range(len(classes)) if counts[label] or len(classes) <= LEGEND]
     _write_legend(drawn, [classes[label] for label in listed], [palette[label] for label in listed])
     return drawn
 
@@ -195,7 +195,7 @@ def legend_strip(size: tuple[int, int], names: Sequence[str], colors: Sequence[C
     column = max(text_width for text_width, _ in sizes) + row + 12
     rows = max(1, min(len(names), (size[0] - 8) // row))
     strip = np.full((size[0], ceil(len(names) / rows) * column, 3), _PANEL, np.uint8)
-    _write_legend(strip, names, colors, scale=scale)
+    _write_legend(strip[: rows * row + 8], names, colors, scale=scale)
     return strip
 
 

@@ -13,7 +13,7 @@ from densevision.errors import UserError, did_you_mean, listed
 from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor
 from densevision.structures import Detections
 from densevision.video.tracking import Tracker
-from densevision.visualize import draw_boxes, draw_caption, draw_labels, legend_strip, side_by_side
+from densevision.visualize import LEGEND, draw_boxes, draw_caption, draw_labels, legend_strip, side_by_side
 
 _IGNORED = 255  # label of pixels that are not colored
 
@@ -95,7 +95,7 @@ class ModelView:
         return f"{self._name}  {self._mean_ms:.0f} ms" if self._name else ""
 
     def draw(self, image: np.ndarray, found: Found, *, caption: bool) -> np.ndarray:
-        """Draw the result; the legend of a segmentation model stands to the right of the image."""
+        """Draw the result; a legend of up to 20 classes stands to the right of the image."""
         drawn = self._draw(image, found)
         if caption and self._name:
             draw_caption(drawn, self.caption)
@@ -104,13 +104,14 @@ class ModelView:
 
     def _draw(self, image: np.ndarray, found: Found) -> np.ndarray:
         if isinstance(self._predictor, SegmentationPredictor):
-            return draw_labels(image, found.result, (), self._predictor.palette)
+            outside = len(self._shown) <= LEGEND
+            return draw_labels(image, found.result, () if outside else self.classes, self._predictor.palette)
         if isinstance(self._predictor, DetectionPredictor):
             return draw_boxes(image, found.result, self.classes, found.ids)
         return self._predictor.draw(image, found.result)
 
     def _legend(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        if not isinstance(self._predictor, SegmentationPredictor):
+        if not isinstance(self._predictor, SegmentationPredictor) or len(self._shown) > LEGEND:
             return None
         names = [self.classes[label] for label in self._shown]
         return legend_strip((shape[0], shape[1]), names, [self._predictor.palette[label] for label in self._shown])
