@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "inference.load": LIGHT | TASKS | {"registry", "task", "config", "checkpoints", "inference"},
     "evaluation": LIGHT | {"registry", "data", "config", "checkpoints", "inference", "training"},
     "export": LIGHT | TASKS | {"task", "backbones", "data", "config", "checkpoints", "inference", "evaluation"},
+    "inspection": LIGHT | TASKS | {"registry", "data", "config", "training"},
     "report": LIGHT | TASKS | {"task", "config", "inference", "evaluation", "training", "complexity", "benchmark"},
     "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training", "report"},
     "benchmark": LIGHT | {"inference"},
