@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(f"MAdds {total_madds(counts):,}, {config.model.num_classes or class_count(dataset)} classes")
     console.print(f"peak activation memory {peak_activation(model, size):,} bytes: all tensors alive at once, float32")
     if arguments.json:
-        totals = dict(params=with_norm, params_without_norm=without, madds=total_madds(counts))
+        totals: dict[str, object] = dict(params=with_norm, params_without_norm=without, madds=total_madds(counts))
         totals |= dict(input_size=size, peak_activation_bytes=peak_activation(model, size))
         taps = {name: dict(channels=tap.channels, stride=tap.stride) for name, tap in model.backbone.taps.items()}
         layers = [dataclasses.asdict(layer) for layer in counts]
