@@ -18,6 +18,7 @@ from densevision.proposal.start import Start, find_start
 from densevision.proposal.write import config_text, image_lists
 
 _FEW = 1000  # images
+_FEW_VAL = 10
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def create_config(layout: Layout, request: Request, folder: Path, report: Callab
     proposal = propose(layout, parts, start, model=request.model, target=request.target)
     for setting, line in proposal.reasons.items():
         report(f"{setting:<9} {line}")
-    for line in scratch_advice(start, parts.images["train"], request):
+    for line in [*val_advice(parts.images["val"]), *scratch_advice(start, parts.images["train"], request)]:
         report(line)
     files = image_lists(proposal, request.name)
     files[f"{request.name}.py"] = config_text(proposal, request.name, datetime.date.today())
@@ -78,6 +79,13 @@ def check_free(folder: Path, name: str) -> None:
     if taken:
         raise UserError(f"{taken[0]} exists already and is not overwritten; give another name with --name")
     check_writable(folder / f"{name}.py")
+
+
+def val_advice(images: int) -> list[str]:
+    """Say what a metric on few images is worth."""
+    if images >= _FEW_VAL:
+        return []
+    return [f"metric    of {images:,} val images: it jumps from one evaluation to the next; label more images"]
 
 
 def scratch_advice(start: Start, images: int, request: Request) -> list[str]:

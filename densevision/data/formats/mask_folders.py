@@ -14,9 +14,34 @@ from densevision.errors import UserError
 from densevision.images import IMAGE_SUFFIXES
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "dev"), "test": ("test", "testing")}
-_IMAGES = ("images", "image", "imgs", "img", "jpegimages", "rgb", "photos", "original", "originals", "inputs", "input")
+_IMAGES = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "img_dir",
+    "jpegimages",
+    "rgb",
+    "photos",
+    "original",
+    "originals",
+    "inputs",
+    "input",
+)
 _MASKS = (
-    *("masks", "mask", "labels", "label", "annotations", "annotation", "annots", "gt", "groundtruth", "ground_truth"),
+    *(
+        "masks",
+        "mask",
+        "ann_dir",
+        "labels",
+        "label",
+        "annotations",
+        "annotation",
+        "annots",
+        "gt",
+        "groundtruth",
+        "ground_truth",
+    ),
     *(
         "segmentationclass",
         "segmentationclasspng",

@@ -94,13 +94,13 @@ def class_names(path: Path) -> list[str]:
 
 
 def load_yaml(path: Path) -> Mapping[str, Any]:
-    """Read a data.yaml.
+    """Read a data.yaml; all values are text, so that a class may have the name ``yes`` or ``007``.
 
     Raises:
         UserError: it is not yaml, or not a list of keys.
     """
     try:
-        content = yaml.safe_load(read_text(path))
+        content = yaml.load(read_text(path), Loader=yaml.BaseLoader)  # builds text, lists and dicts only
     except (yaml.YAMLError, RecursionError) as error:
         place = getattr(error, "problem_mark", None)
         line = f" in line {place.line + 1}" if place else ""
@@ -119,7 +119,7 @@ def _yaml_names(content: Mapping[str, Any], path: Path) -> Sequence[Any]:
         return [names[key] for key in indices]
     if not isinstance(names, list):
         raise UserError(f"{path} has no names of classes; add names: [first, second]")
-    if content.get("nc") not in (None, len(names)):
+    if content.get("nc") not in (None, "", str(len(names))):
         raise UserError(f"{path}: nc is {content['nc']}, but names has {len(names)} classes; correct one of them")
     return names
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from densevision.data.formats.recognize import recognize
+from densevision.data.formats.yolo import class_names
 from densevision.detection.coco import CocoDataset
 from densevision.detection.coco_reader import CocoReader
 from densevision.errors import UserError
@@ -361,3 +362,8 @@ def test_boxes_are_no_masks(tmp_path):
         recognize(tmp_path, "segmentation")
     with pytest.raises(UserError, match="must be one of detection, segmentation"):
         recognize(tmp_path, "depth")
+
+
+def test_names_that_yaml_takes_for_other_values_are_names(tmp_path):
+    (tmp_path / "data.yaml").write_text("nc: 4\nnames: {0: yes, 1: 007, 2: null, 3: 'cat: big'}\n")
+    assert class_names(tmp_path / "data.yaml") == ["yes", "007", "null", "cat: big"]
