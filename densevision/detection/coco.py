@@ -106,7 +106,15 @@ class CocoDataset(SeededDataset):
     def count(self, split: str = "val") -> SplitCounts:
         """Count the boxes of each class, and compare the sizes of images and json, see ``SeededDataset``."""
         rows = range(len(self)) if split != "train" else even_sample(len(self))
-        exif_notes = check_headers([self._annotation(row) for row in rows], self.exif, skip_damaged=split == "train")
+        exif_notes = check_headers([self.annotated(row) for row in rows], self.exif, skip_damaged=split == "train")
+        return self.count_boxes(split, exif_notes)
+
+    def count_boxes(self, split: str, notes_on_files: Sequence[str] = ()) -> SplitCounts:
+        """Count the boxes of each class as ``count`` does, without reading an image file.
+
+        Args:
+            notes_on_files: one line each, which become the last notes.
+        """
         names, counts = self.metainfo["classes"], self._counts
         per_class = dict(zip(names, np.bincount(self.labels, minlength=len(names)).tolist(), strict=True))
         empty = int((np.diff(self.starts) == 0).sum())
@@ -120,10 +128,11 @@ class CocoDataset(SeededDataset):
             notes.append(fault)
         if not len(self.labels):
             fault = f"nothing to learn in {self.metainfo['ann_file']}: {counts.no_box_cause}"
-        notes += [*self._notes, *exif_notes]
+        notes += [*self._notes, *notes_on_files]
         return SplitCounts(len(self), "boxes", per_class, counts.dropped, counts.untrained, tuple(notes), fault)
 
-    def _annotation(self, row: int) -> Annotated:
+    def annotated(self, row: int) -> Annotated:
+        """Describe one image as its annotations do."""
         height, width = self.sizes[row].tolist() if self._sized[row] else (0, 0)
         objects = bool(self.starts[row + 1] > self.starts[row])
         return Annotated(str(self.image_dir / self.file_names[row]), (height, width), objects)
@@ -174,7 +183,7 @@ class CocoDataset(SeededDataset):
             OSError: the image can't be read.
             UserError: the image does not have the size that the json gives.
         """
-        annotation = self._annotation(index)
+        annotation = self.annotated(index)
         image = read_image(annotation.path, apply_exif=self.exif == "apply")
         if annotation.size not in ((0, 0), image.shape[:2]):
             fault = size_fault(annotation, read_header(annotation.path), self.exif)

@@ -53,7 +53,7 @@ def count_annotations(
     crowds = np.bincount(labels[chosen & table.crowds], minlength=len(classes)).tolist()
     trained = chosen & ~np.any(list(untrained.values()), axis=0)
     notes = _box_notes(table.boxes[trained], table.sizes[table.image_rows[trained]])
-    repeated = count_repeated(table)
+    repeated = int(find_repeated(table).sum())
     if repeated:
         notes.append(f"boxes that repeat another one exactly (same image, class and corners): {repeated:,}")
     crowded = [name for name, n, crowd in zip(classes, objects, crowds, strict=True) if crowd > n]
@@ -130,8 +130,10 @@ def untrained_reasons(table: CocoTable, sizes: np.ndarray) -> dict[str, np.ndarr
     return reasons
 
 
-def count_repeated(table: CocoTable) -> int:
-    """Count the annotations that repeat another one: same image, category and numbers."""
+def find_repeated(table: CocoTable) -> np.ndarray:
+    """Return [M] bool, the annotations that repeat an earlier one: same image, category and numbers."""
     rows = np.column_stack([table.image_rows, table.category_rows, table.crowds, table.boxes])
-    rows = rows[np.lexsort(rows.T)]
-    return int((rows[1:] == rows[:-1]).all(axis=1).sum())
+    order = np.lexsort(rows.T)  # stable: of equal rows, the first stays the first
+    repeated = np.zeros(len(rows), bool)
+    repeated[order[1:]] = (rows[order[1:]] == rows[order[:-1]]).all(axis=1)
+    return repeated
