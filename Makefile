@@ -27,8 +27,9 @@ $(READY): setup.cfg constraints.txt requirements-runtime.txt
 demo: setup
 	$(BIN)/densevision quickstart --out runs/demo
 
+# One process per core; a file's tests share its fixtures, so that they stay together.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

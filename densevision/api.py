@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -81,7 +81,8 @@ def load(
         path: a file that a training wrote, such as best.pth, or MODEL.tflite; the latter needs neither torch nor
             mmengine.
         config: of a checkpoint that does not carry its config: a path, a shipped config's name or a ``Config``.
-        score_threshold: of a detector: lowest score of an object, from 0 to under 1; None uses 0.3.
+        score_threshold: of a detector: lowest score of an object, from 0 to under 1; None uses the one that the file
+            records, where F1 was best on the val data, or 0.3.
         nms: of a detector: of overlapping boxes keep the best one of all ("across-classes", the default), or of each
             class ("per-class").
         device: of a checkpoint: "cpu" or "cuda:0", for example; None uses a GPU if there is one.
@@ -89,20 +90,23 @@ def load(
         UserError: a file is missing or damaged, or an argument does not fit it.
     """
     path = as_path(path, "path")
-    threshold = DRAWING.score_threshold if score_threshold is None else score_threshold
-    if not isinstance(threshold, Real) or not 0 <= threshold < 1:  # also NaN
-        raise UserError(f"score threshold {threshold!r}: give a number from 0 to under 1")
+    if score_threshold is not None and not (isinstance(score_threshold, Real) and 0 <= score_threshold < 1):  # also NaN
+        raise UserError(f"score threshold {score_threshold!r}: give a number from 0 to under 1")
     if path.suffix == ".tflite":
         if config is not None:
             raise UserError(f"{path} contains all that it needs; leave {_name(config)} out")
         if device is not None and str(device) != "cpu":
             raise UserError(f"{path} runs on the CPU; leave device={device!r} out")
+        from densevision.inference.metadata import read_model_info
         from densevision.inference.tflite_backend import load_tflite
 
+        threshold = _or_default(score_threshold, lambda: read_model_info(path).score_threshold)
         predictor = load_tflite(path, threshold, nms=DRAWING.nms if nms is None else nms)
     else:
+        from densevision.checkpoints.reading import stored_threshold
         from densevision.inference.load import load_predictor
 
+        threshold = _or_default(score_threshold, lambda: stored_threshold(path))
         predictor = load_predictor(config, path, threshold, nms=DRAWING.nms if nms is None else nms, device=device)
     task, given = TASKS[predictor.task], {"--score-threshold": score_threshold, "--nms": nms}
     for option in foreign_options(task):
@@ -114,6 +118,13 @@ def load(
             "give more, or export it with a lower model.postprocess.score_threshold"
         )
     return Model(predictor)
+
+
+def _or_default(given: float | None, stored: Callable[[], float | None]) -> float:
+    if given is not None:
+        return given
+    found = stored()
+    return DRAWING.score_threshold if found is None else found
 
 
 def _name(config: AnyConfig) -> str:
@@ -129,12 +140,16 @@ class TrainResult:
         best_score: value of the metric that chose it; None without.
         metrics: of the last evaluation, by name.
         work_dir: where checkpoints and curves are.
+        report: path of report.html; None if it could not be written, and in a process other than the main one.
+        warning: one line if the model is worthless, or None.
     """
 
     checkpoint: Path | None
     best_score: float | None
     metrics: dict[str, float]
     work_dir: Path
+    report: Path | None
+    warning: str | None = None
 
 
 def train(
@@ -143,6 +158,7 @@ def train(
     work_dir: str | Path | None = None,
     resume: bool = False,
     amp: bool = False,
+    max_time: str | None = None,
     overrides: Overrides = (),
 ) -> TrainResult:
     """Train the model of a config, as ``densevision train`` does.
@@ -152,6 +168,7 @@ def train(
         work_dir: where checkpoints and curves go; None uses work_dirs/<config name>.
         resume: continue from the last checkpoint of the work dir.
         amp: mixed precision, on a GPU.
+        max_time: duration such as "20m", "90s" or "1h30m"; the schedule is scaled to it.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
     Raises:
         UserError: config or data are at fault.
@@ -159,7 +176,9 @@ def train(
     """
     from densevision.checkpoints.config import as_config
     from densevision.config.load import as_overrides
+    from densevision.report.write import report_training
     from densevision.training.checkpoint_hook import find_last_checkpoint
+    from densevision.training.lengths import parse_duration
     from densevision.training.runner import build_runner, use_amp
     from densevision.training.workdir import check_work_dir
 
@@ -170,14 +189,20 @@ def train(
     check_work_dir(loaded.work_dir, source)
     if amp:
         use_amp(loaded)
+    if max_time is not None:
+        parse_duration("max_time", max_time)
+        loaded.merge_from_dict({"train_cfg.max_time": max_time})
     runner = build_runner(loaded)
     runner.train()
+    report = report_training(runner).get("report")
     folder, hub = Path(loaded.work_dir), runner.message_hub
     best = folder / "best.pth"
     checkpoint = best if best.is_file() else find_last_checkpoint(folder)
     evaluated = {name.removeprefix("val/"): value for name, value in hub.log_scalars.items() if name.startswith("val/")}
     metrics = {name: float(buffer.current()) for name, buffer in evaluated.items()}
-    return TrainResult(checkpoint, hub.runtime_info.get("best_score"), metrics, folder)
+    path = Path(report) if report else None
+    warning = hub.runtime_info.get("worthless") or None
+    return TrainResult(checkpoint, hub.runtime_info.get("best_score"), metrics, folder, path, warning)
 
 
 @dataclass(frozen=True)
@@ -220,6 +245,7 @@ def evaluate(
     from densevision import evaluation
     from densevision.checkpoints.config import checkpoint_config
     from densevision.config.load import as_overrides
+    from densevision.report.write import report_test
     from densevision.training.metrics import warn_if_worthless
     from densevision.training.progress import ranking_metric
     from densevision.training.workdir import check_work_dir
@@ -231,7 +257,7 @@ def evaluate(
     source = Path(loaded.filename)
     folder = str(default_folder(source, model) if work_dir is None else as_path(work_dir, "work_dir"))
     check_work_dir(folder, source)
-    metrics, table, files = evaluation.evaluate(loaded, model, folder)
+    metrics, table, files = evaluation.evaluate(loaded, model, folder, report_test)
     return Evaluation(metrics, table, warn_if_worthless(metrics, ranking_metric(loaded)), files, Path(folder))
 
 

@@ -7,6 +7,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from densevision.stages import is_quiet
+
 
 class Display:
     """A live bar with two lines of text on a terminal; plain lines elsewhere.
@@ -17,8 +19,8 @@ class Display:
     """
 
     def __init__(self, console: Console, *, enabled: bool = True):
-        self.live = console.is_terminal and enabled
-        self._enabled = enabled
+        self.live = console.is_terminal and enabled and not is_quiet()
+        self._enabled = enabled and not is_quiet()
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), console=console
         )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.logging import MMLogger
+from torch import nn
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.config.build_errors import config_errors
@@ -20,6 +23,7 @@ from densevision.images import read_image, resize_image
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
 from densevision.registry import DATASETS
+from densevision.stages import is_quiet, steps
 from densevision.training.metrics import build_evaluator, primary_metric, set_folders, tables, write_reports
 from densevision.training.progress import quiet
 from densevision.training.splits import align
@@ -28,13 +32,42 @@ from densevision.training.workdir import WorkDir, protect_others, record_results
 __all__ = ["build_dataset", "evaluate", "evaluate_predictor", "primary_metric", "read_images"]
 
 
-def evaluate(config: Config, checkpoint: Path, folder: str | Path) -> tuple[dict[str, float], str, dict[str, str]]:
+@dataclass(frozen=True)
+class FinishedTest:
+    """A finished evaluation, for the report.
+
+    Attributes:
+        config: whose test data were used.
+        model: the network, or the path of a .tflite.
+        checkpoint: the file that was evaluated.
+        folder: of the result files.
+        figures: the metrics by key.
+        metrics: the metrics themselves.
+        data_lines: what was reported on the data.
+    """
+
+    config: Config
+    model: nn.Module | Path
+    checkpoint: Path
+    folder: Path
+    figures: dict[str, float]
+    metrics: Sequence[BaseMetric]
+    data_lines: Sequence[str]
+
+
+Then = Callable[[FinishedTest], Mapping[str, str]]
+
+
+def evaluate(
+    config: Config, checkpoint: Path, folder: str | Path, then: Then | None = None
+) -> tuple[dict[str, float], str, dict[str, str]]:
     """Run the config's test metrics on a checkpoint or a .tflite.
 
     Args:
         config: from ``load_config``.
         checkpoint: of the config's model, or exported from one.
         folder: where the result files go; created if it does not exist.
+        then: is called with the finished evaluation in the main process, and returns the paths of further result files.
     Returns:
         The metrics by key, the tables to print, and the result files' paths by kind; in a process other than the
         main one without files.
@@ -44,7 +77,7 @@ def evaluate(config: Config, checkpoint: Path, folder: str | Path) -> tuple[dict
     from densevision.training.runner import build_runner
 
     if checkpoint.suffix == ".tflite":
-        return _evaluate_tflite(config, checkpoint, folder)
+        return _evaluate_tflite(config, checkpoint, folder, then)
     read_checkpoint(checkpoint)  # a wrong path shows before the data set is read
     config.work_dir, config.load_from, config.resume = str(folder), str(checkpoint), False
     runner = build_runner(config, training=False)
@@ -53,11 +86,16 @@ def evaluate(config: Config, checkpoint: Path, folder: str | Path) -> tuple[dict
         return figures, "", {}
     metrics = runner.test_evaluator.metrics
     files = write_reports(metrics, Path(folder))
+    if then is not None:
+        run = FinishedTest(config, runner.model, checkpoint, Path(folder), figures, metrics, runner.data_lines)
+        files |= then(run)
     record_results(Path(folder), Path(config.filename))
     return figures, tables(metrics, figures), files
 
 
-def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[dict[str, float], str, dict[str, str]]:
+def _evaluate_tflite(
+    config: Config, path: Path, folder: str | Path, then: Then | None
+) -> tuple[dict[str, float], str, dict[str, str]]:
     if config.get("launcher", "none") != "none":
         raise UserError("--launcher: a .tflite is evaluated in one process; leave --launcher out")
     predictor = load_tflite(path)
@@ -67,12 +105,22 @@ def _evaluate_tflite(config: Config, path: Path, folder: str | Path) -> tuple[di
         if moved := protect_others(made.path, config_file, time.strftime("%Y%m%d_%H%M%S")):
             print(f"{folder} had other files with these names; they are now in {moved}")
         made.claim(made.path / "predictions")
-        result = evaluate_predictor(predictor, data, config.test_evaluator, Path(folder), report=print)
+        lines: list[str] = []
+        built, figures = _run(predictor, data, config.test_evaluator, Path(folder), lambda line: _print(line, lines))
+        files = write_reports(built.metrics, made.path)
     except UserError:
         made.clear()
         raise
+    if then is not None:
+        files |= then(FinishedTest(config, path, path, made.path, figures, built.metrics, lines))
     record_results(made.path, config_file)
-    return result
+    return figures, tables(built.metrics, figures), files
+
+
+def _print(line: str, lines: list[str]) -> None:
+    if not is_quiet():
+        print(line, flush=True)
+    lines.append(line)
 
 
 def evaluate_predictor(
@@ -94,6 +142,18 @@ def evaluate_predictor(
     Raises:
         UserError: an image can't be read, or the data lack what is needed or have classes that the predictor lacks.
     """
+    built, figures = _run(predictor, dataset, evaluator, folder, report)
+    files = write_reports(built.metrics, folder) if folder else {}
+    return figures, tables(built.metrics, figures), files
+
+
+def _run(
+    predictor: Predictor,
+    dataset: Any,
+    evaluator: Mapping | Sequence,
+    folder: Path | None,
+    report: Callable[[str], object] | None,
+) -> tuple[Evaluator, dict[str, float]]:
     with config_errors():
         built = build_evaluator(evaluator)
     align(dataset, predictor.classes, "test")
@@ -105,13 +165,11 @@ def evaluate_predictor(
     built.dataset_meta = dataset.metainfo
     if folder is not None:
         set_folders(built.metrics, folder)
-    for index in range(len(dataset)):
+    for index in steps(range(len(dataset)), f"evaluating {len(dataset)} images"):
         sample = dataset[index]["data_samples"]
         sample.set_result(predictor(_read(dataset, index)))
         built.process([sample])
-    figures = built.evaluate(len(dataset))
-    files = write_reports(built.metrics, folder) if folder else {}
-    return figures, tables(built.metrics, figures), files
+    return built, built.evaluate(len(dataset))
 
 
 def build_dataset(config: Config, loader: str) -> Any:

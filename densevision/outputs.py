@@ -40,6 +40,7 @@ def _is_results(path: Path) -> bool:
 
 _DATA_KEYS = {"images", "annotations", "categories", "shapes", "cells"}  # COCO, LabelMe, notebooks
 CSV = Kind("CSV of results", lambda path: path.read_bytes().startswith(b"file,class,"))
+HTML = Kind("page of densevision", lambda path: path.read_bytes()[:15].lower() == b"<!doctype html>")
 JSON = Kind("JSON of results", _is_results)
 PNG = Kind("PNG image", lambda path: _head(path).startswith(b"\x89PNG"))
 TFLITE = Kind(".tflite file", lambda path: _head(path)[4:] == b"TFL3")

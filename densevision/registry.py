@@ -15,7 +15,12 @@ _LOCATIONS = {
     "loop": ["densevision.training.loop"],
     "optimizer wrapper constructor": ["densevision.training.optim"],
     "model": ["densevision.detection.model", "densevision.segmentation.model"],
-    "dataset": ["densevision.detection.coco", "densevision.segmentation.cityscapes"],
+    "dataset": [
+        "densevision.detection.coco",
+        "densevision.segmentation.cityscapes",
+        "densevision.segmentation.masks",
+        "densevision.segmentation.polygons",
+    ],
     "optim_wrapper": ["densevision.training.optim"],
     "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
     "transform": ["densevision.data.augment", "densevision.detection.transforms"],

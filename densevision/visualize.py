@@ -6,6 +6,7 @@ import colorsys
 from collections.abc import Sequence
 from functools import cache
 from math import ceil
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -32,6 +33,9 @@ def class_color(label: int) -> Color:
 def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]) -> np.ndarray:
     """Draw boxes with class name and score, the best on top.
 
+    A text is placed where it covers neither another text nor a good part of another box: above its box, below it, or
+    inside; of objects that are too crowded for that, only the box is drawn.
+
     Args:
         image: [H, W, 3] uint8 RGB; it is not changed.
         detections: NumPy arrays, boxes in pixels of the image; a score of NaN, as for ground truth, is not written.
@@ -39,26 +43,81 @@ def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]
     """
     drawn = np.ascontiguousarray(image).copy()
     thickness = max(1, round(min(drawn.shape[:2]) / 240))
-    for index in reversed(range(len(detections))):
-        left, top, right, bottom = (round(float(side)) for side in detections.boxes[index])
+    boxes = [tuple(round(float(side)) for side in box) for box in detections.boxes]
+    for box, label in reversed(list(zip(boxes, detections.labels, strict=True))):
+        cv2.rectangle(drawn, box[:2], box[2:], class_color(int(label)), thickness)
+    plates: list[Plate] = []
+    for index, box in enumerate(boxes):
         label, score = int(detections.labels[index]), float(detections.scores[index])
-        cv2.rectangle(drawn, (left, top), (right, bottom), class_color(label), thickness)
         text = classes[label] if np.isnan(score) else f"{classes[label]} {score:.2f}"
-        _write_tag(drawn, text, (left, top), class_color(label))
+        others = boxes[:index] + boxes[index + 1 :]
+        plate = _free_plate(_plates(box, _plate_size(text, drawn), drawn.shape), plates, others)
+        if plate is not None:
+            plates.append(plate)
+            _write_tag(drawn, text, plate, class_color(label))
     return drawn
 
 
-def _write_tag(drawn: np.ndarray, text: str, corner: tuple[int, int], color: Color) -> None:
-    """Write a text on a plate above a box's top left corner, moved into the image where needed."""
-    height, width = drawn.shape[:2]
+Plate: TypeAlias = tuple[int, ...]  # left, top, right, bottom
+
+
+def _plate_size(text: str, drawn: np.ndarray) -> tuple[int, int]:
+    (width, height), base = cv2.getTextSize(text, _FONT, _text_scale(drawn.shape), 1)
+    return width + 4, height + base + 2
+
+
+def _plates(box: Plate, size: tuple[int, int], shape: tuple[int, ...]) -> list[Plate]:
+    """Return the places of a text of (width, height), the best first, each within the image."""
+    width, height = size
+    left, top, right, bottom = box
+    corners = [(left, top - height), (left, bottom), (right - width, top - height), (right - width, bottom)]
+    if right - left >= width and bottom - top >= 2 * height:
+        corners += [(left, top), (left, bottom - height)]
+    places: list[Plate] = []
+    for x, y in corners:
+        x, y = max(0, min(x, shape[1] - width)), max(0, min(y, shape[0] - height))
+        places.append((x, y, x + width, y + height))
+    return places
+
+
+def _free_plate(places: Sequence[Plate], taken: Sequence[Plate], boxes: Sequence[Plate]) -> Plate | None:
+    """Return the first place that touches no other text and covers less than a third of every other box."""
+    for place in places:
+        if any(_overlap(place, other) for other in taken):
+            continue
+        if all(3 * _overlap(place, box) < max(1, _area(box)) for box in boxes):
+            return place
+    return None
+
+
+def _area(plate: Plate) -> int:
+    return max(0, plate[2] - plate[0]) * max(0, plate[3] - plate[1])
+
+
+def _overlap(one: Plate, other: Plate) -> int:
+    corners = [max(a, b) for a, b in zip(one[:2], other[:2], strict=True)]
+    return _area((*corners, *(min(a, b) for a, b in zip(one[2:], other[2:], strict=True))))
+
+
+def _write_tag(drawn: np.ndarray, text: str, plate: Plate, color: Color) -> None:
+    """Write a text on a colored plate."""
+    left, top, right, bottom = plate
     scale = _text_scale(drawn.shape)
-    (text_width, text_height), base = cv2.getTextSize(text, _FONT, scale, 1)
-    plate_height, plate_width = text_height + base + 2, text_width + 4
-    left = max(0, min(corner[0], width - plate_width))
-    top = max(0, min(corner[1] - plate_height, height - plate_height))
-    cv2.rectangle(drawn, (left, top), (left + plate_width, top + plate_height), color, -1)
+    text_height = cv2.getTextSize(text, _FONT, scale, 1)[0][1]
+    cv2.rectangle(drawn, (left, top), (right, bottom), color, -1)
     ink = (0, 0, 0) if np.dot(color, (0.3, 0.59, 0.11)) > 120 else _WHITE
     cv2.putText(drawn, text, (left + 2, top + text_height + 1), _FONT, scale, ink, 1, cv2.LINE_AA)
+
+
+def draw_caption(drawn: np.ndarray, text: str) -> None:
+    """Write a text on a dark panel in the upper right corner of [H, W, 3] uint8 RGB, in place."""
+    width, height = _plate_size(text, drawn)
+    left = max(0, drawn.shape[1] - width)
+    panel = drawn[:height, left:]
+    panel[:] = cv2.addWeighted(panel, 0.3, np.full_like(panel, _PANEL), 0.7, 0)
+    scale = _text_scale(drawn.shape)
+    text_height = cv2.getTextSize(text, _FONT, scale, 1)[0][1]
+    cv2.putText(drawn, text, (left + 2, text_height + 1), _FONT, scale, _WHITE, 1, cv2.LINE_AA)
 
 
 def _text_scale(shape: tuple[int, ...]) -> float:

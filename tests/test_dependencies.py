@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / "densevision").rglob("*.py"), *(ROOT / "configs").rglob("*.py")]
-PROJECTS = {"PIL": "pillow", "cv2": "opencv-python"}  # module -> project, where the names differ
+PROJECTS = {"PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}  # module -> project, where the names differ
 OPTIONAL = {  # module -> extra
     **dict.fromkeys(("ai_edge_litert", "ai_edge_quantizer", "flatbuffers", "litert_torch"), "tflite"),
     **dict.fromkeys(("safetensors", "timm"), "weights"),

@@ -23,7 +23,7 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOREIGN = {
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
-    *("--shm-size", "--check", "--strict"),  # docker, ruff, mkdocs
+    *("--shm-size", "--check", "--strict", "--logdir"),  # docker, ruff, mkdocs, tensorboard
     *("--images", "--rounds", "--threads", "--one-process", "--untuned"),  # tools/benchmarks
 }
 
@@ -92,7 +92,8 @@ def test_python_examples_use_public_names(page):
 def parser_of(command):
     """Build a command's parser; metavariables such as N pass for numbers."""
     parser = Parser(prog=f"densevision {command}", allow_abbrev=False)
-    importlib.import_module(f"densevision.cli.{command}").add_arguments(parser)
+    importlib.import_module(f"densevision.cli.{command.replace('-', '_')}").add_arguments(parser)
+    parser.add_argument("--quiet", action="store_true")  # of every command
     for action in parser._actions:
         if action.type is not None:
             action.type = lambda word, read=action.type: word if word.isupper() else read(word)

@@ -19,6 +19,7 @@ from densevision.data.check import count_lines
 from densevision.detection.coco import CocoDataset
 from densevision.evaluation import build_dataset
 from densevision.segmentation.cityscapes import CityscapesDataset
+from densevision.segmentation.masks import MaskDataset
 from tests.test_layering import LIGHT, MAY_IMPORT, MODULES
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,16 @@ DOCS = ROOT / "docs"
 
 
 def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    return code((DOCS / page).read_text(), language)
+
+
+def code(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def section(title):
+    """Return a section of the page on data formats."""
+    return (DOCS / "data_formats.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
 
 
 def tree(text):
@@ -75,9 +85,10 @@ def test_the_coco_example_loads(data_folder):
 
 
 def test_the_cityscapes_example_loads(data_folder, monkeypatch):
-    listing = tree(blocks("data_formats.md", "text")[1])
+    page = section("Segmentation: Cityscapes folders")
+    listing = tree(code(page, "text")[0])
     monkeypatch.chdir(data_folder)
-    run_snippet(blocks("data_formats.md", "python")[1])
+    run_snippet(code(page, "python")[0])
     labels = (data_folder / "street_gtFine_labelIds.png").read_bytes()
     for name in listing:
         (data_folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -85,11 +96,49 @@ def test_the_cityscapes_example_loads(data_folder, monkeypatch):
         if "gtFine" in name.parts:
             (data_folder / name).write_bytes(labels)
     loaders = dict(train_dataloader=Loader(), val_dataloader=Loader())
-    run_snippet(blocks("data_formats.md", "python")[2], **loaders)
+    run_snippet(code(page, "python")[1], **loaders)
     for loader in loaders.values():
         data = CityscapesDataset(**loader)
         assert data.metainfo["classes"] == ("sky", "road") and len(data) == 1
         assert np.bincount(data.read_labels(0).ravel()).tolist() == [24 * 64, 24 * 64]
+
+
+def build(settings):
+    return settings.pop("type")(**settings)
+
+
+def test_the_examples_of_masks_load(data_folder):
+    page = section("Segmentation: images and masks")
+    for name in tree(code(page, "text")[0]):
+        path = data_folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.suffix == ".txt":
+            path.write_text("street\ncorner.jpg\n")
+        else:
+            image = Image.new("L" if "masks" in name.parts else "RGB", (64, 48))
+            image.paste(255 if image.mode == "L" else "red", (0, 24, 64, 48))
+            image.save(path)
+    names = dict(MaskDataset=MaskDataset)
+    binary, colors = (run_snippet(text, **names)["data"] for text in code(page, "python"))
+    assert np.bincount(build(binary).read_labels(1).ravel()).tolist() == [24 * 64] * 2
+    (data_folder / "mycolors").mkdir()
+    Image.new("RGB", (64, 48)).save(data_folder / "mycolors/street.jpg")
+    mask = Image.new("RGB", (64, 48))
+    mask.paste((128, 64, 128), (0, 24, 64, 48))
+    mask.save(data_folder / "mycolors/street_mask.png")
+    assert np.bincount(build(colors).read_labels(0).ravel())[[0, 255]].tolist() == [24 * 64] * 2
+
+
+def test_the_example_of_polygons_loads(data_folder):
+    page = section("Segmentation: polygons")
+    folder = data_folder / "mypolygons"
+    (folder / "images").mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(folder / "images/street.jpg")
+    (folder / "street.json").write_text(code(page, "json")[0])
+    data = build(run_snippet(code(page, "python")[0])["data"])
+    assert data.metainfo["classes"] == ("background", "road", "car")
+    # The car covers 20 x 10 pixels, of which 20 x 6 are road below it.
+    assert np.bincount(data.read_labels(0).ravel()).tolist() == [24 * 64 - 80, 24 * 64 - 120, 200]
 
 
 @pytest.mark.parametrize(

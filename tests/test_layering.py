@@ -17,7 +17,7 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "atomic", "outputs", "structures", "image_header", "images", "visualize", "console"}
+LIGHT = {"errors", "atomic", "outputs", "structures", "image_header", "images", "visualize", "console", "stages"}
 TASKS = {"detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
@@ -30,14 +30,17 @@ MAY_IMPORT = {
     "config": {"errors", "registry"},
     "checkpoints": {"errors", "registry", "config"},
     "weights": LIGHT | TASKS | {"backbones", "checkpoints", "config"},
+    "proposal": LIGHT | TASKS | {"registry", "data", "backbones", "config", "checkpoints", "weights"},
     "task": TASKS | {"inference", "export"},  # by text; of these parts it may name anything
     "training": LIGHT | {"registry", "task", "data", "config", "checkpoints", "weights"},
     "inference": LIGHT | {"task"},
     "inference.load": LIGHT | TASKS | {"registry", "task", "config", "checkpoints", "inference"},
     "evaluation": LIGHT | {"registry", "data", "config", "checkpoints", "inference", "training"},
     "export": LIGHT | TASKS | {"task", "backbones", "data", "config", "checkpoints", "inference", "evaluation"},
-    "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training"},
+    "report": LIGHT | TASKS | {"task", "config", "inference", "evaluation", "training", "complexity", "benchmark"},
+    "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training", "report"},
     "benchmark": LIGHT | {"inference"},
+    "environment": LIGHT,
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
     "scenes": LIGHT,
@@ -75,11 +78,13 @@ OWNERS = {
         "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
-        *(f"densevision.segmentation.{name}" for name in ("balance", "cityscapes", "metric", "model")),
+        *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
+        *(f"densevision.report.{name}" for name in ("content", "facts", "write")),
         "densevision.cli",
     },
-    "pycocotools": {"densevision.detection", "densevision.inference.results"},
+    "jinja2": {"densevision.report"},
+    "pycocotools": {"densevision.detection", "densevision.inference.results", "densevision.segmentation.polygons"},
     "cityscapesscripts": {"densevision.segmentation.official"},
     "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
     "litert_torch": {"densevision.export.convert"},

@@ -63,6 +63,7 @@ def test_the_wheel_is_pure_python_and_whole(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("densevision/**/*.py")}
     data = {"densevision/py.typed", "densevision/benchmark/phone/measure.sh"}
+    data |= {f"densevision/report/{name}" for name in ("report.html.jinja", "compare.html.jinja", "style.css")}
     configs = {f"densevision/{config}" for config in CONFIGS}
     assert {name for name in names if ".dist-info/" not in name} == modules | data | configs
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -125,12 +126,12 @@ def test_training_to_demo_works_outside_the_checkout(installed, tmp_path, name):
     commands = [
         ["train", name, "--work-dir", "work", "--cfg-options", *short],
         ["test", "work/best.pth"],
-        ["demo", name, "work/best.pth", "--input", str(image), "--output", "model.jpg"],
+        ["demo", name, "work/best.pth", "--input", str(image), "--out", "model.jpg"],
     ]
     if sys.version_info >= (3, 11):  # litert-torch needs it
         commands += [
             ["export", "work/best.pth", "--out", "model.tflite"],
-            ["demo", "model.tflite", "--input", str(image), "--output", "file.jpg"],
+            ["demo", "model.tflite", "--input", str(image), "--out", "file.jpg"],
         ]
     printed = call(installed / "python", "-c", COMMANDS, json.dumps(commands), cwd=tmp_path)
     assert " ".join("0" * len(commands)) in printed.splitlines()

@@ -25,13 +25,11 @@ train_dataloader = dict(
     ),
     sampler=dict(type=SeededSampler),
     batch_size=16,
-    num_workers=1,
 )
 val_dataloader = dict(
     dataset=dict(_bccd, ann_file="annotations/instances_val.json", image_dir="val"),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=16,
-    num_workers=1,
 )
 test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=CocoMetric)

@@ -29,13 +29,11 @@ train_dataloader = dict(
     dataset=dict(_camvid, split="train", transforms=_transforms),
     sampler=dict(type=SeededSampler),
     batch_size=8,
-    num_workers=1,
 )
 val_dataloader = dict(
     dataset=dict(_camvid, split="val"),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=4,
-    num_workers=1,
 )
 test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=IoUMetric)

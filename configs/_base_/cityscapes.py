@@ -23,14 +23,12 @@ train_dataloader = dict(
     dataset=dict(type=CityscapesDataset, data_root="cityscapes", split="train", transforms=_transforms),
     sampler=dict(type=SeededSampler),
     batch_size=16,
-    num_workers=8,
 )
 total_batch = 16
 val_dataloader = dict(
     dataset=dict(type=CityscapesDataset, data_root="cityscapes", split="val"),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=1,
-    num_workers=4,
 )
 test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=IoUMetric)

@@ -29,13 +29,11 @@ train_dataloader = dict(
     ),
     sampler=dict(type=SeededSampler),
     batch_size=64,
-    num_workers=8,
 )
 val_dataloader = dict(
     dataset=dict(type=CocoDataset, data_root="coco", **_val),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=16,
-    num_workers=4,
 )
 test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=CocoMetric)

@@ -10,10 +10,11 @@
         dict(type=CosineAnnealingLR, begin=200),
     ]
 
-A base is read after those whose names it replaces. Iterations are the only unit of time; a schedule without ``end``
-lasts until ``max_iters``. ``best.pth`` is chosen by the metric's ``best_key``, or by
-``default_hooks.checkpoint.save_best``. ``total_batch = 512`` states for how many images per step (batch size x
-processes) the learning rate was chosen: a training with another number reports that at its start.
+A base is read after those whose names it replaces. Schedules count iterations; one without ``end`` lasts until the end
+of the training. ``train_cfg.update(epochs=30, val_epochs=3)`` states its length in epochs. ``best.pth`` is chosen by
+the metric's ``best_key``, or by ``default_hooks.checkpoint.save_best``. ``total_batch = 512`` states for how many
+images per step (batch size x processes) the learning rate was chosen: a training with another number reports that at
+its start.
 ``init_from = "weights.pth"`` starts from other weights, see docs/weights.md. ``default_hooks.ema=None`` switches the
 moving average off. Names with a leading underscore are private.
 """
@@ -36,7 +37,7 @@ env_cfg = dict(
     dist_cfg=dict(backend="nccl"),
 )
 
-train_cfg = dict(type=TrainLoop, max_iters=1000, val_interval=1000)
+train_cfg = dict(type=TrainLoop)
 val_cfg = dict(type=ValLoop)
 test_cfg = dict(type=TestLoop)
 

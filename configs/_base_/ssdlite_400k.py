@@ -23,7 +23,6 @@ train_dataloader = dict(
     ),
     sampler=dict(type=SeededSampler),
     batch_size=64,
-    num_workers=8,
 )
 train_cfg = dict(type=TrainLoop, max_iters=400_000, val_interval=10_000)
 total_batch = 512

@@ -30,14 +30,12 @@ train_dataloader = dict(
     dataset=dict(_voc, split="train", transforms=_transforms),
     sampler=dict(type=SeededSampler),
     batch_size=32,
-    num_workers=8,
 )
 total_batch = 32
 val_dataloader = dict(
     dataset=dict(_voc, split="val"),
     sampler=dict(type=DefaultSampler, shuffle=False),
     batch_size=1,
-    num_workers=4,
 )
 test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
 val_evaluator = dict(type=IoUMetric)

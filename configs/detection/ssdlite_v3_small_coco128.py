@@ -19,8 +19,7 @@ with read_base():
 _coco128 = dict(data_root="coco128", ann_file="annotations/instances_train2017.json", image_dir="train2017")
 train_dataloader.dataset.update(_coco128, transforms=[])
 val_dataloader.dataset.update(_coco128)
-train_dataloader.update(batch_size=16, num_workers=1)
-val_dataloader.update(num_workers=1)
+train_dataloader.update(batch_size=16)
 
 model = dict(
     type=SSDLite,

@@ -26,8 +26,7 @@ _transforms = [
 ]
 train_dataloader.dataset.update(_train, transforms=_transforms)
 val_dataloader.dataset.update(_val)
-train_dataloader.update(batch_size=8, num_workers=1)
-val_dataloader.update(num_workers=1)
+train_dataloader.update(batch_size=8)
 
 model = dict(
     type=SSDLite,

@@ -28,8 +28,8 @@ _transforms = [
 ]
 train_dataloader.dataset.update(_scenes, transforms=_transforms)
 val_dataloader.dataset.update(_scenes)
-train_dataloader.update(batch_size=8, num_workers=1)
-val_dataloader.update(batch_size=4, num_workers=1)
+train_dataloader.update(batch_size=8)
+val_dataloader.update(batch_size=4)
 total_batch = 8
 
 model = dict(

@@ -51,7 +51,7 @@ def benchmark(paths: Sequence[Path], *, threads: int, runs: int, profile: bool) 
 def describe_machine(threads: int) -> dict[str, object]:
     """Return the facts that a figure of this machine must be quoted with."""
     return dict(
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=os.cpu_count(),
         threads=threads,
         system=platform.platform(terse=True),
@@ -60,7 +60,8 @@ def describe_machine(threads: int) -> dict[str, object]:
     )
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -11,6 +11,14 @@ from torch import Tensor
 
 from densevision.errors import UserError
 
+_MAGIC = {
+    "a gzip archive": b"\x1f\x8b",
+    "a PNG image": b"\x89PNG",
+    "a JPEG image": b"\xff\xd8\xff",
+    "an HDF5 file (Keras)": b"\x89HDF",
+    "a PDF": b"%PDF",
+}
+
 
 def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
     """Read a .pth or .safetensors file.
@@ -40,7 +48,7 @@ def _other_kind(path: Path) -> str | None:
     """Return what a file is that contains no tensors, with the remedy; or None."""
     try:
         with path.open("rb") as file:
-            head = file.read(24)
+            head = file.read(512)
     except OSError as error:
         return f"can't be read: {error.strerror}"
     if not head:
@@ -51,6 +59,21 @@ def _other_kind(path: Path) -> str | None:
         return "is a Git LFS pointer; run git lfs pull"
     if path.suffix == ".py":
         return "is a Python file, not a checkpoint; give a file that densevision train wrote, such as best.pth"
+    return None if path.suffix == ".safetensors" else _foreign(head)
+
+
+def _foreign(head: bytes) -> str | None:
+    """Return what a file is that starts like no file of PyTorch: text, a page, an archive; or None."""
+    remedy = "not a checkpoint; give a file that densevision train wrote, such as best.pth"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        return "is a web page, not a checkpoint: the address led to a page; download the file itself"
+    for name, magic in _MAGIC.items():
+        if head.startswith(magic):
+            return f"is {name}, {remedy}"
+    if all(byte in b"\t\r\n\f" or 32 <= byte != 127 for byte in head):
+        shown = head.decode("utf-8", "replace").strip().partition("\n")[0][:40]
+        return f"is a text file that starts with {shown!r}, {remedy}"
     return None
 
 

@@ -12,6 +12,7 @@ from densevision.checkpoints.files import describe, read_plain
 from densevision.checkpoints.settings import check_settings
 from densevision.errors import UserError
 
+THRESHOLD = "score_threshold"  # in a detector's meta: above it, F1 was best in the evaluation of these weights
 _STATISTICS = ("running_mean", "running_var")
 
 
@@ -30,6 +31,16 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     if not _is_sound(checkpoint):
         raise UserError(f"{path} is damaged; give a file that densevision train wrote, such as best.pth")
     return checkpoint
+
+
+def stored_threshold(path: str | Path) -> float | None:
+    """Return the score threshold that a checkpoint recommends; None if it has none.
+
+    Raises:
+        UserError: see ``read_checkpoint``.
+    """
+    found = (read_checkpoint(path).get("meta") or {}).get(THRESHOLD)
+    return float(found) if isinstance(found, int | float) and 0 <= found < 1 else None
 
 
 def _is_sound(checkpoint: dict) -> bool:

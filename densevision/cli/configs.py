@@ -12,7 +12,9 @@ from densevision.errors import UserError, did_you_mean
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("word", nargs="?", default="", help="list only configs with this in name, task or description")
+    parser.add_argument(
+        "word", nargs="?", default="", metavar="WORD", help="list only configs with this in name, task or description"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

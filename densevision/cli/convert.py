@@ -11,8 +11,10 @@ from densevision.outputs import Kind, check_output
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("source", help="a file (with --model), or LIBRARY:NETWORK[.TAG], which the library downloads")
-    parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write, weights.pth")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a file (with --model), or LIBRARY:NETWORK[.TAG], which the library downloads"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="the checkpoint to write, weights.pth")
     parser.add_argument("--model", metavar="LIBRARY:NETWORK", help="the file's network: timm:mobilenetv3_large_100")
 
 

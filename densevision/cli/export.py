@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is None was not given."""
     add_files(parser)
+    _add_file_options(parser)
+    _add_task_options(parser)
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="evaluate the file, and fail if it loses more points (of 100) than this",
+    )
+    parser.add_argument(
+        "--sensitivity",
+        action="store_true",
+        default=None,
+        help="int8: also print the metric with each part of the network quantized alone",
+    )
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL.tflite", help="the file to write")
     parser.add_argument(
         "--quantize",
@@ -48,8 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--float-parts",
         nargs="+",
         choices=("se", "stem", "predictors", "head"),
-        help="int8: what stays in float: the SE gates, the first convolution, the last ones, the head",
+        metavar="PART",
+        help="int8: what stays in float: se (the gates), stem (the first convolution), predictors (the last), head",
     )
+
+
+def _add_task_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--postprocess",
         choices=("nms", "none"),
@@ -75,19 +97,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     upsampling.add_argument(
         "--full-size", action="store_true", default=None, help="segmentation: an output as large as the image"
     )
-    parser.add_argument(
-        "--max-drop",
-        type=float,
-        metavar="POINTS",
-        help="evaluate the file, and fail if it loses more points (of 100) than this",
-    )
-    parser.add_argument(
-        "--sensitivity",
-        action="store_true",
-        default=None,
-        help="int8: also print the metric with each part of the network quantized alone",
-    )
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -152,6 +161,7 @@ def report_lines(report: ExportReport) -> list[str]:
         f"operators: {counted(report.ops)}",
         f"outside XNNPACK: {sum(report.outside.values())} ({counted(report.outside)})",
         *checks,
+        *([f"model card: {report.card}"] if report.card else []),
     ]
 
 

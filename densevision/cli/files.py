@@ -54,7 +54,7 @@ def check_frames(where: str, output: Path | None, json_path: Path | None, models
     if output and os.path.isdir(output) and not is_same(output, Path(where)):
         _check_folder(output, Path(where))
     elif output and output.suffix:
-        check_output("--output", output, ANY, models, makes_folder=True)
+        check_output("--out", output, ANY, models, makes_folder=True)
 
 
 def _check_folder(folder: Path, source: Path) -> None:
@@ -64,4 +64,4 @@ def _check_folder(folder: Path, source: Path) -> None:
     else:
         numbered = {path.name for path in folder.iterdir() if re.fullmatch(r"\d{6}\.jpg", path.name)}
         names = numbered | {source.name}
-    check_taken("--output", folder, names)
+    check_taken("--out", folder, names)

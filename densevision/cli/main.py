@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import itertools
 import os
 import sys
 from collections.abc import Sequence
 
 import densevision
-from densevision.config.find import shipped_configs
+from densevision.cli.completion import ASK, candidates
+from densevision.cli.examples import EXAMPLES
+from densevision.cli.parsing import CommandParser
 from densevision.errors import UserError, did_you_mean
+from densevision.stages import QUIET
 
 COMMANDS = {
+    "new": "write a config for a folder of images and labels",
     "configs": "list the configs that ship with the package",
     "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",
+    "compare": "put the reports of trainings or evaluations side by side",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
     "convert": "convert published weights to a checkpoint",
+    "convert-data": "write a data set as COCO json (boxes) or as Cityscapes folders (masks)",
     "benchmark": "time .tflite files on this machine or on phones",
     "paper": "compute parameters and MAdds for the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
     "quickstart": "train, evaluate and run both models on rendered scenes",
+    "doctor": "check this machine and installation, and say what to do",
+    "completion": "print the script that completes commands in a shell",
+    "help": "show the help of a command",
+}
+GROUPS = {
+    "data": ("new", "check", "browse", "convert-data"),
+    "training": ("configs", "train", "test", "compare", "convert", "summary"),
+    "using a model": ("demo", "predict"),
+    "on a phone": ("export", "benchmark"),
+    "this project": ("quickstart", "paper", "doctor", "completion", "help"),
+}
+_EXTRAS = {
+    "tflite": ("ai_edge", "litert", "flatbuffers"),
+    "weights": ("timm", "safetensors"),
+    "supervision": ("supervision",),
 }
 
 # Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.
@@ -36,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     for name, level in _OPENCV_LOGS.items():
         os.environ.setdefault(name, level)
-    parser = _parser(words)
-    _check_words(parser, words)
-    parsed = parser.parse_args(words)
+    if words[:1] == [ASK]:
+        print("\n".join(candidates(words[1:])))
+        return 0
+    parsed = _parse(words)
+    os.environ.pop(QUIET, None)
+    os.environ.update({QUIET: "1"} if parsed.quiet else {})
     try:
         status = parsed.run(parsed) or 0
         sys.stdout.flush()
@@ -52,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
         if error.name is None or error.name.startswith("densevision"):
             raise
-        extra = "[tflite]" if error.name.startswith(("ai_edge", "litert", "flatbuffers")) else ""
+        extra = _extra(error.name)
         print(f"densevision: error: this command needs {error.name}; pip install densevision{extra}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -60,40 +83,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Import only the module of the given command, so that ``--help`` is fast."""
-    parser = argparse.ArgumentParser(prog="densevision", description=densevision.__doc__, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"densevision {densevision.__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        command = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        if name in words[:1]:
-            module = importlib.import_module(f"densevision.cli.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
-    return parser
-
-
-def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """Exit with status 2 and a clear message where argparse's own would not show the mistake."""
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; exit with status 2 and one line about the first mistake."""
+    parser = main_parser()
     if not words:
         parser.print_help(sys.stderr)
         parser.exit(2)
-    if not words[0].startswith("-") and words[0] not in COMMANDS:
+    if words[0].startswith("-"):
+        parser.parse_known_args(words[:1])  # --help, --version
+        parser.error(f"{words[0]} comes before the command; densevision help lists the commands")
+    if words[0] not in COMMANDS:
         near = did_you_mean(words[0], COMMANDS)
         parser.error(f"no command {words[0]!r}; {near or 'densevision --help lists the commands'}")
-    for option in ("--cfg-options", "--float-parts"):
-        for place in (number for number, word in enumerate(words) if word == option):
-            values = itertools.takewhile(lambda word: not word.startswith("--"), words[place + 1 :])
-            files = [word for word in values if "=" not in word and _is_file(word)]
-            if files:
-                parser.error(
-                    f"{option} takes all words up to the next option, also {files[0]}; give the files before {option}"
-                )
+    return command_parser(words[0]).parse_command(words[1:])
 
 
-def _is_file(word: str) -> bool:
-    return word.endswith((".py", ".pth", ".tflite")) or word in shipped_configs()
+def main_parser() -> argparse.ArgumentParser:
+    """Return the parser of what comes before a command, whose help lists the commands."""
+    grouped = [name for names in GROUPS.values() for name in names]
+    groups = {**GROUPS, "other": tuple(name for name in COMMANDS if name not in grouped)}
+    lines = []
+    for title, names in groups.items():
+        known = [f"  {name:13} {COMMANDS[name]}" for name in names if name in COMMANDS]
+        lines += [f"{title}:", *known, ""] if known else []
+    parser = argparse.ArgumentParser(
+        prog="densevision",
+        usage="densevision COMMAND ...",
+        description=densevision.__doc__,
+        epilog="\n".join([*lines, "densevision help COMMAND shows the options of a command, with examples."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"densevision {densevision.__version__}")
+    return parser
+
+
+def command_parser(name: str) -> CommandParser:
+    """Import only the module of one command, so that its ``--help`` is fast, and return its parser."""
+    parser = CommandParser(f"densevision {name}", COMMANDS[name], EXAMPLES.get(name, ()))
+    module = importlib.import_module(f"densevision.cli.{name.replace('-', '_')}")
+    module.add_arguments(parser)
+    parser.add_argument("--quiet", action="store_true", help="print only results and errors, no progress")
+    parser.set_defaults(run=module.run)
+    return parser
+
+
+def _extra(module: str) -> str:
+    """Return the extra of setup.cfg that installs a module: "[tflite]"; empty for what every full install has."""
+    for extra, names in _EXTRAS.items():
+        if module.startswith(names):
+            return f"[{extra}]"
+    return ""
 
 
 if __name__ == "__main__":

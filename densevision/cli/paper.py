@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--table", type=int, choices=TABLES, help="only this table")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows as a list of objects")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw accuracy against MAdds and latency")
+    parser.add_argument("--plot", type=Path, metavar="OUT", help="also draw accuracy against MAdds and latency")
     parser.add_argument("--ours", type=Path, metavar="FILE", help="json list of table, row, accuracy to draw as stars")
     parser.add_argument(
         "--latency",

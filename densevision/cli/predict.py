@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a checkpoint of a training, or a MODEL.tflite")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, folders of images, or patterns ('*.jpg')")
     parser.add_argument("--config", type=Path, help="of a checkpoint that does not carry its config")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found in each image")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row per object, or per class of an image")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write what was found in each image")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write a row per object, or per class of an image")
     parser.add_argument("--save-images", type=Path, metavar="FOLDER", help="write the images with the results drawn")
-    parser.add_argument("--score-threshold", type=float, help="detector: lowest score of a box (default: 0.3)")
+    parser.add_argument("--score-threshold", type=float, help="detector: lowest score (default: the model's, else 0.3)")
     parser.add_argument(
         "--nms",
         choices=("across-classes", "per-class"),

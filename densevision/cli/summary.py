@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, help="a config file")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a config file, or the name of a shipped config")
     parser.add_argument(
         "--size",
         type=int,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, help="a config file, see configs/")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a config file, or the name of a shipped config")
     parser.add_argument("--work-dir", help="where results go (default: work_dirs/<config name>)")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint of the work dir")
+    parser.add_argument(
+        "--max-time", metavar="20m", help="scale the schedule so that the training ends in 90s, 20m, 2h"
+    )
+    parser.add_argument(
+        "--patience", type=int, metavar="N", help="stop after N evaluations in a row without a new best score"
+    )
     parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
     parser.add_argument(
         "--cfg-options",
@@ -25,22 +32,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and return 0, or 128 + the number of the signal that stopped it."""
+    began = time.perf_counter()
     from mmengine.dist import is_main_process
 
     from densevision.api import train
     from densevision.config.load import load_config
-    from densevision.training.process import tune_process
+    from densevision.training.lengths import parse_duration
+    from densevision.training.prepare import whole_number
+    from densevision.training.process import command_since, tune_process
     from densevision.training.stop import TrainingStopped
 
     config = load_config(arguments.config, arguments.cfg_options)
     config.launcher = arguments.launcher
+    if arguments.max_time is not None:
+        parse_duration("--max-time", arguments.max_time)
+    if arguments.patience is not None:
+        config.merge_from_dict({"train_cfg.patience": whole_number("--patience", arguments.patience)})
     tune_process()
+    options = dict(work_dir=arguments.work_dir, resume=arguments.resume, amp=arguments.amp)
     try:
-        result = train(config, work_dir=arguments.work_dir, resume=arguments.resume, amp=arguments.amp)
+        with command_since(began):
+            result = train(config, max_time=arguments.max_time, **options)
     except TrainingStopped as stopped:
         if is_main_process():
             print(f"{stopped}; the same command with --resume continues from there", file=sys.stderr)
         return 128 + stopped.signal_number
     if is_main_process():
         print(f"trained; checkpoints and curves are in {result.work_dir}")
+        if result.report:
+            print(f"report: {result.report}")
     return 0

@@ -31,7 +31,8 @@ class DetSample(BaseDataElement):
 class SegSample(BaseDataElement):
     """Label map of one image.
 
-    Metainfo: ``img_path`` (str), ``ori_size`` and ``input_size``, both (height, width).
+    Metainfo: ``img_path`` (str), ``result_name`` (path of the image in its folder), ``ori_size`` and ``input_size``,
+    both (height, width).
 
     Attributes:
         gt: ``labels`` [1, H, W] uint8, 255 is ignored.

@@ -28,6 +28,12 @@ class Annotated:
     objects: bool
 
 
+def check_exif(exif: str) -> None:
+    """Check the option ``exif`` of a data set."""
+    if exif not in EXIF:
+        raise UserError(f"exif is {exif!r}; it is 'apply' or 'ignore'")
+
+
 def size_as_read(header: ImageHeader, exif: str) -> tuple[int, int]:
     """Return the (height, width) that ``read_image`` gives with the option ``exif``, "apply" or "ignore"."""
     return header.turned_size if exif == "apply" else header.size

@@ -40,7 +40,9 @@ class CocoDataset(SeededDataset):
             the ids from 1 to it, with names like "N/A 12" where the json lacks one (the COCO releases have 90).
         transforms: albumentations for training; the resize follows them.
         float_resize: evaluate resized images as float32, not rounded to bytes, as torchvision does.
-        box_format, crowds, exif: how json and images are read where they differ from COCO's, see ``CocoReader``.
+        box_format, crowds, exif, format: how annotations and images are read where they differ from COCO's, see
+            ``CocoReader``. ``ann_file`` is then that format's file or folder.
+        image_list: text file that names the images in use, one per line, relative to ``data_root``; None uses all.
     Images without objects are kept. Crowds, and boxes under one pixel or outside of their image, are ignored in
     training and kept for evaluation, as COCO's tools do.
     Attributes:
@@ -63,14 +65,18 @@ class CocoDataset(SeededDataset):
         box_format: str | None = None,
         crowds: str = "ignore",
         exif: str = "apply",
+        format: str = "coco",
+        image_list: str | None = None,
     ):
         root = resolve_data_root(data_root)
         self.image_dir, self.exif = root / image_dir, exif
-        reader = CocoReader(str(root / ann_file), str(self.image_dir), box_format, crowds, exif)
+        listed_in = None if image_list is None else str(root / image_list)
+        reader = CocoReader(str(root / ann_file), str(self.image_dir), box_format, crowds, exif, format, listed_in)
         table = reader.read()
         if not table.image_ids:
             raise UserError(f"{table.path}: the list of images is empty")
         found, self._notes = find_files(self.image_dir, table.file_names, table.path)
+        self._notes += table.notes
         self.file_names, self.image_ids = np.array(found), _pack_ids(table.image_ids)
         self._chosen = choose_categories(table, classes)
         taken = [id_ for id_ in (*table.category_ids, *self._chosen.values()) if not isinstance(id_, str)]

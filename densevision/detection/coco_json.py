@@ -44,6 +44,7 @@ class CocoTable:
         from_polygons: [M] bool, whether the box was computed from polygons or a mask.
         skipped: reason -> number of annotations without a usable box.
         annotated: whether the json has a list of annotations.
+        notes: what the reader of another format says, one line each.
     """
 
     path: Path
@@ -61,14 +62,17 @@ class CocoTable:
     from_polygons: np.ndarray
     skipped: dict[str, int]
     annotated: bool
+    notes: tuple[str, ...] = ()
 
 
-def read_coco(path: Path) -> CocoTable:
+def read_coco(path: Path, content: dict[str, Any] | None = None) -> CocoTable:
     """Read a COCO json.
 
     Annotations without a box take the box of their polygons or RLE mask; those with neither are counted and skipped,
     as some labeling tools mark background images with them. Ids that differ only in quotes are equal.
 
+    Args:
+        content: of the json, if a reader of another format made it; the path is then that format's file or folder.
     Raises:
         UserError: the file is missing or is not a json in COCO's format, an id is duplicate or unknown, or a box is
             not four numbers.
@@ -76,16 +80,16 @@ def read_coco(path: Path) -> CocoTable:
     collecting = gc.isenabled()
     gc.disable()  # passes over millions of new dicts free nothing and take half of the time
     try:
-        return _Reading(path).table()
+        return _Reading(path, content).table()
     finally:
         if collecting:
             gc.enable()
 
 
 class _Reading:
-    def __init__(self, path: Path):
-        self.path = path
-        self.rows = self._parse(polygons=False)
+    def __init__(self, path: Path, content: dict[str, Any] | None = None):
+        self.path, self._notes = path, tuple((content or {}).get("notes", ()))
+        self.rows = self._parse(polygons=False) if content is None else content
 
     def table(self) -> CocoTable:
         images = self._list("images", ("id", "file_name"))
@@ -119,6 +123,7 @@ class _Reading:
             from_polygons[kept],
             skipped,
             annotated,
+            self._notes,
         )
 
     def _parse(self, *, polygons: bool) -> dict:
@@ -222,11 +227,7 @@ class _Reading:
         return values
 
     def _find(self, annotations: Sequence[dict], key: str, ids: Sequence[Any]) -> np.ndarray:
-        """Return the position in ``ids`` of each annotation's ``key``.
-
-        Raises:
-            UserError: an id is not among them.
-        """
+        """Return the position in ``ids`` of each annotation's ``key``; raise an error if one is not among them."""
         given = [annotation.get(key) for annotation in annotations]
         row_of = {id_: row for row, id_ in enumerate(ids)}
         try:

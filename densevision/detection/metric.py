@@ -17,6 +17,8 @@ from pycocotools.cocoeval import COCOeval
 from densevision.data.samples import DetSample
 from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
+from densevision.detection.matches import Boxes, collect_boxes
+from densevision.detection.thresholds import best_threshold
 from densevision.registry import METRICS
 
 _BY_SIZE = ("small", "medium", "large")
@@ -35,6 +37,8 @@ class CocoMetric(BaseMetric):
             data set.
     Attributes:
         table: the table of pycocotools and the AP of each class, after an evaluation, in the main process.
+        details: the boxes of that evaluation and their matches; None before.
+        score_threshold: with the best F1, see ``best_threshold``; None before, and if no object is detected.
     """
 
     default_prefix = "coco"
@@ -44,11 +48,15 @@ class CocoMetric(BaseMetric):
         super().__init__(collect_device="gpu")  # gathers by all_gather_object, also with gloo; "cpu" leaves a folder
         self.out_dir = None if out_dir is None else Path(out_dir)
         self.table = ""
+        self.details: Boxes | None = None
+        self.score_threshold: float | None = None
+        self._paths: dict[Any, str] = {}  # by image id
 
     def process(self, data_batch: dict, data_samples: Sequence[DetSample | dict]) -> None:
         """Store the results of one batch: exactly one item per image, as mmengine's collection requires."""
         for sample in data_samples:
             pred = sample["pred"]
+            self._paths[sample["img_id"]] = sample.get("img_path", "")
             self.results.append(
                 detections_to_coco(
                     sample["img_id"],
@@ -73,6 +81,16 @@ class CocoMetric(BaseMetric):
         by_number = class_precision(evaluation)
         by_name = {name: by_number[number] for number, name in zip(numbers, names, strict=True)}
         self.table += "\n\n" + class_table(by_name)
+        image_numbers = _image_numbers(table)
+        paths = {image_numbers[id_]: path for id_, path in self._paths.items() if path and id_ in image_numbers}
+        self.details = collect_boxes(
+            evaluation,
+            names,
+            np.array(list(by_name.values())),
+            paths,
+            apply_exif=self.dataset_meta["reader"].get("exif") != "ignore",
+        )
+        self.score_threshold = (best_threshold(self.details) or (None,))[0]
         return metrics | {f"AP/{name}": ap for name, (ap, _) in by_name.items()}
 
     def write_report(self, folder: str | Path) -> dict[str, str]:

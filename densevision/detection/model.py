@@ -177,11 +177,20 @@ class SSDLite(BaseModel):
 
     def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
-        logits, deltas = self.forward_head(images)
+        return self._losses(*self.forward_head(images), samples, together=True)
+
+    def val_loss(self, outputs: tuple[Tensor, Tensor], samples: Sequence[DetSample]) -> dict[str, Tensor]:
+        """Return what ``loss`` returns for what the head has returned, in this process alone."""
+        return self._losses(*outputs, samples, together=False)
+
+    def _losses(
+        self, logits: Tensor, deltas: Tensor, samples: Sequence[DetSample], *, together: bool
+    ) -> dict[str, Tensor]:
         boxes, labels = [sample.gt.boxes for sample in samples], [sample.gt.labels for sample in samples]
         columns, target_deltas = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
         matched = (columns > 0).sum().float()
-        all_reduce(matched, op="mean")
+        if together:
+            all_reduce(matched, op="mean")
         matched = matched.clamp(min=1)
         logits, deltas = logits.float(), deltas.float()
         return {

@@ -27,6 +27,7 @@ from densevision.export.quantize import to_float16, to_int8
 from densevision.export.tflite_graph import labeled, name_ops, read_graph, write_graph
 from densevision.export.verify import check_layout, check_ops, check_parity, ops_outside_delegate
 from densevision.inference.metadata import ModelInfo
+from densevision.stages import stage
 
 __all__ = ["ExportImages", "ExportOptions", "ExportReport", "convert", "export_tflite"]
 
@@ -42,6 +43,7 @@ class ExportReport:
         ops: operators by kind.
         outside: those of them that run outside XNNPACK.
         parity: with PyTorch; None if no images were given.
+        card: path of the model card; None without one.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class ExportReport:
     ops: dict[str, int]
     outside: dict[str, int]
     parity: Parity | None
+    card: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,11 @@ def export_tflite(
     exporter.check_graph(images.check[0] if len(images.check) else _waves(exporter.size))
     info = build_model_info(exporter, model, options, about or {})
     with replacing(path, "--out") as unfinished:
-        content = quantize(convert(exporter.graph, exporter.size), options, images.calibration)
+        stage(f"converting for {exporter.size[0]}x{exporter.size[1]}")
+        content = convert(exporter.graph, exporter.size)
+        if options.quantize != "none":
+            stage(f"quantizing to {options.quantize}{_calibrated(images)}")
+        content = quantize(content, options, images.calibration)
         content = finish(content, exporter, info)
         unfinished.write_bytes(content)
         check_layout(unfinished, path, info, exporter)
@@ -100,11 +107,16 @@ def export_tflite(
         outside = ops_outside_delegate(unfinished)
         parity = None
         if len(images.check):
+            stage(f"comparing with PyTorch on {len(images.check)} images")
             parity = exporter.measure_parity(unfinished, images.check)
             check_parity(parity, options.quantize, path)
         if judge:
             judge(unfinished)
     return ExportReport(path, len(content), hashlib.sha256(content).hexdigest(), ops, outside, parity)
+
+
+def _calibrated(images: ExportImages) -> str:
+    return f", calibrated on {len(images.calibration)} images" if len(images.calibration) else ""
 
 
 def check_images(images: ExportImages, size: tuple[int, int], options: ExportOptions) -> None:
@@ -185,7 +197,8 @@ def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, dat
     """Gather a file's metadata.
 
     Args:
-        data: ``classes``, ``palette`` and ``origin`` of ``ModelInfo``; may be empty, then classes are numbered.
+        data: ``classes``, ``palette``, ``origin`` and ``score_threshold`` of ``ModelInfo``; may be empty, then classes
+            are numbered.
     """
     return ModelInfo(
         classes=tuple(data.get("classes") or map(str, range(model.num_classes))),
@@ -193,6 +206,7 @@ def build_model_info(exporter: Exporter, model: Any, options: ExportOptions, dat
         input_type=options.input_type,
         quantize=options.quantize,
         origin=dict(data.get("origin") or {}),
+        score_threshold=data.get("score_threshold"),
         **exporter.outputs_info(data),
     )
 

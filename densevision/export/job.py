@@ -14,10 +14,12 @@ import numpy as np
 
 import densevision
 from densevision.checkpoints.config import checkpoint_config
+from densevision.checkpoints.reading import stored_threshold
 from densevision.config.dump import printable
 from densevision.config.load import Config
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset, evaluate_predictor, primary_metric, read_images
+from densevision.export.card import Measured, write_card
 from densevision.export.convert import ExportImages, ExportReport, build_model_info, convert, export_tflite, finish
 from densevision.export.exporter import Exporter, ExportOptions, make_exporter
 from densevision.export.graph import InputType, is_plain
@@ -111,7 +113,7 @@ class ExportJob:
         self.options = dataclasses.replace(options, size=self.input_size)
 
     def run(self, out: Path, calibration: int | None = None, max_drop: float | None = None) -> ExportReport:
-        """Write the file.
+        """Write the file, and its model card next to it, see ``write_card``.
 
         Args:
             calibration: number of training images that set int8 ranges; None uses 100, or all of fewer.
@@ -126,7 +128,14 @@ class ExportJob:
                 self._judge(path, out, max_drop)
 
         images = ExportImages(self._check, self._calibration(calibration))
-        return export_tflite(self.model, out, self.options, images, about=self._about, judge=judge)
+        report = export_tflite(self.model, out, self.options, images, about=self._about, judge=judge)
+        card = write_card(Measured(report, self.drop, self._data_name(), type(self.model).__name__))
+        return dataclasses.replace(report, card=card)
+
+    def _data_name(self) -> str:
+        dataset = self.config.test_dataloader.dataset
+        place = [Path(str(dataset.get("data_root", ""))).name, *(dataset.get(key) for key in ("ann_file", "split"))]
+        return f"{len(self._test_data):,} images of {'/'.join(str(part) for part in place if part) or 'the test data'}"
 
     def _calibration(self, count: int | None) -> list[np.ndarray]:
         if self.options.quantize != "int8":
@@ -191,7 +200,13 @@ class ExportJob:
             versions=dict(densevision=densevision.__version__, **versions),
             weights_sha256=digest.hexdigest(),
         )
-        return dict(classes=self._info["classes"], palette=self._info.get("palette"), origin=origin)
+        threshold = stored_threshold(self._checkpoint)
+        return dict(
+            classes=self._info["classes"],
+            palette=self._info.get("palette"),
+            origin=origin,
+            score_threshold=threshold,
+        )
 
     def sensitivity(self, calibration: int | None = None) -> Iterator[tuple[str, float]]:
         """Quantize one part at a time, the rest in float, and evaluate each file.

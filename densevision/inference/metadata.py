@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from densevision.errors import UserError
-from densevision.structures import PostProcess
+from densevision.structures import PostProcess, check_range
 from densevision.task import task_of_outputs
 
 ABOUT_FILE, LABELS_FILE = "densevision.json", "labels.txt"
@@ -38,6 +38,8 @@ class ModelInfo:
             where its labels or logits are to be upsampled to that size with the centers of the corners in place
             (align_corners), then cut to the input; None: they are to be upsampled to the input's size, every cell
             covering an equal share (half-pixel centers).
+        score_threshold: of a detector, where F1 was best on the val data: what to show; None if unknown. The file may
+            report lower scores, see ``postprocess``.
     """
 
     outputs: str
@@ -49,6 +51,7 @@ class ModelInfo:
     postprocess: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, object] = field(default_factory=dict)
     padded_size: tuple[int, int] | None = None
+    score_threshold: float | None = None
 
     @property
     def task(self) -> str:
@@ -84,6 +87,8 @@ def _parse(content: bytes) -> ModelInfo:
     task_of_outputs(about.outputs)
     if about.outputs in ("detections", "boxes"):
         PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})
+    if about.score_threshold is not None:
+        check_range("score_threshold", about.score_threshold, low=0, high=1)
     return about
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from densevision.errors import UserError
 from densevision.inference.metadata import ModelInfo, read_model_info
 from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, class_palette
+from densevision.stages import native_output_hidden
 from densevision.structures import Nms, PostProcess
 from densevision.task import TASKS, resolve
 
@@ -76,7 +77,7 @@ def open_interpreter(path: str | Path, threads: int = 1, *, keep_tensors: bool =
     except ImportError as error:
         raise UserError(f"{path}: running it needs ai-edge-litert; pip install ai-edge-litert") from error
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), native_output_hidden():  # XNNPACK's line
             warnings.simplefilter("ignore")  # keep_tensors warns that it keeps tensors
             interpreter = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=keep_tensors)
         interpreter.allocate_tensors()

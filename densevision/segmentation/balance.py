@@ -13,12 +13,12 @@ from mmengine.runner import Runner
 
 from densevision.data.sizes import even_sample
 from densevision.registry import HOOKS
-from densevision.segmentation.cityscapes import CityscapesDataset
+from densevision.segmentation.dataset import LabelMapDataset
 
 _FILES = 500  # maximum number of label files that are read, evenly over the data set
 
 
-def pixel_frequency(dataset: CityscapesDataset) -> np.ndarray:
+def pixel_frequency(dataset: LabelMapDataset) -> np.ndarray:
     """Return the share of the labeled pixels of every class, [K] float64 with the sum 1."""
     by_id = dataset.id_counts.read(even_sample(len(dataset), _FILES)).sum(0)
     counts = np.bincount(dataset.lookup, weights=by_id, minlength=256)[: len(dataset.metainfo["classes"])]

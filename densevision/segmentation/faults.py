@@ -72,10 +72,11 @@ def _missing_class(pixels: Pixels, *, least: int = 2) -> str | None:
     if not needed:
         return None
     other = f"; {_files_with(pixels, list(pixels.unnamed))}, which belong to no class" if pixels.unnamed else ""
+    wrong = "colors" if pixels.rules.colors else "ids in classes"
     allowed = f", or allow it with may_lack={needed if len(needed) <= LISTED else 'all'!r}"
     return (
         f"no pixel of {_with_ids(pixels, needed)} in {len(pixels.by_file):,} label files{other}{_suggestion(pixels)}; "
-        f"correct the ids in classes{allowed if len(pixels.present) >= least else ''}"
+        f"correct the {wrong}{allowed if len(pixels.present) >= least else ''}"
     )
 
 
@@ -91,6 +92,9 @@ def _lone_class(pixels: Pixels) -> str | None:
 def _too_much_unnamed(pixels: Pixels) -> str | None:
     """Check that neither one ignored id nor many together have too many of the pixels."""
     total, limit = pixels.total, pixels.rules.max_unnamed
+    if pixels.rules.colors:
+        unknown = sum(pixels.unnamed.values())
+        return _unknown_colors(pixels, unknown) if unknown > limit * total else None
     id_, count = next(iter(pixels.unnamed.items()), (IGNORE_LABEL, 0))
     if count > limit * total:
         return (
@@ -101,10 +105,17 @@ def _too_much_unnamed(pixels: Pixels) -> str | None:
     if together > max(_MAX_TOGETHER, limit) * total:
         return (
             f"{len(pixels.unnamed)} ids without a class have {share(together, total)} of the pixels together, "
-            f"such as {_list_ids(list(pixels.unnamed))}; add them to classes, or allow it with "
+            f"such as {pixels.rules.spell_ids(list(pixels.unnamed))}; add them to classes, or allow it with "
             f"max_unnamed={_round_up(together, total)}"
         )
     return None
+
+
+def _unknown_colors(pixels: Pixels, count: int) -> str:
+    return (
+        f"{share(count, pixels.total)} of the pixels have a color without a name, so they are ignored, such as "
+        f"{pixels.example}; add it to colors, or allow it with max_unnamed={_round_up(count, pixels.total)}"
+    )
 
 
 def _train_ids(pixels: Pixels) -> str | None:
@@ -122,6 +133,8 @@ def _train_ids(pixels: Pixels) -> str | None:
 def _suggestion(pixels: Pixels) -> str:
     """Suggest the ids that were meant: all shifted by one, or the unused ids for the missing classes."""
     missing, unnamed = pixels.missing, list(pixels.unnamed)
+    if pixels.rules.colors:
+        return f" (unknown colors: {pixels.example})" if missing and unnamed else ""
     if len(pixels.present) > 1 and IGNORE_LABEL in unnamed:
         unnamed.remove(IGNORE_LABEL)  # probably borders, its usual meaning
     if not missing:
@@ -141,7 +154,11 @@ def _shifted(pixels: Pixels) -> dict[str, int] | None:
     """Return the classes with ids one lower or higher, if exactly these occur."""
     for shift in (-1, 1):
         moved = {name: id_ + shift for name, id_ in pixels.rules.id_of.items()}
-        if pixels.rules.own_ids and set(moved.values()) == set(pixels.by_id) - {IGNORE_LABEL}:
+        if (
+            pixels.rules.own_ids
+            and not pixels.rules.colors
+            and set(moved.values()) == set(pixels.by_id) - {IGNORE_LABEL}
+        ):
             return moved
     return None
 
@@ -153,16 +170,11 @@ def _did_you_mean(id_of: dict[str, int]) -> str:
 
 def _files_with(pixels: Pixels, ids: list[int]) -> str:
     files = int((pixels.by_file[:, ids] > 0).any(1).sum())
-    return f"{files:,} of {len(pixels.by_file):,} files contain {_list_ids(ids)}"
-
-
-def _list_ids(ids: list[int]) -> str:
-    more = f" and {len(ids) - LISTED} more ids" if len(ids) > LISTED else ""
-    return ", ".join(map(str, sorted(ids[:LISTED]))) + more
+    return f"{files:,} of {len(pixels.by_file):,} files contain {pixels.rules.spell_ids(ids)}"
 
 
 def _with_ids(pixels: Pixels, names: list[str]) -> str:
-    return listed([f"{name}={pixels.rules.id_of[name]}" for name in names], LISTED)
+    return listed([pixels.rules.spell(name) for name in names], LISTED)
 
 
 def _round_up(part: int, total: int) -> float:

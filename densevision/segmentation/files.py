@@ -1,24 +1,18 @@
-"""Find the images and label files of a split, and read several of them at a time."""
+"""Find the images and label files of a split in the folders of Cityscapes."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from densevision.errors import UserError
 
 _LAYOUT = "put images in leftImg8bit/SPLIT/ANY/, label files in gtFine/SPLIT/ANY/ (docs/weights.md shows it for VOC)"
 _SYSTEM = ("Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")  # files and folders of Windows, Synology and macOS
-_THREADS = 4  # decoding and reading release Python's lock
-T = TypeVar("T")
 
 
 def find_images(folder: Path, suffix: str) -> tuple[np.ndarray, list[str]]:
@@ -130,10 +124,3 @@ def _check_unique(images: Iterable[str], suffix: str) -> None:
         twin = first.setdefault(path[: len(path) - len(suffix)], path)
         if twin != path:
             raise UserError(f"{twin} and {path} would share label file and prediction; rename or remove one")
-
-
-def read_files(read: Callable[[int], T], indices: Iterable[int]) -> list[T]:
-    """Call ``read`` on each index, several at a time, without warnings about large images."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as threads:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return list(threads.map(read, indices))

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from densevision.data.label_files import LabelHeader
 from densevision.data.sizes import describe_size, exif_notes, other_exif, size_as_read
+from densevision.data.threads import read_files
 from densevision.image_header import ImageHeader
 from densevision.images import read_header
-from densevision.segmentation.files import read_files
-from densevision.segmentation.label_files import LabelHeader, read_label_header
+from densevision.segmentation.label_source import LabelSource
 
 
 @dataclass
@@ -105,12 +106,12 @@ class Headers:
         return f"{several}, the first: {self.misfits[0]}; {remedy}"
 
 
-def read_headers(images: np.ndarray, labels: np.ndarray, exif: str) -> Headers:
-    """Read the headers of all images and, if there are any, of their label files; both are arrays of paths."""
+def read_headers(images: np.ndarray, labels: LabelSource, exif: str) -> Headers:
+    """Read the headers of all images, by their paths, and of their label files if there are any."""
 
     def read(index: int) -> tuple[ImageHeader, LabelHeader | None] | str:
         try:
-            return read_header(images[index]), read_label_header(labels[index]) if len(labels) else None
+            return read_header(images[index]), labels.read_header(index) if len(labels.paths) else None
         except OSError as error:
             return str(error)
 
@@ -122,6 +123,6 @@ def read_headers(images: np.ndarray, labels: np.ndarray, exif: str) -> Headers:
         image, label = result
         found.sizes.add(size_as_read(image, exif))
         if label is not None:
-            found.add_label(images[index], image, labels[index], label)
+            found.add_label(images[index], image, labels.paths[index], label)
             found.kinds.setdefault(label.kind, index)
     return found

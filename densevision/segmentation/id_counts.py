@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from densevision.segmentation.files import read_files
-from densevision.segmentation.label_files import read_label_ids
+from densevision.data.threads import read_files
+from densevision.segmentation.label_source import LabelSource
 
 _BATCH = 64  # files to read at a time in a search
 
@@ -16,13 +16,13 @@ class IdCounts:
     """Pixels per id of label files; each file is read once.
 
     Args:
-        paths: [F] paths of the label files.
+        labels: the label files.
     Attributes:
         damaged: index -> fault of a file that can't be read.
     """
 
-    def __init__(self, paths: np.ndarray):
-        self.paths = paths
+    def __init__(self, labels: LabelSource):
+        self._labels = labels
         self.damaged: dict[int, str] = {}
         self._pixels: dict[int, np.ndarray | None] = {}
 
@@ -40,23 +40,31 @@ class IdCounts:
 
     def _count(self, index: int) -> np.ndarray | None:
         try:
-            return np.bincount(read_label_ids(self.paths[index]).ravel(), minlength=256)
+            return np.bincount(self._labels.read_ids(index).ravel(), minlength=256)
         except OSError as error:
             self.damaged[index] = str(error)
             return None
 
     def first_with(self, label_id: int) -> str:
         """Return the path of the first file read that contains an id."""
-        return next(self.paths[i] for i, row in sorted(self._pixels.items()) if row is not None and row[label_id])
+        return next(
+            self._labels.paths[i] for i, row in sorted(self._pixels.items()) if row is not None and row[label_id]
+        )
+
+    def most_with(self, label_id: int) -> str:
+        """Return the path of the file read with the most pixels of an id."""
+        rows = sorted(self._pixels.items())
+        index = max(rows, key=lambda item: -1 if item[1] is None else item[1][label_id])[0]
+        return str(self._labels.paths[index])
 
     def notes(self) -> list[str]:
         """Note the number of files that the counts are of, if not of all."""
-        read, total = len(self._pixels), len(self.paths)
+        read, total = len(self._pixels), len(self._labels.paths)
         return [f"pixels are those of {read:,} of the {total:,} label files"] if read < total else []
 
     def read_until(self, ids: Iterable[int]) -> np.ndarray:
         """Read more files until each of ``ids`` has occurred; return the rows of all files read."""
-        unread = [index for index in range(len(self.paths)) if index not in self._pixels]
+        unread = [index for index in range(len(self._labels.paths)) if index not in self._pixels]
         missing = set(ids)
         for start in range(0, len(unread), _BATCH):
             missing -= set(np.flatnonzero(self.read(unread[start : start + _BATCH]).sum(0)).tolist())

@@ -11,6 +11,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from densevision.registry import METRICS
+from densevision.segmentation.details import Extremes, PixelDetails, ScoredImage, image_score
 from densevision.segmentation.results import absent_note, iou_table, write_label_ids, write_report
 
 
@@ -59,10 +60,12 @@ class IoUMetric(BaseMetric):
     class. Images without labels (a test split) do not count; without any label nothing is reported.
 
     Args:
-        out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, as label ids of the data
-            set; a zip of the folder can be sent to the Cityscapes test server.
+        out_dir: also write each prediction to ``<out_dir>/<city>/<image name>.png``, or to the path of its image in
+            the folder of images, as label ids of the data set; a zip of the folder can be sent to the Cityscapes
+            test server.
     Attributes:
         confusion: [K, K] int64, summed over all images, after an evaluation, in the main process.
+        details: that, with the worst and best of the images that the main process evaluated; None before.
     """
 
     default_prefix = "seg"
@@ -72,6 +75,8 @@ class IoUMetric(BaseMetric):
         super().__init__(collect_device="gpu")  # gathers by all_gather_object, also with gloo; "cpu" leaves a folder
         self.out_dir = None if out_dir is None else Path(out_dir)
         self.confusion = torch.zeros(0, 0, dtype=torch.int64)
+        self.details: PixelDetails | None = None
+        self._extremes = Extremes()
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Append the confusion of each image, and write its prediction if there is an ``out_dir``."""
@@ -81,14 +86,27 @@ class IoUMetric(BaseMetric):
             counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
             if "gt" in sample:
                 counts = confusion_matrix(pred, sample["gt"]["labels"].cpu(), num_classes)
+                self._keep(sample, counts.numpy())
             self.results.append(counts.numpy())
             if self.out_dir is not None:
                 label_ids = self.dataset_meta["label_ids"]
-                write_label_ids(pred[0].numpy(), sample["img_path"], label_ids, self.out_dir)
+                name = sample.get("result_name", sample["img_path"])
+                write_label_ids(pred[0].numpy(), name, label_ids, self.out_dir)
+
+    def _keep(self, sample: dict, counts: np.ndarray) -> None:
+        score = image_score(counts)
+        if score is not None and self._extremes.takes(score):
+            pred, gt = (sample[name]["labels"][0].cpu().numpy().astype(np.uint8) for name in ("pred", "gt"))
+            self._extremes.add(ScoredImage(sample.get("img_path", ""), score, pred, gt))
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
         """Sum the confusions of all images, and compute the metrics."""
         self.confusion = torch.from_numpy(np.sum(results, axis=0))
+        ends, self._extremes = self._extremes.separate(), Extremes()
+        meta = self.dataset_meta
+        self.details = PixelDetails(
+            meta["classes"], meta.get("palette") or (), self.confusion.numpy(), tuple(ends.worst), tuple(ends.best)
+        )
         if not self.confusion.any():
             return {}
         return compute_scores(self.confusion, self.dataset_meta["classes"])

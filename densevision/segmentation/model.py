@@ -91,6 +91,14 @@ class Segmentor(BaseModel):
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
         return dict(loss_seg=self.loss_function(self.logits(inputs), target))
 
+    def val_loss(self, outputs: Tensor, samples: Sequence[SegSample]) -> dict[str, Tensor]:
+        """Return ``loss_seg`` for the head's logits [N, K, h, w], measured at every second row and column."""
+        target = torch.cat([sample.gt.labels for sample in samples])  # [N, H, W]
+        if self.align_corners:
+            return dict(loss_seg=self.loss_function(self.upsample_to(outputs, target.shape[-2:]), target))
+        target = target[:, 1::2, 1::2] if min(target.shape[-2:]) > 1 else target
+        return dict(loss_seg=self.loss_function(_resize(outputs, target.shape[-2:]), target))
+
     def train(self, mode: bool = True) -> Segmentor:
         """Switch to training or evaluation mode; the frozen modules of the backbone stay in evaluation mode."""
         super().train(mode)

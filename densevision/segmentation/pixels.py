@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from densevision.data.check import share
-from densevision.errors import UserError
+from densevision.errors import UserError, listed
 from densevision.segmentation.classes import UNEXPECTED, VOID_IDS, near_name
+from densevision.segmentation.colors import ColorTable
 from densevision.segmentation.loss import IGNORE_LABEL
 
 LISTED = 5  # ids and classes in one line
@@ -25,6 +26,7 @@ class Rules:
         own_ids: whether the ids are the user's, not those of the Cityscapes table with its void ids.
         max_unnamed: largest share of the pixels, 0..1, of one id without a class.
         may_lack: classes that need not occur, or "all".
+        colors: the color table of masks whose pixels are colors.
     Raises:
         UserError: ``max_unnamed`` is not a share, or ``may_lack`` has an unknown class.
     """
@@ -33,6 +35,7 @@ class Rules:
     own_ids: bool
     max_unnamed: float = 0.2
     may_lack: Sequence[str] | str = ()
+    colors: ColorTable | None = None
 
     def __post_init__(self) -> None:
         number = isinstance(self.max_unnamed, int | float) and not isinstance(self.max_unnamed, bool)
@@ -53,7 +56,30 @@ class Rules:
     @property
     def void_ids(self) -> Sequence[int]:
         """Ids that are ignored on purpose."""
+        if self.colors:
+            return [id_ for name, id_ in self.colors.id_of.items() if name not in self.id_of]
         return () if self.own_ids else VOID_IDS
+
+    @property
+    def void_source(self) -> str:
+        """Where ``void_ids`` come from, for messages."""
+        if self.colors:
+            return f"of {listed([name for name in self.colors.of if name not in self.id_of], LISTED)}"
+        return "void ids of the Cityscapes table"
+
+    def spell(self, name: str) -> str:
+        """Write a class with its id or color, as the config has it."""
+        return f"{name}={self.colors.of[name][0] if self.colors else self.id_of[name]}"
+
+    def spell_ids(self, ids: Sequence[int]) -> str:
+        """List ids, or the names of colors."""
+        if self.colors is None:
+            shown = [str(id_) for id_ in sorted(ids[:LISTED])]
+        else:
+            name_of = {id_: name for name, id_ in self.colors.id_of.items()}
+            shown = [name_of.get(id_, "colors without a name") for id_ in sorted(ids[:LISTED])]
+        kind = "names" if self.colors else "ids"
+        return ", ".join(shown) + (f" and {len(ids) - LISTED} more {kind}" if len(ids) > LISTED else "")
 
 
 @dataclass(frozen=True)
@@ -64,11 +90,13 @@ class Pixels:
         by_file: [F, 256], a row per file.
         lookup: [256] id -> class index, 255 if ignored, or ``UNEXPECTED``.
         rules: the expected ids.
+        example: the most frequent unknown colors of one file, if masks have colors.
     """
 
     by_file: np.ndarray
     lookup: np.ndarray
     rules: Rules
+    example: str = ""
 
     @cached_property
     def by_id(self) -> dict[int, int]:
@@ -122,7 +150,11 @@ class Pixels:
         """List the ids that are ignored, with their shares of the pixels."""
         notes = []
         if self.void:
-            notes.append(f"ignored: {share(self.void, self.total)} of the pixels, void ids of the Cityscapes table")
+            notes.append(f"ignored: {share(self.void, self.total)} of the pixels, {self.rules.void_source}")
+        if self.rules.colors:
+            unknown = sum(self.unnamed.values())
+            colors = f"colors without a name: {share(unknown, self.total)} of the pixels, such as {self.example}"
+            return [*notes, colors] if unknown else notes
         named = [
             f"{id_}: {share(count, self.total)} of the pixels{' (ignored)' if id_ == IGNORE_LABEL else ''}"
             for id_, count in list(self.unnamed.items())[:LISTED]

@@ -16,14 +16,17 @@ def write_label_ids(labels: np.ndarray, img_path: str, label_ids: Sequence[int],
 
     Args:
         labels: [H, W] class indices 0..K-1.
-        img_path: path of the image; the file gets its name and folder (the city).
+        img_path: path of the image; the file gets its name and folder (the city), or its whole path if that is
+            relative.
         label_ids: id of each class in the data set.
         out_dir: folder of the predictions.
     Returns:
-        ``<out_dir>/<city>/<image name>.png``, a name that the Cityscapes test server and its scripts accept.
+        ``<out_dir>/<city>/<image name>.png``; of Cityscapes a name that its test server and scripts
+        accept.
     """
     image = Path(img_path)
-    path = out_dir / image.parent.name / f"{image.stem}.png"
+    folder = image.parent.name if image.is_absolute() else image.parent
+    path = out_dir / folder / f"{image.stem}.png"
     write_image(path, np.asarray(label_ids, np.uint8)[labels])
     return path
 

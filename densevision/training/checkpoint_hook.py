@@ -20,20 +20,22 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from densevision.atomic import partial_path, publish, write_durable
-from densevision.checkpoints.reading import first_not_finite
+from densevision.checkpoints.reading import THRESHOLD, first_not_finite
 from densevision.errors import UserError
 from densevision.registry import HOOKS
 from densevision.training.changes import made_from
-from densevision.training.metrics import about_classes, score_of
+from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
 from densevision.training.stop import TrainingStopped
-from densevision.training.workdir import set_aside
+from densevision.training.workdir import EXAMPLES, REPORTS, set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
-_HALF_WRITTEN = re.compile(r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv)")
+_HALF_WRITTEN = re.compile(
+    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv|report\.part\.(html|json))"
+)
 
 
 @HOOKS.register_module()
@@ -55,6 +57,9 @@ class CheckpointHook(Hook):
     Raises:
         TrainingStopped: a stop was requested during an iteration; its checkpoint has been written.
         UserError: weights are not finite, or the disk is full.
+    Attributes:
+        best_evaluation: the one that chose ``best.pth``; None if that was before a resume.
+        last_evaluation: the latest one of this process.
     """
 
     priority = "VERY_LOW"  # after the moving average, the schedules and the curves of the same iteration
@@ -63,7 +68,10 @@ class CheckpointHook(Hook):
         self.save_best = save_best
         self.interval = None if interval is None else whole_number("default_hooks.checkpoint.interval", interval)
         self.keep = whole_number("default_hooks.checkpoint.keep", keep)
+        self.best_evaluation: Evaluated | None = None
+        self.last_evaluation: Evaluated | None = None
         self._written: list[str] = []
+        self._threshold: float | None = None  # of the evaluation whose checkpoints are being written
 
     def before_train(self, runner: Runner) -> None:
         """Check the name of the metric.
@@ -108,13 +116,18 @@ class CheckpointHook(Hook):
         if not runner.training:
             return
         runner.message_hub.update_info("evaluated_at", runner.iter)
+        built = runner.val_loop.evaluator.metrics
+        self.last_evaluation = Evaluated(runner.iter, dict(metrics or {}), details_of(built), threshold_of(built))
+        self._threshold = None if warn_if_worthless(metrics or {}, self.save_best) else threshold_of(built)
         if self.save_best is not None:
             score = score_of(metrics or {}, self.save_best)
             if self._improves(runner, score):
                 runner.message_hub.update_info("best_score", score)
                 runner.message_hub.update_info("best_iteration", runner.iter)
+                self.best_evaluation = self.last_evaluation
                 self._save(runner, "best.pth", runner.iter, resumable=False)
         self._save_latest(runner, runner.iter)
+        self._threshold = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Convert everything but the tensors to plain Python."""
@@ -216,7 +229,14 @@ class CheckpointHook(Hook):
                 partial.name,
                 save_optimizer=resumable,
                 save_param_scheduler=resumable,
-                meta=dict(epoch=0, iter=iteration, draws=draws, made_from=made_from(runner), **runner.stored_config),
+                meta=dict(
+                    epoch=0,
+                    iter=iteration,
+                    draws=draws,
+                    made_from=made_from(runner),
+                    **({} if self._threshold is None else {THRESHOLD: self._threshold}),
+                    **runner.stored_config,
+                ),
             )
             if is_main_process():
                 publish(partial, path)
@@ -248,7 +268,7 @@ def set_aside_training(work_dir: Path, timestamp: str, config: Path = Path("conf
     Args:
         config: the file that is trained; an earlier file of its name is moved too, but not the file itself.
     """
-    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*")
+    names = ("iter_*.pth", "best.pth", "last_checkpoint", "curves.*", *REPORTS, *EXAMPLES)
     files = [path for name in names for path in work_dir.glob(name)]
     dump = work_dir / config.name
     if dump.is_file() and not (config.exists() and dump.samefile(config)):

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,7 @@ from densevision.registry import HOOKS
 from densevision.training.metrics import numbers_of
 from densevision.training.prepare import whole_number
 from densevision.training.progress import class_names, ranking_metric, summary_metrics, window_means
+from densevision.training.val_loss import VAL_LOSS, val_loss_of
 
 
 @HOOKS.register_module()
@@ -56,7 +58,7 @@ class CurvesHook(Hook):
         if not runner.training:
             return
         figures = numbers_of(metrics or {})
-        self._add(runner.iter, figures)
+        self._add(runner.iter, figures | val_loss_of(runner))
         if is_main_process():
             self._write(runner)
             shown = summary_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
@@ -76,13 +78,23 @@ class CurvesHook(Hook):
 
 
 def format_table(rows: list[dict[str, float]]) -> str:
-    """Return CSV text with one column per key; a cell is empty if its row has no such value."""
-    columns = ["iteration", *sorted({key for row in rows for key in row} - {"iteration"})]
+    """Return CSV text with one column per key; a cell is empty if its row has no such value.
+
+    Losses, learning rate and so on come first, metrics after them. Values have six significant digits.
+    """
+    names = {key for row in rows for key in row} - {"iteration"}
+    columns = ["iteration", *sorted(names, key=_place)]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(
+        {key: value if key == "iteration" else f"{value:.6g}" for key, value in row.items()} for row in rows
+    )
     return text.getvalue()
+
+
+def _place(name: str) -> tuple[bool, bool, bool, str]:
+    return "/" in name, name not in ("loss", VAL_LOSS), name.count("/") > 1, name
 
 
 def read_table(path: Path) -> list[dict[str, float]]:
@@ -101,40 +113,57 @@ def draw_curves(rows: list[dict[str, float]], path: Path, metrics: Sequence[str]
     names = list(dict.fromkeys(key for row in rows for key in row))
     if metrics is None:
         metrics = summary_metrics(name for name in names if "/" in name)
-    panels = {
-        "loss": sorted(name for name in names if "loss" in name and name not in metrics and "/" not in name),
-        "evaluation": list(metrics),
-        "learning rate": ["lr"],
-    }
     figure = Figure(figsize=(9, 8))
     figure.subplots_adjust(left=0.07, right=0.98, bottom=0.06, top=0.96, hspace=0.16)
     FigureCanvasAgg(figure)
-    grid = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
-    for axes, (title, columns) in zip(grid, panels.items(), strict=True):
+    losses, evaluations, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
+    for axes, title in ((losses, "loss"), (evaluations, "evaluation"), (rate, "learning rate")):
         axes.set_title(title, loc="left", fontsize=11)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        for column in columns:
-            _draw_column(axes, column, [row for row in rows if column in row], marked=title == "evaluation")
-        if columns and title != "learning rate":
+    _draw_losses(losses, rows, [name for name in names if name not in metrics and "/" not in name])
+    for name in metrics:
+        _draw_metric(evaluations, name, [row for row in rows if name in row])
+    _draw_line(rate, "lr", rows)
+    for axes in (losses, evaluations):
+        if axes.lines:
             axes.legend(frameon=False, fontsize=9)
-    if any(row.get("loss", 0) > 0 for row in rows):
-        grid[0].set_yscale("log")  # the first losses would flatten all others
-        grid[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        grid[0].yaxis.set_major_formatter("{x:g}")
-        grid[0].minorticks_off()
     if not any(row.get(name, 0) < 0 for row in rows for name in metrics):
-        grid[1].set_ylim(bottom=0)
-    grid[2].set_xlabel("iteration")
+        evaluations.set_ylim(bottom=0)
+    rate.set_ylim(bottom=0)
+    rate.set_xlabel("iteration")
+    rate.set_xlim(0, 1.02 * max((row["iteration"] for row in rows), default=1))
     figure.savefig(path, dpi=110)
 
 
-def _draw_column(axes: Axes, column: str, rows: list[dict[str, float]], *, marked: bool) -> None:
-    iterations, values = [row["iteration"] for row in rows], [row[column] for row in rows]
-    if not marked:
-        axes.plot(iterations, values, label=column, linewidth=2 if column == "loss" else 1.2)
-        return
-    finite = [row for row in rows if math.isfinite(row[column])]
-    best = max(finite, key=lambda row: row[column], default=None)
-    label = f"{column}, best {best[column]:.3f} at {best['iteration']}" if best else f"{column}, undefined"
-    axes.plot(iterations, values, label=label, marker="o", markersize=3.5)
+def _draw_losses(axes: Axes, rows: list[dict[str, float]], names: Sequence[str]) -> None:
+    """Draw the loss, its parts if there are several, and the loss on the val data."""
+    parts = sorted(name for name in names if "loss" in name and name not in ("loss", VAL_LOSS))
+    for name in ("loss", *(parts if len(parts) > 1 or "loss" not in names else ())):
+        _draw_line(axes, name, rows, label="training loss" if name == "loss" else name)
+    if VAL_LOSS in names:
+        points = [row for row in rows if VAL_LOSS in row]
+        _draw_line(axes, VAL_LOSS, points, label="validation loss", marker="o", markersize=3.5, color="black")
+    if any(row.get("loss", 0) > 0 for row in rows):
+        axes.set_yscale("log")  # the first losses would flatten all others
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+
+
+def _draw_line(axes: Axes, name: str, rows: list[dict[str, float]], **style: Any) -> None:
+    """Draw a column; a single value is a point."""
+    points = [(row["iteration"], row[name]) for row in rows if name in row]
+    if points:
+        marker = {"marker": "o"} if len(points) == 1 else {}
+        width = 2 if name in ("loss", VAL_LOSS) else 1.2
+        axes.plot(*zip(*points, strict=True), **{"linewidth": width, **marker, **style})
+
+
+def _draw_metric(axes: Axes, name: str, rows: list[dict[str, float]]) -> None:
+    finite = [row for row in rows if math.isfinite(row[name])]
+    best = max(finite, key=lambda row: row[name], default=None)
+    text = f"best {best[name]:.3f} at {best['iteration']}" if best else "undefined"
+    if best and len(finite) == 1:
+        text = f"{best[name]:.3f} at {best['iteration']}"
+    _draw_line(axes, name, rows, label=f"{name}, {text}", marker="o", markersize=3.5 if len(finite) > 1 else 6)

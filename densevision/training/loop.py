@@ -17,8 +17,11 @@ from densevision.errors import UserError
 from densevision.registry import LOOPS
 from densevision.training.checkpoint_hook import CheckpointHook, advice_on_nan
 from densevision.training.optim import NotFiniteError
+from densevision.training.pace import Pace
+from densevision.training.patience import PatienceHook
 from densevision.training.prepare import whole_number
 from densevision.training.rehearsal import rehearse
+from densevision.training.time_limit import TimeLimit
 
 
 @LOOPS.register_module()
@@ -33,18 +36,37 @@ class TrainLoop(BaseLoop):
         dataloader: a loader with a ``SeededSampler``, or its config.
         max_iters: total iterations, including those before a resume.
         val_interval: iterations between two evaluations.
+        epochs: in place of ``max_iters``: passes over the training images, also a fraction.
+        val_epochs: in place of ``val_interval``: epochs between two evaluations; the default with ``epochs`` is a tenth
+            of these.
+        max_time: duration such as "20m", "90s" or "1h30m", to which the schedule is scaled when the training starts.
+        patience: evaluations without a new best score after which the training stops; None never stops it.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_iters: int, val_interval: int = 1000):
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_iters: int | None = None,
+        val_interval: int = 1000,
+        epochs: float | None = None,
+        val_epochs: float | None = None,
+        max_time: str | None = None,
+        patience: int | None = None,
+    ):
         super().__init__(runner, dataloader)
-        self.max_iters = whole_number("train_cfg.max_iters", max_iters)
+        self.max_iters = whole_number("train_cfg.max_iters", max_iters)  # the runner has converted the epochs
         self.val_interval = whole_number("train_cfg.val_interval", val_interval)
+        self.limit = None if max_time is None else TimeLimit(runner, max_time)
+        if patience is not None:
+            runner.register_hook(PatienceHook(patience))
         self.max_epochs = 1  # mmengine's hooks read it
         self._epoch = 0
         self._iter = 0
         self._drawn, self._drawn_at = 0, 0  # samples used up to an iteration
         self.stop_training = False  # mmengine's early stopping sets it
         self.waited = 0.0  # seconds that the last batch took to arrive
+        self.pace = Pace()
         if not hasattr(self.dataloader.sampler, "start"):
             kind = type(self.dataloader.sampler).__name__
             raise UserError(f"config, train_dataloader.sampler is {kind}; a training needs dict(type=SeededSampler)")
@@ -83,17 +105,23 @@ class TrainLoop(BaseLoop):
         """Train from the iteration of the runner's checkpoint, or from 0."""
         self.runner.call_hook("before_train")
         self._rehearse_evaluation()
-        batches = self._batches()
+        if self.limit is not None and not self.runner._resume:
+            self.limit.plan()
+        batches = self.batches()
         if self._iter < self.max_iters:  # unreadable data are found before anything is written
             batches = itertools.chain([next(batches)], batches)
         self.runner.begin()
         if self._evaluation_was_cut_off():
             self.runner.val_loop.run()
         while self._iter < self.max_iters and not self.stop_training:
-            self.runner.model.train()
-            self.run_iter(self._next(batches))
+            if self.limit is not None:
+                self.limit.adjust()
+            with self.pace.iteration():
+                self.runner.model.train()
+                self.run_iter(self._next(batches))
             if self.validates_at(self._iter):
-                self.runner.val_loop.run()
+                with self.pace.evaluating():
+                    self.runner.val_loop.run()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -121,7 +149,8 @@ class TrainLoop(BaseLoop):
         self.waited = time.perf_counter() - started
         return batch
 
-    def _batches(self) -> Iterator[dict]:
+    def batches(self) -> Iterator[dict]:
+        """Start the loader at the sample of this iteration."""
         # The loader reads ahead as soon as it is iterated, so the start must be set before.
         self.dataloader.sampler.start = self.draws_at(self._iter)
         return iter(self.dataloader)

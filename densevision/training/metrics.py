@@ -1,9 +1,11 @@
 """Build, evaluate, print and write metrics: the package's and the user's.
 
-A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Three more attributes
+A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Five more attributes
 are used if they exist:
 
 - ``out_dir``: folder for the files that the metric writes while it evaluates (predictions), or None;
+- ``details``: what the last evaluation found, which the report shows for the package's metrics;
+- ``score_threshold``: with which its detections are best, for the checkpoint, or None;
 - ``table``: text that ``densevision test`` prints after an evaluation; without it, the metric's figures are listed;
 - ``write_report(folder)``: writes more files and returns their paths by kind.
 
@@ -17,6 +19,7 @@ import copy
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +28,14 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
-from densevision.task import is_share, primary_metrics
+from densevision.task import TASKS, is_share, primary_metrics
 
 WORTHLESS_BELOW = 0.01  # one point of 100
+_ONE_CLASS_BELOW = 0.05  # IoU: a model that finds one class only has less in all others
+_REMEDY = (
+    "start from published weights (init_from), label more images, train longer, or look at the data: "
+    "densevision check, densevision browse"
+)
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
@@ -153,10 +161,27 @@ def primary_metric(figures: Mapping[str, object], preferred: str | None = None) 
 
 
 def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
-    """Return a warning if a model's AP or mIoU is below one point, else None; also None for other metrics."""
+    """Return a warning if a model has learned nothing, else None; also None for metrics of other tasks.
+
+    Its AP or mIoU is below one point, or it labels nearly all pixels as one class.
+    """
     found = numbers_of(figures)
     name = next((name for name in (preferred, *primary_metrics()) if name in found), None)
-    return None if name is None else worthless(name, found[name])
+    return None if name is None else worthless(name, found[name]) or _one_class(found)
+
+
+def _one_class(figures: Mapping[str, float]) -> str | None:
+    """Return a warning if of several classes only one has an IoU of 5 points or more."""
+    task = TASKS["segmentation"]
+    prefix = f"{task.metric_prefix}IoU_"
+    by_class = sorted((value, name.removeprefix(prefix)) for name, value in figures.items() if name.startswith(prefix))
+    if task.primary_metric not in figures or len(by_class) < 2 or by_class[-2][0] >= _ONE_CLASS_BELOW:
+        return None
+    points = f"{task.primary_metric} is {100 * figures[task.primary_metric]:.1f} of 100"
+    return (
+        f"warning: this model is worthless: it finds one class only, {by_class[-1][1]} ({points}, and every other "
+        f"class is below {100 * _ONE_CLASS_BELOW:.0f}); {_REMEDY}"
+    )
 
 
 def worthless(name: str, value: float) -> str | None:
@@ -172,8 +197,37 @@ def worthless(name: str, value: float) -> str | None:
         return f"warning: {name} can't be measured ({value:g}): the data have no object or labeled pixel to find"
     if value < WORTHLESS_BELOW:
         points = f"{100 * value:.2f} of 100"
-        return f"warning: this model is worthless: {name} is {points}; train it longer, or check its data"
+        return f"warning: this model is worthless: {name} is {points}; {_REMEDY}"
     return None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation during a training.
+
+    Attributes:
+        iteration: of the weights.
+        metrics: by name.
+        details: of each metric that keeps some.
+        score_threshold: see ``threshold_of``.
+    """
+
+    iteration: int
+    metrics: dict[str, object]
+    details: list[object]
+    score_threshold: float | None
+
+
+def details_of(metrics: Iterable[object]) -> list[object]:
+    """Return the details that the metrics keep of their last evaluation."""
+    found = (getattr(metric, "details", None) for metric in metrics)
+    return [details for details in found if details is not None]
+
+
+def threshold_of(metrics: Iterable[object]) -> float | None:
+    """Return the first score threshold that a metric found in its last evaluation; None without."""
+    found = (getattr(metric, "score_threshold", None) for metric in metrics)
+    return next((threshold for threshold in found if threshold is not None), None)
 
 
 def about_classes(names: Iterable[str], classes: Sequence[str]) -> set[str]:

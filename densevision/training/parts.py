@@ -46,10 +46,12 @@ def check_parts(config: Config, *, training: bool) -> None:
 
 def _check_loop(settings: ConfigDict) -> None:
     kind = settings.get("type")
-    if "max_iters" not in settings or not (kind and issubclass(resolve_type(kind, LOOPS), TrainLoop)):
+    stated = "max_iters" in settings or settings.get("epochs") is not None
+    if not stated or not (kind and issubclass(resolve_type(kind, LOOPS), TrainLoop)):
         raise UserError(
             f"config, train_cfg is {dict(settings)}; this training counts iterations, and needs "
-            "dict(type=TrainLoop, max_iters=..., val_interval=...) with densevision.training.loop.TrainLoop"
+            "dict(type=TrainLoop, max_iters=..., val_interval=...), or epochs and val_epochs, with "
+            "densevision.training.loop.TrainLoop"
         )
 
 

@@ -11,19 +11,27 @@ from densevision.config.derive import LOADERS
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.registry import PARAM_SCHEDULERS
+from densevision.training.lengths import check_length, parse_duration
 
 _LEAST = {  # smallest value of every whole number; those in _MAY_BE_NONE may also be None
     "total_batch": 1,
     "train_cfg.max_iters": 1,
     "train_cfg.val_interval": 1,
+    "train_cfg.patience": 1,
     "optim_wrapper.accumulative_counts": 1,
     "randomness.seed": 0,
     **{f"{loader}.batch_size": 1 for loader in LOADERS},
     **{f"{loader}.num_workers": 0 for loader in LOADERS},
     **{f"{loader}.prefetch_factor": 1 for loader in LOADERS},
 }
+AUTO = "auto"  # num_workers
 _LARGEST_SEED = 2**32 - 1  # NumPy's
-_MAY_BE_NONE = {"total_batch", "randomness.seed", *(f"{loader}.prefetch_factor" for loader in LOADERS)}
+_MAY_BE_NONE = {
+    "total_batch",
+    "train_cfg.patience",
+    "randomness.seed",
+    *(f"{loader}.prefetch_factor" for loader in LOADERS),
+}
 
 
 def whole_number(key: str, value: object, least: int = 1) -> int:
@@ -33,7 +41,8 @@ def whole_number(key: str, value: object, least: int = 1) -> int:
         UserError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"config, {key} is {value!r}; it must be a whole number from {least}")
+        place = key if key.startswith("--") else f"config, {key}"
+        raise UserError(f"{place} is {value!r}; it must be a whole number from {least}")
     return value
 
 
@@ -43,9 +52,15 @@ def check_numbers(config: Config) -> None:
     Raises:
         UserError: one is invalid.
     """
+    settings = config.get("train_cfg") or {}
+    check_length(settings)
+    if settings.get("max_time") is not None:
+        parse_duration("train_cfg.max_time", settings["max_time"])
     for key, least in _LEAST.items():
         *parents, last = key.split(".")
         mapping = (config.get(parents[0]) or {}) if parents else config
+        if last == "num_workers" and mapping.get(last) == AUTO:
+            continue
         if last in mapping and (mapping[last] is not None or key not in _MAY_BE_NONE):
             whole_number(key, mapping[last], least)
     if ((config.get("randomness") or {}).get("seed") or 0) > _LARGEST_SEED:
@@ -68,18 +83,30 @@ def _positive(key: str, value: object, *, zero: bool = False) -> None:
         raise UserError(f"config, {key} is {value!r}; it must be {'0 or more' if zero else 'greater than 0'}")
 
 
-def limit_workers(config: Config) -> None:
-    """Limit the loader workers to the number of cores, which changes no sample.
+def set_workers(config: Config) -> None:
+    """Choose the number of loader workers where it is missing or "auto", and limit it to the number of cores.
 
-    Without workers, remove the settings of workers, which torch would reject.
+    The number changes no sample. Without workers, remove the settings of workers, which torch would reject.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    automatic = automatic_workers(cores, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     for name in LOADERS:
         if config.get(name):
-            config[name].num_workers = min(config[name].get("num_workers", 0), cores)
+            stated = config[name].get("num_workers", AUTO)
+            config[name].num_workers = automatic if stated == AUTO else min(stated, cores)
             if config[name].num_workers == 0:
                 for key in ("prefetch_factor", "persistent_workers"):
                     config[name].pop(key, None)
+
+
+def automatic_workers(cores: int, processes: int) -> int:
+    """Return the number of loader workers of each process: half of its cores, at most 8.
+
+    Args:
+        cores: of this machine.
+        processes: training processes on this machine.
+    """
+    return min(8, cores // processes // 2)
 
 
 def fill_schedules(config: Config) -> list[str]:

@@ -9,8 +9,10 @@ import os
 import platform
 import random
 import resource
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,25 @@ if TYPE_CHECKING:
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # parameters of mallopt(3)
 _MADV_HUGEPAGE = 14
 _HUGE_PAGE = 2**21
+
+
+_began: ContextVar[float | None] = ContextVar("began", default=None)
+
+
+@contextmanager
+def command_since(began: float) -> Iterator[None]:
+    """Let a training's time begin when its command began, at ``time.perf_counter`` of then, before its imports."""
+    token = _began.set(began)
+    try:
+        yield
+    finally:
+        _began.reset(token)
+
+
+def began() -> float:
+    """Return when the training began, by ``time.perf_counter``: with its command, or now."""
+    since = _began.get()
+    return time.perf_counter() if since is None else since
 
 
 @contextmanager

@@ -6,9 +6,7 @@ import logging
 import re
 import sys
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
@@ -19,8 +17,13 @@ from rich.console import Console
 from densevision.console import Display
 from densevision.registry import HOOKS
 from densevision.training.checkpoint_hook import HISTORY
-from densevision.training.metrics import about_classes, numbers_of
+from densevision.training.lengths import Length
+from densevision.training.metrics import about_classes, numbers_of, warn_if_worthless
+from densevision.training.pace import evaluations_left
 from densevision.training.prepare import whole_number
+from densevision.training.val_loss import val_loss_of
+
+WORTHLESS = "worthless"  # in the message hub, and so in checkpoints: the warning of a training that learned nothing
 
 
 @HOOKS.register_module()
@@ -38,14 +41,17 @@ class ProgressHook(Hook):
         self.interval = whole_number("default_hooks.progress.interval", interval)
         self.clock = Clock()
         self.evaluation = ""
+        self._length = 0  # of the bar
 
     def before_train(self, runner: Runner) -> None:
         """Open the display."""
         self.display = self._open(runner)
-        self.display.start("train", runner.max_iters, runner.iter)
+        self._start_bar(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Start the clock of the step."""
+        """Start the clock of the step; a time limit may have changed the length of the training."""
+        if runner.max_iters != self._length:
+            self._start_bar(runner)
         self.clock.step_began(runner.train_loop.waited)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object = None) -> None:
@@ -69,7 +75,6 @@ class ProgressHook(Hook):
         """Show a bar for the evaluation."""
         if not runner.training:
             self.display = self._open(runner)
-        self.clock.evaluation_began()
         self.display.start("evaluate", len(runner.val_dataloader))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None) -> None:
@@ -78,18 +83,27 @@ class ProgressHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, object] | None = None) -> None:
         """Report the metrics."""
-        self.clock.evaluation_ended()
         figures = numbers_of(metrics or {})
         summary = format_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
         summary += format_notes(runner.val_evaluator.metrics)
+        loss = val_loss_of(runner)
+        summary += "".join(f"  val loss {value:.3f}" for value in loss.values())
         if not runner.training:
             self._report(runner, f"evaluation: {summary}")
             return
-        self.display.start("train", runner.max_iters, runner.iter)
+        worthless = warn_if_worthless(figures, ranking_metric(runner.cfg))
+        earlier = runner.message_hub.runtime_info.get(WORTHLESS)  # "" once a model was worth something
+        runner.message_hub.update_info(WORTHLESS, "" if worthless is None or earlier == "" else worthless)
+        self._start_bar(runner)
         self.evaluation = f"at {runner.iter}: {summary}"
         self.display.advance(runner.iter, None, self.evaluation)
         self._report(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
-        runner.visualizer.add_scalars(figures, step=runner.iter)
+        runner.visualizer.add_scalars(figures | loss, step=runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Report that no evaluation found anything."""
+        if warning := runner.message_hub.runtime_info.get(WORTHLESS):
+            self._report(runner, warning)
 
     def before_test(self, runner: Runner) -> None:
         """Show a bar for the test."""
@@ -102,6 +116,10 @@ class ProgressHook(Hook):
         """Advance the test's bar."""
         self.display.advance(batch_idx + 1)
 
+    def _start_bar(self, runner: Runner) -> None:
+        self._length = runner.max_iters
+        self.display.start("train", runner.max_iters, runner.iter)
+
     def _open(self, runner: Runner) -> Display:
         return runner.on_exit.enter_context(Display(Console(), enabled=is_main_process()))
 
@@ -111,19 +129,23 @@ class ProgressHook(Hook):
             self.display.print(line)
 
     def _seconds_left(self, runner: Runner, iteration: int) -> float:
-        left = runner.max_iters - iteration
-        evaluations = 0
+        loop, pace = runner.train_loop, runner.train_loop.pace
+        seconds = (loop.max_iters - iteration) * pace.step
         if runner.val_loop is not None:
-            evaluations = ceil(runner.max_iters / runner.val_interval) - iteration // runner.val_interval
-        return left * self.clock.seconds_per_step() + evaluations * self.clock.evaluation_seconds
+            length = Length(loop.max_iters, loop.val_interval)
+            seconds += evaluations_left(iteration - 1, length) * (pace.evaluation or self._guess(runner))
+        return seconds
+
+    def _guess(self, runner: Runner) -> float:
+        """Estimate an evaluation's seconds before the first one: an image takes half as long as in training."""
+        images = runner.train_dataloader.batch_size * runner.world_size
+        return 0.5 * len(runner.val_dataloader.dataset) * runner.train_loop.pace.step / images
 
 
 class Clock:
-    """Measures the time spent waiting for data, training and evaluating."""
+    """Measures the time spent waiting for data and training."""
 
     def __init__(self) -> None:
-        self.evaluation_seconds = 0.0
-        self._recent: deque[float] = deque(maxlen=200)
         self.restart_window()
 
     def restart_window(self) -> None:
@@ -139,16 +161,7 @@ class Clock:
         """End a step on a batch of ``images`` images."""
         seconds = time.perf_counter() - self._step_start
         self._total += seconds
-        self._recent.append(seconds)
         self._images += images
-
-    def evaluation_began(self) -> None:
-        """Start an evaluation."""
-        self._evaluation_start = time.perf_counter()
-
-    def evaluation_ended(self) -> None:
-        """End an evaluation."""
-        self.evaluation_seconds = time.perf_counter() - self._evaluation_start
 
     def rate(self) -> float:
         """Return the images per second in this window."""
@@ -157,10 +170,6 @@ class Clock:
     def data_share(self) -> float:
         """Return the fraction of this window spent waiting for data, 0..1."""
         return self._waited / max(self._total, 1e-9)
-
-    def seconds_per_step(self) -> float:
-        """Return the mean duration of the latest iterations."""
-        return sum(self._recent) / max(len(self._recent), 1)
 
 
 _DEPRECATED = re.compile('"(FileClient|HardDiskBackend)"')  # mmengine warns about its own classes
@@ -199,8 +208,14 @@ def window_means(runner: Runner, steps: int) -> dict[str, float]:
 
 
 def format_scalars(scalars: dict[str, float]) -> str:
-    """Format scalars as one line: losses first, then the learning rate, then the rest."""
-    losses = [f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in sorted(scalars) if "loss" in name]
+    """Format scalars as one line: losses first, then the learning rate, then the rest.
+
+    A single part of the loss is the loss itself, and left out.
+    """
+    named = sorted(name for name in scalars if "loss" in name)
+    if len(named) == 2 and "loss" in named:
+        named = ["loss"]
+    losses = [f"{name.replace('loss_', '')} {scalars[name]:.3f}" for name in named]
     rest = [f"{name} {value:.3g}" for name, value in scalars.items() if "loss" not in name and name != "lr"]
     return "  ".join([*losses, f"lr {scalars['lr']:.2g}", *rest])
 

@@ -51,7 +51,7 @@ class ResumingRunner(Runner):
             rebuild_schedules(self, self._config_groups)
         self.train_loop.continue_from(self._resumed.meta.get("draws"))
         if self._resumed.other_evaluation:
-            for key in ("best_score", "best_iteration"):
+            for key in ("best_score", "best_iteration", "patience", "worthless"):
                 self.message_hub.runtime_info.pop(key, None)
         self._report(self._resumed.summary())
 

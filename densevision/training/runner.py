@@ -28,11 +28,13 @@ from densevision.config.build_errors import config_errors
 from densevision.config.dump import printable
 from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
+from densevision.stages import is_quiet
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
-from densevision.training.prepare import check_numbers, fill_schedules, limit_workers
-from densevision.training.process import kept_settings, start_processes
+from densevision.training.plan import prepare_training
+from densevision.training.prepare import check_numbers, set_workers
+from densevision.training.process import began, kept_settings, start_processes
 from densevision.training.progress import quiet
 from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
@@ -48,7 +50,8 @@ class DenseRunner(SplitsRunner, ResumingRunner):
     Attributes:
         training: whether a training is running, not only an evaluation.
         notes: warnings about the config to print at the start, one line each.
-        stored_config: the config's part of each checkpoint's meta.
+        stored_config: the config's part of each checkpoint's meta, and the schedule that a time limit gave.
+        began: when the command began or it was built, by ``time.perf_counter``.
     """
 
     def __init__(self, *, cfg: Config, work_dir: str, **kwargs: object):
@@ -56,11 +59,14 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         self.training = False
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
-        self._begun, self._prepared, self._classes_in = False, False, {}
+        self._begun, self._prepared, self._classes_in, self.data_lines = False, False, {}, []
+        self.began = began()
         self.folder = WorkDir(work_dir)
         try:
             with config_errors(), kept_settings():
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
+                if self._train_loop is not None:
+                    self.notes += prepare_training(self)
         except UserError:
             self._undo_start()
             raise
@@ -191,14 +197,14 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         if self.cfg.get("init_from") and not self._resume:
             report = initialize(built, InitFrom.parse(self.cfg.init_from), self._data_classes())
             self.logger.info(str(report))
-            if is_main_process():
+            if is_main_process() and not is_quiet():
                 print(report)
         return built
 
     def _report(self, lines: Sequence[str]) -> None:
         for line in lines:
             self.logger.info(line)
-            if is_main_process():
+            if is_main_process() and not is_quiet():
                 print(line, flush=True)
 
     @staticmethod
@@ -244,11 +250,10 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     config = copy.deepcopy(config)
     check_parts(config, training=training)
     check_numbers(config)
-    notes = fill_schedules(config) if training else []
     if not training:
         for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
             config.pop(key, None)
-    limit_workers(config)
+    set_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
     config.setdefault("visualizer", _tensorboard())
@@ -259,7 +264,8 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("launcher", "none") != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
-    runner.notes, runner.stored_config = notes + note, stored
+    runner.notes += note
+    runner.stored_config.update(stored)
     return runner
 
 

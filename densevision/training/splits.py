@@ -16,6 +16,7 @@ from densevision.errors import UserError, listed
 class SplitsRunner(Runner):
     """The part of ``DenseRunner`` that builds and checks its data sets."""
 
+    data_lines: list[str]  # what was reported on the data
     _classes_in: dict[str, Sequence[str]]  # checkpoint path -> class names, filled on first use
 
     def _data_classes(self) -> Sequence[str]:
@@ -56,7 +57,9 @@ class SplitsRunner(Runner):
             self._check_number_of_classes(split, _classes_of(dataset))
             if hasattr(dataset, "count"):
                 counts = dataset.count(split)
-                self._report([*count_lines(split, counts), *shared_images(split, dataset, self._dataset("train"))])
+                lines = [*count_lines(split, counts), *shared_images(split, dataset, self._dataset("train"))]
+                self._report(lines)
+                self.data_lines += lines
                 check_counts(split, counts)
             if split != "train" and hasattr(dataset, "check_batch"):
                 dataset.check_batch(getattr(self, f"_{split}_dataloader").batch_size)

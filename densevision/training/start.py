@@ -42,7 +42,7 @@ def training_lines(runner: Runner, *, evaluates: bool) -> list[str]:
     _check_batch(model, loader.batch_size)
     return [
         *machine_lines(runner),
-        f"{_length(runner)}; {_evaluations(config) if evaluates else 'no evaluation'}",
+        *_length_lines(runner, evaluates=evaluates),
         f"results: {runner.work_dir}",
         *(f"warning: {line}" for line in (*runner.notes, *_batch_notes(runner, model), *_rate_notes(config))),
     ]
@@ -52,6 +52,18 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Return the number of a model's parameters, and of those that are trained."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
+
+
+def _length_lines(runner: Runner, *, evaluates: bool) -> list[str]:
+    limit = runner.cfg.train_cfg.get("max_time")
+    if limit is None or runner._resume:
+        return [length_line(runner, evaluates=evaluates)]
+    return [f"time limit {limit}: the schedule of {runner.cfg.train_cfg.max_iters:,} iterations will be scaled to it"]
+
+
+def length_line(runner: Runner, *, evaluates: bool = True) -> str:
+    """Describe the length of a training and how often it is evaluated."""
+    return f"{_length(runner)}; {_evaluations(runner.cfg) if evaluates else 'no evaluation'}"
 
 
 def _length(runner: Runner) -> str:

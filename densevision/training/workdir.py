@@ -65,7 +65,9 @@ class WorkDir:
                 break
 
 
-RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png")  # written by the package's metrics
+EXAMPLES = ("train_batch.png", "val_predictions.png")  # written by a training
+REPORTS = ("report.html", "report.json")
+RESULTS = ("predictions", "ap.txt", "iou.txt", "confusion.csv", "confusion.png", *REPORTS)  # of the package
 _RECORD = ".densevision_results"  # names of what an evaluation wrote: the next one may overwrite it
 
 

@@ -20,7 +20,8 @@ from densevision.errors import UserError
 from densevision.inference.predictor import Predictor
 from densevision.video.pipeline import VideoReport, run_pipeline
 from densevision.video.sinks import Sink, open_sink
-from densevision.video.sources import Frame, Source, open_source
+from densevision.video.sources import Frame, Source, has_sound, open_source
+from densevision.visualize import draw_caption
 
 _LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 
@@ -35,11 +36,13 @@ class Window:
     def __init__(self, title: str = "densevision"):
         # Without a display OpenCV's windows abort the whole process, so ask first.
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise UserError("--show: there is no display here (DISPLAY is not set); use --output instead")
+            raise UserError("--show: there is no display here (DISPLAY is not set); use --out instead")
         try:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL)
         except cv2.error:
-            raise UserError("--show: this OpenCV has no windows; pip install --force-reinstall opencv-python") from None
+            raise UserError(
+                "--show: this OpenCV has no windows; pip install --force-reinstall --no-deps opencv-python"
+            ) from None
         self._title = title
 
     def show(self, image: np.ndarray) -> bool:
@@ -70,9 +73,35 @@ class FrameWriter:
         self.latest = drawn
         if self._sink is not None:
             self._sink.write(frame, drawn)
-        seconds = round(frame.number / self._rate, 4)
+        seconds = round(frame.number / self._rate if frame.seconds is None else frame.seconds, 4)
         place = dict(file=frame.name) if frame.name else dict(time=seconds)
         self.record.append(dict(frame=frame.number) | place | self._predictor.record(result))
+
+
+class _Drawer:
+    """Predict and draw, with the model's name and its mean time in the corner of videos.
+
+    Args:
+        predictor: gives the results.
+        name: of the model; "" writes nothing in the corner.
+    """
+
+    def __init__(self, predictor: Predictor, name: str):
+        self._predictor, self._name = predictor, name
+        self._mean_ms = 0.0
+
+    def predict(self, image: np.ndarray) -> Any:
+        start = time.perf_counter()
+        result = self._predictor(image)
+        taken = 1000 * (time.perf_counter() - start)
+        self._mean_ms = 0.95 * self._mean_ms + 0.05 * taken if self._mean_ms else taken
+        return result
+
+    def draw(self, image: np.ndarray, result: Any) -> np.ndarray:
+        drawn = self._predictor.draw(image, result)
+        if self._name:
+            draw_caption(drawn, f"{self._name}  {self._mean_ms:.0f} ms")
+        return drawn
 
 
 def annotate_video(
@@ -82,25 +111,30 @@ def annotate_video(
     *,
     json_path: Path | None = None,
     window: Window | None = None,
+    every: int = 1,
+    name: str = "",
 ) -> VideoReport:
-    """Predict and annotate every frame of an input, and print one line on where the time went.
+    """Predict and annotate the frames of an input, and print one line on where the time went.
 
     Args:
-        where: a video, a folder of images, an image, or a camera's number.
+        where: see ``open_source``.
         output: a video, an image or a folder; None writes no frames.
         json_path: where the results per frame go.
         window: also shows the frames.
+        every: take every Nth frame only.
+        name: of the model, for the corner of a video.
     Raises:
         UserError: the input can't be read or the output can't be written.
     """
-    source = open_source(where)
+    source = open_source(where, every)
     if json_path is not None:
         check_writable(json_path, "--json")
     sink = open_sink(output, source, where) if output is not None else None
     writer = FrameWriter(predictor, sink, source.rate)
     with _finished(sink) as places, Display(Console()) as display:
         progress = _Progress(display, source, writer, window)
-        report = run_pipeline(source.frames, predictor, predictor.draw, writer.write, progress.watch)
+        drawer = _Drawer(predictor, name if source.kind in ("video", "stream", "camera") else "")
+        report = run_pipeline(source.frames, drawer.predict, drawer.draw, writer.write, progress.watch)
     if json_path is not None:
         height, width = source.size
         head = dict(input=where, size=[height, width], rate=source.rate, classes=list(predictor.classes))
@@ -154,5 +188,5 @@ def _print_summary(report: VideoReport, source: Source, places: list[str]) -> No
     if report.interrupted:
         print("stopped by Ctrl-C; what was written until then is complete")
     if places:
-        print(f"wrote {' and '.join(places)}")
+        print(f"wrote {' and '.join(places)}{', without the sound of the input' if has_sound(source) else ''}")
     print(report.line())

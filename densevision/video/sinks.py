@@ -7,13 +7,17 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from densevision.atomic import partial_path, replacing
 from densevision.errors import UserError
 from densevision.images import IMAGE_SUFFIXES, resize_image, write_image
+from densevision.video.encoders import VIDEO_SUFFIXES, open_encoder
 from densevision.video.sources import Frame, Source
 
-_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+_GIF_RATE = 12.5  # frames per second; its times are hundredths of a second
+_GIF_WIDTH = 640
+_GIF_FRAMES = 1500  # about 2 minutes; they are kept in memory, at one byte per pixel
 
 
 class Sink(Protocol):
@@ -43,16 +47,18 @@ def open_sink(output: Path, source: Source, where: str) -> Sink:
     """
     suffix = output.suffix.lower()
     if output.exists() and Path(where).exists() and output.samefile(where):
-        raise UserError(f"--output {output} is the input; choose another name")
-    if suffix in _CODECS:
+        raise UserError(f"--out {output} is the input; choose another name")
+    if suffix in VIDEO_SUFFIXES:
         return VideoSink(output, source.size, source.rate)
+    if suffix == ".gif":
+        return GifSink(output, source.size, source.rate)
     if suffix in IMAGE_SUFFIXES:
         if source.kind != "image":
-            raise UserError(f"--output {output}: a {source.kind} needs a video (.mp4) or a folder")
+            raise UserError(f"--out {output}: a {source.kind} needs a video (.mp4) or a folder")
         return ImageSink(output)
     if suffix:
-        known = ", ".join((*_CODECS, *IMAGE_SUFFIXES))
-        raise UserError(f"--output {output}: can't write {suffix}; use one of {known}, or a folder's name")
+        known = ", ".join((*VIDEO_SUFFIXES, ".gif", *IMAGE_SUFFIXES))
+        raise UserError(f"--out {output}: can't write {suffix}; use one of {known}, or a folder's name")
     return FolderSink(output)
 
 
@@ -63,11 +69,14 @@ def _make_folder(folder: Path, output: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"--output {output}: can't be written ({error.strerror})") from error
+        raise UserError(f"--out {output}: can't be written ({error.strerror})") from error
 
 
 class VideoSink:
     """A video file with a constant frame rate.
+
+    Frames that come late are preceded by copies of the one before, and of frames that come too soon one is written, so
+    that the video is as long as the input.
 
     Args:
         size: (height, width); frames of another size are resized to it. The codecs take even sizes only, so an
@@ -76,44 +85,93 @@ class VideoSink:
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float):
-        _make_folder(path.parent, path)
-        if path.is_dir():
-            raise UserError(f"--output {path} is a folder; give a file's name")
-        self.size = size
+        _check_file(path)
+        self.size, self.rate = size, rate
         self._path = path
         self._partial = partial_path(path)
         self._margin = (size[0] % 2, size[1] % 2)
-        codec = cv2.VideoWriter.fourcc(*_CODECS[path.suffix.lower()])
-        even = (size[1] + self._margin[1], size[0] + self._margin[0])
-        self._writer = cv2.VideoWriter(str(self._partial), codec, rate, even)
-        if not self._writer.isOpened():
-            self.discard()
-            shape = f"{even[0]}x{even[1]}"
-            raise UserError(f"--output {path}: OpenCV can't write {path.suffix} of {shape} there; try .mp4")
+        self._written, self._last = 0, np.zeros((0, 0, 3), np.uint8)
+        even = (size[0] + self._margin[0], size[1] + self._margin[1])
+        try:
+            self._encoder = open_encoder(self._partial, even, rate)
+        except UserError as error:
+            self._partial.unlink(missing_ok=True)
+            raise UserError(f"--out {path}: {error}") from error
 
     def write(self, frame: Frame, image: np.ndarray) -> None:
-        """Append an image."""
+        """Append an image at the frame's time."""
+        place = frame.number if frame.seconds is None else round(frame.seconds * self.rate)
+        if place < self._written:
+            return
         if image.shape[:2] != self.size:
             image = _fit(image, self.size)
         if any(self._margin):
             below, right = self._margin
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        if self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)) is False:
-            raise UserError(f"--output {self._path}: can't write frame {frame.number}; is the disk full?")
+        try:
+            for _ in range(place - self._written if len(self._last) else 0):
+                self._encoder.write(self._last)
+            self._encoder.write(image)
+        except OSError as error:
+            raise UserError(f"--out {self._path}: can't write frame {frame.number}; {error}") from error
+        self._written, self._last = place + 1, image
 
     def finish(self) -> str:
         """Give the file its name."""
-        self._writer.release()
+        try:
+            self._encoder.close()
+        except OSError as error:
+            self._partial.unlink(missing_ok=True)
+            raise UserError(f"--out {self._path}: can't be written; {error}") from error
         self._partial.replace(self._path)
-        if any(self._margin):
-            height, width = self.size
-            return f"{self._path} ({width}x{height}, padded to even numbers)"
-        return str(self._path)
+        height, width = self.size
+        padded = f"{width}x{height}, padded to even numbers; " if any(self._margin) else ""
+        return f"{self._path} ({padded}{self._encoder.codec})"
 
     def discard(self) -> None:
         """Remove the unfinished file."""
-        self._writer.release()
+        self._encoder.kill()
         self._partial.unlink(missing_ok=True)
+
+
+class GifSink:
+    """An animated GIF, at most 640 pixels wide and 12.5 frames per second."""
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: float):
+        _check_file(path)
+        scale = min(1.0, _GIF_WIDTH / size[1])
+        self._size = (max(1, round(scale * size[0])), max(1, round(scale * size[1])))
+        self._step = max(1, round(rate / _GIF_RATE))
+        self._path, self._rate = path, rate / self._step
+        self._images: list[Image.Image] = []
+
+    def write(self, frame: Frame, image: np.ndarray) -> None:
+        """Keep every second, third, ... image of a video with more frames per second."""
+        if frame.number % self._step:
+            return
+        if len(self._images) == _GIF_FRAMES:
+            raise UserError(f"--out {self._path}: more than {_GIF_FRAMES} frames; write a .mp4, or use --every N")
+        self._images.append(Image.fromarray(_fit(image, self._size)).quantize(128, dither=Image.Dither.NONE))
+
+    def finish(self) -> str:
+        """Write the file."""
+        first, *others = self._images
+        try:
+            with replacing(self._path, "--out") as partial:
+                first.save(partial, "GIF", save_all=True, append_images=others, duration=1000 / self._rate, loop=0)
+        except OSError as error:
+            raise UserError(f"--out {self._path}: {error.strerror or error}") from error
+        return f"{self._path} ({self._size[1]}x{self._size[0]}, {self._rate:.3g} frames per second)"
+
+    def discard(self) -> None:
+        """Forget the images."""
+        self._images.clear()
+
+
+def _check_file(path: Path) -> None:
+    _make_folder(path.parent, path)
+    if path.is_dir():
+        raise UserError(f"--out {path} is a folder; give a file's name")
 
 
 def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -166,7 +224,7 @@ class FolderSink:
 
 def _write_image(path: Path, image: np.ndarray) -> None:
     try:
-        with replacing(path, "--output") as partial:
+        with replacing(path, "--out") as partial:
             write_image(partial, image)
     except OSError as error:
-        raise UserError(f"--output {path}: {error.strerror or error}") from error
+        raise UserError(f"--out {path}: {error.strerror or error}") from error

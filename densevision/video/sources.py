@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +15,30 @@ import cv2
 import numpy as np
 
 from densevision.errors import UserError
-from densevision.images import IMAGE_SUFFIXES, read_image
+from densevision.images import IMAGE_SUFFIXES, read_header, read_image
 
 FOLDER_RATE = 10.0  # frames per second of a video made from a folder of images
 _DEFAULT_RATE = 25.0  # where a file does not state its own
+_HEADER = 4 << 20  # bytes at both ends of a file that are searched
+_TIMEOUT_MS = 5000  # of a stream
+_URL = re.compile(r"^(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a source: its number from 0, its file name or "", and [H, W, 3] uint8 RGB."""
+    """One image of a source.
+
+    Attributes:
+        number: from 0.
+        name: of its file, or "".
+        image: [H, W, 3] uint8 RGB.
+        seconds: its time in the video; None where the source has no times.
+    """
 
     number: int
     name: str
     image: np.ndarray
+    seconds: float | None = None
 
 
 @dataclass
@@ -34,9 +49,10 @@ class Source:
         frames: can be iterated over once.
         size: (height, width) of the first frame.
         rate: frames per second.
-        total: how many frames to expect; a guess for videos, None for cameras.
-        kind: "video", "camera", "folder" or "image".
+        total: how many frames to expect; a guess for videos, None for cameras and live streams.
+        kind: "video", "stream", "camera", "folder" or "image".
         skipped: unreadable images so far, one line each.
+        path: of a video file.
     """
 
     frames: Iterator[Frame]
@@ -45,24 +61,47 @@ class Source:
     total: int | None
     kind: str
     skipped: list[str]
+    path: str = ""
 
 
-def open_source(where: str) -> Source:
-    """Open a video file, a folder of images, an image, or a camera by its number.
+def open_source(where: str, every: int = 1) -> Source:
+    """Open a video file, a stream, a folder of images, an image, a pattern of files, or a camera.
 
+    Args:
+        where: a path; a URL such as rtsp://10.0.0.1/stream or https://...; a quoted pattern such as "photos/*.jpg"; a
+            camera's number or /dev/video0.
+        every: take every Nth frame only; the rate becomes that part of the source's.
     Raises:
         UserError: there is nothing, or nothing that can be read.
     """
-    if where.isdecimal():
-        return _open_capture(int(where), "camera", f"camera {where}")
+    if where.isdecimal() or where.startswith("/dev/video"):
+        camera = int(where.removeprefix("/dev/video")) if where[-1].isdecimal() else 0
+        return _open_capture(camera, "camera", f"camera {where}", every)
+    if _URL.match(where):
+        return _open_capture(where, "stream", where, every)
     path = Path(where)
     if path.is_dir():
-        return _open_images(list_images(path), "folder")
+        return _open_images(list_images(path)[::every], "folder")
+    if not path.is_file() and glob.has_magic(where):
+        return _open_pattern(where, every)
     if not path.is_file():
-        raise UserError(f"{where}: no such file or folder; a number names a camera")
+        raise UserError(f"{where}: no such file or folder; a number names a camera, and a URL a stream")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _open_images([path], "image")
-    return _open_capture(str(path), "video", str(path))
+    return _open_capture(str(path), "video", str(path), every)
+
+
+def _open_pattern(pattern: str, every: int) -> Source:
+    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    images = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        others = f"; {len(found):,} other files match" if found else ""
+        raise UserError(f"{pattern}: no image matches{others}")
+    names = [path.name for path in images]
+    if len(set(names)) < len(names):
+        twice = next(name for row, name in enumerate(names) if name in names[:row])
+        raise UserError(f"{pattern}: two images have the name {twice}; annotate one folder at a time")
+    return _open_images(images[::every], "folder")
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -83,7 +122,19 @@ def _open_images(paths: list[Path], kind: str) -> Source:
     first = next(frames, None)
     if first is None:
         raise UserError(skipped[0])
-    return Source(itertools.chain([first], frames), _size(first), FOLDER_RATE, len(paths), kind, skipped)
+    size = _commonest_size(paths) if kind == "folder" else None
+    return Source(itertools.chain([first], frames), size or _size(first), FOLDER_RATE, len(paths), kind, skipped)
+
+
+def _commonest_size(paths: list[Path]) -> tuple[int, int] | None:
+    """Return the (height, width) of most images, of an even sample of 200."""
+    sizes = Counter[tuple[int, int]]()
+    for path in paths[:: max(1, len(paths) // 200)]:
+        try:
+            sizes[read_header(path).turned_size] += 1
+        except OSError:
+            continue  # skipped when it is read
+    return sizes.most_common(1)[0][0] if sizes else None
 
 
 def _size(frame: Frame) -> tuple[int, int]:
@@ -103,28 +154,80 @@ def _read_images(paths: list[Path], skipped: list[str]) -> Iterator[Frame]:
         number += 1
 
 
-def _open_capture(where: str | int, kind: str, name: str) -> Source:
-    capture = cv2.VideoCapture(where)
-    frames = _read_capture(capture)
-    first = next(frames, None)
-    if first is None:
-        hint = "is it connected and free?" if kind == "camera" else "it is damaged, empty or not a video"
-        raise UserError(f"can't read a frame from {name}; {hint}")
+def _open_capture(where: str | int, kind: str, name: str, every: int) -> Source:
+    capture = _capture(where)
     rate = capture.get(cv2.CAP_PROP_FPS)
     if not 0 < rate < 1000:  # also NaN
         rate = _DEFAULT_RATE
+    frames = _read_capture(capture, every, rate)
+    first = next(frames, None)
+    if first is None:
+        raise UserError(f"can't read a frame from {name}; {_why(capture, kind)}")
     announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    total = announced if kind == "video" and announced > 0 else None
-    return Source(itertools.chain([first], frames), _size(first), rate, total, kind, [])
+    total = -(-announced // every) if kind != "camera" and announced > 0 else None
+    frames = itertools.chain([first], frames)
+    return Source(frames, _size(first), rate / every, total, kind, [], str(where) if kind == "video" else "")
 
 
-def _read_capture(capture: cv2.VideoCapture) -> Iterator[Frame]:
+def has_sound(source: Source) -> bool:
+    """Tell whether the header of a video file, at its begin or end, announces a sound track."""
+    if not source.path:
+        return False
+    with open(source.path, "rb") as file:
+        head = file.read(_HEADER)
+        file.seek(max(_HEADER, os.fstat(file.fileno()).st_size - _HEADER))
+        data = head + file.read(_HEADER)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):  # MP4 and QuickTime name each track's handler
+        return re.search(rb"hdlr.{8}soun", data, re.DOTALL) is not None
+    return re.search(rb"auds|A_(AAC|OPUS|VORBIS|MPEG|AC3|FLAC|PCM)", head) is not None  # AVI; Matroska, WebM
+
+
+def _capture(where: str | int) -> cv2.VideoCapture:
+    if isinstance(where, str) and _URL.match(where):
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+        return cv2.VideoCapture(where, cv2.CAP_FFMPEG, limits)
+    return cv2.VideoCapture(where)
+
+
+def _why(capture: cv2.VideoCapture, kind: str) -> str:
+    if kind == "camera":
+        return "is it connected and free?"
+    if kind == "stream":
+        return "check the address, the network and the password"
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    codec = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") if code > 0 else ""
+    if codec.isprintable() and codec:
+        return f"its codec {codec} can't be decoded here; convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+    return "it is damaged, empty or not a video"
+
+
+def _read_capture(capture: cv2.VideoCapture, every: int, rate: float) -> Iterator[Frame]:
     """Yield until no frame comes: the count in a file's header may be wrong."""
+    width_scale = _pixel_aspect(capture)
+    first, last = None, -1.0
     try:
-        for number in itertools.count():
+        for position in itertools.count():
+            if position % every:
+                if not capture.grab():
+                    return
+                continue
             has_frame, image = capture.read()
             if not has_frame:
                 return
-            yield Frame(number, "", cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            first = time if first is None else first
+            seconds = time - first if time - first > last else position / rate  # no times, or not in order
+            last = seconds
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            if width_scale != 1:
+                size = (max(1, round(image.shape[1] * width_scale)), image.shape[0])
+                image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+            yield Frame(position // every, "", image, seconds)
     finally:
         capture.release()
+
+
+def _pixel_aspect(capture: cv2.VideoCapture) -> float:
+    """Return width / height of a stored pixel, as old cameras and television have it; 1 where it is not stated."""
+    across, down = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return across / down if across > 0 and down > 0 and 0.2 < across / down < 5 else 1.0

@@ -19,6 +19,12 @@ def test_a_training_returns_what_it_wrote(trained):
     assert trained.checkpoint == trained.work_dir / "best.pth" and trained.checkpoint.is_file()
     assert trained.best_score == trained.metrics["coco/AP50"] and 0 <= trained.best_score <= 1
     assert (trained.work_dir / "curves.csv").is_file()
+    assert trained.report == trained.work_dir / "report.html"
+    report = json.loads((trained.work_dir / "report.json").read_text())
+    assert report["kind"] == "training" and report["metric"]["value"] == trained.best_score
+    assert report["iterations"] == dict(all=2, best=2, shown=2) and report["metrics"] == trained.metrics
+    assert [one["name"] for one in report["detection"]["classes"]] == ["cat", "dog"] and report["data"]
+    assert "This model is worthless" in (trained.work_dir / "report.html").read_text()
 
 
 def test_a_training_leaves_the_process_as_it_was(data, tmp_path):
@@ -40,7 +46,11 @@ def test_a_checkpoint_needs_no_config(trained, data, tmp_path, capsys):
     assert evaluation.metrics["coco/AP"] == trained.metrics["coco/AP"]
     assert str(tmp_path / "api" / "ap.txt") in evaluation.files.values() and evaluation.work_dir == tmp_path / "api"
     assert main(["test", checkpoint, "--work-dir", str(tmp_path / "cli"), "--json", str(tmp_path / "m.json")]) == 0
-    assert evaluation.table in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert evaluation.table in out and "no report was written" not in out
+    report = json.loads((tmp_path / "api" / "report.json").read_text())
+    assert report["kind"] == "test" and report["metrics"] == evaluation.metrics
+    assert evaluation.files["report"] == str(tmp_path / "api" / "report.html")
     written = json.loads((tmp_path / "m.json").read_text())
     assert written.pop("files").keys() == evaluation.files.keys() and written == evaluation.metrics
     found = tmp_path / "found.json"

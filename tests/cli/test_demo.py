@@ -58,7 +58,7 @@ def test_detections_of_a_video(tmp_path, capsys):
     video = write_video(tmp_path / "in.mp4", 5)
     out, found = tmp_path / "out.mp4", tmp_path / "found.json"
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", video, "--score-threshold", "0.02"]
-    assert main([*command, "--output", str(out), "--json", str(found)]) == 0
+    assert main([*command, "--out", str(out), "--json", str(found)]) == 0
     made = open_source(str(out))
     assert (made.size, made.rate, len(list(made.frames))) == ((96, 128), 15.0, 5)
     record = json.loads(found.read_text())
@@ -78,7 +78,7 @@ def test_shares_and_blended_colors_of_an_image(tmp_path):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
     command = ["demo", *save_model(tmp_path, SEGMENTOR), "--input", str(tmp_path / "in.png")]
     found = tmp_path / "found.json"
-    assert main([*command, "--output", str(tmp_path / "out.png"), "--json", str(found)]) == 0
+    assert main([*command, "--out", str(tmp_path / "out.png"), "--json", str(found)]) == 0
     (frame,) = json.loads(found.read_text())["frames"]
     assert frame["file"] == "in.png" and sum(frame["shares"].values()) == pytest.approx(1, abs=1e-5)
     drawn = read_image(tmp_path / "out.png")
@@ -91,7 +91,7 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
         write_image(tmp_path / "in" / name, np.full((60, 80, 3), 128, np.uint8))
     (tmp_path / "in/b.jpg").write_bytes(b"damaged")
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", str(tmp_path / "in")]
-    assert main([*command, "--output", str(tmp_path / "out")]) == 0
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "c.jpg"]
     assert "b.jpg" in capsys.readouterr().out
 
@@ -99,14 +99,14 @@ def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--input", "absent.mp4", "--output", "out.mp4"], "absent.mp4: no such file"),
-        (["--input", "in.mp4", "--output", "out.gif"], "can't write .gif"),
-        (["--input", "in.mp4", "--json", "new/found.json", "--output", "out.png"], "a video needs a video (.mp4)"),
-        (["--input", "in.mp4"], "give --output, --json or --show"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "2"], "score threshold 2.0"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "-0.1"], "score threshold -0.1"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "nan"], "score threshold nan"),
-        (["--input", "in.mp4", "--output", "o.mp4", "--score-threshold", "1"], "give a number from 0 to under 1"),
+        (["--input", "absent.mp4", "--out", "out.mp4"], "absent.mp4: no such file"),
+        (["--input", "in.mp4", "--out", "out.wmv"], "can't write .wmv"),
+        (["--input", "in.mp4", "--json", "new/found.json", "--out", "out.png"], "a video needs a video (.mp4)"),
+        (["--input", "in.mp4"], "give --out, --json or --show"),
+        (["--input", "in.mp4", "--out", "o.mp4", "--score-threshold", "2"], "score threshold 2.0"),
+        (["--input", "in.mp4", "--out", "o.mp4", "--score-threshold", "-0.1"], "score threshold -0.1"),
+        (["--input", "in.mp4", "--out", "o.mp4", "--score-threshold", "nan"], "score threshold nan"),
+        (["--input", "in.mp4", "--out", "o.mp4", "--score-threshold", "1"], "give a number from 0 to under 1"),
         (["--input", "in.mp4", "--json", "in.mp4/found.json"], "--json in.mp4/found.json: can't be written"),
         (["--input", "in.mp4", "--show"], "there is no display"),
     ],
@@ -132,7 +132,7 @@ def test_a_fault_in_the_middle_leaves_no_output(tmp_path, monkeypatch):
     monkeypatch.setattr("densevision.inference.predictor.draw_boxes", fail)
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
     with pytest.raises(RuntimeError, match="out of memory"):
-        main([*command, "--output", str(tmp_path / "made/out.mp4")])
+        main([*command, "--out", str(tmp_path / "made/out.mp4")])
     assert list((tmp_path / "made").iterdir()) == []
 
 
@@ -141,7 +141,7 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path):
     video, out = write_video(tmp_path / "in.mp4", 3000), tmp_path / "made/out.mp4"
     command = [sys.executable, "-m", "densevision.cli.main", "demo", *save_model(tmp_path, DETECTOR)]
     process = subprocess.Popen(
-        [*command, "--input", video, "--output", str(out)],
+        [*command, "--input", video, "--out", str(out)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -173,7 +173,7 @@ def test_options_of_a_detector_are_refused_for_segmentation(tmp_path, capsys, wo
 
 def test_an_input_without_a_box_ends_with_the_best_score(tmp_path, capsys):
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
-    assert main([*command, "--output", str(tmp_path / "o.mp4"), "--score-threshold", "0.99"]) == 0
+    assert main([*command, "--out", str(tmp_path / "o.mp4"), "--score-threshold", "0.99"]) == 0
     said, last = capsys.readouterr().out.splitlines()[-2:]
     assert said.startswith("3 frames in ")
     start = "no detection above 0.99 in 3 frames; the best score was 0."

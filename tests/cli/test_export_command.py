@@ -26,6 +26,7 @@ def test_a_detector_from_the_checkpoint_to_the_annotated_images(tmp_path, capsys
     assert "1 TFLite_Detection_PostProcess" in out and "outside XNNPACK: 4 (" in out
     assert "against PyTorch on 6 images: largest error of boxes " in out
     assert "100.00% of 600 detections agree" in out
+    assert f"model card: {tmp_path / 'MODEL.md'}" in out
     drop = re.search(r"coco/AP: (.*) in the file, (.*) by PyTorch: the file loses (.*)\n", out)
     across = re.search(r"coco/AP: (.*) by PyTorch with NMS across classes, which loses (.*) of that", out)
 
@@ -40,6 +41,7 @@ def test_a_detector_from_the_checkpoint_to_the_annotated_images(tmp_path, capsys
     # What is printed is what ``densevision test`` measures.
     file_points, whole_points, lost = map(float, drop.groups())
     assert (file_points, whole_points) == (round(100 * file["coco/AP"], 2), round(100 * whole["coco/AP"], 2))
+    assert f"| metric | coco/AP {file_points:.2f} of 100 (" in (tmp_path / "MODEL.md").read_text()
     assert lost == pytest.approx(whole_points - file_points, abs=0.011)
     assert float(across[1]) == pytest.approx(file_points, abs=0.3)  # the float file is that model
     assert float(across[2]) == pytest.approx(whole_points - float(across[1]), abs=0.011)
@@ -88,7 +90,7 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
                 str(tmp_path / "m.tflite"),
                 "--input",
                 str(tmp_path / "leftImg8bit/train/a"),
-                "--output",
+                "--out",
                 str(tmp_path / "annotated"),
             ]
         )
@@ -98,8 +100,14 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
     # as int8 quantizes, it loses something; a stricter bound leaves no file
     (tmp_path / "m.tflite").unlink()
     assert export(tmp_path, files, "--quantize", "int8", "--max-drop", 0) == 2
-    error = capsys.readouterr().err
-    assert "not written, seg/mIoU falls from" in error and error.count("\n") == 1
+    *stages, error = capsys.readouterr().err.splitlines()
+    assert "not written, seg/mIoU falls from" in error
+    assert stages[:3] == [
+        "converting for 64x96",
+        "quantizing to int8, calibrated on 6 images",
+        "comparing with PyTorch on 6 images",
+    ]
+    assert all(line.startswith("evaluating 6 images") for line in stages[3:])
     assert not list(tmp_path.glob("*m.tflite*"))
 
 
@@ -115,7 +123,7 @@ for name in ("torch", "torchvision", "mmengine", "pycocotools", "albumentations"
 import densevision
 from densevision.cli.main import main
 model, images = {str(tmp_path / "m.tflite")!r}, {str(tmp_path / "images")!r}
-assert main(["demo", model, "--input", images, "--output", {str(tmp_path / "annotated.mp4")!r}]) == 0
+assert main(["demo", model, "--input", images, "--out", {str(tmp_path / "annotated.mp4")!r}]) == 0
 assert main(["predict", model, images, "--csv", {str(tmp_path / "found.csv")!r}]) == 0
 result = densevision.load(model)(images + "/0.png")
 assert len(result) == len(result.to_coco(0)) > 0 and result.draw().shape == result.image.shape
@@ -144,7 +152,7 @@ def test_the_light_install_runs_a_file(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", str(ROOT)], check=True)
     absent = "import importlib.util as u; print([n for n in ('torch', 'mmengine') if u.find_spec(n)])"
     assert subprocess.run([python, "-c", absent], capture_output=True, text=True).stdout == "[]\n"
-    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--output", "annotated"]
+    words = ["demo", str(tmp_path / "m.tflite"), "--input", str(tmp_path / "images"), "--out", "annotated"]
     subprocess.run([str(tmp_path / "venv/bin/densevision"), *words], check=True, cwd=tmp_path)
     assert len(list((tmp_path / "annotated").iterdir())) == 6
 

@@ -58,14 +58,14 @@ def test_test_images_of_different_sizes_need_a_size(tmp_path, capsys):
     [
         (["test", "m.tflite"], "m.tflite: a .tflite does not name its test data; give its config with --config"),
         (["test", "a.py", "b.pth", "c.pth"], "can't tell what a.py b.pth c.pth is"),
-        (["demo", "m.tflite", "--input", "x", "--output", "y"], "m.tflite is no .tflite file"),
+        (["demo", "m.tflite", "--input", "x", "--out", "y"], "m.tflite is no .tflite file"),
         (
-            ["demo", "c.py", "m.tflite", "--input", "x", "--output", "y"],
+            ["demo", "c.py", "m.tflite", "--input", "x", "--out", "y"],
             "m.tflite contains all that it needs; leave c.py out",
         ),
-        (["demo", "none.tflite", "--input", "x", "--output", "y"], "no model file none.tflite"),
-        (["demo", "best.pth", "--input", "x", "--output", "y"], "no weights file best.pth"),
-        (["demo", "c.py", "--input", "x", "--output", "y"], "give CHECKPOINT, CONFIG CHECKPOINT, or one MODEL.tflite"),
+        (["demo", "none.tflite", "--input", "x", "--out", "y"], "no model file none.tflite"),
+        (["demo", "best.pth", "--input", "x", "--out", "y"], "no weights file best.pth"),
+        (["demo", "c.py", "--input", "x", "--out", "y"], "give CHECKPOINT, CONFIG CHECKPOINT, or one MODEL.tflite"),
     ],
 )
 def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message):

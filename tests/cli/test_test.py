@@ -98,7 +98,8 @@ def test_bad_input_is_one_line_and_status_2(scenes, checkpoints, tmp_path, monke
 
 def test_a_worthless_model_is_named_and_others_files_are_kept(scenes, checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DENSEVISION_DATA", str(scenes.parent))
-    (tmp_path / "ap.txt").write_text("mine")
+    for name in ("ap.txt", "report.html"):
+        (tmp_path / name).write_text("mine")
     (tmp_path / "notes.txt").write_text("mine")
     for _ in range(2):
         assert run("detection", checkpoints["detection"], "--work-dir", tmp_path) == 0
@@ -106,6 +107,7 @@ def test_a_worthless_model_is_named_and_others_files_are_kept(scenes, checkpoint
         assert "warning: this model is worthless: coco/AP50 is 0." in printed
         assert printed.startswith("test: 3 images, ") and "model: SSDLite, " in printed
     (aside,) = tmp_path.glob("before_*")  # the second evaluation overwrites the first one's files only
+    assert (aside / "report.html").read_text() == "mine" and "worthless" in (tmp_path / "report.html").read_text()
     assert (aside / "ap.txt").read_text() == (tmp_path / "notes.txt").read_text() == "mine"
     assert "class" in (tmp_path / "ap.txt").read_text()
 
@@ -141,4 +143,5 @@ def test_a_custom_metric(scenes, checkpoints, tmp_path, monkeypatch, capsys):
     words = ("--work-dir", tmp_path / "run", "--json", out, "--cfg-options", own)
     assert run("detection", checkpoints["detection"], *words) == 0
     assert "\nown/count 3\nown/word x\n" in capsys.readouterr().out
-    assert json.loads(out.read_text()) == {"own/count": 3, "own/word": "x", "files": {}}
+    report = {"report": str(tmp_path / "run" / "report.html"), "report_json": str(tmp_path / "run" / "report.json")}
+    assert json.loads(out.read_text()) == {"own/count": 3, "own/word": "x", "files": report}

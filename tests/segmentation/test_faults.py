@@ -63,7 +63,7 @@ def test_all_classes_may_lack_pixels(tmp_path):
 
 
 def test_files_are_not_searched_for_classes_that_may_lack_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLED", 1)
+    monkeypatch.setattr("densevision.segmentation.dataset.SAMPLED", 1)
     data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD | {"car": 2}, may_lack=["car"])
     assert "pixels are those of 1 of the 3 label files" in lines(data)
 
@@ -160,7 +160,7 @@ def test_masks_of_two_encodings_are_noted(tmp_path):
 
 
 def test_several_pixel_formats_are_noted_and_a_file_of_each_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLED", 1)
+    monkeypatch.setattr("densevision.segmentation.dataset.SAMPLED", 1)
     data = make_dataset(tmp_path, [mask((0, 32), (1, 32))] * 3, ROAD)
     Image.fromarray(mask((0, 32), (1, 32)) > 0).save(data.labels[1])
     assert "several pixel formats: PNG 1, PNG L" in lines(data)

@@ -4,6 +4,7 @@ import numpy as np
 
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.id_counts import IdCounts
+from densevision.segmentation.label_source import LabelImages
 from tests.segmentation.conftest import ROAD, check, fault_of, lines, make_dataset, mask, write_frame
 
 
@@ -31,7 +32,7 @@ def test_many_ids_without_a_class_are_summed(tmp_path):
 
 
 def test_sampled_files_are_noted(tmp_path, monkeypatch):
-    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLED", 2)
+    monkeypatch.setattr("densevision.segmentation.dataset.SAMPLED", 2)
     data = make_dataset(tmp_path, [mask((7, 32), (8, 32))] * 6)
     counts = data.count()
     assert counts.images == 6 and sum(counts.per_class.values()) == 2 * 64
@@ -39,7 +40,7 @@ def test_sampled_files_are_noted(tmp_path, monkeypatch):
 
 
 def test_class_that_the_sample_lacks_is_searched_for_in_all_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("densevision.segmentation.cityscapes.SAMPLED", 2)
+    monkeypatch.setattr("densevision.segmentation.dataset.SAMPLED", 2)
     masks = [mask((0, 64))] * 5 + [mask((1, 64))]
     data = make_dataset(tmp_path, masks, ROAD)
     assert check(data).per_class["road"] == 64
@@ -47,7 +48,7 @@ def test_class_that_the_sample_lacks_is_searched_for_in_all_files(tmp_path, monk
 
 def test_label_file_is_read_once(tmp_path):
     _, path = write_frame(tmp_path, "bern_000000_000019", mask((3, 64)))
-    counts = IdCounts(np.array([str(path)]))
+    counts = IdCounts(LabelImages(np.array([str(path)])))
     assert counts.read([0])[0, 3] == 64
     path.unlink()
     assert counts.read([0])[0, 3] == 64

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from densevision.cli.main import main
 from densevision.config.load import load_config
 from densevision.errors import UserError
 from densevision.segmentation.balance import class_weights
+from densevision.training.curves import read_table
 from densevision.training.runner import build_runner
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
 
@@ -38,6 +40,16 @@ def test_training_balances_classes_evaluates_and_reports(tmp_path):
     assert metric.confusion.sum() == 63 * 64  # the unlabeled pixel does not count
     assert runner.message_hub.get_scalar("val/seg/mIoU").current() >= 0
     assert Path(metric.write_report(tmp_path / "report")["confusion_png"]).is_file()
+    # the val loss: every second row and column of the one val image
+    model.load_state_dict(torch.load(tmp_path / "run" / "iter_2.pth", weights_only=True)["state_dict"])
+    model.eval()
+    data = model.data_preprocessor(next(iter(runner.val_dataloader)), False)
+    with torch.no_grad():
+        logits = torch.nn.functional.interpolate(model.coarse_logits(data["inputs"]), size=(32, 32), mode="bilinear")
+    target = data["data_samples"][0].gt.labels[:, 1::2, 1::2]
+    loss = model.loss_function(logits, target)
+    assert read_table(tmp_path / "run" / "curves.csv")[-1]["val_loss"] == pytest.approx(float(loss), rel=1e-5)
+    assert (tmp_path / "run" / "train_batch.png").is_file() and (tmp_path / "run" / "val_predictions.png").is_file()
 
 
 def options_of(root, val_classes="dict(background=0, road=1)", **masks):

@@ -54,3 +54,24 @@ def test_a_score_of_another_metric_is_not_compared_with(tmp_path):
     train(tmp_path, *options, "train_cfg.max_iters=2", other, "default_hooks.checkpoint.save_best=own/count")
     train(tmp_path, *options, "train_cfg.max_iters=4", resume=True)  # accuracy is at most 1
     assert torch.load(tmp_path / "best.pth")["meta"]["iter"] == 4
+
+
+@pytest.mark.parametrize(("score", "stored"), [(0.5, 0.25), (0.001, None)])
+def test_a_checkpoint_of_an_evaluation_has_its_score_threshold(tmp_path, score, stored):
+    class WithThreshold(Scripted):
+        score_threshold = 0.25
+        details = "of the evaluation"
+
+    Scripted.calls = 0
+    options = ["train_cfg.max_iters=2", "train_cfg.val_interval=1", "default_hooks.checkpoint.save_best=coco/score"]
+    config = load_config(CONFIG, [*options, "default_hooks.curves=None"])
+    config.val_evaluator = dict(type=WithThreshold, prefix="coco", scores=(0.5, score, 0.0))
+    config.work_dir = str(tmp_path)
+    runner = build_runner(config)
+    runner.train()
+    first, last = (torch.load(tmp_path / name)["meta"] for name in ("best.pth", "iter_2.pth"))
+    assert first["iter"] == 1 and first.get("score_threshold") == stored
+    assert "score_threshold" not in last  # that evaluation gave 0: a worthless model
+    (hook,) = [hook for hook in runner.hooks if hasattr(hook, "best_evaluation")]
+    assert hook.best_evaluation.details == ["of the evaluation"] and hook.best_evaluation.iteration == 1
+    assert hook.last_evaluation.metrics["coco/score"] == 0

@@ -98,17 +98,18 @@ def test_nothing_in_a_checkpoint_is_executed(finished, tmp_path):
 
 
 def test_half_written_files_are_swept(tmp_path):
-    (tmp_path / ".iter_9.part.pth").write_bytes(b"half")
+    for name in (".iter_9.part.pth", ".report.part.html", ".report.part.json"):
+        (tmp_path / name).write_bytes(b"half")
     train(tmp_path, "train_cfg.max_iters=1")
     assert not list(tmp_path.glob(".*"))
 
 
 def test_a_fresh_training_sets_an_earlier_one_aside(tmp_path):
-    for name in ("iter_7.pth", "best.pth", "last_checkpoint", "curves.csv", "notes.txt"):
+    for name in ("iter_7.pth", "best.pth", "last_checkpoint", "curves.csv", "report.html", "report.json", "notes.txt"):
         (tmp_path / name).write_text(name)
     train(tmp_path, "train_cfg.max_iters=1")
     (aside,) = tmp_path.glob("before_*")
-    assert names(aside) == {"iter_7.pth", "best.pth", "last_checkpoint", "curves.csv"}
+    assert names(aside) == {"iter_7.pth", "best.pth", "last_checkpoint", "curves.csv", "report.html", "report.json"}
     assert names(tmp_path) >= {"iter_1.pth", "notes.txt"}
     assert set_aside_training(tmp_path / "nowhere", "x") is None
 

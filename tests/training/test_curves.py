@@ -7,7 +7,7 @@ ROWS = [{"iteration": 20, "loss": 0.5, "lr": 0.1}, {"iteration": 30, "coco/AP": 
 
 
 def test_the_table_has_a_column_for_every_figure():
-    assert format_table(ROWS) == "iteration,coco/AP,loss,lr\n20,,0.5,0.1\n30,0.25,,\n"
+    assert format_table(ROWS) == "iteration,loss,lr,coco/AP\n20,0.5,0.1,\n30,,,0.25\n"
     assert format_table([]) == "iteration\n"
 
 

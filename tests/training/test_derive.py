@@ -128,7 +128,7 @@ def test_a_leaf_that_updates_both_loaders_keeps_working(tmp_path):
     leaf.write_text((ROOT / "configs/detection/ssdlite_v3_small_coco128.py").read_text() + changes)
     config = load_config(leaf)
     assert config.test_dataloader.dataset == config.val_dataloader.dataset
-    assert (config.val_dataloader.num_workers, config.test_dataloader.num_workers) == (1, 2)
+    assert (config.val_dataloader.get("num_workers"), config.test_dataloader.num_workers) == (None, 2)
 
 
 def test_without_validation_there_is_still_a_test():

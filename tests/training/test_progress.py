@@ -1,5 +1,6 @@
 import io
 import re
+from collections import deque
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from tests.training.toy_runs import train
 def test_losses_come_first_then_the_rate():
     scalars = {"lr": 0.0123, "grad_norm": 4.5678, "loss_cls": 0.25, "loss": 1.5, "loss_box": 1.25}
     assert format_scalars(scalars) == "loss 1.500  box 1.250  cls 0.250  lr 0.012  grad_norm 4.57"
+    assert format_scalars({"lr": 0.1, "loss_seg": 0.25, "loss": 0.25}) == "loss 0.250  lr 0.1"
+    assert format_scalars({"lr": 0.1, "loss_seg": 0.25}) == "seg 0.250  lr 0.1"
 
 
 def test_metrics_of_single_classes_are_left_out():
@@ -46,16 +49,20 @@ def test_the_clock_divides_images_by_waiting_and_training(monkeypatch):
     for waited in (1.0, 0.0):
         clock.step_began(waited)
         clock.step_done(8)
-    assert (clock.rate(), clock.data_share(), clock.seconds_per_step()) == (4.0, 0.25, 2.0)
+    assert (clock.rate(), clock.data_share()) == (4.0, 0.25)
 
 
 def test_time_left_counts_iterations_and_evaluations(tmp_path):
     runner = train(tmp_path, "train_cfg.max_iters=10", "train_cfg.val_interval=4")
-    hook = ProgressHook()
-    hook.clock.seconds_per_step = lambda: 2.0
-    hook.clock.evaluation_seconds = 100.0
-    # after 5 of 10: 5 iterations, and the evaluations at 8 and 10
-    assert hook._seconds_left(runner, 5) == 5 * 2 + 2 * 100
+    pace = runner.train_loop.pace
+    pace._steps = deque([2.0])
+    pace.evaluation = 100.0
+    # after 5 of 10: 5 iterations, and the evaluations at 8 and 10; after 8, that of 8 is still to come
+    assert ProgressHook()._seconds_left(runner, 5) == 5 * 2 + 2 * 100
+    assert ProgressHook()._seconds_left(runner, 8) == 2 * 2 + 2 * 100
+    # before the first one: 13 val images, half as long as 4 training images in 2 s each
+    pace.evaluation = None
+    assert ProgressHook()._seconds_left(runner, 5) == 5 * 2 + 2 * (0.5 * 13 * 2 / 4)
 
 
 def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
@@ -68,7 +75,7 @@ def test_plain_lines_where_the_output_is_no_terminal(tmp_path, capsys):
         "30 iterations of 4 images = 5.45 epochs of 22 images; evaluation every 10 iterations",
         f"results: {tmp_path}",
     ]
-    report = r"loss \d\.\d{3}  cls \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
+    report = r"loss \d\.\d{3}  lr \S+  grad_norm \S+  \d+\.\d img/s  data \d+%  eta \d+:\d\d"
     assert all(re.fullmatch(rf"iter {n}/30  {report}", line) for n, line in ((20, lines[1]), (30, lines[3])))
     assert [line for line in lines if "evaluation" in line] == [
         f"iter {n}/30  evaluation: toy/accuracy 1.000" for n in (10, 20, 30)

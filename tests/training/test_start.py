@@ -1,5 +1,6 @@
 """What a start says and refuses (B10, B11, B16, cases.md rows 14 and 15)."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from densevision.config.load import load_config
 from densevision.errors import UserError
-from densevision.training.prepare import check_numbers, fill_schedules
+from densevision.training.prepare import automatic_workers, check_numbers, fill_schedules, set_workers
 from densevision.training.runner import build_runner
 from tests.training.toy_runs import CONFIG, FAST, ROOT, listing, make_runner, train
 
@@ -41,6 +42,7 @@ def test_counts_are_whole_numbers_from_1(key, value):
         "train_dataloader.num_workers=-1",
         "val_dataloader.num_workers=0.5",
         "test_dataloader.num_workers=None",
+        "train_dataloader.num_workers=automatic",
         "total_batch=0",
         "train_dataloader.prefetch_factor=0",
         "randomness.seed=-3",
@@ -231,3 +233,17 @@ def test_classes_in_another_order_follow_the_checkpoint_where_the_data_can(finis
 def test_classes_are_compared_before_the_training(tmp_path, override, message):
     with pytest.raises(UserError, match=message):
         train(tmp_path, *FAST, override)
+
+
+def test_workers_are_half_of_the_cores_of_a_process():
+    cases = {(1, 1): 0, (2, 1): 1, (4, 1): 2, (16, 1): 8, (64, 1): 8, (16, 4): 2, (16, 8): 1, (4, 8): 0}
+    assert {case: automatic_workers(*case) for case in cases} == cases
+
+
+def test_workers_are_chosen_where_the_config_leaves_them_open():
+    loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
+    config = load_config(CONFIG, [f"{loader}.num_workers=auto" for loader in loaders[:2]])
+    del config.test_dataloader["num_workers"]
+    set_workers(config)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert {config[loader].num_workers for loader in loaders} == {automatic_workers(cores, 1)}

@@ -59,7 +59,7 @@ def test_no_command_runs_the_code(tmp_path, mark, form, capsys):
     for words in (
         ["convert", path, "--model", "timm:mobilenetv3_small_100", "--out", tmp_path / "out.pth"],
         ["test", CONFIG, path],
-        ["demo", CONFIG, path, "--input", path, "--output", tmp_path / "out.mp4"],
+        ["demo", CONFIG, path, "--input", path, "--out", tmp_path / "out.mp4"],
     ):
         assert main([str(word) for word in words]) == 2
         assert "weights.pth is damaged or" in capsys.readouterr().err

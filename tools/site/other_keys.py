@@ -54,7 +54,12 @@ SECTIONS = [
     (
         "Data sets",
         "The `dataset` of a loader: `dict(type=CocoDataset, ...)`.",
-        ["densevision.detection.coco.CocoDataset", "densevision.segmentation.cityscapes.CityscapesDataset"],
+        [
+            "densevision.detection.coco.CocoDataset",
+            "densevision.segmentation.cityscapes.CityscapesDataset",
+            "densevision.segmentation.masks.MaskDataset",
+            "densevision.segmentation.polygons.PolygonDataset",
+        ],
     ),
     (
         "Transforms",
@@ -67,7 +72,11 @@ SECTIONS = [
         "`val_evaluator` and `test_evaluator`: a dict, or a list of dicts.",
         ["densevision.detection.metric.CocoMetric", "densevision.segmentation.metric.IoUMetric"],
     ),
-    ("train_cfg", "The training loop.", ["densevision.training.loop.TrainLoop"]),
+    (
+        "train_cfg",
+        "The training loop. Its length is stated in iterations or in epochs, see [training](training.md).",
+        ["densevision.training.loop.TrainLoop"],
+    ),
     (
         "optim_wrapper",
         "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
@@ -126,7 +135,8 @@ DETAILS = {"CocoDataset": "densevision.detection.coco_reader.CocoReader"}
 LOADER_KEYS = {
     "dataset": "The data set, see [Data sets](#data-sets).",
     "batch_size": "Images per batch and process.",
-    "num_workers": "Loader processes; at most the number of cores is used.",
+    "num_workers": 'Loader processes, at most the number of cores; without it, or with "auto", half of the cores of '
+    "each training process, at most 8. Their number does not change the training.",
     "sampler": "`dict(type=SeededSampler)` in `train_dataloader`; `dict(type=DefaultSampler, shuffle=False)` in the "
     "others.",
     "batch_sampler": "In place of `sampler` and `batch_size`.",

@@ -26,6 +26,8 @@ _DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
+_WHITE_16 = 65535  # of 16 bits: the object of a binary mask, or ignored, as 255 is of 8 bits
+_COLOR_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def read_label_header(path: str | Path) -> LabelHeader:
 def read_label_ids(path: str | Path) -> np.ndarray:
     """Read a label image as [H, W] uint8 ids.
 
-    The ids are the indices of a palette image, or the value of equal channels of a color image.
+    The ids are the indices of a palette image, or the value of equal channels of a color image. White of 16 bits,
+    65535, is 255.
 
     Raises:
         OSError: the file is missing or damaged.
@@ -66,11 +69,49 @@ def read_label_ids(path: str | Path) -> np.ndarray:
     with _open(path) as image:  # OpenCV would convert palette indices to brightness
         kind, mode, deep = image.format, image.mode, ";16" in str(getattr(image, "tile", ""))
         ids = np.asarray(image)
-    if kind in ("JPEG", "MPO"):
-        raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
+    _refuse_jpeg(path, kind)
     if ids.ndim == 3:
         ids = _equal_channels(path, ids, mode, deep=deep)
     return ids if ids.dtype == np.uint8 else _to_bytes(path, ids)
+
+
+def read_label_colors(path: str | Path) -> np.ndarray:
+    """Read a label image as [H, W] uint32 packed colors: palettes are resolved, and transparent pixels are black.
+
+    Raises:
+        OSError: the file is missing or damaged.
+        UserError: the file is a JPEG, or has no RGB colors.
+    """
+    with _open(path) as image:
+        kind, mode = image.format, image.mode
+        pixels = np.array(image.convert("RGBA")) if mode in _COLOR_MODES else None
+    _refuse_jpeg(path, kind)
+    if pixels is None:
+        raise UserError(f"{path} has pixels of the kind {mode}, not RGB colors; save it as an RGB or palette PNG")
+    packed = pixels.view("<u4")[..., 0]
+    if mode in ("RGB", "L", "1"):
+        return packed & 0xFFFFFF
+    return np.where(packed >> 24, packed & 0xFFFFFF, np.uint32(0))
+
+
+def pack_color(color: tuple[int, int, int]) -> int:
+    """Return (red, green, blue) as one number, 0xBBGGRR."""
+    red, green, blue = color
+    return red | green << 8 | blue << 16
+
+
+def unpack_color(packed: int) -> tuple[int, int, int]:
+    """Return (red, green, blue) of a packed color."""
+    return int(packed) & 255, int(packed) >> 8 & 255, int(packed) >> 16
+
+
+def _refuse_jpeg(path: str | Path, kind: str | None) -> None:
+    if kind in ("JPEG", "MPO"):
+        raise UserError(f"{path} is a JPEG, which changes ids when it compresses; save label files as PNG")
+
+
+class ColorFault(UserError):
+    """A label image has colors or transparency instead of ids."""
 
 
 @contextmanager
@@ -92,17 +133,22 @@ def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: 
     if mode[-1] in "Aa":
         opaque, channels = bool((channels[..., -1] == 255).all()), channels[..., :-1]
     if not (channels == channels[..., :1]).all():
-        raise UserError(f"{path} is a color image ({mode}); label files have one id per pixel")
+        raise ColorFault(
+            f"{path} is a color image ({mode}); label files have one id per pixel, or give its colors to "
+            "MaskDataset: colors=dict(name=(r, g, b))"
+        )
     if deep:  # Pillow discards the lower byte
         raise UserError(f"{path} has 16 bits per channel ({mode}); save it with one channel of 8 bits")
     if not opaque:
-        raise UserError(f"{path} has transparent pixels ({mode}); save it without alpha, one id per pixel")
+        raise ColorFault(f"{path} has transparent pixels ({mode}); save it without alpha, one id per pixel")
     return np.ascontiguousarray(channels[..., 0])
 
 
 def _to_bytes(path: str | Path, ids: np.ndarray) -> np.ndarray:
     if ids.dtype.kind == "f" and not (ids == np.floor(ids)).all():  # also NaN
         raise UserError(f"{path} contains fractions or NaN; label files have whole numbers")
+    if ids.dtype == np.uint16 and (ids == _WHITE_16).any() and ids[ids < _WHITE_16].max(initial=0) < 255:
+        ids = np.where(ids == _WHITE_16, np.uint16(255), ids)
     if ids.max(initial=0) > 255:
         raise UserError(f"{path} contains ids up to {ids.max()}, but label ids end at 255; is it an instanceIds file?")
     if ids.min(initial=0) < 0:

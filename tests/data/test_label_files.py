@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from densevision.data.label_files import read_label_header, read_label_ids
 from densevision.errors import UserError
-from densevision.segmentation.label_files import read_label_header, read_label_ids
 
 IDS = np.array([[0, 1], [7, 255]], np.uint8)
 

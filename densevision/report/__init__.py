@@ -1,0 +1,1 @@
+"""One page on a training or an evaluation, ``report.html``, and its figures as ``report.json``."""

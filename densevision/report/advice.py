@@ -1,0 +1,75 @@
+"""What a user should know first about a result, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from densevision.training.metrics import warn_if_worthless
+
+_SHOWN = 6  # class names in a line
+
+
+def warnings_of(content: Mapping[str, Any]) -> list[str]:
+    """Return the warnings on a report's figures, the gravest first.
+
+    Args:
+        content: of ``build_content``, before ``plain``.
+    """
+    found = []
+    warning = warn_if_worthless(content["metrics"], content["metric"]["name"])
+    if warning:
+        warning = warning.removeprefix("warning: ")
+        found.append(f"{warning[0].upper()}{warning[1:]}.")
+    elif content["kind"] == "training":
+        found += _course(content)
+    found += _classes(content)
+    return found
+
+
+def _course(content: Mapping[str, Any]) -> list[str]:
+    iterations = content["iterations"]
+    best, last, shown = (iterations.get(name) for name in ("best", "all", "shown"))
+    found = []
+    if best is not None and shown is not None and best != shown:
+        found.append(
+            f"The figures are of iteration {shown:,}; best.pth is of iteration {best:,}, before the training was "
+            "resumed: densevision test shows it."
+        )
+    final = _final(content)
+    if best and last and best < last / 2 and final is not None and final < 0.9 * content["metric"]["value"]:
+        found.append(
+            f"The best evaluation is at iteration {best:,} of {last:,}, and the last one is worse by more than a tenth "
+            "(overfitting). Fewer iterations, more images or more augmentation help."
+        )
+    return found
+
+
+def _final(content: Mapping[str, Any]) -> float | None:
+    """Return the metric in the last evaluation."""
+    name = content["metric"]["name"]
+    return next((row[name] for row in reversed(content["curves"]) if name in row), None)
+
+
+def _classes(content: Mapping[str, Any]) -> list[str]:
+    key = "detection" if "detection" in content else "segmentation"
+    classes = content.get(key, {}).get("classes", [])
+    if key == "detection":
+        absent = [one["name"] for one in classes if not one["objects"]]
+        lost = [one["name"] for one in classes if one["objects"] and not one["AP"]]
+        what = "objects in these data"
+    else:
+        absent = [one["name"] for one in classes if not one["share"] > 0]
+        lost = [one["name"] for one in classes if one["share"] > 0 and one["IoU"] == 0]
+        what = "pixels in these data"
+    found = []
+    if lost:
+        found.append(f"Never found: {_names(lost)}. More images with them help.")
+    if absent:
+        found.append(f"Without {what}, so not measured: {_names(absent)}.")
+    return found
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,54 @@
+"""Prepare a training before it starts: its length, and the hooks that every training has."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.example_images import ExampleImagesHook
+from densevision.training.lengths import counts_epochs, resolve_epochs
+from densevision.training.prepare import fill_schedules
+from densevision.training.time_limit import keep_schedule
+from densevision.training.val_loss import ValLossHook
+
+if TYPE_CHECKING:
+    from densevision.training.runner import DenseRunner
+
+
+def prepare_training(runner: DenseRunner) -> list[str]:
+    """Add the hooks of every training, and fix its length.
+
+    Returns:
+        Settings of schedules that never take effect, one line each.
+    Raises:
+        UserError: see ``set_length``.
+    """
+    for hook in (ValLossHook(), ExampleImagesHook()):
+        runner.register_hook(hook)
+    return set_length(runner)
+
+
+def set_length(runner: DenseRunner) -> list[str]:
+    """Convert epochs to iterations, fill in the schedules, and keep those of a checkpoint with a time limit.
+
+    Returns:
+        Settings of schedules that never take effect, one line each.
+    Raises:
+        UserError: a schedule is invalid, or the time limit is not that of the checkpoint.
+    """
+    settings = runner.cfg.train_cfg
+    if counts_epochs(settings):
+        batch = runner.cfg.train_dataloader.get("batch_size", 1) * runner.world_size
+        resolve_epochs(settings, len(runner._dataset("train")), batch)
+    notes = fill_schedules(runner.cfg)
+    path = Path(runner._load_from) if runner._load_from else find_last_checkpoint(Path(runner.work_dir))
+    if runner._resume and path is not None and path.is_file():
+        keep_schedule(runner, path)
+    runner.param_schedulers = copy.deepcopy(runner.cfg.param_scheduler)
+    for key in ("epochs", "val_epochs"):
+        runner._train_loop.pop(key, None)
+    numbers = {key: settings[key] for key in ("max_iters", "val_interval", "max_time") if key in settings}
+    runner._train_loop.update(numbers)
+    return notes
