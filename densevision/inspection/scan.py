@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from densevision.image_header import (
-    JPEG_END,
     JPEG_START,
     PNG_START,
     ImageHeader,
@@ -32,7 +31,8 @@ _SHRINK = 256  # shorter side of a JPEG from which an eighth of its size shows e
 _LOOK = 16  # side of the thumbnail that near-duplicates are compared by
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _FILL = 128  # gray with which libjpeg fills missing pixels
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def examine(path: str, *, apply_exif: bool = True) -> ImageFacts:
         mode=mode,
         bits=bits,
         frames=frames,
-        content=hashlib.sha1(data, usedforsecurity=False).digest(),
+        content=hashlib.sha1(content, usedforsecurity=False).digest(),
         pixels=hashlib.sha1(size + image.tobytes(), usedforsecurity=False).digest(),
         bright=_gradient_signs(gray),
         look=cv2.resize(gray, (_LOOK, _LOOK), interpolation=cv2.INTER_AREA),
@@ -114,7 +114,7 @@ def _describe(content: bytes) -> tuple[str, int, int, str]:
         if content.startswith(PNG_START):
             return image.mode, content[24], frames, _wrong_checksum(content)
         if image.format == "TIFF":
-            bits = getattr(image, "tag_v2").get(_BITS_PER_SAMPLE, (8,))
+            bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
             bits = max(bits) if isinstance(bits, tuple) else bits
         else:
             bits = 16 if image.mode.startswith("I;16") else 8
