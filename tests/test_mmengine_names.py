@@ -22,24 +22,29 @@ PACKAGE = Path(__file__).parents[1] / "densevision"
 # name -> (modules that use it, why)
 NAMES = {
     "_cfg_dict": (
-        {"config.dump", "config.load"},
+        {"config.dump", "config.load", "report.content"},
         "the config as a dict whose lazy types are resolved on access",
     ),
     "_to_lazy_dict": ({"config.dump"}, "compare a config with its last dump without laying it out again"),
     "_load_from": ({"training.resume", "training.splits"}, "the checkpoint that a run starts from"),
-    "_resume": ({"training.resume", "training.runner"}, "whether the run resumes"),
+    "_resume": ({f"training.{name}" for name in ("loop", "resume", "runner", "start")}, "whether the run resumes"),
     "_has_loaded": ({"training.resume"}, "load a checkpoint only once"),
     "_train_dataloader": ({"training.splits"}, "the loader, or its config before it is built"),
+    "_train_loop": ({"training.runner"}, "the loop, or its config before it is built"),
     "_test_loop": ({"training.runner"}, "the loop, or its config before it is built"),
+    "_log_scalars": ({"training.time_limit"}, "undo what the steps that are timed have logged"),
     "_timestamp": ({"training.runner"}, "name of the log folder, made unique"),
     "_log_env": ({"training.runner"}, "overridden: a short description of the environment"),
-    "_inner_count": ({"training.optim"}, "count a skipped batch for gradient accumulation"),
+    "_inner_count": (
+        {"training.optim", "training.time_limit"},
+        "count a skipped batch for gradient accumulation, and undo the steps that are timed",
+    ),
     "_global_step": ({"training.changes"}, "advance schedules without the warning about the order of steps"),
     "_iter": ({"training.loop"}, "Runner.resume sets it on the loop"),
     "_epoch": ({"training.loop"}, "Runner.resume sets it on the loop"),
 }
 COMPOSED = ("_train_loop", "_val_loop", "_test_loop", "_train_dataloader", "_val_dataloader", "_test_dataloader")
-OWN = {"_dataset", "_imported", "_length", "_text"}  # names of the package that also occur in mmengine
+OWN = {"_dataset", "_imported", "_length", "_module", "_text"}  # names of the package that also occur in mmengine
 SOURCES = (
     *("runner/runner.py", "runner/base_loop.py", "config/config.py", "config/lazy.py", "hooks/ema_hook.py"),
     *("optim/optimizer/optimizer_wrapper.py", "optim/optimizer/amp_optimizer_wrapper.py"),
@@ -79,6 +84,7 @@ def test_config():
 
 def test_runner(runner):
     assert (runner._load_from, runner._resume, runner._has_loaded) == (None, False, False)
+    assert "train/loss" in runner.message_hub._log_scalars or runner.message_hub._log_scalars == {}
     assert re.fullmatch(r"\d{8}_\d{6}(_\d+)?", runner._timestamp)
     assert (Path(runner.work_dir) / runner._timestamp).is_dir()
     for name in COMPOSED:

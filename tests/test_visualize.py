@@ -1,7 +1,7 @@
 import numpy as np
 
 from densevision.structures import Detections
-from densevision.visualize import class_color, draw_boxes, draw_labels, side_by_side
+from densevision.visualize import class_color, draw_boxes, draw_caption, draw_labels, side_by_side
 
 
 def detections(*boxes) -> Detections:
@@ -38,6 +38,38 @@ def test_the_better_box_lies_on_top():
     both = Detections(np.float32([[10, 60, 90, 90]] * 2), np.float32([0.9, 0.1]), np.array([1, 2]))
     drawn = draw_boxes(np.zeros((100, 100, 3), np.uint8), both, ["a", "b", "c"])
     assert drawn[90, 50].tolist() == list(class_color(1))
+
+
+def test_names_of_overlapping_boxes_do_not_overlap():
+    boxes = np.float32([[100, 100, 200, 200], [104, 104, 204, 204]])
+    both = Detections(boxes, np.float32([0.9, 0.8]), np.array([0, 1]))
+    drawn = draw_boxes(np.zeros((300, 300, 3), np.uint8), both, "ab")
+    second = Detections(boxes[1:], both.scores[1:], both.labels[1:])
+    alone = draw_boxes(np.zeros((300, 300, 3), np.uint8), second, "ab")
+    plates = [_plate_rows(drawn, label) for label in (0, 1)]
+    assert plates[0] and max(plates[0]) <= 100  # the better one's stands above its box
+    assert plates[1] and min(plates[1]) >= 204 and max(_plate_rows(alone, 1)) <= 104  # the other's below, not above
+
+
+def _plate_rows(drawn: np.ndarray, label: int) -> list[int]:
+    """Return the rows in which a plate's color stands outside of both boxes."""
+    rows = np.flatnonzero((drawn == class_color(label)).all(-1).sum(1) > 10)
+    return [int(row) for row in rows if row < 98 or row > 207]
+
+
+def test_crowded_tiny_boxes_have_no_names():
+    places = [(x, y, x + 8, y + 8) for y in range(20, 180, 10) for x in range(20, 180, 10)]
+    drawn = draw_boxes(np.zeros((200, 200, 3), np.uint8), detections(*places), ["traffic light"])
+    inside = drawn[60:140, 60:140]
+    assert (inside == class_color(0)).all(-1).mean() < 0.4  # outlines of one pixel: 28 of 100 pixels
+
+
+def test_caption_stands_in_the_upper_right_corner():
+    drawn = np.full((240, 320, 3), 200, np.uint8)
+    draw_caption(drawn, "model.tflite  12 ms")
+    changed = np.argwhere((drawn != 200).any(-1))
+    assert changed[:, 0].max() < 20 and changed[:, 1].min() > 160 and changed[:, 1].max() == 319
+    draw_caption(drawn[:5, :5], "larger than the image")
 
 
 def test_a_true_box_has_a_name_alone():

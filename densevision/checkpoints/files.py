@@ -71,6 +71,8 @@ def _foreign(head: bytes) -> str | None:
     for name, magic in _MAGIC.items():
         if head.startswith(magic):
             return f"is {name}, {remedy}"
+    if head.startswith(b"PK"):  # a zip, as PyTorch writes, that was cut
+        return None
     if all(byte in b"\t\r\n\f" or 32 <= byte != 127 for byte in head):
         shown = head.decode("utf-8", "replace").strip().partition("\n")[0][:40]
         return f"is a text file that starts with {shown!r}, {remedy}"

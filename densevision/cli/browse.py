@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.errors import UserError, listed
+from densevision.errors import UserError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from densevision.inspection.source import Source, Split
 
 _WORST = 12  # images of errors and warnings in the page
+_MOST = 100  # images per class
+_CELL, _IMAGE = 320, 560  # pixels of the longer side of an image in the PNG and in the page
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "source", metavar="CONFIG_OR_DATA", help="a config, by path or name, or a folder with images and labels"
+        "source", metavar="CONFIG|DATA", help="a config, by path or name, or a folder with images and labels"
     )
     parser.add_argument(
         "--out",
@@ -39,33 +42,35 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.atomic import write_whole
     from densevision.images import encode_image
     from densevision.inspection.doctor import inspect_source
-    from densevision.inspection.grid import draw_grid, render_page
+    from densevision.inspection.grid import Page, draw_grid, render_page
     from densevision.inspection.samples import Choice, check_shown, choose_samples, draw_sample, worst_images
     from densevision.inspection.source import open_source
 
     out = _check_out(arguments.out)
-    if arguments.count < 1:
-        raise UserError(f"--count {arguments.count}: give 1 or more")
+    if not 1 <= arguments.count <= _MOST:
+        raise UserError(f"--count {arguments.count}: give a number from 1 to {_MOST}")
     if arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed}: give 0 or more")
     source = open_source(arguments.source, arguments.cfg_options)
     split = _split(source, arguments.split)
-    check_shown(split.dataset, arguments.classes)
-    source.splits = [split]
-    choice = Choice(arguments.count, tuple(arguments.classes), arguments.seed, arguments.augmented)
-    found = inspect_source(source)
-    samples = {
-        name: [draw_sample(split.dataset, index, choice) for index in indices]
-        for name, indices in choose_samples(split.dataset, choice).items()
-    }
+    dataset = split.dataset
+    check_shown(dataset, arguments.classes)
+    found = inspect_source(replace(source, splits=[split]))
+    side = _CELL if out.suffix.lower() == ".png" else _IMAGE
+    choice = Choice(side, arguments.count, tuple(arguments.classes), arguments.seed, arguments.augmented)
+    chosen = choose_samples(dataset, choice)
+    samples = {name: [draw_sample(dataset, index, choice) for index in rows] for name, rows in chosen.items()}
+    info = dataset.metainfo
+    legend = list(zip(info["classes"], info["palette"], strict=True)) if "palette" in info else []
     if out.suffix.lower() == ".png":
-        write_whole(out, encode_image(draw_grid(samples, found)), "--out")
+        write_whole(out, encode_image(draw_grid(samples, found, legend)), "--out")
     else:
-        worst = [draw_sample(split.dataset, index, choice) for index in worst_images(split.dataset, found)[:_WORST]]
+        worst = [draw_sample(dataset, index, choice) for index in worst_images(dataset, found)[:_WORST]]
         style = files("densevision.report").joinpath("style.css").read_text()
-        page = render_page(f"{arguments.source}, {split.name}", samples, worst, found, style)
-        write_whole(out, page.encode(), "--out")
-    print(f"{sum(map(len, samples.values()))} images of {len(samples)} classes are in {out}")
+        page = Page(f"{arguments.source}, {split.name}", style, samples, worst, legend)
+        write_whole(out, render_page(page, found).encode(), "--out")
+    shown = len({index for rows in chosen.values() for index in rows})
+    print(f"wrote {out}: {shown:,} of {len(dataset):,} images of {split.name}")
     return 0
 
 
@@ -88,7 +93,8 @@ def _check_out(out: Path) -> Path:
 def _split(source: Source, name: str | None) -> Split:
     names = [split.name for split in source.splits]
     if name is not None and name not in names:
-        raise UserError(f"--split {name}: {source.name} has {listed(names)}")
+        near = did_you_mean(name, names)
+        raise UserError(f"--split {name}: {source.name} has {listed(names)}{f'; {near}' if near else ''}")
     split = next(split for split in source.splits if name in (None, split.name))
     if split.dataset is None:
         raise UserError(split.fault)

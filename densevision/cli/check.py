@@ -10,7 +10,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "source", metavar="CONFIG_OR_DATA", help="a config, by path or name, or a folder with images and labels"
+        "source", metavar="CONFIG|DATA", help="a config, by path or name, or a folder with images and labels"
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write all findings, with all file names")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")

@@ -6,7 +6,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision new photos --name birds --target phone-fast",
     ),
     "check": ("densevision check photos", "densevision check mine.py --json faults.json"),
-    "browse": ("densevision browse photos --out samples", "densevision browse mine.py --augmented --out samples"),
+    "browse": ("densevision browse photos", "densevision browse mine.py --augmented --out samples.png"),
     "configs": ("densevision configs", "densevision configs camvid"),
     "train": (
         "densevision train ssdlite_v3_small_reduced_bccd",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from mmengine.logging import MMLogger
 from mmengine.registry import build_from_cfg
 
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
 
 
@@ -23,7 +24,7 @@ def config_errors() -> Iterator[None]:
         if built is None:
             raise
         _log_to_file(traceback.format_exc())
-        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        text = _unregistered(error) or (error.args[0] if isinstance(error, KeyError) else str(error))
         raise UserError(f"config, {built}: {' '.join(str(text).split())}") from error
 
 
@@ -33,6 +34,19 @@ def _log_to_file(text: str) -> None:
     for handler in logger.handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)
+
+
+def _unregistered(error: BaseException) -> str | None:
+    """Return what to say about a ``type`` that the innermost registry does not have; None for other errors."""
+    if not isinstance(error, KeyError) or "is not in the" not in str(error):
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is build_from_cfg.__code__]
+    registry, name = frames[-1].f_locals["registry"], frames[-1].f_locals["cfg"].get("type")
+    try:
+        resolve_type(name, registry.children.get("densevision", registry))
+    except UserError as unknown:
+        return str(unknown).removeprefix("config, ")
+    return None
 
 
 def _being_built(error: BaseException) -> str | None:

@@ -1,4 +1,4 @@
-"""Measure how well the anchors of a detector cover boxes."""
+"""How well anchors fit boxes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from densevision.errors import UserError, listed
 from densevision.inspection.boxes import box_findings, box_statistics, fit_findings
 from densevision.inspection.duplicates import duplicate_findings
 from densevision.inspection.finding import Finding, Inspection, Severity, SplitReport, in_order
-from densevision.inspection.image_findings import image_findings
+from densevision.inspection.image_findings import image_findings, size_fact
 from densevision.inspection.masks import MaskFacts, examine_mask, mask_findings, mask_statistics
 from densevision.inspection.scan import ImageFacts, examine, map_parallel
 from densevision.inspection.source import Source, Split
@@ -72,13 +72,14 @@ def _inspect_split(
     split: Split, images: Sequence[ImageFacts], masks: Sequence[MaskFacts], config: Any
 ) -> tuple[SplitReport, list[Finding]]:
     name, dataset = split.name, split.dataset
-    report = SplitReport(name, len(images))
-    findings = image_findings(name, images, exif=getattr(dataset, "exif", "apply"))
+    exif = getattr(dataset, "exif", "apply")
+    report = SplitReport(name, len(images), facts=tuple(filter(None, [size_fact(images, exif)])))
+    findings = image_findings(name, images, exif=exif)
     if isinstance(dataset, CocoDataset):
         findings += box_findings(name, dataset, images)
         fitting, facts = fit_findings(name, dataset, images, config.model) if config else ([], [])
         findings += fitting
-        report = replace(report, statistics=box_statistics(dataset, images), facts=tuple(facts))
+        report = replace(report, statistics=box_statistics(dataset, images), facts=(*report.facts, *facts))
     elif masks:
         findings += mask_findings(name, dataset, images, masks)
         report = replace(report, statistics=mask_statistics(dataset))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -16,18 +17,23 @@ from densevision.images import encode_image
 from densevision.inspection.finding import Finding, Inspection
 from densevision.inspection.samples import Sample
 from densevision.inspection.text import named
+from densevision.visualize import Color
 
 _CELL = (240, 320)  # (height, width) of an image in the PNG
 _COLUMNS, _GAP, _BAR = 6, 6, 22
 _BACK, _INK, _BAD = (255, 255, 255), (28, 32, 36), (217, 72, 15)
-_PAGE_WIDTH = 560  # pixels of an image in the page
 _LISTED = 12  # findings in the page
 
 Samples = Mapping[str, Sequence[Sample]]  # class -> its images
+Legend = Sequence[tuple[str, Color]]
 
 
-def draw_grid(samples: Samples, inspection: Inspection) -> np.ndarray:
-    """Return [H, W, 3] uint8 RGB: a row of images per class, the files of errors and warnings marked."""
+def draw_grid(samples: Samples, inspection: Inspection, legend: Legend = ()) -> np.ndarray:
+    """Return [H, W, 3] uint8 RGB: a row of images per class, the files of errors and warnings marked.
+
+    Args:
+        legend: class names and their colors, below the images.
+    """
     flags = flagged(inspection)
     rows = []
     for name, shown in samples.items():
@@ -44,7 +50,23 @@ def draw_grid(samples: Samples, inspection: Inspection) -> np.ndarray:
             left = column * width + _GAP
             grid[top + _BAR : top + _BAR + _CELL[0], left : left + _CELL[1]] = image
             _write(grid, caption, (left, top + 2 * _BAR + _CELL[0] - 8), 0.42, color)
-    return grid
+    return np.concatenate([grid, _draw_legend(legend, grid.shape[1])]) if legend else grid
+
+
+def _draw_legend(legend: Legend, width: int) -> np.ndarray:
+    """Write class names next to their colors in as many rows as needed."""
+    places, x, y = [], _GAP, _GAP
+    for name, _ in legend:
+        taken = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)[0][0] + 40
+        if x + taken > width and x > _GAP:
+            x, y = _GAP, y + _BAR
+        places.append((x, y))
+        x += taken
+    strip = np.full((y + _BAR, width, 3), _BACK, np.uint8)
+    for (left, top), (name, color) in zip(places, legend, strict=True):
+        cv2.rectangle(strip, (left, top), (left + 14, top + 14), [int(channel) for channel in color], -1)
+        _write(strip, name, (left + 20, top + 12), 0.42, _INK)
+    return strip
 
 
 def _cells(sample: Sample, kinds: Sequence[str]) -> list[tuple[np.ndarray, str, tuple[int, int, int]]]:
@@ -85,26 +107,40 @@ def flagged(inspection: Inspection) -> dict[str, tuple[str, ...]]:
     return kinds
 
 
-def render_page(title: str, samples: Samples, worst: Sequence[Sample], inspection: Inspection, style: str) -> str:
-    """Return the page: the findings with the images that they name first, then the images of each class.
+@dataclass(frozen=True)
+class Page:
+    """What is on a page.
 
-    Args:
+    Attributes:
         title: what is shown.
-        worst: images that errors and warnings name.
         style: the stylesheet that all pages share.
+        samples: class -> its images.
+        worst: images that errors and warnings name.
+        legend: class names and their colors.
     """
+
+    title: str
+    style: str
+    samples: Samples
+    worst: Sequence[Sample] = ()
+    legend: Legend = ()
+
+
+def render_page(page: Page, inspection: Inspection) -> str:
+    """Return the html: the findings with the images that they name first, then the images of each class."""
     folder = files("densevision.inspection")
     texts = {"page": folder.joinpath("browse.html.jinja").read_text()}
     environment = Environment(loader=DictLoader(texts), autoescape=True, undefined=StrictUndefined)
     flags = flagged(inspection)
     return environment.get_template("page").render(
-        style=style,
-        title=title,
+        style=page.style,
+        title=page.title,
+        legend=[(name, "#{:02x}{:02x}{:02x}".format(*color)) for name, color in page.legend],
         findings=[_described(finding) for finding in inspection.findings[:_LISTED]],
         more=max(0, len(inspection.findings) - _LISTED),
         sections=[
             {"name": name, "samples": [_shown(sample, flags) for sample in shown]}
-            for name, shown in {"Images of these findings": worst, **samples}.items()
+            for name, shown in {"Images of these findings": page.worst, **page.samples}.items()
             if shown
         ],
     )
@@ -126,7 +162,4 @@ def _shown(sample: Sample, flags: Mapping[str, Sequence[str]]) -> dict[str, Any]
 
 
 def _embedded(image: np.ndarray) -> str:
-    scale = min(1.0, _PAGE_WIDTH / image.shape[1])
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    data = encode_image(cv2.resize(image, size, interpolation=cv2.INTER_AREA), ".jpg")
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_image(image, '.jpg')).decode()}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from densevision.data.sizes import other_exif
+from densevision.data.sizes import describe_size, other_exif, size_as_read
 from densevision.inspection.finding import Action, Finding, Severity
 from densevision.inspection.scan import ImageFacts
 
@@ -114,3 +115,12 @@ def _kinds(images: Sequence[ImageFacts], exif: str) -> list[tuple[str, Severity,
 def _first_damage(images: Sequence[ImageFacts]) -> str:
     damage = next((image.damage for image in images if image.damage), "")
     return f" (the first: {damage})" if damage else ""
+
+
+def size_fact(images: Sequence[ImageFacts], exif: str) -> str:
+    """Describe the sizes of the images as they are read in one line; empty if none can be read."""
+    sizes = Counter(size_as_read(image.header, exif) for image in images if not image.fault)
+    if not sizes:
+        return ""
+    commonest = ", ".join(f"{describe_size(size)} ({count:,})" for size, count in sizes.most_common(3))
+    return f"image sizes: {commonest}" + (f" and {len(sizes) - 3:,} more" if len(sizes) > 3 else "")

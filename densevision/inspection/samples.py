@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
-from densevision.data.sampler import SampleKey
 from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError, did_you_mean, listed
 from densevision.inspection.finding import Inspection
@@ -26,8 +26,10 @@ class Choice:
         classes: names; empty for all.
         seed: of the choice and of the augmentation.
         augmented: whether to show each image as training sees it, too.
+        side: pixels of the longer side of a drawn image, at most.
     """
 
+    side: int
     count: int = 3
     classes: tuple[str, ...] = ()
     seed: int = 0
@@ -111,38 +113,49 @@ def draw_sample(dataset: Any, index: int, choice: Choice) -> Sample:
     """Draw one image with what is labeled in it."""
     path = str(dataset.image_paths()[index])
     try:
-        plain = _draw_plain(dataset, index)
-        augmented = _draw_augmented(dataset, index, choice.seed) if choice.augmented else None
+        plain = _draw_plain(dataset, index, choice.side)
+        augmented = _draw_augmented(dataset, index, choice) if choice.augmented else None
     except (OSError, UserError) as error:
         return Sample(path, None, fault=str(error).removeprefix(f"{path}: "))
     return Sample(path, plain, augmented)
 
 
-def _draw_plain(dataset: Any, index: int) -> np.ndarray:
+def _draw_plain(dataset: Any, index: int, side: int) -> np.ndarray:
     image = dataset.read(index)
     if isinstance(dataset, CocoDataset):
         rows = slice(dataset.starts[index], dataset.starts[index + 1])
-        return _with_boxes(image, dataset.boxes[rows], dataset.labels[rows], dataset.metainfo)
+        return _with_boxes(image, dataset.boxes[rows], dataset.labels[rows], dataset.metainfo, side)
     if not len(dataset.labels):
         return image
-    return _with_mask(image, dataset.read_labels(index), dataset.metainfo)
+    return _with_mask(image, dataset.read_labels(index), dataset.metainfo, side)
 
 
-def _draw_augmented(dataset: Any, index: int, seed: int) -> np.ndarray:
+def _draw_augmented(dataset: Any, index: int, choice: Choice) -> np.ndarray:
     """Draw an image as ``dataset[SampleKey(index, seed)]``, but without another one in place of a damaged one."""
-    key = SampleKey(index, seed)
-    item = dataset.load(key.image_index, key.seed)
+    item = dataset.load(index, choice.seed)
     image = np.ascontiguousarray(item["inputs"].permute(1, 2, 0).numpy())
     truth = item["data_samples"].gt
     if isinstance(dataset, CocoDataset):
-        return _with_boxes(image, truth.boxes.numpy(), truth.labels.numpy(), dataset.metainfo)
-    return _with_mask(image, truth.labels[0].numpy(), dataset.metainfo)
+        return _with_boxes(image, truth.boxes.numpy(), truth.labels.numpy(), dataset.metainfo, choice.side)
+    return _with_mask(image, truth.labels[0].numpy(), dataset.metainfo, choice.side)
 
 
-def _with_boxes(image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
-    detections = Detections(boxes, np.full(len(boxes), np.nan, np.float32), labels)
+def _shrunk(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+    """Return an image that is at most ``side`` long, so that texts drawn into it stay legible, and the scale."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image, scale
+
+
+def _with_boxes(
+    image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, info: Mapping[str, Any], side: int
+) -> np.ndarray:
+    image, scale = _shrunk(image, side)
+    detections = Detections(boxes * scale, np.full(len(boxes), np.nan, np.float32), labels)
     return draw_boxes(image, detections, info["classes"])
 
 
-def _with_mask(image: np.ndarray, labels: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
-    return draw_labels(image, np.ascontiguousarray(labels), info["classes"], info["palette"])
+def _with_mask(image: np.ndarray, labels: np.ndarray, info: Mapping[str, Any], side: int) -> np.ndarray:
+    image, _ = _shrunk(image, side)
+    labels = cv2.resize(np.ascontiguousarray(labels), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return draw_labels(image, labels, (), info["palette"])

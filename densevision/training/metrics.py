@@ -39,14 +39,25 @@ _REMEDY = (
 
 
 def build_evaluator(config: Mapping | Sequence | Evaluator | BaseMetric) -> Evaluator:
-    """Build a config's ``val_evaluator`` or ``test_evaluator``: a metric, a list, or ``dict(metrics=...)``."""
+    """Build a config's ``val_evaluator`` or ``test_evaluator``: a metric, a list, or ``dict(metrics=...)``.
+
+    Raises:
+        UserError: it gives something else than metrics.
+    """
     if isinstance(config, Evaluator):
         built = config
+    elif not isinstance(config, Mapping | Sequence | BaseMetric) or isinstance(config, str):
+        raise UserError(f"config, evaluator is {config!r}; give dict(type=...), or a list of such")
     elif isinstance(config, Mapping) and "metrics" in config:
         built = EVALUATOR.build({"type": "Evaluator", **config})
     else:
         built = Evaluator(config)
     for metric in built.metrics:
+        if not callable(getattr(metric, "process", None)) or not callable(getattr(metric, "compute_metrics", None)):
+            raise UserError(
+                f"config, evaluator: {type(metric).__name__} is not a metric; it needs the methods process and "
+                "compute_metrics of mmengine's BaseMetric"
+            )
         metric.compute_metrics = _Checked(metric)
     return built
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.hooks import Hook
+from torch import nn
 
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
@@ -39,6 +42,7 @@ def check_parts(config: Config, *, training: bool) -> None:
             raise UserError(f"config, {key} is {value!r}; it must be a dict")
     if training:
         _check_loop(config.train_cfg)
+    _check_kind("model", config.model, nn.Module)
     _check_lists(config)
     for split in _EVALUATIONS:
         _check_evaluation(config, split)
@@ -62,9 +66,18 @@ def _check_lists(config: Config) -> None:
             continue
         if not isinstance(value, list | tuple) or any(not isinstance(item, dict) for item in value):
             raise UserError(f"config, {key} is {value!r}; it must be a list of dicts")
+    for place, hook in enumerate(config.get("custom_hooks") or ()):
+        _check_kind(f"custom_hooks.{place}", hook, Hook)
     clip = (config.get("optim_wrapper") or {}).get("clip_grad")
     if clip is not None and not isinstance(clip, dict):
         raise UserError(f"config, optim_wrapper.clip_grad is {clip!r}; it must be a dict such as dict(max_norm=10.0)")
+
+
+def _check_kind(place: str, part: Mapping, kind: type) -> None:
+    """Check a class in a ``type``; the registry that builds the part checks names."""
+    found = part.get("type")
+    if isinstance(found, type) and not issubclass(found, kind):
+        raise UserError(f"config, {place}: {found.__name__} is no {kind.__module__.split('.')[0]} {kind.__name__}")
 
 
 def _check_evaluation(config: Config, split: str) -> None:

@@ -261,7 +261,8 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     config.setdefault("experiment_name", f"{Path(config.filename or 'run').stem}_{next(_RUN_NUMBERS)}")
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
         raise UserError(nothing_to_resume(config.work_dir))
-    if config.get("launcher", "none") != "none":
+    config.setdefault("launcher", "none")  # the folder's copy of the config is known as a run's by this key
+    if config.launcher != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
     runner.notes += note

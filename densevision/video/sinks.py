@@ -178,6 +178,8 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Scale an image into a size, with black bars where the aspect ratio differs."""
     scale = min(size[0] / image.shape[0], size[1] / image.shape[1])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    if height > size[0] - 2 and width > size[1] - 2:  # no bars of one pixel by rounding
+        return resize_image(image, size)
     fitted = np.zeros((*size, 3), np.uint8)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     fitted[top : top + height, left : left + width] = resize_image(image, (height, width))

@@ -23,6 +23,9 @@ _HEADER = 4 << 20  # bytes at both ends of a file that are searched
 _TIMEOUT_MS = 5000  # of a stream
 _URL = re.compile(r"^(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORECASE)
 
+# OpenCV reads this once, at the first video of a process; what ffmpeg would print is said by the UserError.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -159,11 +162,11 @@ def _open_capture(where: str | int, kind: str, name: str, every: int) -> Source:
     rate = capture.get(cv2.CAP_PROP_FPS)
     if not 0 < rate < 1000:  # also NaN
         rate = _DEFAULT_RATE
+    announced, codec = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), _codec(capture)
     frames = _read_capture(capture, every, rate)
     first = next(frames, None)
     if first is None:
-        raise UserError(f"can't read a frame from {name}; {_why(capture, kind)}")
-    announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        raise UserError(f"can't read a frame from {name}; {_why(kind, codec)}")
     total = -(-announced // every) if kind != "camera" and announced > 0 else None
     frames = itertools.chain([first], frames)
     return Source(frames, _size(first), rate / every, total, kind, [], str(where) if kind == "video" else "")
@@ -183,20 +186,26 @@ def has_sound(source: Source) -> bool:
 
 
 def _capture(where: str | int) -> cv2.VideoCapture:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     if isinstance(where, str) and _URL.match(where):
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
         return cv2.VideoCapture(where, cv2.CAP_FFMPEG, limits)
     return cv2.VideoCapture(where)
 
 
-def _why(capture: cv2.VideoCapture, kind: str) -> str:
+def _codec(capture: cv2.VideoCapture) -> str:
+    """Return the four characters of a codec; "" where nothing was recognized."""
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    codec = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") if code > 0 else ""
+    return codec if codec.isprintable() else ""
+
+
+def _why(kind: str, codec: str) -> str:
     if kind == "camera":
         return "is it connected and free?"
     if kind == "stream":
         return "check the address, the network and the password"
-    code = int(capture.get(cv2.CAP_PROP_FOURCC))
-    codec = "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 ") if code > 0 else ""
-    if codec.isprintable() and codec:
+    if codec:
         return f"its codec {codec} can't be decoded here; convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
     return "it is damaged, empty or not a video"
 

@@ -82,3 +82,10 @@ def test_a_checkpoint_without_a_config_asks_for_one(tmp_path, capsys):
     assert main(["test", checkpoint]) == main(["export", checkpoint, "--out", str(tmp_path / "m.tflite")]) == 2
     assert capsys.readouterr().err.count("does not contain its config") == 2
     assert dv.load(checkpoint, config).classes == ("car", "bus")
+
+
+def test_a_folder_is_used_again(trained, tmp_path):
+    first = dv.evaluate(trained.checkpoint, work_dir=tmp_path)
+    again = dv.evaluate(trained.checkpoint, work_dir=tmp_path)
+    assert again.metrics == first.metrics and again.files == first.files
+    assert not list(tmp_path.glob("before_*"))  # nothing was another's

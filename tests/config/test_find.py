@@ -176,12 +176,6 @@ def test_the_documented_config_of_ones_own_loads(tmp_path):
     assert (config.test_dataloader.dataset.ann_file, config.train_cfg.max_iters) == ("val.json", 3000)
 
 
-def test_a_name_after_the_options_is_pointed_out(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--cfg-options", "train_cfg.max_iters=2", NAME])
-    assert f"takes all words up to the next option, also {NAME}; give the files before" in capsys.readouterr().err
-
-
 def test_a_further_task_is_a_folder_of_configs(tmp_path, monkeypatch):
     for name in ("detection/a.py", "classification/b.py", "_base_/c.py", "classification/notes.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

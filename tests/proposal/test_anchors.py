@@ -4,8 +4,9 @@ import torch
 from torchvision.ops import box_iou
 
 from densevision.detection.anchors import LINEAR_SCALES, anchor_shapes, place_anchors
+from densevision.detection.coverage import best_iou
 from densevision.detection.model import feature_sizes
-from densevision.proposal.anchors import best_iou, class_weights, fit_anchors
+from densevision.proposal.anchors import class_weights, fit_anchors
 
 
 def test_the_best_iou_by_hand():

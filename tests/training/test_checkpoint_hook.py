@@ -132,7 +132,12 @@ def test_save_best_must_be_a_metric(tmp_path):
 
 
 def test_a_damaged_or_foreign_file_is_named(tmp_path):
-    for content, complaint in ((b"not a zip", "is damaged or contains more"), (None, "has no 'state_dict'")):
+    faults = (
+        (b"not a zip", "is a text file"),
+        (b"PK\x03\x04", "is damaged or contains more"),
+        (None, "has no 'state_dict'"),
+    )
+    for content, complaint in faults:
         path = tmp_path / "iter_5.pth"
         torch.save({"weights": 1}, path) if content is None else path.write_bytes(content)
         with pytest.raises(UserError, match=f"iter_5.pth {complaint}|iter_5.pth is not a checkpoint.*{complaint}"):

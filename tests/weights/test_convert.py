@@ -106,7 +106,8 @@ def test_safetensors_files_are_read(timm_file, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no zip", "damaged or contains more"),
+        (b"no zip", "is a text file that starts with 'no zip', not a checkpoint"),
+        (b"PK\x03\x04 cut", "damaged or contains more"),
         ([1, 2], "contains no tensors by name"),
         ({}, "contains no tensors by name"),
         (dict(a=torch.ones(1), b=2), "contains no tensors by name"),
