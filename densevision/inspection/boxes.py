@@ -61,7 +61,7 @@ def _annotation_findings(split: str, table: CocoTable, paths: np.ndarray, used: 
     trained = chosen & ~np.any(list(reasons.values()), axis=0)
     over: np.ndarray = overhang(table.boxes, np.where(sizes > 0, sizes, np.inf)) > 0.5
     kept = "ignored in training, kept in the evaluation as COCO's tools do"
-    ignored = "ignored in training: correct or remove them"
+    ignored = "ignored in training: correct or remove them" if split in ("train", "all") else kept
     repeated = find_repeated(table)
     rows: list[tuple[str, Severity, str, Action, str, np.ndarray]] = [
         ("crowd", "note", "marked as crowd (iscrowd 1)", "ignore", kept, chosen & reasons["marked as crowd"]),

@@ -22,7 +22,7 @@ def report_lines(inspection: Inspection, width: int = 80) -> list[str]:
     lines = [*inspection.notes]
     for split in inspection.splits:
         lines += _split_lines(split)
-    lines = [part for line in lines for part in _wrap(line, "  ", width)]
+    lines = [part for line in lines for part in _wrap(line, "    " if line[:1] == " " else "  ", width)]
     for severity in SEVERITIES:
         found = [finding for finding in inspection.findings if finding.severity == severity]
         if found:
