@@ -16,7 +16,7 @@ from densevision.structures import Detections
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PANEL = (24, 26, 30)
 _WHITE = (255, 255, 255)
-_LEGEND = 20  # classes that a legend lists in full
+LEGEND = 20  # classes that a legend lists in full
 
 Color = tuple[int, int, int]
 
@@ -30,7 +30,9 @@ def class_color(label: int) -> Color:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]) -> np.ndarray:
+def draw_boxes(
+    image: np.ndarray, detections: Detections, classes: Sequence[str], tracks: Sequence[int] | np.ndarray | None = None
+) -> np.ndarray:
     """Draw boxes with class name and score, the best on top.
 
     A text is placed where it covers neither another text nor a good part of another box: above its box, below it, or
@@ -40,6 +42,7 @@ def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]
         image: [H, W, 3] uint8 RGB; it is not changed.
         detections: NumPy arrays, boxes in pixels of the image; a score of NaN, as for ground truth, is not written.
         classes: name of each label.
+        tracks: number of each object, written after its name; below 0 where it has none.
     """
     drawn = np.ascontiguousarray(image).copy()
     thickness = max(1, round(min(drawn.shape[:2]) / 240))
@@ -49,7 +52,8 @@ def draw_boxes(image: np.ndarray, detections: Detections, classes: Sequence[str]
     plates: list[Plate] = []
     for index, box in enumerate(boxes):
         label, score = int(detections.labels[index]), float(detections.scores[index])
-        text = classes[label] if np.isnan(score) else f"{classes[label]} {score:.2f}"
+        number = f" #{tracks[index]}" if tracks is not None and tracks[index] >= 0 else ""
+        text = f"{classes[label]}{number}" + ("" if np.isnan(score) else f" {score:.2f}")
         others = boxes[:index] + boxes[index + 1 :]
         plate = _free_plate(_plates(box, _plate_size(text, drawn), drawn.shape), plates, others)
         if plate is not None:
@@ -150,17 +154,19 @@ def draw_labels(
     if counts[len(palette) :].any():
         unknown = labels >= len(palette)
         drawn[unknown] = image[unknown]
-    listed = [label for label in range(len(classes)) if counts[label] or len(classes) <= _LEGEND]
+    listed = [label for label in range(len(classes)) if counts[label] or len(classes) <= LEGEND]
     _write_legend(drawn, [classes[label] for label in listed], [palette[label] for label in listed])
     return drawn
 
 
-def _write_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[Color]) -> None:
+def _write_legend(
+    drawn: np.ndarray, names: Sequence[str], colors: Sequence[Color], *, scale: float | None = None
+) -> None:
     """Write names next to patches of color on a dark panel at the lower left, in columns."""
     if not names:
         return
     height, width = drawn.shape[:2]
-    scale = _text_scale(drawn.shape)
+    scale = scale or _text_scale(drawn.shape)
     sizes = [cv2.getTextSize(name, _FONT, scale, 1)[0] for name in names]
     row = max(text_height for _, text_height in sizes) + 7
     column = max(text_width for text_width, _ in sizes) + row + 10
@@ -173,6 +179,24 @@ def _write_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[Colo
         x, y = left + index // rows * column + 4, top + index % rows * row + 3
         cv2.rectangle(drawn, (x, y), (x + row - 6, y + row - 6), [int(channel) for channel in color], -1)
         cv2.putText(drawn, name, (x + row, y + row - 7), _FONT, scale, _WHITE, 1, cv2.LINE_AA)
+
+
+def legend_strip(size: tuple[int, int], names: Sequence[str], colors: Sequence[Color]) -> np.ndarray:
+    """Draw names next to patches of color, to stand at the right of an image.
+
+    Args:
+        size: (height, width) of the image.
+    Returns:
+        [height, W, 3] uint8 RGB, as wide as the names need.
+    """
+    scale = _text_scale(size)
+    sizes = [cv2.getTextSize(name, _FONT, scale, 1)[0] for name in names]
+    row = max(text_height for _, text_height in sizes) + 7
+    column = max(text_width for text_width, _ in sizes) + row + 12
+    rows = max(1, min(len(names), (size[0] - 8) // row))
+    strip = np.full((size[0], ceil(len(names) / rows) * column, 3), _PANEL, np.uint8)
+    _write_legend(strip[: rows * row + 8], names, colors, scale=scale)
+    return strip
 
 
 def side_by_side(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> np.ndarray:

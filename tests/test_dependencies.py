@@ -14,7 +14,7 @@ PROJECTS = {"PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}  # module
 OPTIONAL = {  # module -> extra
     **dict.fromkeys(("ai_edge_litert", "ai_edge_quantizer", "flatbuffers", "litert_torch"), "tflite"),
     **dict.fromkeys(("safetensors", "timm"), "weights"),
-    "supervision": "supervision",
+    **dict.fromkeys(("supervision", "trackers"), "supervision"),
 }
 
 

@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
+import pytest
 
 from densevision.structures import Detections
-from densevision.visualize import class_color, draw_boxes, draw_caption, draw_labels, side_by_side
+from densevision.visualize import class_color, draw_boxes, draw_caption, draw_labels, legend_strip, side_by_side
 
 
 def detections(*boxes) -> Detections:
@@ -111,6 +113,22 @@ def test_legend_of_many_classes_goes_on_in_further_columns():
     names = [f"class {label}" for label in range(19)]
     drawn = draw_labels(np.zeros((60, 320, 3), np.uint8), labels, names, palette, alpha=0.0)
     assert all((drawn == color).all(-1).any() for color in palette[:12])
+
+
+def test_legend_strip_is_as_high_as_the_image():
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    strip = legend_strip((60, 300), ["road", "traffic light", "sky"], colors)
+    assert strip.shape[0] == 60 and 60 < strip.shape[1] < 120
+    assert all((strip == color).all(-1).sum() > 20 for color in colors)
+    narrow = legend_strip((20, 300), ["road", "traffic light", "sky"], colors)
+    assert narrow.shape[0] == 20 and narrow.shape[1] > 2 * strip.shape[1]  # in three columns
+
+
+@pytest.mark.skipif(int(cv2.__version__[0]) < 5, reason="OpenCV 4 draws ASCII only")
+def test_names_of_other_scripts_are_drawn():
+    image = np.zeros((240, 320, 3), np.uint8)
+    drawn = [draw_boxes(image, detections((20, 60, 200, 200)), [name]) for name in ("??", "Ж", "自転", "ü")]
+    assert len({one.tobytes() for one in drawn}) == 4
 
 
 def test_side_by_side_places_every_image():

@@ -46,7 +46,7 @@ GROUPS = {
 _EXTRAS = {
     "tflite": ("ai_edge", "litert", "flatbuffers"),
     "weights": ("timm", "safetensors"),
-    "supervision": ("supervision",),
+    "supervision": ("supervision", "trackers"),
 }
 
 # Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.

@@ -100,6 +100,7 @@ def train(
     from densevision import api
     from densevision.config.derive import LOADERS
     from densevision.video.annotate import annotate_video
+    from densevision.video.views import ModelView
 
     roots = [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in LOADERS]
     api.train(CONFIGS[task], work_dir=out / task, overrides=[*roots, *overrides])
@@ -110,7 +111,7 @@ def train(
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
     predictor = api.load(best, score_threshold=0.4 if task == "detection" else None).predictor
-    annotate_video(predictor, str(video), out / f"{task}.mp4")
+    annotate_video(ModelView(predictor, CONFIGS[task]), str(video), out / f"{task}.mp4")
     made = dict(checkpoint=best, curves=out / task / "curves.png", video=out / f"{task}.mp4")
     return metrics, predictor, evaluation.files | {kind: str(path) for kind, path in made.items()}
 

@@ -230,7 +230,8 @@ def record_detections(found: Detections, classes: Sequence[str]) -> dict[str, An
 
 def record_shares(label_map: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     """Return ``shares`` as plain data: the share of the pixels of each class that occurs."""
-    shares = (np.bincount(label_map.reshape(-1), minlength=len(classes)) / label_map.size).round(6)
+    counts = np.bincount(label_map.reshape(-1), minlength=len(classes))[: len(classes)]  # 255 is none
+    shares = (counts / label_map.size).round(6)
     return dict(shares={name: share for name, share in zip(classes, shares.tolist(), strict=True) if share})
 
 

@@ -1,4 +1,4 @@
-"""Run a predictor on a video, images or a camera, and write or show annotated frames."""
+"""Run a model on a video, images or a camera, and write or show annotated frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,10 @@ from rich.console import Console
 from densevision.atomic import check_writable, write_json
 from densevision.console import Display
 from densevision.errors import UserError
-from densevision.inference.predictor import Predictor
 from densevision.video.pipeline import VideoReport, run_pipeline
 from densevision.video.sinks import Sink, open_sink
 from densevision.video.sources import Frame, Source, has_sound, open_source
-from densevision.visualize import draw_caption
+from densevision.video.views import View
 
 _LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 
@@ -63,10 +64,10 @@ class FrameWriter:
         record: what was found, a dict per frame.
     """
 
-    def __init__(self, predictor: Predictor, sink: Sink | None, rate: float):
+    def __init__(self, view: View, sink: Sink | None, rate: float):
         self.latest: np.ndarray | None = None
         self.record: list[dict[str, Any]] = []
-        self._predictor, self._sink, self._rate = predictor, sink, rate
+        self._view, self._sink, self._rate = view, sink, rate
 
     def write(self, frame: Frame, result: Any, drawn: np.ndarray) -> None:
         """Write an annotated frame and record the result."""
@@ -75,73 +76,48 @@ class FrameWriter:
             self._sink.write(frame, drawn)
         seconds = round(frame.number / self._rate if frame.seconds is None else frame.seconds, 4)
         place = dict(file=frame.name) if frame.name else dict(time=seconds)
-        self.record.append(dict(frame=frame.number) | place | self._predictor.record(result))
-
-
-class _Drawer:
-    """Predict and draw, with the model's name and its mean time in the corner of videos.
-
-    Args:
-        predictor: gives the results.
-        name: of the model; "" writes nothing in the corner.
-    """
-
-    def __init__(self, predictor: Predictor, name: str):
-        self._predictor, self._name = predictor, name
-        self._mean_ms = 0.0
-
-    def predict(self, image: np.ndarray) -> Any:
-        start = time.perf_counter()
-        result = self._predictor(image)
-        taken = 1000 * (time.perf_counter() - start)
-        self._mean_ms = 0.95 * self._mean_ms + 0.05 * taken if self._mean_ms else taken
-        return result
-
-    def draw(self, image: np.ndarray, result: Any) -> np.ndarray:
-        drawn = self._predictor.draw(image, result)
-        if self._name:
-            draw_caption(drawn, f"{self._name}  {self._mean_ms:.0f} ms")
-        return drawn
+        self.record.append(dict(frame=frame.number) | place | self._view.record(result))
 
 
 def annotate_video(
-    predictor: Predictor,
+    view: View,
     where: str,
     output: Path | None,
     *,
     json_path: Path | None = None,
     window: Window | None = None,
     every: int = 1,
-    name: str = "",
 ) -> VideoReport:
     """Predict and annotate the frames of an input, and print one line on where the time went.
 
     Args:
+        view: predicts and draws.
         where: see ``open_source``.
         output: a video, an image or a folder; None writes no frames.
         json_path: where the results per frame go.
         window: also shows the frames.
         every: take every Nth frame only.
-        name: of the model, for the corner of a video.
     Raises:
         UserError: the input can't be read or the output can't be written.
     """
     source = open_source(where, every)
     if json_path is not None:
         check_writable(json_path, "--json")
-    sink = open_sink(output, source, where) if output is not None else None
-    writer = FrameWriter(predictor, sink, source.rate)
+    drawn = replace(source, size=view.size(source.size))
+    sink = open_sink(output, drawn, where) if output is not None else None
+    writer = FrameWriter(view, sink, source.rate)
+    caption = source.kind in ("video", "stream", "camera")
     with _finished(sink) as places, Display(Console()) as display:
         progress = _Progress(display, source, writer, window)
-        drawer = _Drawer(predictor, name if source.kind in ("video", "stream", "camera") else "")
-        report = run_pipeline(source.frames, drawer.predict, drawer.draw, writer.write, progress.watch)
+        draw = partial(view.draw, caption=caption)
+        report = run_pipeline(source.frames, view.predict, draw, writer.write, progress.watch)
     if json_path is not None:
         height, width = source.size
-        head = dict(input=where, size=[height, width], rate=source.rate, classes=list(predictor.classes))
+        head = dict(input=where, size=[height, width], rate=source.rate, classes=list(view.classes))
         write_json(json_path, head | dict(frames=writer.record), "--json")
         places.append(str(json_path))
     _print_summary(report, source, places)
-    if remark := predictor.nothing_found(report.frames):
+    if remark := view.nothing_found(report.frames):
         print(remark)
     return report
 

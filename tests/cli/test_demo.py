@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from densevision.checkpoints.config import describe_config
 from densevision.cli.main import main
 from densevision.config.load import load_config
 from densevision.images import read_image, write_image
@@ -82,8 +83,9 @@ def test_shares_and_blended_colors_of_an_image(tmp_path):
     (frame,) = json.loads(found.read_text())["frames"]
     assert frame["file"] == "in.png" and sum(frame["shares"].values()) == pytest.approx(1, abs=1e-5)
     drawn = read_image(tmp_path / "out.png")
-    # half grey, half red or blue, where no legend lies
-    assert {tuple(color) for color in drawn[:20].reshape(-1, 3).tolist()} <= {(192, 64, 64), (64, 64, 192)}
+    assert drawn.shape[0] == 60 and drawn.shape[1] > 100  # the legend stands at the right
+    # half grey, half red or blue
+    assert {tuple(color) for color in drawn[:, :80].reshape(-1, 3).tolist()} <= {(192, 64, 64), (64, 64, 192)}
 
 
 def test_folder_to_folder_skips_damaged_images(tmp_path, capsys):
@@ -129,7 +131,7 @@ def test_a_fault_in_the_middle_leaves_no_output(tmp_path, monkeypatch):
     def fail(*parts):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("densevision.inference.predictor.draw_boxes", fail)
+    monkeypatch.setattr("densevision.video.views.draw_boxes", fail)
     command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 3)]
     with pytest.raises(RuntimeError, match="out of memory"):
         main([*command, "--out", str(tmp_path / "made/out.mp4")])
@@ -192,3 +194,57 @@ def test_scores_that_are_not_numbers_are_named(tmp_path, capsys):
     write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
     assert main(["demo", config, checkpoint, "--input", str(tmp_path / "in.png"), "--json", str(tmp_path / "j")]) == 0
     assert "in 1 frame; the scores are NaN" in capsys.readouterr().out
+
+
+def test_chosen_classes_of_a_detector(tmp_path, capsys):
+    command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 2)]
+    command += ["--score-threshold", "0.02", "--json", str(tmp_path / "j")]
+    found = {}
+    for name in ("", "bus", "car", "bus, car"):
+        assert main([*command, *(["--classes", name] if name else [])]) == 0
+        frames = json.loads((tmp_path / "j").read_text())["frames"]
+        found[name] = [(row["class"], row["score"]) for frame in frames for row in frame["detections"]]
+    assert found["bus, car"] == found[""] and len(found["bus"]) + len(found["car"]) == len(found[""])
+    for name in ("bus", "car"):
+        assert found[name] == [row for row in found[""] if row[0] == name]
+    capsys.readouterr()
+    assert main([*command, "--classes", "bus,cat"]) == 2
+    assert "--classes: the model has no class 'cat'; did you mean car?" in capsys.readouterr().err
+
+
+def test_chosen_classes_of_a_segmentation_model(tmp_path):
+    write_image(tmp_path / "in.png", np.full((60, 80, 3), 128, np.uint8))
+    command = ["demo", *save_model(tmp_path, SEGMENTOR), "--input", str(tmp_path / "in.png")]
+    assert main([*command, "--json", str(tmp_path / "all")]) == 0
+    assert main([*command, "--json", str(tmp_path / "j"), "--out", str(tmp_path / "o.png"), "--classes", "bus"]) == 0
+    every, chosen = (json.loads((tmp_path / name).read_text())["frames"][0]["shares"] for name in ("all", "j"))
+    assert chosen == {name: share for name, share in every.items() if name == "bus"}
+    colors = {tuple(color) for color in read_image(tmp_path / "o.png")[:, :80].reshape(-1, 3).tolist()}
+    assert colors <= {(128, 128, 128), (64, 64, 192)}  # what is no bus stays as it is
+
+
+def test_two_models_side_by_side(tmp_path):
+    config, checkpoint = save_model(tmp_path, DETECTOR)
+    (tmp_path / "other").mkdir()
+    _, other = save_model(tmp_path / "other", DETECTOR)
+    content = torch.load(other, weights_only=True)
+    stored = describe_config(load_config(config))
+    torch.save(content | dict(meta=content["meta"] | stored), other)
+    command = ["demo", config, checkpoint, "--input", write_video(tmp_path / "in.mp4", 2), "--score-threshold", "0.02"]
+    words = ["--against", other, "--out", str(tmp_path / "o.mp4"), "--json", str(tmp_path / "j")]
+    assert main([*command, *words]) == 0
+    made = open_source(str(tmp_path / "o.mp4"))
+    assert made.size[0] > 96 and made.size[1] == 2 * 128 + 2 and len(list(made.frames)) == 2
+    for frame in json.loads((tmp_path / "j").read_text())["frames"]:
+        assert frame["against"]["detections"] == frame["detections"]  # the same weights
+
+
+def test_tracking_without_its_package_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    command = ["demo", *save_model(tmp_path, DETECTOR), "--input", write_video(tmp_path / "in.mp4", 2)]
+    assert main([*command, "--json", str(tmp_path / "j"), "--track"]) == 2
+    error = capsys.readouterr().err
+    assert "pip install 'densevision[supervision]'" in error and error.count("\n") == 1
+    command = ["demo", *save_model(tmp_path, SEGMENTOR), "--input", str(tmp_path / "in.mp4")]
+    assert main([*command, "--json", str(tmp_path / "j"), "--track"]) == 2
+    assert "--track has no meaning for a segmentation model" in capsys.readouterr().err
