@@ -96,7 +96,8 @@ def _python() -> Finding:
 
 def _packages() -> list[Finding]:
     full = version_of("torch") is not None
-    always = [_package(name, module, "densevision") for name, module in _ALWAYS.items()]
+    needed_by = "densevision" if full else "-r requirements-runtime.txt"
+    always = [_package(name, module, needed_by) for name, module in _ALWAYS.items()]
     if not full:
         light = "not installed: this install runs .tflite files only; to train, pip install densevision"
         return [*always, Finding("torch", light)]
@@ -133,7 +134,7 @@ def _extras() -> list[Finding]:
         listed = ", ".join(found) or "none"
         tflite = Finding("[tflite]", f"{listed}; export needs {', '.join(missing)}", "pip install densevision[tflite]")
     elif not versions["ai-edge-litert"]:
-        tflite = Finding("[tflite]", "not installed", "pip install densevision[runtime]", broken=True)
+        tflite = Finding("[tflite]", "not installed", "pip install -r requirements-runtime.txt", broken=True)
     else:
         tflite = Finding("[tflite]", ", ".join(found))
     optional = [f"{name} {versions[name]}" for name in _OPTIONAL if versions[name]]

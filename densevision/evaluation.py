@@ -26,6 +26,7 @@ from densevision.registry import DATASETS
 from densevision.stages import is_quiet, steps
 from densevision.training.metrics import build_evaluator, primary_metric, set_folders, tables, write_reports
 from densevision.training.progress import quiet
+from densevision.training.ranking import ranking_sign
 from densevision.training.splits import align
 from densevision.training.workdir import WorkDir, protect_others, record_results
 
@@ -145,6 +146,12 @@ def evaluate_predictor(
     built, figures = _run(predictor, dataset, evaluator, folder, report)
     files = write_reports(built.metrics, folder) if folder else {}
     return figures, tables(built.metrics, figures), files
+
+
+def metric_sign(evaluator: Mapping | Sequence, name: str) -> int:
+    """Return 1 where a greater figure of a config's evaluator is the better one, else -1."""
+    with config_errors():
+        return ranking_sign(name, build_evaluator(evaluator).metrics)
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import TypeGuard
 
@@ -59,7 +60,22 @@ def _other_kind(path: Path) -> str | None:
         return "is a Git LFS pointer; run git lfs pull"
     if path.suffix == ".py":
         return "is a Python file, not a checkpoint; give a file that densevision train wrote, such as best.pth"
+    if head.startswith(b"PK"):
+        return _foreign_zip(path)
     return None if path.suffix == ".safetensors" else _foreign(head)
+
+
+def _foreign_zip(path: Path) -> str | None:
+    """Return what is wrong with a zip, which PyTorch writes too: its end is missing, or other files are in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return "is damaged (the end is missing, as after a download that stopped); copy or write it again"
+    if any(name.endswith("/data.pkl") for name in names):
+        return None
+    listed = ", ".join(names[:3]) or "nothing"
+    return f"is a zip archive with {listed}, not a checkpoint; unpack it, and give the .pth file"
 
 
 def _foreign(head: bytes) -> str | None:
@@ -71,8 +87,6 @@ def _foreign(head: bytes) -> str | None:
     for name, magic in _MAGIC.items():
         if head.startswith(magic):
             return f"is {name}, {remedy}"
-    if head.startswith(b"PK"):  # a zip, as PyTorch writes, that was cut
-        return None
     if all(byte in b"\t\r\n\f" or 32 <= byte != 127 for byte in head):
         shown = head.decode("utf-8", "replace").strip().partition("\n")[0][:40]
         return f"is a text file that starts with {shown!r}, {remedy}"

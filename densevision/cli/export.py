@@ -213,7 +213,7 @@ def _print_sensitivity(job: ExportJob, calibration: int | None) -> None:
     name, baseline = job.baseline
     print(f"{'int8 alone':12} {name:>9}    drop")
     for part, value in job.sensitivity(calibration):
-        print(f"{part:12} {100 * value:9.2f} {100 * (baseline - value):7.2f}", flush=True)
+        print(f"{part:12} {100 * value:9.2f} {100 * job.sign * (baseline - value):7.2f}", flush=True)
     warning = worthless(name, baseline)
     if warning and not job.drop:
         print(warning)

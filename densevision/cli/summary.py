@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from densevision.atomic import write_json
 from densevision.errors import UserError
+from densevision.outputs import check_output
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("H", "W"),
         help="input in pixels (default: the config's input_size or training crop)",
     )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write layers, taps and totals")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.config.load import load_config
     from densevision.registry import MODELS
 
+    if arguments.json:
+        check_output("--json", arguments.json, others=[arguments.config])
     config = load_config(arguments.config)
     if not config.get("model") or not (config.get("train_dataloader") or {}).get("dataset"):
         raise UserError(f"{arguments.config} has no model or no train_dataloader.dataset; both are needed here")
@@ -58,6 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(f"params {with_norm:,} ({without:,} without batch norm)")
     console.print(f"MAdds {total_madds(counts):,}, {config.model.num_classes or class_count(dataset)} classes")
     console.print(f"peak activation memory {peak_activation(model, size):,} bytes: all tensors alive at once, float32")
+    if arguments.json:
+        totals: dict[str, object] = dict(params=with_norm, params_without_norm=without, madds=total_madds(counts))
+        totals |= dict(input_size=size, peak_activation_bytes=peak_activation(model, size))
+        taps = {name: dict(channels=tap.channels, stride=tap.stride) for name, tap in model.backbone.taps.items()}
+        layers = [dataclasses.asdict(layer) for layer in counts]
+        write_json(arguments.json, dict(config=arguments.config.stem, **totals, taps=taps, layers=layers), "--json")
     return 0
 
 

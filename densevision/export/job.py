@@ -18,7 +18,7 @@ from densevision.checkpoints.reading import stored_threshold
 from densevision.config.dump import printable
 from densevision.config.load import Config
 from densevision.errors import UserError
-from densevision.evaluation import build_dataset, evaluate_predictor, primary_metric, read_images
+from densevision.evaluation import build_dataset, evaluate_predictor, metric_sign, primary_metric, read_images
 from densevision.export.card import Measured, write_card
 from densevision.export.convert import ExportImages, ExportReport, build_model_info, convert, export_tflite, finish
 from densevision.export.exporter import Exporter, ExportOptions, make_exporter
@@ -161,11 +161,17 @@ class ExportJob:
         variants = self._exporter.variants(self._info, self.config, resized=self._resized)
         others = {field: self._metric(predictor)[1] for field, predictor in variants.items()}
         self.drop = Drop(name, after, before, **others, own_size=own_size, at_own_size=at_own_size)
-        if not 100 * (before - after) <= max_drop:
+        if not 100 * self.sign * (before - after) <= max_drop:
+            change = "falls" if self.sign > 0 else "rises"
             raise UserError(
-                f"{out}: not written, {name} falls from {100 * before:.2f} to {100 * after:.2f}, and "
+                f"{out}: not written, {name} {change} from {100 * before:.2f} to {100 * after:.2f}, and "
                 f"--max-drop allows {max_drop:g} points; see docs/export.md for what helps"
             )
+
+    @cached_property
+    def sign(self) -> int:
+        """Of the metric that ``baseline`` names: 1 where greater is better, else -1."""
+        return metric_sign(self.config.test_evaluator, self.baseline[0])
 
     @cached_property
     def _exporter(self) -> Exporter:

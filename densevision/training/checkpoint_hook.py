@@ -26,6 +26,7 @@ from densevision.registry import HOOKS
 from densevision.training.changes import made_from
 from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
+from densevision.training.ranking import ranking_sign
 from densevision.training.stop import TrainingStopped
 from densevision.training.workdir import EXAMPLES, REPORTS, set_aside
 
@@ -50,8 +51,8 @@ class CheckpointHook(Hook):
     ``best.pth`` only if that has no score either.
 
     Args:
-        save_best: metric that ranks models, greater is better; None saves no ``best.pth``. A config that does not
-            state it takes the ``best_key`` of its val metric.
+        save_best: metric that ranks models, greater is better unless the metric states ``lower_is_better``; None
+            saves no ``best.pth``. A config that does not state it takes the ``best_key`` of its val metric.
         interval: iterations between additional checkpoints; None saves at evaluations only.
         keep: how many ``iter_<n>.pth`` to keep, 1 or more.
     Raises:
@@ -168,9 +169,7 @@ class CheckpointHook(Hook):
             )
 
     def _check_save_best(self, prefixes: Sequence[str | None]) -> None:
-        if self.save_best is None:
-            return
-        if all(prefix and not self.save_best.startswith(f"{prefix}/") for prefix in prefixes):
+        if self.save_best and all(prefix and not self.save_best.startswith(f"{prefix}/") for prefix in prefixes):
             known = " or ".join(f"{prefix}/..." for prefix in prefixes)
             raise UserError(f"default_hooks.checkpoint.save_best: {self.save_best!r} should be {known}")
 
@@ -186,7 +185,8 @@ class CheckpointHook(Hook):
             kept = "the latest checkpoint" if best is None else f"that of iteration {info.get('best_iteration')}"
             runner.logger.warning(f"iteration {runner.iter}: {self.save_best} is undefined; best.pth is {kept}")
             return best is None
-        return best is None or score > best or score == best <= 0
+        sign = ranking_sign(self.save_best, runner.val_loop.evaluator.metrics)
+        return best is None or sign * score > sign * best or score == best <= 0 < sign
 
     def resume_before(self, runner: Runner, first_bad: int) -> str | None:
         """Select the checkpoint that ``--resume`` takes after non-finite batches.

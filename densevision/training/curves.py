@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from densevision.registry import HOOKS
 from densevision.training.metrics import numbers_of
 from densevision.training.prepare import whole_number
 from densevision.training.progress import class_names, ranking_metric, summary_metrics, window_means
+from densevision.training.ranking import ranking_sign
 from densevision.training.val_loss import VAL_LOSS, val_loss_of
 
 
@@ -62,7 +63,9 @@ class CurvesHook(Hook):
         if is_main_process():
             self._write(runner)
             shown = summary_metrics(figures, class_names(runner), ranking_metric(runner.cfg))
-            draw_curves(self.rows, Path(runner.work_dir, "curves.png"), shown)
+            built = runner.val_loop.evaluator.metrics
+            lower = [name for name in shown if ranking_sign(name, built) < 0]
+            draw_curves(self.rows, Path(runner.work_dir, "curves.png"), shown, lower)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Write the table first, so that it is never older than the checkpoint."""
@@ -104,11 +107,14 @@ def read_table(path: Path) -> list[dict[str, float]]:
     return [{**row, "iteration": int(row["iteration"])} for row in rows]
 
 
-def draw_curves(rows: list[dict[str, float]], path: Path, metrics: Sequence[str] | None = None) -> None:
+def draw_curves(
+    rows: list[dict[str, float]], path: Path, metrics: Sequence[str] | None = None, lower: Sequence[str] = ()
+) -> None:
     """Draw losses, metrics and learning rate over the iterations.
 
     Args:
         metrics: names of the metrics to draw; None uses the first three with a slash.
+        lower: those whose lowest value is the best.
     """
     names = list(dict.fromkeys(key for row in rows for key in row))
     if metrics is None:
@@ -123,7 +129,7 @@ def draw_curves(rows: list[dict[str, float]], path: Path, metrics: Sequence[str]
         axes.spines[["top", "right"]].set_visible(False)
     _draw_losses(losses, rows, [name for name in names if name not in metrics and "/" not in name])
     for name in metrics:
-        _draw_metric(evaluations, name, [row for row in rows if name in row])
+        _draw_metric(evaluations, name, [row for row in rows if name in row], min if name in lower else max)
     _draw_line(rate, "lr", rows)
     for axes in (losses, evaluations):
         if axes.lines:
@@ -160,9 +166,9 @@ def _draw_line(axes: Axes, name: str, rows: list[dict[str, float]], **style: Any
         axes.plot(*zip(*points, strict=True), **{"linewidth": width, **marker, **style})
 
 
-def _draw_metric(axes: Axes, name: str, rows: list[dict[str, float]]) -> None:
+def _draw_metric(axes: Axes, name: str, rows: list[dict[str, float]], choose: Callable = max) -> None:
     finite = [row for row in rows if math.isfinite(row[name])]
-    best = max(finite, key=lambda row: row[name], default=None)
+    best = choose(finite, key=lambda row: row[name], default=None)
     text = f"best {best[name]:.3f} at {best['iteration']}" if best else "undefined"
     if best and len(finite) == 1:
         text = f"{best[name]:.3f} at {best['iteration']}"

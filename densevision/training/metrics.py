@@ -1,10 +1,11 @@
 """Build, evaluate, print and write metrics: the package's and the user's.
 
-A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Five more attributes
+A user's metric only needs mmengine's ``BaseMetric`` with ``process`` and ``compute_metrics``. Six more attributes
 are used if they exist:
 
 - ``out_dir``: folder for the files that the metric writes while it evaluates (predictions), or None;
 - ``details``: what the last evaluation found, which the report shows for the package's metrics;
+- ``lower_is_better``: True where the figure that ranks models is an error;
 - ``score_threshold``: with which its detections are best, for the checkpoint, or None;
 - ``table``: text that ``densevision test`` prints after an evaluation; without it, the metric's figures are listed;
 - ``write_report(folder)``: writes more files and returns their paths by kind.

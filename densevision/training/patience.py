@@ -11,6 +11,7 @@ from densevision.errors import UserError
 from densevision.training.metrics import score_of
 from densevision.training.prepare import whole_number
 from densevision.training.progress import ranking_metric
+from densevision.training.ranking import ranking_sign
 
 KEY = "patience"  # in the message hub, and so in checkpoints: the best score, and the evaluations since
 
@@ -48,7 +49,8 @@ class PatienceHook(Hook):
         """Count the evaluation, and stop if it was one too many."""
         score = score_of(metrics or {}, ranking_metric(runner.cfg) or "")
         best, since = runner.message_hub.runtime_info.get(KEY, [None, 0])
-        improved = score is not None and (best is None or score > best)
+        sign = ranking_sign(ranking_metric(runner.cfg), runner.val_loop.evaluator.metrics)
+        improved = score is not None and (best is None or sign * score > sign * best)
         best, self._since = (score, 0) if improved else (best, since + 1)
         runner.message_hub.update_info(KEY, [best, self._since])
         runner.train_loop.stop_training = self._since >= self.patience

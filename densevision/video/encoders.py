@@ -14,12 +14,16 @@ import cv2
 import numpy as np
 
 from densevision.errors import UserError
+from densevision.stages import native_output_hidden
 
 _H264_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 # (codec, name) by suffix, of OpenCV's own build, which has no H.264.
 _OPENCV = {
-    **dict.fromkeys((".mp4", ".m4v", ".mkv"), ("VP90", "VP9, as no ffmpeg with libx264 is on the PATH")),
-    ".mov": ("mp4v", "MPEG-4, which browsers don't play, as no ffmpeg with libx264 is on the PATH"),
+    ".mp4": ("vp09", "VP9, as no ffmpeg with libx264 is on the PATH"),
+    ".mkv": ("VP90", "VP9, as no ffmpeg with libx264 is on the PATH"),
+    **dict.fromkeys(
+        (".mov", ".m4v"), ("mp4v", "MPEG-4, which browsers don't play; no ffmpeg with libx264 is on the PATH")
+    ),
     ".webm": ("VP90", "VP9"),
     ".avi": ("MJPG", "Motion JPEG"),
 }
@@ -95,7 +99,11 @@ class FfmpegEncoder:
         command += ["-movflags", "+faststart"] if path.suffix.lower() != ".mkv" else []
         command += [path.resolve().as_posix()]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._messages
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._messages,
+            start_new_session=True,  # Ctrl-C must not end it before the last frame
         )
 
     def write(self, image: np.ndarray) -> None:
@@ -138,7 +146,8 @@ class OpenCvEncoder:
     def __init__(self, path: Path, size: tuple[int, int], rate: float):
         fourcc, self.codec = _OPENCV[path.suffix.lower()]
         self._path = path
-        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), rate, size[::-1])
+        with native_output_hidden():  # it comments on the tag of the codec
+            self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), rate, size[::-1])
         if not self._writer.isOpened():
             self._writer.release()
             raise UserError(f"OpenCV can't write {path.suffix} of {size[1]}x{size[0]} there; try .mp4 or .avi")

@@ -15,6 +15,7 @@ from densevision.images import IMAGE_SUFFIXES, resize_image, write_image
 from densevision.video.encoders import VIDEO_SUFFIXES, open_encoder
 from densevision.video.sources import Frame, Source
 
+_LONGEST_GAP = 10.0  # seconds that the frame before a gap stands for; a wrong time must not fill the disk
 _GIF_RATE = 12.5  # frames per second; its times are hundredths of a second
 _GIF_WIDTH = 640
 _GIF_FRAMES = 1500  # about 2 minutes; they are kept in memory, at one byte per pixel
@@ -90,7 +91,7 @@ class VideoSink:
         self._path = path
         self._partial = partial_path(path)
         self._margin = (size[0] % 2, size[1] % 2)
-        self._written, self._last = 0, np.zeros((0, 0, 3), np.uint8)
+        self._written, self._left_out, self._last = 0, 0, np.zeros((0, 0, 3), np.uint8)
         even = (size[0] + self._margin[0], size[1] + self._margin[1])
         try:
             self._encoder = open_encoder(self._partial, even, rate)
@@ -101,6 +102,8 @@ class VideoSink:
     def write(self, frame: Frame, image: np.ndarray) -> None:
         """Append an image at the frame's time."""
         place = frame.number if frame.seconds is None else round(frame.seconds * self.rate)
+        self._left_out += max(0, place - self._left_out - self._written - round(_LONGEST_GAP * self.rate))
+        place -= self._left_out
         if place < self._written:
             return
         if image.shape[:2] != self.size:
@@ -118,6 +121,9 @@ class VideoSink:
 
     def finish(self) -> str:
         """Give the file its name."""
+        if not self._written:
+            self.discard()
+            raise UserError(_nothing(self._path))
         try:
             self._encoder.close()
         except OSError as error:
@@ -142,8 +148,9 @@ class GifSink:
         scale = min(1.0, _GIF_WIDTH / size[1])
         self._size = (max(1, round(scale * size[0])), max(1, round(scale * size[1])))
         self._step = max(1, round(rate / _GIF_RATE))
-        self._path, self._rate = path, rate / self._step
+        self._path, self._rate = path, rate
         self._images: list[Image.Image] = []
+        self._times: list[float] = []
 
     def write(self, frame: Frame, image: np.ndarray) -> None:
         """Keep every second, third, ... image of a video with more frames per second."""
@@ -152,20 +159,29 @@ class GifSink:
         if len(self._images) == _GIF_FRAMES:
             raise UserError(f"--out {self._path}: more than {_GIF_FRAMES} frames; write a .mp4, or use --every N")
         self._images.append(Image.fromarray(_fit(image, self._size)).quantize(128, dither=Image.Dither.NONE))
+        self._times.append(frame.number / self._rate if frame.seconds is None else frame.seconds)
 
     def finish(self) -> str:
-        """Write the file."""
+        """Write the file; the format counts hundredths of a second."""
+        if not self._images:
+            raise UserError(_nothing(self._path))
         first, *others = self._images
+        ends = np.round(100 * np.array([*self._times, self._times[-1] + self._step / self._rate])).astype(int)
+        durations = [10 * max(2, int(length)) for length in np.diff(ends)]
         try:
             with replacing(self._path, "--out") as partial:
-                first.save(partial, "GIF", save_all=True, append_images=others, duration=1000 / self._rate, loop=0)
+                first.save(partial, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
         except OSError as error:
             raise UserError(f"--out {self._path}: {error.strerror or error}") from error
-        return f"{self._path} ({self._size[1]}x{self._size[0]}, {self._rate:.3g} frames per second)"
+        return f"{self._path} ({self._size[1]}x{self._size[0]}, {self._rate / self._step:.3g} frames per second)"
 
     def discard(self) -> None:
         """Forget the images."""
         self._images.clear()
+
+
+def _nothing(path: Path) -> str:
+    return f"--out {path}: not written, as no frame was annotated"
 
 
 def _check_file(path: Path) -> None:

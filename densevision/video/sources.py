@@ -225,7 +225,8 @@ def _read_capture(capture: cv2.VideoCapture, every: int, rate: float) -> Iterato
                 return
             time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             first = time if first is None else first
-            seconds = time - first if time - first > last else position / rate  # no times, or not in order
+            following = last + every / rate if position else 0.0
+            seconds = time - first if time - first > last else following  # no times, or not in order
             last = seconds
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
             if width_scale != 1:

@@ -98,7 +98,8 @@ def test_a_device_that_computes_nothing_is_refused(tmp_path):
         ("a.pth", b"\x1c\0\0\0TFL3", "a.pth is a .tflite file; give it a name that ends in .tflite"),
         ("a.pth", b"version https://git-lfs.github.com/spec/v1", "a.pth is a Git LFS pointer; run git lfs pull"),
         ("a.py", b"model = None", "a.py is a Python file, not a checkpoint; give a file that densevision train wrote"),
-        ("a.pth", b"PK", "a.pth is damaged .*; copy or write it again"),
+        ("a.pth", b"PK", "a.pth is damaged .the end is missing, as after a download that stopped.; copy or write it"),
+        ("a.pth", b"PK\5\6" + bytes(18), "a.pth is a zip archive with nothing, not a checkpoint; unpack it"),
     ],
 )
 def test_a_file_of_another_kind_is_named(tmp_path, name, content, message):

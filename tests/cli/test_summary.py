@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from densevision.cli.main import main
@@ -16,6 +17,25 @@ def test_summary_prints_layers_taps_and_totals(capsys):
     # the stem reads the image and writes its map: (3*64*96 + 16*32*48) * 4 = 172,032, more than any later step
     assert "peak activation memory 172,032 bytes" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_summary_writes_what_it_prints(tmp_path, capsys):
+    path = tmp_path / "layers.json"
+    config = CONFIGS / "detection" / "ssdlite_v3_small_coco.py"
+    assert main(["summary", str(config), "--size", "64", "96", "--json", str(path)]) == 0
+    found, out = json.loads(path.read_text()), capsys.readouterr().out
+    assert f"params {found['params']:,} (" in out and f"MAdds {found['madds']:,}," in out
+    assert found["peak_activation_bytes"] == 172_032 and found["input_size"] == [64, 96]
+    assert found["taps"]["c4"] == dict(channels=288, stride=16)
+    assert sum(layer["params"] for layer in found["layers"]) == found["params"]
+
+
+def test_configs_are_listed_as_json(tmp_path, capsys):
+    path = tmp_path / "configs.json"
+    assert main(["configs", "bccd", "--json", str(path)]) == 0
+    found, out = json.loads(path.read_text()), capsys.readouterr().out
+    assert found and all(one["name"] in out and Path(one["file"]).is_file() for one in found)
+    assert {one["task"] for one in found} == {"detection"}
 
 
 def test_summary_takes_the_crop_of_a_segmentor(capsys):

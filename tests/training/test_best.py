@@ -5,7 +5,7 @@ import torch
 
 from densevision.config.load import load_config
 from densevision.training.runner import build_runner
-from tests.training.toy_parts import Scripted
+from tests.training.toy_parts import Scripted, ScriptedErrors
 from tests.training.toy_runs import CONFIG, train
 
 NAN = float("nan")
@@ -46,6 +46,25 @@ def test_the_best_checkpoint(tmp_path, capsys, scores, best):
     undefined = sum(score in (None, "text", -1.0, float("inf")) or score != score for score in scores)
     printed = capsys.readouterr().out
     assert printed.count("toy/score is undefined; best.pth is ") == undefined
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ((0.3, 0.1, 0.2), 4),
+        ((0.3, 0.1, 0.1), 4),  # of equal errors the first
+        ((0.0, 0.0, 0.1), 2),  # also of none
+        ((NAN, 0.5, None), 4),
+    ],
+)
+def test_the_best_checkpoint_of_a_metric_where_lower_is_better(tmp_path, scores, best):
+    Scripted.calls = 0
+    overrides = ["train_cfg.max_iters=6", "train_cfg.val_interval=2", "default_hooks.curves=None"]
+    config = load_config(CONFIG, [*overrides, "default_hooks.checkpoint.save_best=toy/score"])
+    config.val_evaluator = dict(type=ScriptedErrors, scores=(0.5, *scores))
+    config.work_dir = str(tmp_path)
+    build_runner(config).train()
+    assert torch.load(tmp_path / "best.pth")["meta"]["iter"] == best
 
 
 def test_a_score_of_another_metric_is_not_compared_with(tmp_path):

@@ -134,7 +134,7 @@ def test_save_best_must_be_a_metric(tmp_path):
 def test_a_damaged_or_foreign_file_is_named(tmp_path):
     faults = (
         (b"not a zip", "is a text file"),
-        (b"PK\x03\x04", "is damaged or contains more"),
+        (b"PK\x03\x04", "is damaged .the end is missing"),
         (None, "has no 'state_dict'"),
     )
     for content, complaint in faults:

@@ -39,6 +39,12 @@ def test_evaluations_without_a_new_best_score_are_counted(tmp_path, capsys, scor
     assert (f"stopped at iteration {last} of 40: {said}\n" in capsys.readouterr().out) == (last < 40)
 
 
+def test_errors_improve_by_falling(tmp_path):
+    options = [one.replace("Scripted", "ScriptedErrors") for one in scripted(0.9, 0.4, 0.5, 0.6, 0.1)]
+    runner = train(tmp_path, *options, "train_cfg.patience=2")
+    assert (runner.iter, runner.message_hub.runtime_info["best_iteration"]) == (20, 10)  # 0.5 and 0.6 are worse
+
+
 def test_a_resumed_training_continues_the_count(tmp_path, capsys):
     options = (*scripted(0.3, 0.2, 0.2, 0.2, 0.9, 0.9, 0.9, 0.9), "train_cfg.patience=3")
     with pytest.raises(TrainingStopped):

@@ -150,6 +150,12 @@ class Scripted(BaseMetric):
         return dict(other=1.0) | ({} if score is None else dict(score=score))
 
 
+class ScriptedErrors(Scripted):
+    """Gives scores of which the lowest is the best."""
+
+    lower_is_better = True
+
+
 class SignalSelf(Hook):
     """Send this process or its group signal ``number`` in iteration ``at``, or in the evaluation after it."""
 
