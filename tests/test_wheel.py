@@ -63,6 +63,7 @@ def test_the_wheel_is_pure_python_and_whole(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("densevision/**/*.py")}
     data = {"densevision/py.typed", "densevision/benchmark/phone/measure.sh"}
+    data.add("densevision/inspection/browse.html.jinja")
     data |= {f"densevision/report/{name}" for name in ("report.html.jinja", "compare.html.jinja", "style.css")}
     configs = {f"densevision/{config}" for config in CONFIGS}
     assert {name for name in names if ".dist-info/" not in name} == modules | data | configs

@@ -18,7 +18,7 @@ from densevision.stages import QUIET
 COMMANDS = {
     "new": "write a config for a folder of images and labels",
     "check": "read all images and labels, and say what is wrong with them",
-    "browse": "draw a grid of samples with their boxes or masks",
+    "browse": "show samples of each class with their boxes or masks",
     "configs": "list the configs that ship with the package",
     "train": "train a detector or a segmentation model from a config",
     "test": "evaluate a checkpoint with the official metrics",

@@ -1,113 +1,161 @@
-"""Draw a grid of samples with their boxes or masks, as they are or as a training sees them."""
+"""Choose images of every class, and draw their boxes or masks, before and after augmentation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, sqrt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
-from densevision.errors import UserError, did_you_mean
-from densevision.images import resize_image
+from densevision.detection.coco import CocoDataset
+from densevision.errors import UserError, did_you_mean, listed
+from densevision.inspection.finding import Inspection
+from densevision.segmentation.dataset import LabelMapDataset
 from densevision.structures import Detections
-from densevision.visualize import Color, draw_boxes, draw_labels
-
-_TILE = 320  # pixels of the longer side of an image in the grid
-_GAP = 6
-_BACKGROUND = (24, 26, 30)
+from densevision.visualize import draw_boxes, draw_labels
 
 
-def choose_samples(dataset: Any, count: int, seed: int, class_name: str | None = None) -> list[int]:
-    """Return the indices of at most ``count`` images, drawn at random; of one class where it is named.
+@dataclass(frozen=True)
+class Choice:
+    """Which samples to show.
+
+    Attributes:
+        count: images per class.
+        classes: names; empty for all.
+        seed: of the choice and of the augmentation.
+        augmented: whether to show each image as training sees it, too.
+        side: pixels of the longer side of a drawn image, at most.
+    """
+
+    side: int
+    count: int = 3
+    classes: tuple[str, ...] = ()
+    seed: int = 0
+    augmented: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One drawn image.
+
+    Attributes:
+        path: of the image file.
+        plain: [H, W, 3] uint8 RGB with its boxes or mask; None if it can't be read.
+        augmented: the same as training sees it; None if that was not asked for.
+        fault: why it can't be shown.
+    """
+
+    path: str
+    plain: np.ndarray | None
+    augmented: np.ndarray | None = None
+    fault: str = ""
+
+
+def check_shown(dataset: Any, classes: Sequence[str]) -> None:
+    """Raise an error if a data set is of neither task, or lacks a class.
 
     Raises:
-        UserError: there is no such class, or no image with it.
+        UserError: with the classes that it has.
     """
-    indices = np.arange(len(dataset))
-    if class_name is not None:
-        classes = list(dataset.metainfo["classes"])
-        if class_name not in classes:
-            raise UserError(
-                f"--class {class_name}: the classes are {', '.join(classes)}.{did_you_mean(class_name, classes)}"
-            )
-        label = classes.index(class_name)
-        indices = np.array([index for index in indices.tolist() if _has_class(dataset, index, label)], int)
-        if not len(indices):
-            raise UserError(f"--class {class_name}: no image of this split has it")
-    chosen = np.random.default_rng(seed).permutation(indices)[:count]
-    return sorted(chosen.tolist())
+    if not isinstance(dataset, CocoDataset | LabelMapDataset):
+        raise UserError(f"browse shows data sets of boxes and of masks, not {type(dataset).__name__}")
+    names = dataset.metainfo["classes"]
+    for name in classes:
+        if name not in names:
+            raise UserError(f"--class {name}: no such class; {did_you_mean(name, names) or listed(names, 12)}")
 
 
-def _has_class(dataset: Any, index: int, label: int) -> bool:
-    if hasattr(dataset, "boxes"):
-        return bool((dataset.labels[dataset.starts[index] : dataset.starts[index + 1]] == label).any())
-    counts = dataset.id_counts.read([index])
-    return bool(len(counts) and counts[0][dataset.lookup == label].any())
+def choose_samples(dataset: Any, choice: Choice) -> dict[str, list[int]]:
+    """Return class -> indices of images that have it, each image once as far as there are others."""
+    random = np.random.default_rng(choice.seed)
+    used: set[int] = set()
+    chosen = {}
+    for label, name in enumerate(dataset.metainfo["classes"]):
+        if choice.classes and name not in choice.classes:
+            continue
+        rows = random.permutation(_images_with(dataset, label)).tolist()
+        rows.sort(key=lambda row: row in used)  # stable: new images first, in random order
+        chosen[name] = rows[: choice.count]
+        used.update(chosen[name])
+    return chosen
 
 
-def draw_sample(dataset: Any, index: int, seed: int | None = None) -> np.ndarray:
-    """Draw one image with its labels.
+def _images_with(dataset: Any, label: int) -> np.ndarray:
+    if isinstance(dataset, CocoDataset):
+        rows = np.repeat(np.arange(len(dataset)), np.diff(dataset.starts))
+        return np.unique(rows[dataset.labels == label])
+    known = [index for index in dataset.id_counts.known if index not in dataset.id_counts.damaged]
+    with_label = dataset.id_counts.read(known)[:, dataset.lookup == label].any(axis=1)
+    return np.array(known, int)[with_label]
 
-    Args:
-        seed: of the augmentation; None draws the image as an evaluation sees it.
-    Returns:
-        [H, W, 3] uint8 RGB.
+
+def worst_images(dataset: Any, inspection: Inspection) -> list[int]:
+    """Return the indices of the images that errors and warnings name, one of each finding first.
+
+    A label file stands for its image.
     """
-    classes = dataset.metainfo["classes"]
-    sample = dataset.load(index, seed)
-    image = sample["inputs"].permute(1, 2, 0).clamp(0, 255).byte().numpy()
-    gt = sample["data_samples"].gt if hasattr(dataset, "boxes") else sample["data_samples"].gt.labels
-    image, scale = _fit(image)
-    if hasattr(dataset, "boxes"):
-        boxes, labels = gt.boxes.numpy() * scale, gt.labels.numpy()
-        return draw_boxes(image, Detections(boxes, np.full(len(boxes), np.nan, np.float32), labels), classes)
-    labels = cv2.resize(
-        gt.numpy().reshape(gt.shape[-2:]).astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST
-    )
-    return draw_labels(image, labels, (), dataset.metainfo["palette"])
+    index_of = {str(path): index for index, path in enumerate(dataset.image_paths())}
+    if isinstance(dataset, LabelMapDataset):
+        index_of |= {str(path): index for index, path in enumerate(dataset.labels)}
+    named = [
+        [index_of[path] for path in finding.files if path in index_of]
+        for finding in inspection.findings
+        if finding.severity != "note"
+    ]
+    longest = max(map(len, named), default=0)
+    rounds = [indices[turn] for turn in range(longest) for indices in named if turn < len(indices)]
+    return list(dict.fromkeys(rounds))
 
 
-def _fit(image: np.ndarray) -> tuple[np.ndarray, float]:
-    scale = _TILE / max(image.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return resize_image(image, (height, width)), scale
+def draw_sample(dataset: Any, index: int, choice: Choice) -> Sample:
+    """Draw one image with what is labeled in it."""
+    path = str(dataset.image_paths()[index])
+    try:
+        plain = _draw_plain(dataset, index, choice.side)
+        augmented = _draw_augmented(dataset, index, choice) if choice.augmented else None
+    except (OSError, UserError) as error:
+        return Sample(path, None, fault=str(error).removeprefix(f"{path}: "))
+    return Sample(path, plain, augmented)
 
 
-def draw_grid(tiles: Sequence[np.ndarray], captions: Sequence[str], *, pairs: bool = False) -> np.ndarray:
-    """Place images of any sizes in a grid with a caption below each; [H, W, 3] uint8 RGB.
-
-    Args:
-        pairs: keep each two images that follow one another in one row.
-    """
-    columns = ceil(sqrt(len(tiles)))
-    columns += columns % 2 if pairs else 0
-    rows = ceil(len(tiles) / columns)
-    cell = (max(tile.shape[0] for tile in tiles) + 24, max(tile.shape[1] for tile in tiles))
-    size = (rows * (cell[0] + _GAP) + _GAP, columns * (cell[1] + _GAP) + _GAP, 3)
-    grid = np.full(size, _BACKGROUND, np.uint8)
-    for place, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
-        top = place // columns * (cell[0] + _GAP) + _GAP
-        left = place % columns * (cell[1] + _GAP) + _GAP
-        grid[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-        origin = (left + 2, top + tile.shape[0] + 16)
-        text = caption if len(caption) <= 44 else f"...{caption[-41:]}"
-        cv2.putText(grid, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (220, 220, 220), 1, cv2.LINE_AA)
-    return grid
+def _draw_plain(dataset: Any, index: int, side: int) -> np.ndarray:
+    image = dataset.read(index)
+    if isinstance(dataset, CocoDataset):
+        rows = slice(dataset.starts[index], dataset.starts[index + 1])
+        return _with_boxes(image, dataset.boxes[rows], dataset.labels[rows], dataset.metainfo, side)
+    if not len(dataset.labels):
+        return image
+    return _with_mask(image, dataset.read_labels(index), dataset.metainfo, side)
 
 
-def draw_legend(names: Sequence[str], colors: Sequence[Color], width: int) -> np.ndarray:
-    """Write class names next to their colors in as many rows as needed; [H, width, 3] uint8 RGB."""
-    places, x, y = [], _GAP, _GAP
-    for name in names:
-        taken = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)[0][0] + 40
-        if x + taken > width and x > _GAP:
-            x, y = _GAP, y + 22
-        places.append((x, y))
-        x += taken
-    strip = np.full((y + 22, width, 3), _BACKGROUND, np.uint8)
-    for (left, top), name, color in zip(places, names, colors, strict=True):
-        cv2.rectangle(strip, (left, top), (left + 14, top + 14), [int(channel) for channel in color], -1)
-        cv2.putText(strip, name, (left + 20, top + 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (220, 220, 220), 1, cv2.LINE_AA)
-    return strip
+def _draw_augmented(dataset: Any, index: int, choice: Choice) -> np.ndarray:
+    """Draw an image as ``dataset[SampleKey(index, seed)]``, but without another one in place of a damaged one."""
+    item = dataset.load(index, choice.seed)
+    image = np.ascontiguousarray(item["inputs"].permute(1, 2, 0).numpy())
+    truth = item["data_samples"].gt
+    if isinstance(dataset, CocoDataset):
+        return _with_boxes(image, truth.boxes.numpy(), truth.labels.numpy(), dataset.metainfo, choice.side)
+    return _with_mask(image, truth.labels[0].numpy(), dataset.metainfo, choice.side)
+
+
+def _shrunk(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+    """Return an image that is at most ``side`` long, so that texts drawn into it stay legible, and the scale."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image, scale
+
+
+def _with_boxes(
+    image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, info: Mapping[str, Any], side: int
+) -> np.ndarray:
+    image, scale = _shrunk(image, side)
+    detections = Detections(boxes * scale, np.full(len(boxes), np.nan, np.float32), labels)
+    return draw_boxes(image, detections, info["classes"])
+
+
+def _with_mask(image: np.ndarray, labels: np.ndarray, info: Mapping[str, Any], side: int) -> np.ndarray:
+    image, _ = _shrunk(image, side)
+    labels = cv2.resize(np.ascontiguousarray(labels), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return draw_labels(image, labels, (), info["palette"])

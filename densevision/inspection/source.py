@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from densevision.config.build_errors import config_errors
-from densevision.config.load import Config, load_config
+from densevision.config.load import load_config
+from densevision.config.types import resolve_type
 from densevision.data.formats.layout import Layout
 from densevision.errors import UserError
 from densevision.registry import DATASETS
@@ -101,8 +103,7 @@ def _open_folder(folder: Path) -> Source:
 
 
 def _arguments(layout: Layout, part: Mapping[str, Any]) -> dict[str, Any]:
-    module, _, name = layout.dataset.rpartition(".")
-    kind = getattr(importlib.import_module(module), name)
+    kind: Any = resolve_type(layout.dataset, DATASETS)
     size = dict(input_size=_FOLDER_INPUT) if layout.task == "detection" else {}
     return {"type": kind, **size, **layout.shared, **part}
 

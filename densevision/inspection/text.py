@@ -1,64 +1,100 @@
-"""Print an inspection in the terminal."""
+"""The findings in words, for a terminal of 80 columns."""
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from densevision.data.check import count_lines
-from densevision.inspection.finding import Finding, Inspection, SplitReport
+from densevision.inspection.finding import SEVERITIES, Finding, Inspection, SplitReport
 
-_WIDTH = 100
-_FILES = 3  # named in the terminal; the json has all
-_HEADS = {"error": "Stops training or evaluation", "warning": "Worth a look", "note": "Notes"}
+_FILES = 3  # names in one finding
+_TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 
 
-def report_lines(inspection: Inspection) -> Iterator[str]:
-    """Yield the lines of a report: the splits, then the findings by severity, then what comes out of it."""
-    yield inspection.source
-    yield from (f"  {note}" for note in inspection.notes)
+def report_lines(inspection: Inspection, width: int = 80) -> list[str]:
+    """Write an inspection: what the splits contain, then the findings, the most severe first.
+
+    Args:
+        width: of a line; only a single word may be longer.
+    """
+    lines = [*inspection.notes]
     for split in inspection.splits:
-        yield from _split_lines(split)
-    for severity, head in _HEADS.items():
-        found = [each for each in inspection.findings if each.severity == severity and each.kind != "counts"]
+        lines += _split_lines(split)
+    lines = [part for line in lines for part in _wrap(line, "    " if line[:1] == " " else "  ", width)]
+    for severity in SEVERITIES:
+        found = [finding for finding in inspection.findings if finding.severity == severity]
         if found:
-            yield ""
-            yield f"{head}:"
-            for finding in found:
-                yield from _finding_lines(finding)
-    yield ""
-    yield _verdict(inspection)
+            lines += ["", f"{_TITLES[severity]}:"]
+            lines += [line for finding in found for line in _finding_lines(finding, width)]
+    return [*lines, "", *_wrap(verdict(inspection), "", width)]
+
+
+def verdict(inspection: Inspection) -> str:
+    """Say in one line whether training can run."""
+    counts = [sum(found.severity == severity for found in inspection.findings) for severity in SEVERITIES]
+    listed = ", ".join(
+        f"{count} {severity}{'s' if count != 1 else ''}" for count, severity in zip(counts, SEVERITIES, strict=True)
+    )
+    images = sum(split.images for split in inspection.splits)
+    read = f"{images:,} images read in {inspection.seconds:.1f} s: {listed}"
+    return f"{read}. {'Training would stop.' if inspection.stops_training else 'Training can run.'}"
 
 
 def _split_lines(split: SplitReport) -> Iterator[str]:
     if split.counts is None:
-        yield f"{split.name}: {split.images:,} images" if split.images else f"{split.name}: can't be used"
-    else:
-        yield from count_lines("train" if split.name == "all" else split.name, split.counts)
+        if split.images:
+            yield f"{split.name}: {split.images:,} images"
+        return
+    yield from count_lines(split.name, split.counts)
+    statistics = split.statistics
+    if spread := statistics.get("objects_per_image"):
+        yield (f"  objects per image: {spread['min']:.0f} to {spread['max']:.0f}, median {spread['median']:.0f}")
+    if spread := statistics.get("longer_side_at_input"):
+        height, width = statistics["input_size"]
+        yield (
+            f"  longer side of the boxes at {width}x{height}: {spread['min']:.0f} to {spread['max']:.0f} pixels, "
+            f"median {spread['median']:.0f}, a tenth under {spread['tenth']:.0f}"
+        )
+    if spread := statistics.get("classes_per_image"):
+        yield f"  classes per image: {spread['min']} to {spread['max']}, median {spread['median']:.0f}"
     yield from (f"  {fact}" for fact in split.facts)
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    effect = f"; {finding.effect}" if finding.effect else ""
-    text = f"{finding.split}: {finding.text}{effect}"
-    wrapped = textwrap.wrap(text, _WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-    yield f"  - {wrapped[0]}"
-    yield from (f"    {line}" for line in wrapped[1:])
-    for row, file in enumerate(finding.files[:_FILES]):
-        twin = f" = {_short(finding.twins[row])}" if finding.twins else ""
-        yield f"      {_short(file)}{twin}"
-    if len(finding.files) > _FILES:
-        yield f"      and {len(finding.files) - _FILES:,} more"
+def _finding_lines(finding: Finding, width: int) -> Iterator[str]:
+    yield from _wrap(f"  {finding.split}: {finding.text}", "    ", width)
+    yield from _wrap(f"    -> {finding.effect}", "       ", width)
+    if finding.twins:
+        yield from (f"    {line}" for line in _paired(finding))
+    elif finding.files:
+        yield from _wrap(f"    {named(finding.files)}", "    ", width)
 
 
-def _short(path: str) -> str:
-    return "/".join(Path(path).parts[-3:])
+def named(files: Sequence[str]) -> str:
+    """Name the first files, without the folder that all have in common."""
+    shown = files[:_FILES]
+    cut = len(_common_folder(shown))
+    return ", ".join(file[cut:] for file in shown) + _more(files)
 
 
-def _verdict(inspection: Inspection) -> str:
-    number = {severity: sum(each.severity == severity for each in inspection.findings) for severity in _HEADS}
-    ends = "training would stop" if inspection.stops_training else "training can run"
-    images = sum(split.images for split in inspection.splits)
-    found = f"{number['error']} errors, {number['warning']} warnings"
-    return f"{ends}: {found}; {images:,} images read in {inspection.seconds:.1f} s"
+def _paired(finding: Finding) -> Iterator[str]:
+    pairs = list(zip(finding.files, finding.twins, strict=True))[:_FILES]
+    cut = len(_common_folder([path for pair in pairs for path in pair]))
+    sign = "=" if finding.kind.startswith("identical") else "~"
+    yield from (f"{file[cut:]} {sign} {twin[cut:]}" for file, twin in pairs)
+    if more := _more(finding.files):
+        yield more.strip()
+
+
+def _more(files: Sequence[str]) -> str:
+    return f" and {len(files) - _FILES:,} more" if len(files) > _FILES else ""
+
+
+def _common_folder(paths: Sequence[str]) -> str:
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return f"{folder}{os.sep}" if folder and folder != os.sep else ""
+
+
+def _wrap(line: str, indent: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]

@@ -15,6 +15,7 @@ from mmengine.structures import PixelData
 from densevision.data.augment import Augment
 from densevision.data.check import SplitCounts
 from densevision.data.dataset import SeededDataset
+from densevision.data.label_files import LabelHeader
 from densevision.data.samples import SegSample
 from densevision.data.sizes import describe_size, even_sample
 from densevision.errors import UserError
@@ -112,8 +113,8 @@ class LabelMapDataset(SeededDataset):
         )
 
     def _read_pixels(self, headers: Headers, *, exact: bool) -> Pixels:
-        """Read a sample, and if ``exact`` more files until each required class has occurred."""
-        indices = {*even_sample(len(self), SAMPLED), *headers.kinds.values()}
+        """Read a sample and all that is known; if ``exact``, more files until each required class has occurred."""
+        indices = {*even_sample(len(self), SAMPLED), *headers.kinds.values(), *self.id_counts.known}
         pixels = Pixels(self.id_counts.read(sorted(indices)), self.lookup, self._rules)
         if exact and pixels.needed:
             by_file = self.id_counts.read_until(self._rules.id_of[name] for name in pixels.needed)
@@ -125,6 +126,18 @@ class LabelMapDataset(SeededDataset):
         if pixels.unexpected:
             raise UserError(unexpected_ids(self.id_counts.first_with(pixels.unexpected[0]), pixels.unexpected))
         return pixels
+
+    def pixels(self) -> Pixels:
+        """Return the pixels of the label files read so far, see ``id_counts``."""
+        return Pixels(self.id_counts.read(self.id_counts.known), self.lookup, self._rules)
+
+    def label_header(self, index: int) -> LabelHeader:
+        """Read size and pixel format of one label file.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return self._pairs.labels.read_header(index)
 
     def check_batch(self, batch_size: int | None) -> None:
         """Check that images without a crop fit into batches of a loader; call it after ``count``.

@@ -38,6 +38,20 @@ class IdCounts:
         rows = [self._pixels[index] for index in indices]
         return np.array([row for row in rows if row is not None], np.int64).reshape(-1, 256)
 
+    @property
+    def known(self) -> list[int]:
+        """Indices of the files read so far."""
+        return sorted(self._pixels)
+
+    def read_one(self, index: int) -> None:
+        """Read one file, unless it was read before; may be called in several threads.
+
+        Raises:
+            UserError: the file is not a map of ids.
+        """
+        if index not in self._pixels:
+            self._pixels[index] = self._count(index)
+
     def _count(self, index: int) -> np.ndarray | None:
         try:
             return np.bincount(self._labels.read_ids(index).ravel(), minlength=256)
