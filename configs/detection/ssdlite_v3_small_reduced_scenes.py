@@ -36,7 +36,7 @@ model = dict(
     anchors=dict(scales=(0.2, 0.35, 0.5, 0.65, 0.8, 0.95), lowest=0.12),
     bn_momentum=0.1,
 )
-train_cfg.update(max_iters=320, val_interval=320)
+train_cfg.update(max_iters=320, val_interval=80)
 optim_wrapper.update(optimizer=dict(type=AdamW, lr=3e-3, weight_decay=0.02))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.1, end=30),

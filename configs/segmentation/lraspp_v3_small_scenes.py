@@ -39,7 +39,7 @@ model = dict(
     num_classes=None,
     bn_momentum=0.1,
 )
-train_cfg.update(max_iters=200, val_interval=200)
+train_cfg.update(max_iters=200, val_interval=50)
 optim_wrapper.update(optimizer=dict(type=AdamW, lr=4e-3, weight_decay=0.02))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=20),

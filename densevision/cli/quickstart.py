@@ -23,7 +23,10 @@ CONFIGS = {
 SCENES = dict(train=240, val=40, video_seconds=8)  # numbers of images, and the length of the video
 _SHOWN = ("coco/AP", "coco/AP50", "seg/mIoU", "seg/aAcc")  # metrics of the closing table
 _ROWS = 3  # of comparison.png
-_TRAINING = ("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", ".*.part*", "2???????_??????/*", "test/*")
+_TRAINING = (
+    *("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", "report.*", "train_batch.png", "val_predictions.png"),
+    *(".*.part*", "2???????_??????/*", "test/*"),
+)
 _RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
 WRITES = (
     "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png",

@@ -14,7 +14,7 @@ from densevision.errors import UserError
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer; run git lfs pull"),
         (b"\x1f\x8b\x08\x00", "is a gzip archive, not a checkpoint"),
         (b"\x89PNG\r\n\x1a\n", "is a PNG image, not a checkpoint"),
-        (b"PK\x03\x04" + b"\x00" * 40, "is damaged or contains more than plain weights"),
+        (b"PK\x03\x04" + b"\x00" * 40, "is damaged (the end is missing, as after a download that stopped)"),
     ],
 )
 def test_a_file_of_another_kind_is_named(content, message, tmp_path):

@@ -96,7 +96,8 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
         )
         == 0
     )
-    assert read_image(tmp_path / "annotated/0_leftImg8bit.png").shape == (64, 96, 3)
+    height, width, _ = read_image(tmp_path / "annotated/0_leftImg8bit.png").shape
+    assert height == 64 and width > 96  # the legend stands next to the image
     # as int8 quantizes, it loses something; a stricter bound leaves no file
     (tmp_path / "m.tflite").unlink()
     assert export(tmp_path, files, "--quantize", "int8", "--max-drop", 0) == 2

@@ -81,5 +81,5 @@ def test_zip_of_another_kind_raises_an_error(tmp_path):
     path = tmp_path / "weights.pth"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("data.pkl", b"")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="is a zip archive with data.pkl, not a checkpoint"):
         read_weights(InitFrom(str(path)))
