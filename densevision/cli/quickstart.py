@@ -113,7 +113,7 @@ def train(
     metrics = evaluation.metrics
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
-    predictor = api.load(best, score_threshold=0.4 if task == "detection" else None).predictor
+    predictor = api.load(best).predictor
     annotate_video(ModelView(predictor, CONFIGS[task]), str(video), out / f"{task}.mp4")
     made = dict(checkpoint=best, curves=out / task / "curves.png", video=out / f"{task}.mp4")
     return metrics, predictor, evaluation.files | {kind: str(path) for kind, path in made.items()}
