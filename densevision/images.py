@@ -35,6 +35,7 @@ __all__ = [
     "read_header",
     "read_image",
     "resize_image",
+    "shrink_image",
     "write_image",
 ]
 
@@ -263,3 +264,10 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if image.shape[:2] == tuple(size):
         return image
     return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def shrink_image(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
+    """Resize [H, W, 3] uint8 to at most ``side`` pixels on the longer side, for drawing; return it and the scale."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    width, height = (max(1, round(scale * pixels)) for pixels in image.shape[1::-1])
+    return (cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image), scale

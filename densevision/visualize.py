@@ -124,6 +124,18 @@ def draw_caption(drawn: np.ndarray, text: str) -> None:
     cv2.putText(drawn, text, (left + 2, text_height + 1), _FONT, scale, _WHITE, 1, cv2.LINE_AA)
 
 
+def draw_truth(image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Draw boxes of the ground truth, which have no scores.
+
+    Args:
+        image: [H, W, 3] uint8 RGB; it is not changed.
+        boxes: [G, 4] xyxy in pixels of the image.
+        labels: [G].
+        classes: name of each label.
+    """
+    return draw_boxes(image, Detections(boxes, np.full(len(boxes), np.nan, np.float32), labels), classes)
+
+
 def _text_scale(shape: tuple[int, ...]) -> float:
     return max(0.3, min(shape[:2]) / 900)
 

@@ -133,8 +133,7 @@ def compare(predictors: Mapping[str, Any], out: Path) -> Path:
 
     from densevision.images import read_image, write_image
     from densevision.segmentation.cityscapes import class_info, read_label_ids
-    from densevision.structures import Detections
-    from densevision.visualize import draw_boxes, draw_labels, side_by_side
+    from densevision.visualize import draw_boxes, draw_labels, draw_truth, side_by_side
 
     detect, segment = predictors["detection"], predictors["segmentation"]
     table = json.loads((out / "scenes/annotations/instances_val.json").read_text())
@@ -148,12 +147,11 @@ def compare(predictors: Mapping[str, Any], out: Path) -> Path:
         boxes = np.array([row["bbox"] for row in objects], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = np.array([label_of[row["category_id"]] for row in objects], np.int64)
-        truth = Detections(boxes, np.full(len(boxes), np.nan, np.float32), labels)
         name = image["file_name"].replace("leftImg8bit", "gtFine_labelIds")
         label_map = index_of[read_label_ids(out / "scenes/gtFine/val" / name)]
         rows.append(
             [
-                draw_boxes(pixels, truth, detect.classes),
+                draw_truth(pixels, boxes, labels, detect.classes),
                 draw_boxes(pixels, detect(pixels), detect.classes),
                 draw_labels(pixels, label_map, segment.classes, segment.palette),
                 draw_labels(pixels, segment(pixels), segment.classes, segment.palette),

@@ -11,10 +11,10 @@ import numpy as np
 
 from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError, did_you_mean, listed
+from densevision.images import shrink_image
 from densevision.inspection.finding import Inspection
 from densevision.segmentation.dataset import LabelMapDataset
-from densevision.structures import Detections
-from densevision.visualize import draw_boxes, draw_labels
+from densevision.visualize import draw_labels, draw_truth
 
 
 @dataclass(frozen=True)
@@ -140,22 +140,14 @@ def _draw_augmented(dataset: Any, index: int, choice: Choice) -> np.ndarray:
     return _with_mask(image, truth.labels[0].numpy(), dataset.metainfo, choice.side)
 
 
-def _shrunk(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
-    """Return an image that is at most ``side`` long, so that texts drawn into it stay legible, and the scale."""
-    scale = min(1.0, side / max(image.shape[:2]))
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image, scale
-
-
 def _with_boxes(
     image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, info: Mapping[str, Any], side: int
 ) -> np.ndarray:
-    image, scale = _shrunk(image, side)
-    detections = Detections(boxes * scale, np.full(len(boxes), np.nan, np.float32), labels)
-    return draw_boxes(image, detections, info["classes"])
+    image, scale = shrink_image(image, side)
+    return draw_truth(image, boxes * scale, labels, info["classes"])
 
 
 def _with_mask(image: np.ndarray, labels: np.ndarray, info: Mapping[str, Any], side: int) -> np.ndarray:
-    image, _ = _shrunk(image, side)
+    image, _ = shrink_image(image, side)
     labels = cv2.resize(np.ascontiguousarray(labels), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     return draw_labels(image, labels, (), info["palette"])

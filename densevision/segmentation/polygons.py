@@ -34,8 +34,8 @@ class PolygonDataset(LabelMapDataset):
     """Images with polygons or RLE masks, drawn when they are read.
 
     Where objects overlap, the smaller one is on top: COCO and YOLO give no order, and a small object inside of a large
-    one is in front of it far more often than behind. LabelMe and CVAT define the order: the later one is on top. See
-    ``LabelMapDataset``.
+    one is in front of it far more often than the reverse. LabelMe and CVAT define the order: the later one is on top.
+    See ``LabelMapDataset``.
 
     Args:
         data_root: folder of the data; relative to ``$DENSEVISION_DATA``.

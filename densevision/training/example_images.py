@@ -15,12 +15,12 @@ from torch import Tensor
 
 from densevision.atomic import write_durable
 from densevision.data.samples import DetSample, SegSample
-from densevision.images import encode_image, resize_image
+from densevision.images import encode_image, resize_image, shrink_image
 from densevision.structures import Detections
 from densevision.training.metrics import numbers_of, score_of
 from densevision.training.progress import ranking_metric
 from densevision.training.workdir import EXAMPLES
-from densevision.visualize import draw_boxes, draw_labels, side_by_side
+from densevision.visualize import draw_boxes, draw_labels, draw_truth, side_by_side
 
 _BATCH, _VAL = 16, 8  # images, at most
 _SIDE = 480  # pixels of an image's longer side, at most
@@ -79,7 +79,7 @@ class ExampleImagesHook(Hook):
         images: list[np.ndarray] = []
         for image, sample in zip(batch["inputs"][:_BATCH], batch["data_samples"], strict=False):
             if isinstance(sample, DetSample | SegSample):
-                images.append(_draw(_shrink(_pixels(image)), sample, "gt", meta, legend=not images))
+                images.append(_draw(shrink_image(_pixels(image), _SIDE)[0], sample, "gt", meta, legend=not images))
         if images:
             titles = ["first training batch, as the network sees it", "", "", ""]
             _write(Path(runner.work_dir, EXAMPLES[0]), images, titles[: len(images)])
@@ -90,7 +90,7 @@ class ExampleImagesHook(Hook):
         chosen = {index * total // _VAL for index in range(_VAL)} if total > _VAL else set(range(total))
         for position, (image, sample) in enumerate(zip(batch["inputs"], outputs, strict=True)):
             if number * size + position in chosen and isinstance(sample, DetSample | SegSample) and "gt" in sample:
-                self._found.append((_shrink(resize_image(_pixels(image), sample.ori_size)), sample))
+                self._found.append((shrink_image(resize_image(_pixels(image), sample.ori_size), _SIDE)[0], sample))
 
     def _draw_val(self, runner: Runner, title: str) -> None:
         meta = runner.val_dataloader.dataset.metainfo
@@ -113,12 +113,6 @@ def _pixels(image: Tensor) -> np.ndarray:
     return np.ascontiguousarray(image.clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy())
 
 
-def _shrink(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    factor = min(1.0, _SIDE / max(height, width))
-    return resize_image(image, (max(1, round(height * factor)), max(1, round(width * factor))))
-
-
 def _draw(
     image: np.ndarray, sample: Any, kind: str, meta: Mapping[str, Any], *, legend: bool = False, score: float = 0.0
 ) -> np.ndarray:
@@ -131,7 +125,7 @@ def _draw(
     factors = np.array([image.shape[1] / size[1], image.shape[0] / size[0]] * 2, np.float32)
     boxes, labels = found.boxes.cpu().numpy() * factors, found.labels.cpu().numpy()
     if kind == "gt":
-        return draw_boxes(image, Detections(boxes, np.full(len(labels), np.nan, np.float32), labels), meta["classes"])
+        return draw_truth(image, boxes, labels, meta["classes"])
     scores = found.scores.cpu().numpy()
     shown = slice(0, max(_LEAST, int((scores >= score).sum())))  # they are sorted
     return draw_boxes(image, Detections(boxes[shown], scores[shown], labels[shown]), meta["classes"])

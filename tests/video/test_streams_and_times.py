@@ -102,7 +102,7 @@ def test_a_codec_that_cannot_be_decoded_is_named(tmp_path):
 def test_stored_pixels_that_are_not_square_are_stretched(tmp_path):
     path = write_video(tmp_path / "in.mp4", 2)
     data = bytearray(path.read_bytes())
-    entry = data.index(b"esds") - 4  # a box of the entry of the track; another one behind it states 2:1
+    entry = data.index(b"esds") - 4  # a box of the entry of the track; another one after it states 2:1
     pasp = struct.pack(">I4sII", 16, b"pasp", 2, 1)
     end = entry + struct.unpack(">I", data[entry : entry + 4])[0]
     data[end:end] = pasp

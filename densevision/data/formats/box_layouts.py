@@ -22,9 +22,11 @@ _FILES = 20  # json files of one folder that are looked at
 _PROBED = 20  # file names that are looked for to find the folder of the images
 
 
-def box_layout(name: str, root: Path, shared: Mapping[str, Any], parts: Mapping[str, Any]) -> Layout:
+def box_layout(
+    name: str, root: Path, shared: Mapping[str, Any], parts: Mapping[str, Any], notes: tuple[str, ...] = ()
+) -> Layout:
     """Return the layout of a folder with boxes."""
-    return Layout(name, "detection", BOX_DATASET, dict(data_root=str(root.resolve()), **shared), parts)
+    return Layout(name, "detection", BOX_DATASET, dict(data_root=str(root.resolve()), **shared), parts, notes)
 
 
 def part_of(name: str) -> str | None:
@@ -136,15 +138,17 @@ def recognize_yolo(data: Path) -> Layout | None:
         if "names" in content:
             class_names(file)
             stated = {part: content[key] for part, key in _yaml_parts(content) if content.get(key)}
-            parts = {part: _yaml_part(root, file, content, value) for part, value in stated.items()}
-            parts = {part: arguments for part, arguments in parts.items() if _has_labels(root, arguments)}
+            named = {part: _yaml_part(root, file, content, value) for part, value in stated.items()}
+            parts = {part: arguments for part, arguments in named.items() if _has_labels(root, arguments)}
+            unlabeled = ", ".join(part for part in named if part not in parts)
+            notes = (f"not used, as no image has a label file: {unlabeled}",) if unlabeled and parts else ()
             if parts.get("val") == parts.get("train"):  # as in the examples of Ultralytics
                 parts.pop("val", None)
             parts = parts or _image_folders(root)
             if not parts:
                 raise UserError(f"{file}: none of its images has a label file; the folders are images/ and labels/")
             shared = dict(ann_file=file.relative_to(root).as_posix(), format="yolo")
-            return box_layout("YOLO txt", root, shared, only_part(parts))
+            return box_layout("YOLO txt", root, shared, only_part(parts), notes)
     name_files = (f"{folder}{name}" for folder in ("", "labels/") for name in NAME_FILES)
     names = next((name for name in name_files if (root / name).is_file()), None)
     parts = _image_folders(root) if names is not None and root.is_dir() else {}
