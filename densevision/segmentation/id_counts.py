@@ -34,7 +34,8 @@ class IdCounts:
         """
         indices = list(indices)
         new = [index for index in indices if index not in self._pixels]
-        self._pixels.update(zip(new, read_files(self._count, new), strict=True))
+        if new:  # threads are not free
+            self._pixels.update(zip(new, read_files(self._count, new), strict=True))
         rows = [self._pixels[index] for index in indices]
         return np.array([row for row in rows if row is not None], np.int64).reshape(-1, 256)
 
