@@ -1,0 +1,65 @@
+"""Keep the timings that pages send, in one file."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NoReturn
+
+from densevision.atomic import write_json
+from densevision.benchmark.browser import KIND, BrowserResult, parse_result, read_browser_results
+from densevision.errors import UserError
+
+MAX_RESULTS = 200
+
+
+class ResultStore:
+    """A file of results, whole at any time.
+
+    Args:
+        path: a file that exists is continued.
+        models: SHA-256 of each served file: its name for ``tell``.
+        tell: receives a line about each result.
+    Raises:
+        UserError: the file exists and is not one of results.
+    """
+
+    def __init__(self, path: Path, models: Mapping[str, str], tell: Callable[[str], None]):
+        self._path, self._models, self._tell = path, models, tell
+        self._results = read_browser_results(path) if path.exists() and path.stat().st_size else []
+        self._lock = threading.Lock()
+
+    def accept(self, body: bytes, address: str) -> None:
+        """Check, keep and report a result.
+
+        Raises:
+            UserError: it is wrong, there are too many, or the file can't be written.
+        """
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        result = parse_result(_parse(body), self._models, now)
+        with self._lock:
+            if len(self._results) >= MAX_RESULTS:
+                raise UserError(f"{self._path.name} is full with {MAX_RESULTS} results; start with another --json")
+            content = dict(kind=KIND, results=[asdict(one) for one in [*self._results, result]])
+            write_json(self._path, content, "--json")
+            self._results.append(result)
+            self._tell(f"{result.browser} at {address}: {self._times(result)}")
+
+    def _times(self, result: BrowserResult) -> str:
+        times = [(self._models[one.sha256], sorted(one.times_ms)[len(one.times_ms) // 2]) for one in result.models]
+        return ", ".join(f"{name} {ms:.1f} ms" for name, ms in times)
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
+        raise UserError("not JSON") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
