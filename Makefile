@@ -4,13 +4,14 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 OPENCV = $(shell sed -n 's/^opencv-python-headless==/==/p' constraints.txt)
 
-.PHONY: help setup demo test lint docs
+.PHONY: help setup demo test lint docs web-runtime test-web
 
 help:
 	@echo "make demo   set up, then train and evaluate both models and run them on a video (runs/demo)"
 	@echo "make test   set up, then run the default test suite"
 	@echo "make setup  set up only: a virtual environment in $(VENV)"
 	@echo "make lint   set up, then check style and types with ruff and mypy"
+	@echo "make web-runtime  download the browser runtime of densevision web with npm (densevision/web/runtime)"
 	@echo "make docs   set up, then build the documentation site (build/site)"
 
 setup: $(READY)
@@ -38,3 +39,6 @@ lint: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+web-runtime:
+	$(PYTHON) tools/web_runtime.py

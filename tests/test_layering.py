@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
     "scenes": LIGHT,
+    "web": LIGHT | {"inference", "export", "scenes"},
     "paper": LIGHT | TASKS | {"backbones", "data", "complexity", "config", "inference", "export", "benchmark"},
 }
 # The registries name by text the modules that mmengine imports to find what is registered, if the name is unknown.
@@ -188,6 +189,7 @@ def test_what_the_light_install_runs_never_imports_torch():
         "benchmark",
         "video",
         "scenes",
+        "web",
     }
     light = [name for name in MODULES if part(name) in parts or name in WITHOUT_TORCH]
     assert len(light) > 30

@@ -34,6 +34,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
     "convert-data": ("densevision convert-data photos --out photos_coco",),
+    "web": (
+        "densevision web model.tflite --out site",
+        "densevision web float.tflite int8.tflite --out site --image street.jpg",
+    ),
     "benchmark": (
         "densevision benchmark float.tflite int8.tflite --threads 4",
         "densevision benchmark model.tflite --device adb --binary benchmark_model --json times.json",
