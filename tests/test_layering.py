@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
     "scenes": LIGHT,
-    "web": LIGHT | {"inference", "export", "scenes"},
+    "web": LIGHT | {"inference", "export", "scenes", "benchmark"},
     "paper": LIGHT | TASKS | {"backbones", "data", "complexity", "config", "inference", "export", "benchmark"},
 }
 # The registries name by text the modules that mmengine imports to find what is registered, if the name is unknown.

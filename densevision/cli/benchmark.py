@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="print what time_on_phone.sh measured; repeat for more phones",
     )
+    parser.add_argument(
+        "--browser", type=Path, metavar="FILE", help="also show the timings of densevision serve --json"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,11 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise UserError for options that exclude each other, and for an output that can't be written."""
     if arguments.json:
-        inputs = [*arguments.models, arguments.binary, *(arguments.log or ())]
+        inputs = [*arguments.models, arguments.binary, arguments.browser, *(arguments.log or ())]
         check_output("--json", arguments.json, JSON, inputs)
     phone = arguments.device or arguments.log
     if phone and arguments.profile:
         raise UserError("--profile is only available on this machine; omit it for a phone")
+    if phone and arguments.browser:
+        raise UserError("--browser joins the table of this machine; omit --device and --log")
     if arguments.device and arguments.log:
         raise UserError("--log reads finished runs and --device starts new ones; give one of them")
     if arguments.device and not arguments.binary:
@@ -69,17 +74,30 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 
 def _run_here(arguments: argparse.Namespace) -> int:
+    from densevision.benchmark.browser import browser_rows, read_browser_results, row_as_dict
     from densevision.benchmark.local import benchmark, describe_machine, report_as_dict
+    from densevision.benchmark.timing import check_model_file
+    from densevision.cli.browser_rows import add_browser_rows, browser_lines
     from densevision.paper.pixels import printed_of_files
 
+    for model in arguments.models:
+        check_model_file(model)
+    results = read_browser_results(arguments.browser) if arguments.browser else []
+    browsers = browser_rows(results, arguments.models) if arguments.browser else {}
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
     printed = printed_of_files(arguments.models)
     console = _console()
-    console.print(_time_table(reports, printed, arguments))
+    table = _time_table(reports, printed, arguments)
+    add_browser_rows(table, browsers)
+    console.print(table)
+    for line in browser_lines(browsers):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     for report in reports if arguments.profile else ():
         console.print(_profile_table(report))
     if arguments.json:
         files = [{**report_as_dict(one), "paper_ms": figures} for one, figures in zip(reports, printed, strict=True)]
+        for path, file in zip(arguments.models, files, strict=True):
+            file |= {"browsers": [row_as_dict(row) for row in browsers[path]]} if browsers else {}
         write_json(arguments.json, dict(machine=describe_machine(arguments.threads), files=files), "--json")
     return 0
 

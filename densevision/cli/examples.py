@@ -38,9 +38,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision web model.tflite --out site",
         "densevision web float.tflite int8.tflite --out site --image street.jpg",
     ),
+    "serve": (
+        "densevision serve model.tflite",
+        "densevision serve float.tflite int8.tflite --lan --json times.json",
+        "densevision serve model.tflite --adb",
+    ),
     "benchmark": (
         "densevision benchmark float.tflite int8.tflite --threads 4",
         "densevision benchmark model.tflite --device adb --binary benchmark_model --json times.json",
+        "densevision benchmark float.tflite int8.tflite --browser times.json",
     ),
     "paper": ("densevision paper --table 6", "densevision paper --plot paper.png --json rows.json"),
     "summary": ("densevision summary lraspp_v3_small_camvid --size 360 480",),

@@ -29,6 +29,7 @@ COMMANDS = {
     "convert": "convert published weights to a checkpoint",
     "convert-data": "write a data set as COCO json (boxes) or as Cityscapes folders (masks)",
     "web": "write a web page that runs .tflite files in any browser",
+    "serve": "open that page on this machine, or on a phone over Wi-Fi or a cable",
     "benchmark": "time .tflite files on this machine or on phones",
     "paper": "compute parameters and MAdds for the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
@@ -41,7 +42,7 @@ GROUPS = {
     "data": ("new", "check", "browse", "convert-data"),
     "training": ("configs", "train", "test", "compare", "convert", "summary"),
     "using a model": ("demo", "predict"),
-    "on a phone": ("export", "web", "benchmark"),
+    "on a phone": ("export", "web", "serve", "benchmark"),
     "this project": ("quickstart", "paper", "doctor", "completion", "help"),
 }
 _EXTRAS = {

@@ -55,9 +55,9 @@ def ask(server, method, path, headers=None, body=None):
 def send(server, request: bytes, timeout: float = 10) -> bytes:
     """Send bytes; return all that comes back, nothing if the server ends the connection."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", server.port), timeout) as client:
-        with contextlib.suppress(ConnectionError):
-            client.sendall(request)
-            while block := client.recv(1 << 16):
-                answer += block
+    client = socket.create_connection(("127.0.0.1", server.port), timeout)
+    with client, contextlib.suppress(ConnectionError):
+        client.sendall(request)
+        while block := client.recv(1 << 16):
+            answer += block
     return answer

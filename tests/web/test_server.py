@@ -157,24 +157,22 @@ def test_a_used_port_is_one_line():
 
 def test_a_slow_sender_is_cut_off_however_it_sends(server):
     started = time.monotonic()
-    with socket.create_connection(("127.0.0.1", server.port), 5) as client:
-        with pytest.raises(OSError):
-            for _ in range(100):
-                client.sendall(b"X")
-                time.sleep(0.05)
+    with socket.create_connection(("127.0.0.1", server.port), 5) as client, pytest.raises(OSError):
+        for _ in range(100):
+            client.sendall(b"X")
+            time.sleep(0.05)
     assert time.monotonic() - started < 2
     assert send(server, b"GET / HTTP/1.1\r\nHost: ") == b""
 
 
 def test_a_client_that_reads_nothing_is_cut_off(folder):
     (folder / "site/big.bin").write_bytes(bytes(64 << 20))
-    with running(folder) as server:
-        with socket.create_connection(("127.0.0.1", server.port), 5) as client:
-            client.sendall(b"GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            deadline = time.monotonic() + 5
-            while server.connections.count and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert server.connections.count == 0
+    with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), 5) as client:
+        client.sendall(b"GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        deadline = time.monotonic() + 5
+        while server.connections.count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert server.connections.count == 0
 
 
 def test_heads_are_bounded(server):
