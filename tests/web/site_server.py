@@ -3,12 +3,16 @@
 import contextlib
 import http.client
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 from densevision.web.assets import read_site
 from densevision.web.limits import Limits
 from densevision.web.server import Service, SiteServer
 
+ROOT = Path(__file__).parents[2]
 QUICK = Limits(request_s=0.4, stall_s=0.4, connections=8)
 
 
@@ -61,3 +65,52 @@ def send(server, request: bytes, timeout: float = 10) -> bytes:
         while block := client.recv(1 << 16):
             answer += block
     return answer
+
+
+SERVER = """\
+import sys, threading
+from pathlib import Path
+from densevision.web.assets import read_site
+from densevision.web.limits import Limits
+from densevision.web.server import Service, SiteServer
+
+folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
+limits = Limits(request_s=seconds, stall_s=seconds)
+service = Service(read_site(folder / "site", folder / "scratch"), lambda body, address: None, limits=limits)
+with SiteServer(0, service) as server:
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    print(server.port, flush=True)
+    sys.stdin.read()
+    server.shutdown()
+"""
+
+
+class ServerProcess:
+    """A server of the site of ``make_site`` in a process of its own, so that its memory can be seen.
+
+    Args:
+        folder: of ``make_site``.
+        seconds: that a client has for a request, and to read a part of an answer.
+    """
+
+    def __init__(self, folder, seconds):
+        (folder / "scratch").mkdir()
+        words = [sys.executable, "-c", SERVER, str(folder), str(seconds)]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(words, text=True, cwd=ROOT, **pipes)
+        self.port = int(self.process.stdout.readline())
+
+    def close(self):
+        """End the server; return what it printed, which is nothing if all went well."""
+        said, fault = self.process.communicate("", timeout=10)
+        return said + fault
+
+    def peak_bytes(self):
+        return 1024 * self._status("VmHWM")
+
+    def threads(self):
+        return self._status("Threads")
+
+    def _status(self, key):
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
