@@ -1,4 +1,4 @@
-"""Timings that the page of ``densevision serve`` measured in a browser and sent back."""
+"""Timings that the page of ``densevision web`` and ``densevision serve`` measured in a browser."""
 
 from __future__ import annotations
 
@@ -9,59 +9,57 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from densevision.benchmark.timing import Ratio, Timing, file_hash, paired_ratio
+from densevision.benchmark.timing import file_hash
 from densevision.errors import UserError
 
-KIND = "densevision browser timings"
-MAX_MODELS, MAX_ROUNDS = 64, 2000
+KIND, KIND_OF_MANY = "densevision-browser-timing", "densevision-browser-timings"
+MAX_MODELS = 64
 _MAX_MS = 1e6
 _BUILDS = ("default", "compat", "threaded")  # of the runtime: with relaxed SIMD, without, with threads
 
 
 @dataclass(frozen=True)
 class ModelTimes:
-    """The times of one file in a browser.
+    """The times of one file in a browser, under the names that the page gives them.
 
     Attributes:
         sha256: of the file as ``densevision export`` wrote it.
         threads: of the runtime.
-        times_ms: one per round; round r of all files was in the same turn.
+        median, min, p90: ms.
+        drift: how much longer the last third of the runs took than the first, in medians: 0.1 is 10 %.
+        runs: their number.
     """
 
     sha256: str
     threads: int
-    times_ms: tuple[float, ...]
-
-    @property
-    def drift(self) -> float:
-        """How much longer the last third of the rounds took than the first, in medians: 0.1 is 10 %."""
-        third = max(1, len(self.times_ms) // 3)
-        return float(np.median(self.times_ms[-third:]) / np.median(self.times_ms[:third]) - 1)
+    median: float
+    min: float
+    p90: float
+    drift: float
+    runs: int
 
 
 @dataclass(frozen=True)
 class BrowserResult:
-    """One press of the page's "Time it".
+    """One press of the page's "Time it", under the names that the page gives its values.
 
     Attributes:
         user_agent: what the browser calls itself.
-        cores: that the browser reports.
+        cores: that the browser reports, if it does.
         isolated: whether threads were allowed.
         build: of the runtime, "default", "compat" or "threaded".
         runtime: name and version.
-        models: one per file, in the page's order.
-        received: when the server got it, ISO 8601; empty before.
+        started: by the browser's clock, ISO 8601.
+        models: one per file, in the page's order; the files ran in turns.
     """
 
     user_agent: str
-    cores: int
+    cores: int | None
     isolated: bool
     build: str
     runtime: str
+    started: str
     models: tuple[ModelTimes, ...]
-    received: str = ""
 
     @property
     def browser(self) -> str:
@@ -74,12 +72,15 @@ class BrowserResult:
 
 @dataclass(frozen=True)
 class BrowserRow:
-    """What a table shows of one file in one browser; ``ratio`` is None where the first file was not timed."""
+    """What a table shows of one file in one browser.
+
+    Attributes:
+        ratio: of the medians, to the first file of the table; None where that was not timed.
+    """
 
     result: BrowserResult
     times: ModelTimes
-    timing: Timing
-    ratio: Ratio | None
+    ratio: float | None
 
 
 def browser_rows(results: Sequence[BrowserResult], paths: Sequence[Path]) -> dict[Path, list[BrowserRow]]:
@@ -87,7 +88,7 @@ def browser_rows(results: Sequence[BrowserResult], paths: Sequence[Path]) -> dic
 
     Args:
         results: of ``read_browser_results``.
-        paths: .tflite files; ratios are to the first, within one browser and round by round.
+        paths: .tflite files; ratios are to the first, within one result.
     Returns:
         The rows of each file, in the order of the results.
     Raises:
@@ -96,36 +97,24 @@ def browser_rows(results: Sequence[BrowserResult], paths: Sequence[Path]) -> dic
     hashes = {path: file_hash(path) for path in paths}
     rows: dict[Path, list[BrowserRow]] = {path: [] for path in paths}
     for result in results:
-        base = _timing(paths[0], result.of(hashes[paths[0]]))
+        base = result.of(hashes[paths[0]])
         for path in rows:
-            times = result.of(hashes[path])
-            timing = _timing(path, times)
-            if times and timing:
-                rows[path].append(BrowserRow(result, times, timing, paired_ratio(timing, base) if base else None))
+            if times := result.of(hashes[path]):
+                rows[path].append(BrowserRow(result, times, times.median / base.median if base else None))
     if not any(rows.values()):
         raise UserError(f"--browser: no timing there is of {', '.join(path.name for path in paths)}; give these files")
     return rows
 
 
-def _timing(path: Path, times: ModelTimes | None) -> Timing | None:
-    return Timing(path, np.array(times.times_ms)) if times else None
+def result_as_dict(result: BrowserResult) -> dict[str, object]:
+    """Return a result as the page sends it, without what is not checked."""
+    return dict(kind=KIND, unit="ms", **asdict(result))
 
 
 def row_as_dict(row: BrowserRow) -> dict[str, object]:
     """Return a row as plain data, with all that its figures must be quoted with; times are in ms."""
-    result, timing = row.result, row.timing
-    facts = {key: value for key, value in asdict(result).items() if key != "models"}
-    return dict(
-        facts,
-        browser=result.browser,
-        threads=row.times.threads,
-        median_ms=timing.median_ms,
-        min_ms=timing.min_ms,
-        p90_ms=timing.p90_ms,
-        drift=row.times.drift,
-        ratio=asdict(row.ratio) if row.ratio else None,
-        times_ms=list(row.times.times_ms),
-    )
+    facts = {key: value for key, value in asdict(row.result).items() if key != "models"}
+    return dict(facts, browser=row.result.browser, ratio=row.ratio, **asdict(row.times))
 
 
 def browser_name(user_agent: str) -> str:
@@ -145,65 +134,72 @@ def browser_name(user_agent: str) -> str:
 
 
 def read_browser_results(path: Path) -> list[BrowserResult]:
-    """Read the file that ``densevision serve --json`` wrote.
+    """Read the file that ``densevision serve --json`` wrote, or the JSON of one timing, copied from the page.
 
     Raises:
         UserError: it is missing or is no such file.
     """
     try:
         content = json.loads(path.read_bytes())
-        if content["kind"] != KIND:
-            raise ValueError
-        return [parse_result(one, received=str(one["received"])) for one in content["results"]]
+        results = content["results"] if content.get("kind") == KIND_OF_MANY else [content]
+        return [parse_result(one) for one in results]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give the file of densevision serve --json") from error
-    except (ValueError, KeyError, TypeError, RecursionError, UserError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
         raise UserError(f"{path} has no browser timings; give the file of densevision serve --json") from None
 
 
-def parse_result(content: object, known: Collection[str] | None = None, received: str = "") -> BrowserResult:
-    """Check a result that a page sent; whatever it does not name is dropped.
+def parse_result(content: object, known: Collection[str] | None = None) -> BrowserResult:
+    """Check what a page sent; what has no place in ``BrowserResult`` is dropped.
 
     Args:
         content: of the JSON.
         known: SHA-256 of the files that the page was given; None allows any.
-        received: see ``BrowserResult``.
     Raises:
         UserError: a key is missing or has a wrong value.
     """
     fields = _object(content, "the result")
+    if fields.get("kind") != KIND or fields.get("unit") != "ms":
+        raise UserError(f"kind and unit are not {KIND} and ms")
     models = fields.get("models")
     if not isinstance(models, list) or not 1 <= len(models) <= MAX_MODELS:
         raise UserError(f"models is not a list of 1 to {MAX_MODELS}")
     parsed = tuple(_model(_object(one, "a model"), known) for one in models)
     if len({one.sha256 for one in parsed}) < len(parsed):
         raise UserError("models names a file twice")
-    if len({len(one.times_ms) for one in parsed}) > 1:
-        raise UserError("models have different numbers of rounds")
     if not isinstance(fields.get("isolated"), bool):
         raise UserError("isolated is neither true nor false")
     if fields.get("build") not in _BUILDS:
         raise UserError(f"build is not one of {', '.join(_BUILDS)}")
     return BrowserResult(
         user_agent=_text(fields, "user_agent", 500),
-        cores=_count(fields, "cores"),
+        cores=None if "cores" in fields and fields["cores"] is None else _count(fields, "cores", 1024),
         isolated=bool(fields["isolated"]),
         build=str(fields["build"]),
         runtime=_text(fields, "runtime", 50),
+        started=_text(fields, "started", 40),
         models=parsed,
-        received=received,
     )
 
 
 def _model(fields: Mapping[str, Any], known: Collection[str] | None) -> ModelTimes:
-    sha256, times = fields.get("sha256"), fields.get("times_ms")
+    sha256 = fields.get("sha256")
     if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
         raise UserError("sha256 is not 64 hexadecimal digits")
     if known is not None and sha256 not in known:
         raise UserError("sha256 is of no file that is served here; load the page again")
-    if not isinstance(times, list) or not 1 <= len(times) <= MAX_ROUNDS:
-        raise UserError(f"times_ms is not a list of 1 to {MAX_ROUNDS}")
-    return ModelTimes(sha256, _count(fields, "threads"), tuple(map(_time, times)))
+    lowest, median, p90 = (_number(fields, key, 0, _MAX_MS) for key in ("min", "median", "p90"))
+    if not 0 < lowest <= median <= p90:
+        raise UserError("min, median and p90 are not in this order")
+    return ModelTimes(
+        sha256=sha256,
+        threads=_count(fields, "threads", 1024),
+        median=median,
+        min=lowest,
+        p90=p90,
+        drift=_number(fields, "drift", -1, 1000),
+        runs=_count(fields, "runs", 10**9),
+    )
 
 
 def _object(content: object, name: str) -> Mapping[str, Any]:
@@ -212,16 +208,17 @@ def _object(content: object, name: str) -> Mapping[str, Any]:
     return content
 
 
-def _time(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_MS:  # false for NaN
-        raise UserError(f"times_ms has something that is no number between 0 and {_MAX_MS:g}")
+def _number(fields: Mapping[str, Any], key: str, low: float, high: float) -> float:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # false for NaN
+        raise UserError(f"{key} is not a number from {low:g} to {high:g}")
     return float(value)
 
 
-def _count(fields: Mapping[str, Any], key: str) -> int:
+def _count(fields: Mapping[str, Any], key: str, highest: int) -> int:
     value = fields.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
-        raise UserError(f"{key} is not a whole number from 1 to 1024")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+        raise UserError(f"{key} is not a whole number from 1 to {highest}")
     return value
 
 

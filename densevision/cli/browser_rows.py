@@ -20,14 +20,14 @@ def add_browser_rows(table: Table, browsers: Mapping[Path, Sequence[BrowserRow]]
         table.add_section()
     for path, rows in browsers.items():
         for row in rows:
-            timing, ratio = row.timing, row.ratio
+            times = row.times
             table.add_row(
-                f"{path.name}, browser {row.result.browser}",
+                f"{path.name}\nbrowser: {row.result.browser}",
                 f"{path.stat().st_size / 1e6:.2f}",
-                f"{timing.median_ms:.2f}",
-                f"{timing.min_ms:.2f}",
-                f"{timing.p90_ms:.2f}",
-                f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})" if ratio else "-",
+                f"{times.median:.2f}",
+                f"{times.min:.2f}",
+                f"{times.p90:.2f}",
+                "-" if row.ratio is None else f"{row.ratio:.2f}",
                 "-",
             )
 
@@ -39,13 +39,13 @@ def browser_lines(browsers: Mapping[Path, Sequence[BrowserRow]]) -> Iterator[str
         threads = sorted({one.threads for one in result.models})
         yield (
             f"browser {result.browser}: {result.runtime} ({result.build}), {' or '.join(map(str, threads))} thread(s) "
-            f"of {result.cores} cores, {len(result.models[0].times_ms)} rounds, wall time, {result.received}; "
+            f"of {result.cores or 'unknown'} cores, wall time, {result.started}; "
             f"{result.user_agent}"
         )
     for path, every in browsers.items():
         for row in every:
             if row.times.drift > _DRIFT:
                 yield (
-                    f"warning: {path.name}, browser {row.result.browser}: the last third of the rounds took "
+                    f"warning: {path.name}, browser {row.result.browser}: the last third of the runs took "
                     f"{row.times.drift:.0%} longer than the first; the device got hot or busy"
                 )

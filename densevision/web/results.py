@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NoReturn
 
 from densevision.atomic import write_json
-from densevision.benchmark.browser import KIND, BrowserResult, parse_result, read_browser_results
+from densevision.benchmark.browser import (
+    KIND_OF_MANY,
+    BrowserResult,
+    parse_result,
+    read_browser_results,
+    result_as_dict,
+)
 from densevision.errors import UserError
 
 MAX_RESULTS = 200
@@ -39,19 +43,17 @@ class ResultStore:
         Raises:
             UserError: it is wrong, there are too many, or the file can't be written.
         """
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        result = parse_result(_parse(body), self._models, now)
+        result = parse_result(_parse(body), self._models)
         with self._lock:
             if len(self._results) >= MAX_RESULTS:
                 raise UserError(f"{self._path.name} is full with {MAX_RESULTS} results; start with another --json")
-            content = dict(kind=KIND, results=[asdict(one) for one in [*self._results, result]])
-            write_json(self._path, content, "--json")
-            self._results.append(result)
+            kept = [*self._results, result]
+            write_json(self._path, dict(kind=KIND_OF_MANY, results=[result_as_dict(one) for one in kept]), "--json")
+            self._results = kept
             self._tell(f"{result.browser} at {address}: {self._times(result)}")
 
     def _times(self, result: BrowserResult) -> str:
-        times = [(self._models[one.sha256], sorted(one.times_ms)[len(one.times_ms) // 2]) for one in result.models]
-        return ", ".join(f"{name} {ms:.1f} ms" for name, ms in times)
+        return ", ".join(f"{self._models[one.sha256]} {one.median:.1f} ms" for one in result.models)
 
 
 def _parse(body: bytes) -> object:

@@ -154,7 +154,7 @@ def test_two_hundred_connections(attacked):
         for _ in range(5):
             started = time.monotonic()
             assert ask(server, "GET", "/app.js").content == SCRIPT
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 5
         assert server.threads() <= 64 + 4
     assert server.peak_bytes() - before < 24e6
     deadline = time.monotonic() + 2 * seconds + 5
