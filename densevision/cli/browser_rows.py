@@ -15,14 +15,16 @@ _DRIFT = 0.1  # above, a warning
 
 
 def add_browser_rows(table: Table, browsers: Mapping[Path, Sequence[BrowserRow]]) -> None:
-    """Add a row per file and browser, marked "browser"; they are in other surroundings than the rows above."""
-    if browsers:
+    """Add a section per browser with a row per file; ratios are within a section, as those above."""
+    rows = [(path, row) for path, every in browsers.items() for row in every]
+    for result in dict.fromkeys(row.result for _, row in rows):
         table.add_section()
-    for path, rows in browsers.items():
-        for row in rows:
+        for path, row in rows:
+            if row.result is not result:
+                continue
             times = row.times
             table.add_row(
-                f"{path.name}\nbrowser: {row.result.browser}",
+                f"{path.name}\nbrowser: {result.browser}",
                 f"{path.stat().st_size / 1e6:.2f}",
                 f"{times.median:.2f}",
                 f"{times.min:.2f}",

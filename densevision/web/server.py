@@ -1,7 +1,7 @@
 """Serve a site on this machine, and accept the timings that its page sends. Nothing else is accepted.
 
 Python's ``ThreadingHTTPServer``, with what it lacks: bounds of size, time and connections, the headers of an isolated
-page, compression, and a check of where requests come from. One request per connection, as HTTP/1.0 has it.
+page, compression, and a check of where requests come from. One request per connection.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     # Ask each time whether a file has changed: the next site at this address has other models under the same names.
     "Cache-Control": "no-cache",
+    "Connection": "close",
 }
 
 Accept = Callable[[bytes, str], None]
@@ -130,6 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One request."""
 
     server: SiteServer
+    protocol_version = "HTTP/1.1"  # in an answer of HTTP/1.0 Chromium disregards the ETag
     command = ""  # until the request line is read
 
     def setup(self) -> None:
@@ -172,6 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         else:
             self._respond(HTTPStatus.NO_CONTENT, {})
+
+    def handle_expect_100(self) -> bool:
+        """Ask for no body before it is known to be welcome."""
+        return True
 
     def _answer(self, *, with_body: bool) -> None:
         self.server.connections.answering(self.connection)
@@ -261,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         self.connection.settimeout(self.server.service.limits.stall_s)
-        self.request_version = "HTTP/1.0"  # also to HTTP/0.9, which would get no headers
+        self.request_version = "HTTP/1.1"  # also to HTTP/0.9, which would get no headers
         self.send_response(status, status.phrase)
         for name, value in {**_HEADERS, **headers}.items():
             self.send_header(name, value)

@@ -15,6 +15,7 @@ from densevision.benchmark.phone.adb import NoPhoneError, Phone, attached_phones
 from densevision.benchmark.timing import file_hash
 from densevision.errors import UserError
 from densevision.inference.metadata import read_model_info
+from densevision.stages import stage
 from densevision.web.address import lan_addresses
 from densevision.web.assets import read_site
 from densevision.web.results import ResultStore
@@ -78,6 +79,7 @@ def open_session(session: Session, tell: Callable[[str], None]) -> Iterator[Read
     with _ended_by_signals(), contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="densevision-serve-")))
         server = stack.enter_context(SiteServer(session.port, Service({}, lan=session.lan)))
+        stage("building the site")
         site = build_site(
             session.models, folder / "site", runtime=session.runtime, image=session.image, results=store is not None
         )

@@ -37,7 +37,7 @@ def running(folder, **settings):
     scratch.mkdir(exist_ok=True)
     service = Service(read_site(folder / "site", scratch), **{"limits": QUICK, **settings})
     with SiteServer(0, service) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server
@@ -78,7 +78,7 @@ folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 limits = Limits(request_s=seconds, stall_s=seconds)
 service = Service(read_site(folder / "site", folder / "scratch"), lambda body, address: None, limits=limits)
 with SiteServer(0, service) as server:
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     print(server.port, flush=True)
     sys.stdin.read()
     server.shutdown()

@@ -106,7 +106,7 @@ def check(answer):
     """Check that an answer is none, one of the site, or a refusal, and shows nothing from outside of the site."""
     assert not OUTSIDE.search(answer), answer[:500]
     if answer:
-        status = int(re.match(rb"HTTP/1\.0 (\d{3}) [A-Z]", answer)[1])
+        status = int(re.match(rb"HTTP/1\.1 (\d{3}) [A-Z]", answer)[1])
         assert status in (200, 304, 400, 403, 404, 405, 411, 413, 415, 421, 431, 501, 505), answer[:500]
         if status == 200:
             body = answer.partition(b"\r\n\r\n")[2]

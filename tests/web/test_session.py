@@ -180,6 +180,6 @@ def test_a_phone_on_a_cable(model, tmp_path, monkeypatch):
             with contextlib.closing(socket.create_connection((LOCALHOST, port), 5)) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 ready.server.handle_request()
-                assert client.recv(12) == b"HTTP/1.0 200"
+                assert client.recv(12) == b"HTTP/1.1 200"
         assert phone.reverse.listeners == {}
         phone.vanish()
