@@ -104,11 +104,14 @@ class Connections:
             self._open.pop(connection)
         self._free.release()
 
-    def end_all(self) -> None:
-        """End every connection; their threads end with an OSError."""
+    def end_all(self, seconds: float = 2.0) -> None:
+        """End every connection, and give what they do with their requests that long to finish."""
         with self._lock:
             for connection in self._open:
                 _end(connection)
+        deadline = time.monotonic() + seconds
+        while self.count and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _end_oldest(self) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from densevision.errors import UserError
 from densevision.inference.metadata import read_model_info
 from densevision.stages import stage
 from densevision.web.address import lan_addresses
-from densevision.web.assets import read_site
+from densevision.web.assets import Asset, read_site
 from densevision.web.results import ResultStore
 from densevision.web.server import Service, SiteServer
 from densevision.web.site import build_site
@@ -80,16 +80,23 @@ def open_session(session: Session, tell: Callable[[str], None]) -> Iterator[Read
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="densevision-serve-")))
         server = stack.enter_context(SiteServer(session.port, Service({}, lan=session.lan)))
         stage("building the site")
-        site = build_site(
-            session.models, folder / "site", runtime=session.runtime, image=session.image, results=store is not None
-        )
-        (folder / "compressed").mkdir()
         accept = store.accept if store else None
-        server.service = Service(read_site(site, folder / "compressed"), accept, session.lan)
+        server.service = Service(_build(session, folder), accept, session.lan)
         for phone in map(Phone, serials):
             phone.reverse(server.port)
             stack.callback(phone.end_reverse, server.port)
         yield Ready(server, addresses, serials)
+
+
+def _build(session: Session, folder: Path) -> dict[str, Asset]:
+    site, compressed, results = folder / "site", folder / "compressed", session.results is not None
+    build_site(session.models, site, runtime=session.runtime, image=session.image, results=results)
+    try:
+        compressed.mkdir()
+        return read_site(site, compressed)
+    except OSError as error:
+        remedy = "free some space, or name another folder in TMPDIR"
+        raise UserError(f"{folder}: the site can't be compressed ({error.strerror}); {remedy}") from error
 
 
 def _store(session: Session, tell: Callable[[str], None]) -> ResultStore:

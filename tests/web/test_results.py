@@ -70,10 +70,10 @@ def test_only_the_page_itself_may_post(server, store, changes, status):
     assert len(store.lines) == (status == 204)
 
 
-@pytest.mark.parametrize("path", ["/", "/results/", "/results?x", "/app.js", "//results", "/x/../results"])
+@pytest.mark.parametrize("path", ["/", "/results/", "/results?x", "/app.js", "/x/../results", "/result%73"])
 def test_nowhere_else(server, store, path):
     headers = {"Origin": f"http://127.0.0.1:{server.port}", "Content-Type": "application/json"}
-    assert ask(server, "POST", path, headers, json.dumps(result())).status == (204 if path == "//results" else 405)
+    assert ask(server, "POST", path, headers, json.dumps(result())).status == 405
     assert ask(server, "GET", "/results").status == 404
 
 

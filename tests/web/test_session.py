@@ -183,3 +183,16 @@ def test_a_phone_on_a_cable(model, tmp_path, monkeypatch):
                 assert client.recv(12) == b"HTTP/1.1 200"
         assert phone.reverse.listeners == {}
         phone.vanish()
+
+
+def test_a_full_disk_is_one_line(model, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sessions, "build_site", build_site)
+    monkeypatch.setattr(sessions, "read_site", full)
+    assert main(["serve", str(model), "--port", "0", "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "the site can't be compressed (No space left on device); free some space, or name another folder in TMPDIR"
+    )
