@@ -167,7 +167,7 @@ def test_a_slow_sender_is_cut_off_however_it_sends(server):
 
 
 def test_a_client_that_reads_nothing_is_cut_off(folder):
-    (folder / "site/big.bin").write_bytes(bytes(64 << 20))
+    (folder / "site/big.bin").write_bytes(bytes(16 << 20))
     with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), 5) as client:
         client.sendall(b"GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
         deadline = time.monotonic() + 5

@@ -193,6 +193,5 @@ def test_a_full_disk_is_one_line(model, monkeypatch, capsys):
     monkeypatch.setattr(sessions, "read_site", full)
     assert main(["serve", str(model), "--port", "0", "--quiet"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(
-        "the site can't be compressed (No space left on device); free some space, or name another folder in TMPDIR"
-    )
+    remedy = "free some space, or name another folder in TMPDIR"
+    assert line.endswith(f"the site can't be compressed (No space left on device); {remedy}")
