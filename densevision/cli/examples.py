@@ -46,6 +46,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "benchmark": (
         "densevision benchmark float.tflite int8.tflite --threads 4",
         "densevision benchmark model.tflite --device adb --binary benchmark_model --json times.json",
+        'densevision benchmark float.tflite int8.tflite --device "hub:Google Pixel 3"',
         "densevision benchmark float.tflite int8.tflite --browser times.json",
     ),
     "paper": ("densevision paper --table 6", "densevision paper --plot paper.png --json rows.json"),

@@ -49,6 +49,7 @@ _EXTRAS = {
     "tflite": ("ai_edge", "litert", "flatbuffers"),
     "weights": ("timm", "safetensors"),
     "supervision": ("supervision", "trackers"),
+    "hub": ("qai_hub",),
 }
 
 # Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.
