@@ -96,7 +96,5 @@ def as_served(name: str, content: bytes) -> bytes:
         return content
     text = content.decode().replace(f'from "{UTILS}"', 'from "./wasm-utils.js"')
     lines = [line for line in text.split("\n") if not line.startswith("//# sourceMappingURL=")]
-    note = (
-        f"// {FILES[name].package} {VERSION}, Apache-2.0; changed by densevision: import by file name, no map"
-    )
+    note = f"// {FILES[name].package} {VERSION}, Apache-2.0; changed by densevision: import by file name, no map"
     return "\n".join([note, *lines]).encode()
