@@ -12,7 +12,7 @@ import numpy as np
 from densevision.errors import UserError
 from densevision.images import encode_image, read_image, resize_image, shrink_image
 from densevision.inference.predictor import DRAWING, DetectionPredictor, SegmentationPredictor
-from densevision.inference.tflite_backend import load_tflite
+from densevision.inference.tflite_backend import TFLiteBackend, load_tflite
 
 _LONGEST = 1280  # pixels of the sample's longer side
 _SCENE = 7  # the default sample is the rendered scene of this seed
@@ -56,19 +56,22 @@ def answer(model: Path, image: np.ndarray, stem: str) -> Answer:
         stem: begins the files' names.
     Returns:
         Content with ``input``, the file of the image at the network's size, ``input_adler32`` of its RGB bytes, and
-        ``postprocess`` with ``detections`` (rows of label, score, xyxy), or ``labels``, the file of the label map.
+        ``postprocess`` with ``detections`` (rows of label, score, and xyxy in pixels of the sample), or ``labels``,
+        the file of the label map: of the cells that the file computes, or of the input's pixels if it computes logits.
     Raises:
         UserError: the file can't be run, or is of a task that the page can't show.
     """
+    backend = TFLiteBackend(model, threads=1)
     predictor = load_tflite(model, threads=1, nms=DRAWING.nms)
-    if not isinstance(predictor, DetectionPredictor | SegmentationPredictor) or predictor.input_size is None:
+    if not isinstance(predictor, DetectionPredictor | SegmentationPredictor):
         raise UserError(f"{model}: the page shows detectors and segmentation models only; leave it out")
-    pixels = resize_image(image, predictor.input_size)
+    pixels = resize_image(image, backend.input_size)
     content: dict[str, Any] = {"input": f"{stem}-input.png", "input_adler32": zlib.adler32(pixels.tobytes())}
     files = {content["input"]: encode_image(pixels)}
     if isinstance(predictor, SegmentationPredictor):
         content["labels"] = f"{stem}-labels.png"
-        files[content["labels"]] = encode_image(predictor(image))
+        labels = predictor(pixels) if backend.about.outputs == "logits" else backend.run(pixels[None])[0][0]
+        files[content["labels"]] = encode_image(labels)
     else:
         found: Any = predictor(image)
         rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)

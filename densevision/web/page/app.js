@@ -136,13 +136,13 @@ async function showSample(fresh) {
 /** @param {() => boolean} fresh */
 async function showPhoto(fresh) {
   if (!photo) return;
-  const results = await runOn(photo);
+  const { image, results } = await runOn(await createImageBitmap(photo));
+  image.close();
   if (!fresh()) return;
-  photo = results.image;
-  still = results;
-  paint(results.image, results.results);
-  label(results.results, results.results.map(({ ms }) => `${ms.model.toFixed(1)} ms`));
-  showHint($("hint"), shownModels(), results.image);
+  still = { image: photo, results };
+  paint(photo, results);
+  label(results, results.map(({ ms }) => `network ${ms.model.toFixed(1)} ms`));
+  showHint($("hint"), shownModels(), photo);
 }
 
 /** @param {ImageBitmap} image given away, and given back @returns {Promise<{image: ImageBitmap, results: Result[]}>} */
@@ -198,6 +198,7 @@ async function takePhoto(file) {
     const whole = await createImageBitmap(file, { imageOrientation: "from-image" });
     const scale = Math.min(1, LONGEST / Math.max(whole.width, whole.height));
     const [width, height] = [whole.width, whole.height].map((side) => Math.max(1, Math.round(scale * side)));
+    photo?.close();
     photo = await createImageBitmap(whole, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
     whole.close();
   } catch {
@@ -270,9 +271,16 @@ async function begin() {
   if (!picture.ok) throw new Error(`${site.sample.image} can't be downloaded; publish the whole folder of densevision web.`);
   sampleImage = await createImageBitmap(await picture.blob());
   showFacts($("facts"), site, runtime);
-  setUpTiming(site, () => {
-    turn++; // nothing else runs meanwhile
-    if (mode === "camera") leaveCamera();
+  setUpTiming(site, {
+    pause() {
+      turn++; // nothing else runs meanwhile
+      if (mode === "camera") leaveCamera();
+      $("controls").inert = $("settings").inert = true;
+    },
+    resume() {
+      $("controls").inert = $("settings").inert = false;
+      return show();
+    },
   });
   $("controls").hidden = $("about").hidden = false;
   await show();

@@ -10,7 +10,7 @@ import { adler32, readPixels, run } from "./engine.js";
  * @property {number} [boxes] largest difference in pixels of the sample
  * @property {number} [scores] largest difference
  * @property {boolean} [sameObjects] whether both found the same number of objects, of the same classes
- * @property {number} [labels] share of pixels with the same label
+ * @property {number} [labels] share of cells with the same label
  */
 
 /** @param {string} file an image of the sample's folder, decoded without color management */
@@ -36,10 +36,10 @@ export async function samplePixels(model) {
 export async function compareWithPython(model, size) {
   const pixels = await samplePixels(model);
   const samePixels = adler32(pixels) === model.answer.input_adler32;
-  const found = await run(model, pixels, size, false);
+  const found = await run(model, pixels, model.answer.labels ? model.size : size, { cells: true });
   if (found.labels) {
     const expected = await decode(/** @type {string} */ (model.answer.labels));
-    const bytes = readPixels(expected, size);
+    const bytes = readPixels(expected, /** @type {Size} */ (found.labelSize));
     expected.close();
     let same = 0;
     for (let at = 0; at < found.labels.length; at++) same += Number(bytes[3 * at] === found.labels[at]);

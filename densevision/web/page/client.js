@@ -5,7 +5,7 @@ const worker = new Worker("worker.js");
 const waiting = new Map();
 let last = 0;
 
-worker.onmessage = ({ data: { id, answer, error, progress } }) => {
+worker.onmessage = (/** @type {MessageEvent} */ { data: { id, answer, error, progress } }) => {
   const request = waiting.get(id);
   if (!request) return;
   if (progress !== undefined) return request.progress?.(progress);
@@ -13,7 +13,7 @@ worker.onmessage = ({ data: { id, answer, error, progress } }) => {
   if (error === undefined) request.resolve(answer);
   else request.reject(new Error(error));
 };
-worker.onerror = (event) => {
+worker.onerror = (/** @type {ErrorEvent} */ event) => {
   for (const { reject } of waiting.values()) reject(new Error(`the worker failed: ${event.message ?? "not loaded"}`));
   waiting.clear();
 };

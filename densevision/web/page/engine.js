@@ -147,11 +147,11 @@ export function release(outputs) {
  * Run a model and read its results.
  * @param {Model} model
  * @param {Uint8Array} pixels
- * @param {Size} target size that boxes and label maps are in
- * @param {boolean} smooth see smoothLabels
+ * @param {Size} target size that boxes are in, and label maps, unless these stay as the network computes them
+ * @param {{smooth?: boolean, cells?: boolean}} how smooth: see smoothLabels; cells: label maps are not enlarged
  * @returns {Promise<Result>}
  */
-export async function run(model, pixels, target, smooth) {
+export async function run(model, pixels, target, how) {
   const input = makeInput(model, pixels);
   const started = performance.now();
   const outputs = await invoke(model, input);
@@ -161,16 +161,21 @@ export async function run(model, pixels, target, smooth) {
     await Promise.all(Object.entries(outputs).map(async ([name, tensor]) => [name, (await tensor.data()).slice()])),
   );
   release(outputs);
-  const result = interpret(model, values, target, smooth);
+  const result = interpret(model, values, target, how);
   return { ...result, ms: { pixels: 0, model: ended - started, results: performance.now() - ended } };
 }
 
-/** @param {Model} model @param {Record<string, any>} values @param {Size} target @param {boolean} smooth */
-function interpret(model, values, target, smooth) {
+/**
+ * @param {Model} model @param {Record<string, any>} values @param {Size} target
+ * @param {{smooth?: boolean, cells?: boolean}} how
+ * @returns {Omit<Result, "ms">}
+ */
+function interpret(model, values, target, { smooth, cells }) {
   if (model.outputs === "labels" || model.outputs === "logits") {
     const output = values[model.outputs];
     const details = compiled.get(model.file).getOutputDetails();
     const shape = [...details[0].shape];
+    if (cells && model.outputs === "labels") return { labels: output, labelSize: [shape[1], shape[2]] };
     const plain = smooth && model.outputs === "labels" && !model.padded_size;
     const labels = plain
       ? smoothLabels(output, shape, model.classes.length, target)

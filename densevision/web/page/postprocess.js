@@ -208,11 +208,12 @@ function interpolation(positions, cells) {
   };
 }
 
-/** Cells of OpenCV's INTER_NEAREST_EXACT. @param {number} cells @param {number} target @returns {Int32Array} */
+/**
+ * Cells of the nearest centers, as OpenCV's INTER_NEAREST_EXACT; of two that are equally near, OpenCV takes either.
+ * @param {number} cells @param {number} target @returns {Int32Array}
+ */
 function nearest(cells, target) {
-  const step = Math.floor((cells * 65536 + Math.floor(target / 2)) / target);
-  const start = Math.floor(step / 2) - (cells % 2);
-  return Int32Array.from({ length: target }, (_, at) => Math.min(Math.floor((step * at + start) / 65536), cells - 1));
+  return Int32Array.from({ length: target }, (_, at) => Math.floor(((2 * at + 1) * cells) / (2 * target)));
 }
 
 /**

@@ -72,10 +72,10 @@ export function describeCheck(check, size) {
   line.className = same ? "same" : "differs";
   const figures = check.labels === undefined
     ? check.sameObjects
-      ? `scores within ${small(check.scores ?? 0)}, boxes within ${small(check.boxes ?? 0)} pixels`
+      ? `scores differ by at most ${small(check.scores ?? 0)}, boxes by ${small(check.boxes ?? 0)} pixels`
       : "other objects"
-    : `${(100 * check.labels).toFixed(check.labels === 1 ? 0 : 3)} % of the pixels`;
-  line.textContent = `${same ? "✓ same as in Python" : "differs from Python"}: ${figures}`;
+    : same ? "the whole label map" : `${(100 - 100 * check.labels).toPrecision(2)} % of the label map`;
+  line.textContent = `${same ? "✓ Same as in Python" : "Differs from Python"}: ${figures}.`;
   if (!check.samePixels) line.textContent += " (this browser changes the pixels of images)";
   return line;
 }

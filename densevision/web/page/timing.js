@@ -12,14 +12,16 @@ import { invoke, makeInput, release, threadsOf } from "./engine.js";
  * @property {number} median
  * @property {number} min
  * @property {number} p90
- * @property {number} drift median of the last third relative to the first third, minus 1
- * @property {number} runs
- * @property {number} runs_per_sample runs between two readings of the clock
+ * @property {number} drift median of the last third of the rounds relative to the first third, minus 1
+ * @property {number} runs_per_round
+ * @property {number[]} times_ms mean of each round; round r of all models was in the same turn
  */
+/** @typedef {{model: Model, input: any, runs: number, guess: number, times: number[]}} Subject */
 
-const ROUNDS = 5;
-const ROUND_MS = 1000, WARM_UP_MS = 1000, WARM_UP_RUNS = 20;
-const SAMPLE_MS = 5; // the clock ticks every 0.1 ms where the page is not isolated
+const WARM_UP_MS = 1000, WARM_UP_RUNS = 20; // browsers optimize code while it runs
+const ROUND_MS = 10; // at least, per model: the clock ticks every 0.1 ms where the page is not isolated
+const TIMED_MS = 5000; // per model
+const ROUNDS = [20, 500]; // fewest, most
 
 /**
  * @param {Model[]} models loaded
@@ -29,23 +31,23 @@ const SAMPLE_MS = 5; // the clock ticks every 0.1 ms where the page is not isola
  * @returns {Promise<Timing[] | null>} null if cancelled
  */
 export async function timeModels(models, pixels, progress, cancelled) {
-  const subjects = models.map((model) => ({
-    model,
-    input: makeInput(model, /** @type {Uint8Array} */ (pixels.get(model))),
-    perSample: 1,
-    /** @type {number[]} */ samples: [],
-  }));
-  const steps = subjects.length * (ROUNDS + 1);
-  let done = 0;
+  /** @type {Subject[]} */
+  const subjects = models.map((model) => {
+    const input = makeInput(model, /** @type {Uint8Array} */ (pixels.get(model)));
+    return { model, input, runs: 1, guess: 0, times: [] };
+  });
   try {
-    for (let round = 0; round <= ROUNDS; round++) {
-      for (const subject of subjects) {
-        if (cancelled()) return null;
-        if (round === 0) subject.perSample = await warmUp(subject);
-        else subject.samples.push(...(await measure(subject)));
-        progress(++done / steps);
-        await new Promise((resolve) => setTimeout(resolve)); // lets a message arrive
-      }
+    for (const subject of subjects) {
+      await warmUp(subject);
+      if (await isCancelled(cancelled)) return null;
+    }
+    const turn = subjects.reduce((sum, { runs, guess }) => sum + runs * guess, 0);
+    const wanted = Math.round((TIMED_MS * models.length) / turn);
+    const rounds = Math.min(Math.max(wanted, ROUNDS[0]), ROUNDS[1]);
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < subjects.length; at++) await measure(subjects[(round + at) % subjects.length]);
+      progress((round + 1) / rounds);
+      if (await isCancelled(cancelled)) return null;
     }
   } finally {
     for (const { input } of subjects) input.delete();
@@ -53,45 +55,46 @@ export async function timeModels(models, pixels, progress, cancelled) {
   return subjects.map(summarize);
 }
 
-/** @param {{model: Model, input: any}} subject @returns {Promise<number>} runs per sample */
-async function warmUp({ model, input }) {
+/** Lets messages arrive. @param {() => boolean} cancelled */
+async function isCancelled(cancelled) {
+  await new Promise((resolve) => setTimeout(resolve));
+  return cancelled();
+}
+
+/** @param {Subject} subject */
+async function warmUp(subject) {
   const started = performance.now();
-  let runs = 0, last = 0;
-  while (runs < WARM_UP_RUNS || performance.now() - started < WARM_UP_MS) {
+  const times = [];
+  while (times.length < WARM_UP_RUNS || performance.now() - started < WARM_UP_MS) {
     const before = performance.now();
-    release(await invoke(model, input));
-    last = performance.now() - before;
-    runs++;
+    release(await invoke(subject.model, subject.input));
+    times.push(performance.now() - before);
   }
-  return Math.max(1, Math.ceil(SAMPLE_MS / Math.max(last, 0.05)));
+  subject.guess = Math.max(quantile(times.slice(times.length >> 1), 0.5), 0.05);
+  subject.runs = Math.ceil(ROUND_MS / subject.guess);
 }
 
-/** @param {{model: Model, input: any, perSample: number}} subject @returns {Promise<number[]>} ms per run */
-async function measure({ model, input, perSample }) {
-  const samples = [];
-  const end = performance.now() + ROUND_MS;
-  while (performance.now() < end) {
-    const before = performance.now();
-    for (let run = 0; run < perSample; run++) release(await invoke(model, input));
-    samples.push((performance.now() - before) / perSample);
-  }
-  return samples;
+/** @param {Subject} subject */
+async function measure({ model, input, runs, times }) {
+  const before = performance.now();
+  for (let run = 0; run < runs; run++) release(await invoke(model, input));
+  times.push((performance.now() - before) / runs);
 }
 
-/** @param {{model: Model, perSample: number, samples: number[]}} subject @returns {Timing} */
-function summarize({ model, perSample, samples }) {
-  const third = Math.floor(samples.length / 3) || 1;
+/** @param {Subject} subject @returns {Timing} */
+function summarize({ model, runs, times }) {
+  const third = Math.floor(times.length / 3);
   return {
     model: model.name,
     sha256: model.sha256,
     quantize: model.quantize,
     threads: threadsOf(model),
-    median: rounded(quantile(samples, 0.5)),
-    min: rounded(Math.min(...samples)),
-    p90: rounded(quantile(samples, 0.9)),
-    drift: rounded(quantile(samples.slice(-third), 0.5) / quantile(samples.slice(0, third), 0.5) - 1),
-    runs: samples.length * perSample,
-    runs_per_sample: perSample,
+    median: rounded(quantile(times, 0.5)),
+    min: rounded(Math.min(...times)),
+    p90: rounded(quantile(times, 0.9)),
+    drift: rounded(quantile(times.slice(-third), 0.5) / quantile(times.slice(0, third), 0.5) - 1),
+    runs_per_round: runs,
+    times_ms: times.map(rounded),
   };
 }
 

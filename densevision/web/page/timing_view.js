@@ -9,9 +9,9 @@ const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementB
 
 /**
  * @param {Site} site
- * @param {() => void} pause stops all else that uses the worker
+ * @param {{pause: () => void, resume: () => Promise<void>}} others all else that uses the worker
  */
-export function setUpTiming(site, pause) {
+export function setUpTiming(site, others) {
   let running = false;
   /** @type {object | null} */
   let results = null;
@@ -19,16 +19,18 @@ export function setUpTiming(site, pause) {
     if (running) return ask("cancel");
     running = true;
     $("time").textContent = "Stop";
-    pause();
-    say("");
+    others.pause();
+    let fault = "";
     try {
       results = (await timed(site)) ?? results;
       if (results) showResults(site, results);
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      fault = error instanceof Error ? error.message : String(error);
     }
     running = false;
     $("time").textContent = "Time it";
+    await others.resume();
+    if (fault) say(fault);
   };
   $("copy").onclick = async () => {
     try {
@@ -63,12 +65,12 @@ async function timed(site) {
     if (!timings) return null;
     if (hidden) throw new Error("The page was hidden meanwhile, so the times mean nothing; time it again with the page in front.");
     return {
-      kind: "densevision-browser-timing",
+      kind: "densevision browser timing",
       densevision: site.densevision,
       runtime: site.runtime,
       build,
       isolated: self.crossOriginIsolated,
-      cores: navigator.hardwareConcurrency ?? null,
+      cores: navigator.hardwareConcurrency,
       user_agent: navigator.userAgent,
       started,
       wasm_bytes: wasmBytes,
@@ -83,11 +85,12 @@ async function timed(site) {
 
 /** @param {Site} site @param {any} results */
 function showResults(site, results) {
-  $("rows").replaceChildren(...results.models.map(row));
+  const { median, times_ms } = results.models[0];
+  $("rows").replaceChildren(...results.models.map((/** @type {Timing} */ timing) => row(timing, timing.median / median)));
   $("conditions").textContent =
     `In this browser: WebAssembly, ${results.build} build, ${threads(results.models)}, ${results.runtime}, ` +
-    `${results.cores ?? "unknown"} cores. drift: how much slower the last third of the runs was than the first.`;
-  $("json").textContent = JSON.stringify(results, null, 1);
+    `${results.cores} cores, ${times_ms.length} rounds. Drift: how much slower the last third of the rounds was than the first. Ratio: to the first model.`;
+  $("json").textContent = readable(results);
   $("send").hidden = !site.results;
   $("sent").textContent = "";
   $("timings").hidden = false;
@@ -99,14 +102,14 @@ function threads(models) {
   return `${numbers.join(" or ")} ${numbers.join() === "1" ? "thread" : "threads"}`;
 }
 
-/** @param {Timing} timing */
-function row(timing) {
+/** @param {Timing} timing @param {number} ratio to the first model */
+function row(timing, ratio) {
   const line = document.createElement("tr");
   const texts = [
     timing.model,
     ...[timing.median, timing.min, timing.p90].map((ms) => ms.toFixed(ms < 10 ? 2 : 1)),
     `${timing.drift < 0 ? "−" : "+"}${Math.abs(100 * timing.drift).toFixed(0)} %`,
-    String(timing.runs),
+    ratio.toFixed(2),
   ];
   line.append(...texts.map((textContent) => Object.assign(document.createElement("td"), { textContent })));
   return line;
@@ -124,4 +127,9 @@ async function send(results) {
   $("sent").textContent = response?.ok
     ? "Sent."
     : `Not sent (${response ? `${response.status} ${response.statusText}` : "no connection"}); is densevision serve still running?`;
+}
+
+/** JSON with each list of times on one line. @param {object} results */
+function readable(results) {
+  return JSON.stringify(results, null, 1).replace(/\[[\d.,\s]*\]/g, (list) => list.replace(/\s+/g, " "));
 }

@@ -24,7 +24,7 @@ const HANDLERS = {
       const started = performance.now();
       const pixels = engine.readPixels(image, model.size);
       const read = performance.now() - started;
-      const result = await engine.run(model, pixels, targets[at], smooth);
+      const result = await engine.run(model, pixels, targets[at], { smooth });
       result.ms.pixels = read;
       results.push(result);
     }
@@ -34,7 +34,7 @@ const HANDLERS = {
   /** Runs a model on the very pixels that Python had. */
   async sample({ model, target, smooth }) {
     const [engine, check] = await modules;
-    return { answer: await engine.run(model, await check.samplePixels(model), target, smooth) };
+    return { answer: await engine.run(model, await check.samplePixels(model), target, { smooth }) };
   },
   async check({ model, size }) {
     const [, check] = await modules;
