@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from densevision.benchmark.timing import file_hash
+import numpy as np
+
+from densevision.benchmark.timing import Ratio, Timing, file_hash, paired_ratio
 from densevision.errors import UserError
 
-KIND, KIND_OF_MANY = "densevision-browser-timing", "densevision-browser-timings"
-MAX_MODELS = 64
+KIND, KIND_OF_MANY = "densevision browser timing", "densevision browser timings"
+MAX_MODELS, MAX_ROUNDS = 64, 2000
 _MAX_MS = 1e6
 _BUILDS = ("default", "compat", "threaded")  # of the runtime: with relaxed SIMD, without, with threads
 
@@ -25,18 +27,24 @@ class ModelTimes:
     Attributes:
         sha256: of the file as ``densevision export`` wrote it.
         threads: of the runtime.
-        median, min, p90: ms.
-        drift: how much longer the last third of the runs took than the first, in medians: 0.1 is 10 %.
-        runs: their number.
+        runs_per_round: of which a time is the mean, where the browser's clock is coarse.
+        times_ms: one per round; round r of all files was in the same turn.
     """
 
     sha256: str
     threads: int
-    median: float
-    min: float
-    p90: float
-    drift: float
-    runs: int
+    runs_per_round: int
+    times_ms: tuple[float, ...]
+
+    @property
+    def drift(self) -> float:
+        """How much longer the last third of the rounds took than the first, in medians: 0.1 is 10 %."""
+        third = max(1, len(self.times_ms) // 3)
+        return float(np.median(self.times_ms[-third:]) / np.median(self.times_ms[:third]) - 1)
+
+    def timing(self, path: Path) -> Timing:
+        """Return the times as those of a file on this machine."""
+        return Timing(path, np.array(self.times_ms))
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,14 @@ class BrowserRow:
     """What a table shows of one file in one browser.
 
     Attributes:
-        ratio: of the medians, to the first file of the table; None where that was not timed.
+        timing: of the rounds.
+        ratio: to the first file of the table, round by round; None where that was not timed.
     """
 
     result: BrowserResult
     times: ModelTimes
-    ratio: float | None
+    timing: Timing
+    ratio: Ratio | None
 
 
 def browser_rows(results: Sequence[BrowserResult], paths: Sequence[Path]) -> dict[Path, list[BrowserRow]]:
@@ -88,7 +98,7 @@ def browser_rows(results: Sequence[BrowserResult], paths: Sequence[Path]) -> dic
 
     Args:
         results: of ``read_browser_results``.
-        paths: .tflite files; ratios are to the first, within one result.
+        paths: .tflite files; ratios are to the first, within one result, round by round.
     Returns:
         The rows of each file, in the order of the results.
     Raises:
@@ -100,7 +110,9 @@ def browser_rows(results: Sequence[BrowserResult], paths: Sequence[Path]) -> dic
         base = result.of(hashes[paths[0]])
         for path in rows:
             if times := result.of(hashes[path]):
-                rows[path].append(BrowserRow(result, times, times.median / base.median if base else None))
+                timing = times.timing(path)
+                ratio = paired_ratio(timing, base.timing(paths[0])) if base else None
+                rows[path].append(BrowserRow(result, times, timing, ratio))
     if not any(rows.values()):
         raise UserError(f"--browser: no timing there is of {', '.join(path.name for path in paths)}; give these files")
     return rows
@@ -114,7 +126,16 @@ def result_as_dict(result: BrowserResult) -> dict[str, object]:
 def row_as_dict(row: BrowserRow) -> dict[str, object]:
     """Return a row as plain data, with all that its figures must be quoted with; times are in ms."""
     facts = {key: value for key, value in asdict(row.result).items() if key != "models"}
-    return dict(facts, browser=row.result.browser, ratio=row.ratio, **asdict(row.times))
+    return dict(
+        facts,
+        browser=row.result.browser,
+        median_ms=row.timing.median_ms,
+        min_ms=row.timing.min_ms,
+        p90_ms=row.timing.p90_ms,
+        drift=row.times.drift,
+        ratio=asdict(row.ratio) if row.ratio else None,
+        **asdict(row.times),
+    )
 
 
 def browser_name(user_agent: str) -> str:
@@ -167,6 +188,8 @@ def parse_result(content: object, known: Collection[str] | None = None) -> Brows
     parsed = tuple(_model(_object(one, "a model"), known) for one in models)
     if len({one.sha256 for one in parsed}) < len(parsed):
         raise UserError("models names a file twice")
+    if len({len(one.times_ms) for one in parsed}) > 1:
+        raise UserError("models have different numbers of rounds")
     if not isinstance(fields.get("isolated"), bool):
         raise UserError("isolated is neither true nor false")
     if fields.get("build") not in _BUILDS:
@@ -188,17 +211,11 @@ def _model(fields: Mapping[str, Any], known: Collection[str] | None) -> ModelTim
         raise UserError("sha256 is not 64 hexadecimal digits")
     if known is not None and sha256 not in known:
         raise UserError("sha256 is of no file that is served here; load the page again")
-    lowest, median, p90 = (_number(fields, key, 0, _MAX_MS) for key in ("min", "median", "p90"))
-    if not 0 < lowest <= median <= p90:
-        raise UserError("min, median and p90 are not in this order")
+    times = fields.get("times_ms")
+    if not isinstance(times, list) or not 1 <= len(times) <= MAX_ROUNDS:
+        raise UserError(f"times_ms is not a list of 1 to {MAX_ROUNDS}")
     return ModelTimes(
-        sha256=sha256,
-        threads=_count(fields, "threads", 1024),
-        median=median,
-        min=lowest,
-        p90=p90,
-        drift=_number(fields, "drift", -1, 1000),
-        runs=_count(fields, "runs", 10**9),
+        sha256, _count(fields, "threads", 1024), _count(fields, "runs_per_round", 10**6), tuple(map(_time, times))
     )
 
 
@@ -208,10 +225,9 @@ def _object(content: object, name: str) -> Mapping[str, Any]:
     return content
 
 
-def _number(fields: Mapping[str, Any], key: str, low: float, high: float) -> float:
-    value = fields.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # false for NaN
-        raise UserError(f"{key} is not a number from {low:g} to {high:g}")
+def _time(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_MS:  # false for NaN
+        raise UserError(f"times_ms has something that is no number between 0 and {_MAX_MS:g}")
     return float(value)
 
 

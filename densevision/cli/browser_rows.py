@@ -22,14 +22,14 @@ def add_browser_rows(table: Table, browsers: Mapping[Path, Sequence[BrowserRow]]
         for path, row in rows:
             if row.result is not result:
                 continue
-            times = row.times
+            timing, ratio = row.timing, row.ratio
             table.add_row(
                 f"{path.name}\nbrowser: {result.browser}",
                 f"{path.stat().st_size / 1e6:.2f}",
-                f"{times.median:.2f}",
-                f"{times.min:.2f}",
-                f"{times.p90:.2f}",
-                "-" if row.ratio is None else f"{row.ratio:.2f}",
+                f"{timing.median_ms:.2f}",
+                f"{timing.min_ms:.2f}",
+                f"{timing.p90_ms:.2f}",
+                f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})" if ratio else "-",
                 "-",
             )
 
@@ -38,16 +38,17 @@ def browser_lines(browsers: Mapping[Path, Sequence[BrowserRow]]) -> Iterator[str
     """Yield the facts that each browser's figures must be quoted with, and the reasons to doubt them."""
     rows = [row for every in browsers.values() for row in every]
     for result in dict.fromkeys(row.result for row in rows):
-        threads = sorted({one.threads for one in result.models})
+        threads = " or ".join(map(str, sorted({one.threads for one in result.models})))
+        rounds = len(result.models[0].times_ms)
         yield (
-            f"browser {result.browser}: {result.runtime} ({result.build}), {' or '.join(map(str, threads))} thread(s) "
-            f"of {result.cores or 'unknown'} cores, wall time, {result.started}; "
+            f"browser {result.browser}: {result.runtime} ({result.build}), {threads} thread(s) "
+            f"of {result.cores or 'unknown'} cores, {rounds} rounds, wall time, {result.started}; "
             f"{result.user_agent}"
         )
     for path, every in browsers.items():
         for row in every:
             if row.times.drift > _DRIFT:
                 yield (
-                    f"warning: {path.name}, browser {row.result.browser}: the last third of the runs took "
+                    f"warning: {path.name}, browser {row.result.browser}: the last third of the rounds took "
                     f"{row.times.drift:.0%} longer than the first; the device got hot or busy"
                 )

@@ -24,7 +24,7 @@ class Limits:
     """
 
     head_bytes: int = 16 << 10
-    body_bytes: int = 128 << 10
+    body_bytes: int = 256 << 10
     request_s: float = 10.0
     stall_s: float = 20.0
     connections: int = 64

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import NoReturn
 
 from densevision.atomic import write_json
@@ -53,7 +54,7 @@ class ResultStore:
             self._tell(f"{result.browser} at {address}: {self._times(result)}")
 
     def _times(self, result: BrowserResult) -> str:
-        return ", ".join(f"{self._models[one.sha256]} {one.median:.1f} ms" for one in result.models)
+        return ", ".join(f"{self._models[one.sha256]} {median(one.times_ms):.1f} ms" for one in result.models)
 
 
 def _parse(body: bytes) -> object:

@@ -24,14 +24,17 @@ PIXEL = (
 ONE, OTHER = "1" * 64, "2" * 64
 
 
+NO_TIMES = [float("nan"), float("inf"), 10**400, 2e6, -1, 0, "1", None, True, [1], {}]
+
+
 def result(**changes):
     """What the page sends of two files."""
     models = [
-        dict(model="one", sha256=ONE, threads=4, median=20, min=18.5, p90=25.0, drift=-0.02, runs=200),
-        dict(model="other", sha256=OTHER, threads=1, median=15, min=14, p90=16, drift=0.2, runs=300),
+        dict(model="one", sha256=ONE, threads=4, runs_per_round=1, times_ms=[20, 10.0, 10, 12]),
+        dict(model="other", sha256=OTHER, threads=1, runs_per_round=2, times_ms=[10, 8, 9, 9]),
     ]
     facts = dict(user_agent=PIXEL, cores=8, isolated=True, build="threaded", runtime="LiteRT.js 2.5.3")
-    fields = dict(kind="densevision-browser-timing", unit="ms", started="2026-11-29T03:00:00.000Z", **facts)
+    fields = dict(kind="densevision browser timing", unit="ms", started="2026-11-29T03:00:00.000Z", **facts)
     return {**fields, "models": models, **changes}
 
 
@@ -42,7 +45,8 @@ def model(**changes):
 def test_a_result_is_read_and_what_it_does_not_name_is_dropped():
     one = parse_result(result(password="x"), known={ONE, OTHER})
     assert (one.browser, one.cores, one.isolated, one.build) == ("Chrome 141, Android", 8, True, "threaded")
-    assert one.of(OTHER) == ModelTimes(OTHER, threads=1, median=15, min=14, p90=16, drift=0.2, runs=300)
+    assert one.of(OTHER) == ModelTimes(OTHER, threads=1, runs_per_round=2, times_ms=(10, 8, 9, 9))
+    assert one.of(ONE).drift == pytest.approx(12 / 20 - 1)  # a third of four rounds is one
     assert one.of("3" * 64) is None and parse_result(result(cores=None)).cores is None
     kept = json.loads(json.dumps(result_as_dict(one)))
     assert parse_result(kept) == one and not {"password", "model"} & {*kept, *kept["models"][0]}
@@ -65,19 +69,13 @@ def test_a_result_is_read_and_what_it_does_not_name_is_dropped():
         (result(models=model(threads=0)), "threads is not a whole number"),
         (result(models=model(threads=True)), "threads is not a whole number"),
         (result(models=model(threads=2.0)), "threads is not a whole number"),
-        (result(models=model(median=float("nan"))), "median is not a number from 0"),
-        (result(models=model(p90=float("inf"))), "p90 is not a number from 0 to 1e\\+06"),
-        (result(models=model(p90=10**400)), "p90 is not a number"),
-        (result(models=model(min=-1)), "min is not a number"),
-        (result(models=model(min=0)), "min, median and p90 are not in this order"),
-        (result(models=model(median=26)), "min, median and p90 are not in this order"),
-        (result(models=model(median="20")), "median is not a number"),
-        (result(models=model(median=None)), "median is not a number"),
-        (result(models=model(median=True)), "median is not a number"),
-        (result(models=model(median=[20])), "median is not a number"),
-        (result(models=model(drift=float("nan"))), "drift is not a number from -1"),
-        (result(models=model(runs=0)), "runs is not a whole number"),
-        (result(kind="other"), "kind and unit are not densevision-browser-timing and ms"),
+        (result(models=[*model(), dict(result()["models"][1], times_ms=[1])]), "different numbers of rounds"),
+        (result(models=model(times_ms=[])), "times_ms is not a list of 1 to 2000"),
+        (result(models=model(times_ms=[1] * 2001)), "times_ms is not a list of 1 to 2000"),
+        (result(models=model(times_ms={})), "times_ms is not a list"),
+        *((result(models=model(times_ms=[value])), "times_ms has something that is no number") for value in NO_TIMES),
+        (result(models=model(runs_per_round=0)), "runs_per_round is not a whole number"),
+        (result(kind="other"), "kind and unit are not densevision browser timing and ms"),
         (result(unit="s"), "kind and unit are not"),
         (result(started="now" * 20), "started is not a printable text of at most 40"),
         (result(cores=10**30), "cores is not a whole number"),
@@ -95,7 +93,7 @@ def test_a_wrong_result_names_the_key(content, message):
         parse_result(content, known={ONE, OTHER})
 
 
-@pytest.mark.parametrize("key", [*result(), "sha256", "threads", "median", "min", "p90", "drift", "runs"])
+@pytest.mark.parametrize("key", [*result(), "sha256", "threads", "runs_per_round", "times_ms"])
 def test_every_key_is_needed(key):
     fields = result()
     (fields if key in fields else fields["models"][0]).pop(key)
@@ -132,7 +130,7 @@ def test_a_browser_gets_a_short_name(agent, name):
 
 
 def write_results(path, *results):
-    path.write_text(json.dumps(dict(kind="densevision-browser-timings", results=results)))
+    path.write_text(json.dumps(dict(kind="densevision browser timings", results=results)))
     return path
 
 
@@ -145,13 +143,13 @@ def test_rows_are_found_by_hash_and_ratios_are_within_a_browser(tmp_path):
     alone = result(models=both["models"][1:])
     results = read_browser_results(write_results(tmp_path / "times.json", both, alone))
     rows = browser_rows(results, files)
-    assert [[row.ratio for row in rows[file]] for file in files] == [[1], [0.75, None], []]  # 15 / 20
-    assert row_as_dict(rows[files[1]][0]) == {
-        **{key: value for key, value in result().items() if key not in ("kind", "unit", "models")},
-        **{key: value for key, value in both["models"][1].items() if key != "model"},
-        "browser": "Chrome 141, Android",
-        "ratio": 0.75,
-    }
+    first, (second, third) = rows[files[0]][0], rows[files[1]]
+    assert (first.timing.median_ms, first.timing.min_ms, first.ratio.median) == (11, 10, 1)
+    assert second.ratio.median == pytest.approx(0.775)  # of 10/20, 8/10, 9/10, 9/12
+    assert third.ratio is None and rows[files[2]] == []
+    content = row_as_dict(second)
+    assert content["ratio"]["median"] == second.ratio.median and content["browser"] == "Chrome 141, Android"
+    assert (content["median_ms"], content["times_ms"], content["cores"]) == (9, (10, 8, 9, 9), 8)
     with pytest.raises(UserError, match=r"^--browser: no timing there is of third.tflite; give these files$"):
         browser_rows(results, files[2:])
 
@@ -162,7 +160,7 @@ def test_the_json_that_the_page_lets_copy_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"kind": "x"}', '{"kind": "densevision-browser-timings", "results": [{}]}', "1"]
+    "content", ["", "{", "[]", "{}", '{"kind": "x"}', '{"kind": "densevision browser timings", "results": [{}]}', "1"]
 )
 def test_another_file_is_named(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
@@ -176,18 +174,21 @@ def test_browsers_join_the_table_of_this_machine(tmp_path, capsys):
     file, out = tmp_path / "tiny.tflite", tmp_path / "out.json"
     file.write_bytes(tiny_model())
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    slower = result(models=model(sha256=sha256, drift=0.5))
+    slower = result(models=model(sha256=sha256, times_ms=[10, 10, 10, 10, 15, 15]))
     times = write_results(tmp_path / "times.json", slower)
     words = ["benchmark", str(file), "--runs", "3", "--browser", str(times), "--json", str(out)]
     assert main(words) == 0
     printed = capsys.readouterr().out
     rows = [[cell.strip() for cell in line.split("│")][1:-1] for line in printed.splitlines()]
-    assert ["tiny.tflite", "0.00", "20.00", "18.50", "25.00", "1.00", "-"] in rows
+    assert ["tiny.tflite", "0.00", "10.00", "10.00", "15.00", "1.00 (1.00-1.00)", "-"] in rows
     assert ["browser: Chrome 141, Android", "", "", "", "", "", ""] in rows
-    assert "browser Chrome 141, Android: LiteRT.js 2.5.3 (threaded), 4 thread(s) of 8 cores, wall time, 20" in printed
-    assert "the last third of the runs took 50% longer than the first" in printed
+    assert (
+        "browser Chrome 141, Android: LiteRT.js 2.5.3 (threaded), 4 thread(s) of 8 cores, 6 rounds, wall time, 20"
+        in printed
+    )
+    assert "the last third of the rounds took 50% longer than the first" in printed
     (entry,) = json.loads(out.read_text())["files"]
-    assert entry["browsers"][0]["browser"] == "Chrome 141, Android" and entry["browsers"][0]["median"] == 20
+    assert entry["browsers"][0]["browser"] == "Chrome 141, Android" and entry["browsers"][0]["median_ms"] == 10
     assert entry["browsers"][0]["user_agent"] == PIXEL and entry["sha256"] == sha256
 
 

@@ -39,7 +39,7 @@ def post(server, body, **changes):
 
 def test_a_result_is_kept_and_reported(server, store, tmp_path):
     assert post(server, json.dumps(result())) == (204, "")
-    assert store.lines == ["Chrome 141, Android at 127.0.0.1: one.tflite 20.0 ms, other.tflite 15.0 ms"]
+    assert store.lines == ["Chrome 141, Android at 127.0.0.1: one.tflite 11.0 ms, other.tflite 9.0 ms"]
     assert post(server, json.dumps(result(cores=4))) == (204, "")
     kept = read_browser_results(tmp_path / "times.json")
     assert kept == [parse_result(result()), parse_result(result(cores=4))]

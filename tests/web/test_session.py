@@ -100,7 +100,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing_but_the_timings(model, tmp_path):
         process.send_signal(signal.SIGINT)
         said, fault = process.communicate(timeout=10)
         assert process.returncode == 130
-        assert said == "Chrome 141, Android at 127.0.0.1: model.tflite 20.0 ms\n"
+        assert said == "Chrome 141, Android at 127.0.0.1: model.tflite 11.0 ms\n"
         assert fault.splitlines()[-1] == "densevision: interrupted" and "Traceback" not in fault
         assert waiting.recv(1) == b""
         waiting.close()
