@@ -72,7 +72,7 @@ def _tell_code(url: str) -> None:
 
     code = qr_code(url, colored=sys.stdout.isatty())
     if code is None:
-        code = "pip install segno prints this address as a QR code, too."
+        code = "To get this address as a QR code, too: pip install segno"
     elif not _prints(code):
         code = "This terminal can't print a QR code; type the address."
     _tell(code)

@@ -130,7 +130,7 @@ def test_lan_says_what_works_and_prints_a_code(model, tmp_path, monkeypatch, cap
     port = re.search(r"http://127.0.0.1:(\d+)/", said)[1]
     assert f"in the network   http://192.168.1.23:{port}/\nin the network   http://10.0.0.5:{port}/\n" in said
     assert "Without https a browser gives a page no camera and one thread. Photos, the sample and timing work" in said
-    assert "█" in said or "pip install segno prints this address as a QR code" in said
+    assert "█" in said or "QR code, too: pip install segno" in said
 
 
 def test_faults_are_one_line_before_anything_is_built(model, tmp_path, monkeypatch, capsys):
