@@ -30,8 +30,9 @@ def roboflow_project(content: Mapping[str, Any]) -> Project | None:
     if not isinstance(listed, list) or not isinstance(annotations, list):
         return None
     rows = [row for row in listed if isinstance(row, dict)]
-    names = {row.get("id"): row.get("name") for row in rows if isinstance(row.get("id"), int)}
-    if len(names) < 2 or len(names) != len(listed) or not all(isinstance(name, str) for name in names.values()):
+    named = [row for row in rows if isinstance(row.get("id"), int) and isinstance(row.get("name"), str)]
+    names: dict[int, str] = {row["id"]: row["name"] for row in named}
+    if len(names) < 2 or len(names) != len(listed):
         return None
     first = min(names)
     parents = {row["id"]: row.get("supercategory") for row in rows}
