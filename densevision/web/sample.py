@@ -15,7 +15,7 @@ from densevision.inference.predictor import DRAWING, DetectionPredictor, Segment
 from densevision.inference.tflite_backend import TFLiteBackend, load_tflite
 
 _LONGEST = 1280  # pixels of the sample's longer side
-_SCENE = 7  # the default sample is the rendered scene of this seed
+_SCENE = 3_000_009  # the default sample is the rendered scene of this seed, which no demo trains or evaluates on
 
 
 @dataclass(frozen=True)

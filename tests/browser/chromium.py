@@ -1,6 +1,5 @@
 """A real Chromium, and a plain server of a folder whose answers a test may replace."""
 
-import contextlib
 import functools
 import http.server
 import json
@@ -25,16 +24,9 @@ _FLAGS = (
 )
 
 
-@contextlib.contextmanager
-def chromium(*flags):
-    """Start Chromium, or skip the test with a reason."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make test-web)")
-    if BROWSER is None:
-        pytest.skip("there is no Chromium (make test-web)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=[*_FLAGS, *flags])
-        yield browser
-        browser.close()
+def start(driver, *flags):
+    """Start Chromium; the caller closes it."""
+    return driver.chromium.launch(executable_path=BROWSER, args=[*_FLAGS, *flags])
 
 
 def need_runtime():

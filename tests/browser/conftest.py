@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from densevision.images import write_image
-from tests.browser.chromium import chromium, need_runtime, write_camera
+from tests.browser.chromium import BROWSER, need_runtime, start, write_camera
 
 CLASSES = {"detector": ["car", "bus"], "segmentor": ["road", "sky", "tree"]}
 # Name of a file: the model, and what differs from the default export.
@@ -56,8 +56,18 @@ def built(exported):
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    video = write_camera(tmp_path_factory.mktemp("camera") / "drive.y4m")
-    flags = "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={video}"
-    with chromium(*flags) as one:
+def driver():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make test-web)")
+    if BROWSER is None:
+        pytest.skip("there is no Chromium (make test-web)")
+    with playwright.sync_playwright() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def browser(driver, tmp_path_factory):
+    """Chromium with a camera that shows a drive, and with the permission to use it."""
+    video = write_camera(tmp_path_factory.mktemp("camera") / "drive.y4m")
+    one = start(driver, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={video}")
+    yield one
+    one.close()

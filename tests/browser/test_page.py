@@ -5,7 +5,7 @@ import json
 import pytest
 
 from densevision.web.runtime import OWN_FOLDER
-from tests.browser.chromium import FOREIGN_HOST, Site, Tab, chromium
+from tests.browser.chromium import FOREIGN_HOST, Site, Tab, start
 from tests.browser.conftest import FILES
 
 pytestmark = pytest.mark.slow
@@ -138,12 +138,25 @@ def test_without_https_the_page_says_why_there_is_no_camera_and_times(browser, s
     tab.check()
 
 
-def test_without_a_camera_and_without_permission_the_page_says_so(site):
-    with chromium("--deny-permission-prompts") as browser:
-        tab = Tab(browser, site, permissions=()).ready()
-        tab.page.click("#camera")
-        assert tab.fault().startswith("The camera was not allowed")
-        tab.check()
+@pytest.mark.parametrize(
+    ("flags", "fault"),
+    [
+        (("--deny-permission-prompts",), "The camera was not allowed. "),
+        (
+            ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0"),
+            "This device has no ",
+        ),
+    ],
+    ids=["no permission", "no camera"],
+)
+def test_without_a_camera_or_permission_the_page_says_so(driver, site, flags, fault):
+    browser = start(driver, *flags)
+    tab = Tab(browser, site, permissions=()).ready()
+    tab.page.click("#camera")
+    assert tab.fault().startswith(fault)
+    tab.wait("() => caption0.querySelector('span')")  # back at the sample
+    tab.check()
+    browser.close()
 
 
 def timed(tab):

@@ -7,22 +7,22 @@ from densevision.inference.predictor import DetectionPredictor, SegmentationPred
 from densevision.inference.tflite_backend import spread_detections
 from densevision.structures import PostProcess
 from densevision.web.site import _package_folder
-from tests.browser.chromium import Site, chromium
+from tests.browser.chromium import Site
 
 pytestmark = pytest.mark.slow
 SIZE, TARGET = (40, 60), (97, 203)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     (folder / "empty.html").write_text("<!doctype html>")
     for name, content in _package_folder("page").items():
         (folder / name).write_bytes(content)
-    with chromium() as browser:
-        tab = browser.new_page()
-        tab.goto(Site(folder).url() + "empty.html")
-        yield tab
+    tab = browser.new_page()
+    tab.goto(Site(folder).url() + "empty.html")
+    yield tab
+    tab.close()
 
 
 def call(page, code, argument):

@@ -23,6 +23,8 @@ let mode = "sample";
 let turn = 0; // a later one cancels what an earlier one still does
 /** @type {"environment" | "user"} */
 let facing = "environment";
+/** @type {Promise<void> | null} */
+let opening = null; // the camera, while it opens
 /** @type {ImageBitmap | null} */
 let photo = null;
 /** @type {ImageBitmap} */
@@ -156,8 +158,10 @@ function runOn(image) {
 async function showCamera(fresh) {
   const video = $("video");
   still = null;
-  if (!video.srcObject) await openCamera(video, facing);
-  if (!fresh()) return closeCamera(video);
+  if (!video.srcObject) opening ??= openCamera(video, facing).finally(() => (opening = null));
+  await opening;
+  if (mode !== "camera") closeCamera(video); // another input was chosen meanwhile
+  if (!fresh()) return;
   $("turn").hidden = !(await hasSeveralCameras());
   video.srcObject.getVideoTracks()[0].onended = () => {
     if (fresh()) setFault("The camera stopped. Press Camera to open it again.");

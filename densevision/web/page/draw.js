@@ -15,7 +15,10 @@ const OPACITY = 0.5; // of a label map
  * @param {number} threshold lowest score
  */
 export function draw(canvas, image, [height, width], model, result, threshold) {
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  if (canvas.width !== width || canvas.height !== height) {
+    Object.assign(canvas, { width, height });
+    canvas.style.setProperty("--ratio", String(width / height)); // for the style sheet
+  }
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.globalAlpha = 1;
   context.drawImage(image, 0, 0, width, height);

@@ -1,6 +1,7 @@
 // What the page says.
 
 import { shown } from "./draw.js";
+import { quantile } from "./statistics.js";
 
 /** @typedef {import("./engine.js").Model} Model */
 /** @typedef {import("./engine.js").Result} Result */
@@ -101,19 +102,14 @@ export function describeSpeed() {
       if (elapsed < 500 && !first) return null;
       const rate = (1000 * delays.length) / elapsed;
       const notes = results.map((_, at) => {
-        const own = `network ${median(models.map((row) => row[at])).toFixed(1)} ms`;
-        return at || first ? own : `${own} · ${rate.toFixed(0)} frames/s · camera to screen ${median(delays).toFixed(0)} ms`;
+        const own = `network ${quantile(models.map((row) => row[at]), 0.5).toFixed(1)} ms`;
+        return at || first ? own : `${own} · ${rate.toFixed(0)} frames/s · camera to screen ${quantile(delays, 0.5).toFixed(0)} ms`;
       });
       since = performance.now();
       [delays, models, first] = [[], [], false];
       return notes;
     },
   };
-}
-
-/** @param {number[]} values */
-function median(values) {
-  return [...values].sort((one, other) => one - other)[values.length >> 1];
 }
 
 /** Say that an image is squeezed. @param {HTMLElement} line @param {Model[]} models @param {ImageBitmap} image */

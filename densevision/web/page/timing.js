@@ -1,6 +1,7 @@
 // Times models in turns, on a fixed input, in the worker.
 
 import { invoke, makeInput, release, threadsOf } from "./engine.js";
+import { quantile } from "./statistics.js";
 
 /** @typedef {import("./engine.js").Model} Model */
 /**
@@ -96,13 +97,6 @@ function summarize({ model, runs, times }) {
     runs_per_round: runs,
     times_ms: times.map(rounded),
   };
-}
-
-/** By linear interpolation, as np.quantile. @param {number[]} values @param {number} share */
-export function quantile(values, share) {
-  const sorted = [...values].sort((one, other) => one - other);
-  const at = share * (sorted.length - 1), low = Math.floor(at);
-  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
 /** @param {number} value */

@@ -1,6 +1,7 @@
 // "Time it": starts the timing, shows and copies the results.
 
 import { ask } from "./client.js";
+import { quantile } from "./statistics.js";
 
 /** @typedef {import("./app.js").Site} Site */
 /** @typedef {import("./timing.js").Timing} Timing */
@@ -85,11 +86,12 @@ async function timed(site) {
 
 /** @param {Site} site @param {any} results */
 function showResults(site, results) {
-  const { median, times_ms } = results.models[0];
-  $("rows").replaceChildren(...results.models.map((/** @type {Timing} */ timing) => row(timing, timing.median / median)));
+  const { times_ms } = results.models[0];
+  const ratio = (/** @type {Timing} */ timing) => quantile(timing.times_ms.map((ms, round) => ms / times_ms[round]), 0.5);
+  $("rows").replaceChildren(...results.models.map((/** @type {Timing} */ timing) => row(timing, ratio(timing))));
   $("conditions").textContent =
     `In this browser: WebAssembly, ${results.build} build, ${threads(results.models)}, ${results.runtime}, ` +
-    `${results.cores} cores, ${times_ms.length} rounds. Drift: how much slower the last third of the rounds was than the first. Ratio: to the first model.`;
+    `${results.cores} cores, ${times_ms.length} rounds. Drift: how much slower the last third of the rounds was than the first. Ratio: to the first model, round by round.`;
   $("json").textContent = readable(results);
   $("send").hidden = !site.results;
   $("sent").textContent = "";
