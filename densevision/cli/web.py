@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     out = build_site(arguments.models, arguments.out, runtime=arguments.runtime, image=arguments.image)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    print(f"{out}: {len(arguments.models)} models, {size / 1e6:.1f} MB")
-    print(f"open it: python -m http.server --bind 127.0.0.1 --directory {out}, then http://127.0.0.1:8000")
+    count = len(arguments.models)
+    print(f"{out}: {count} model{'s' if count > 1 else ''}, {size / 1e6:.1f} MB, for any static host")
+    print(f"open it here: python -m http.server --bind 127.0.0.1 --directory {out}, then http://127.0.0.1:8000")
     return 0

@@ -13,6 +13,7 @@ from densevision.errors import UserError
 from densevision.images import encode_image, read_image, resize_image, shrink_image
 from densevision.inference.predictor import DRAWING, DetectionPredictor, SegmentationPredictor
 from densevision.inference.tflite_backend import TFLiteBackend, load_tflite
+from densevision.stages import native_output_hidden
 
 _LONGEST = 1280  # pixels of the sample's longer side
 _SCENE = 3_000_009  # the default sample is the rendered scene of this seed, which no demo trains or evaluates on
@@ -61,8 +62,9 @@ def answer(model: Path, image: np.ndarray, stem: str) -> Answer:
     Raises:
         UserError: the file can't be run, or is of a task that the page can't show.
     """
-    backend = TFLiteBackend(model, threads=1)
-    predictor = load_tflite(model, threads=1, nms=DRAWING.nms)
+    with native_output_hidden():  # XNNPACK's line
+        backend = TFLiteBackend(model, threads=1)
+        predictor = load_tflite(model, threads=1, nms=DRAWING.nms)
     if not isinstance(predictor, DetectionPredictor | SegmentationPredictor):
         raise UserError(f"{model}: the page shows detectors and segmentation models only; leave it out")
     pixels = resize_image(image, backend.input_size)

@@ -50,9 +50,12 @@ def build_site(
     content |= _package_folder("page")
     sample = read_sample(image)
     content["sample/image.jpg"] = encode_image(sample, ".jpg")
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name, model in names.items():
         entry, files = _model(name, model, sample)
+        for other in entries:
+            if other["sha256"] == entry["sha256"]:
+                raise UserError(f"{name} and {other['name']} have the same content; name one of them")
         entries.append(entry)
         content |= files
     manifest = {
@@ -72,6 +75,8 @@ def check_site(out: Path) -> None:
     """Raise a UserError if a site can't be written to a folder without loss, which shows before the work."""
     if out.is_symlink() or out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a link or not a folder; give a new folder")
+    if out.exists() and Path.cwd().is_relative_to(out.resolve()):
+        raise UserError(f"--out {out} is the current folder or above it and can't be replaced; give a new folder")
     present = sorted(path for path in out.rglob("*") if not path.is_dir()) if out.exists() else []
     own = _own_files(out) if present else {}
     for path in present:
@@ -150,9 +155,10 @@ def _write(out: Path, content: Mapping[str, bytes]) -> None:
         if out.exists():
             out.rename(old)
         partial.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(f"--out {out}: can't be written ({error.strerror}); give another folder") from error
+    finally:  # also after Ctrl-C
         if old.exists() and not out.exists():
             old.rename(out)
-        raise UserError(f"--out {out}: can't be written ({error.strerror}); give another folder") from error
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)

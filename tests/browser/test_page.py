@@ -260,3 +260,6 @@ def test_controls_have_names_and_work_by_keyboard(tab):
     before = tab.page.inner_text("#threshold-value")
     tab.page.keyboard.press("ArrowRight")
     assert float(tab.page.inner_text("#threshold-value")) == pytest.approx(float(before) + 0.01)
+    tab.page.keyboard.press("End")  # the caption follows, and still compares with Python
+    tab.wait("() => caption0.innerText.includes('no object above the lowest score')")
+    assert tab.page.inner_text("#caption0 span").startswith("✓ Same as in Python")

@@ -133,13 +133,15 @@ def faults(tmp_path, photo):
     (tmp_path / "full/thesis.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "full")
-    (tmp_path / "empty").mkdir()
     fine = dict(models=[good], out=tmp_path / "site", image=photo)
     yield "none", fine | dict(models=[]), "no model"
     yield "missing", fine | dict(models=[tmp_path / "gone.tflite"]), "no model file"
     yield "cut", fine | dict(models=[tmp_path / "cut.tflite"]), "is cut short or was not written by densevision export"
     yield "foreign", fine | dict(models=[tmp_path / "text.tflite"]), "is no .tflite file"
     yield "twice", fine | dict(models=[good, good]), "two models have this name"
+    (tmp_path / "copy.tflite").write_bytes(good.read_bytes())
+    yield "a copy", fine | dict(models=[good, tmp_path / "copy.tflite"]), "have the same content"
+    yield "the current folder", fine | dict(out=tmp_path / "empty"), "is the current folder or above it"
     yield "no image", fine | dict(image=tmp_path / "bad.jpg"), "bad.jpg: not a readable image"
     yield "image gone", fine | dict(image=tmp_path / "gone.jpg"), "gone.jpg: No such file"
     yield "a folder of the user", fine | dict(out=tmp_path / "full"), "full is not empty and has no site"
@@ -150,7 +152,9 @@ def faults(tmp_path, photo):
     yield "no runtime's folder", fine | dict(runtime=tmp_path / "gone"), "no such folder"
 
 
-def test_each_fault_is_one_line_and_leaves_nothing(tmp_path, photo):
+def test_each_fault_is_one_line_and_leaves_nothing(tmp_path, photo, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
     for name, arguments, message in faults(tmp_path, photo):
         before = contents(tmp_path)
         with pytest.raises(UserError) as raised:

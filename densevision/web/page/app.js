@@ -3,6 +3,7 @@
 import { closeCamera, hasSeveralCameras, nextFrame, openCamera } from "./camera.js";
 import { ask } from "./client.js";
 import { draw } from "./draw.js";
+import { unsupported } from "./support.js";
 import { describe, describeCheck, describeSpeed, showFacts, showHint, showLegend } from "./text.js";
 import { setUpTiming } from "./timing_view.js";
 
@@ -31,6 +32,8 @@ let photo = null;
 let sampleImage;
 /** @type {{image: ImageBitmap, results: Result[]} | null} */
 let still = null; // what is drawn, outside of camera mode
+/** @type {HTMLElement[]} */
+let checks = []; // lines about the sample, one per view
 
 function shownModels() {
   const chosen = [site.models[$("model").value]];
@@ -69,6 +72,7 @@ function label(results, notes = []) {
   shownModels().forEach((model, at) => {
     const { summary, sentence } = describe(model, results[at], threshold);
     $(`caption${at}`).replaceChildren(strong(model.name), ` · ${summary}`, ...(notes[at] ? [` · ${notes[at]}`] : []));
+    if (checks[at]) $(`caption${at}`).append(document.createElement("br"), checks[at]);
     $(`view${at}`).setAttribute("aria-label", sentence);
   });
   showLegend($("legend"), shownModels(), results);
@@ -82,6 +86,7 @@ function strong(text) {
 /** Show the chosen models on the chosen input. */
 async function show() {
   const mine = ++turn;
+  checks = [];
   const fresh = () => mine === turn;
   setFault(null);
   showLayout();
@@ -99,9 +104,12 @@ async function show() {
     else await showCamera(fresh);
   } catch (error) {
     if (!fresh()) return;
+    if (mode === "camera") {
+      leaveCamera();
+      await show();
+    }
     setStatus("");
     setFault(error);
-    if (mode === "camera") leaveCamera();
   }
 }
 
@@ -131,7 +139,9 @@ async function showSample(fresh) {
   showHint($("hint"), models, sampleImage);
   for (const [at, model] of models.entries()) {
     const check = await ask("check", { model, size: site.sample.size });
-    if (fresh()) $(`caption${at}`).append(document.createElement("br"), describeCheck(check, site.sample.size));
+    if (!fresh()) return;
+    checks[at] = describeCheck(check, site.sample.size);
+    label(results);
   }
 }
 
@@ -233,7 +243,7 @@ function listen() {
     $("threshold-value").textContent = Number($("threshold").value).toFixed(2);
     if (still) paint(still.image, still.results);
   };
-  $("threshold").onchange = () => still && mode !== "sample" && label(still.results);
+  $("threshold").onchange = () => still && label(still.results);
   addEventListener("pagehide", () => closeCamera($("video")));
 }
 
@@ -249,15 +259,6 @@ function fillModels() {
   });
   $("other").append(new Option("nothing", ""), ...site.models.map(({ name }, at) => new Option(name, String(at))));
   $("other-label").hidden = site.models.length < 2;
-}
-
-/** What this browser lacks, in words; null if nothing. */
-function unsupported() {
-  // A module with one SIMD instruction.
-  const simd = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11]);
-  if (typeof WebAssembly !== "object" || !WebAssembly.validate(simd)) return "WebAssembly with SIMD";
-  if (typeof OffscreenCanvas !== "function" || !new OffscreenCanvas(1, 1).getContext("2d")) return "canvases in workers";
-  return null;
 }
 
 async function begin() {
