@@ -13,7 +13,10 @@ HEADS = {
     ("LRASPPHead", 128): "lraspp",
     ("LRASPPHead", 256): "lraspp256",
     ("RASPPHead", 256): "raspp",
-    ("ESPNetDecoder", None): "",  # its backbone names the network
+    # their backbones name the network
+    ("ESPNetDecoder", None): "",
+    ("ESPNetV2Decoder", None): "",
+    ("CCC2Decoder", None): "",
 }
 REDUCED = {None: "", "detection": "reduced", "segmentation": "reduced"}
 

@@ -1,6 +1,6 @@
-"""ESPNetv1: CamVid, 11 classes; the training of ``lraspp_v3_small_camvid``.
+"""ESPNetv1: CamVid, 11 classes, with the training of ``lraspp_v3_small_camvid``.
 
-Published: none with this data split and size. Ours: not trained yet.
+Published: none with this training. Ours: not trained yet.
 
     DENSEVISION_DATA=/folder/with/camvid densevision train espnet_v1_camvid
 """

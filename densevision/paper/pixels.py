@@ -44,8 +44,10 @@ def printed_latencies(row: PaperRow, size: tuple[int, int]) -> dict[str, float]:
         size: (height, width) in pixels. Segmentation rows have a full and a half resolution; even sizes such as
             1024x2048 count as the next odd ones.
     """
+    if row.latency_ms is None:
+        return {}
     if row.table in (7, 8) and _same(size, HALF):
-        halves = _HALF if row.table == 7 else [other.latency_ms for other in TABLE_8 if other.size == HALF]
+        halves = _HALF if row.table == 7 else [other.latency_ms or 0.0 for other in TABLE_8 if other.size == HALF]
         return {"Pixel 3": halves[row.row - 1]}
     if not _same(size, row.size):
         return {}

@@ -64,7 +64,7 @@ class ESPNetEncoder(nn.Module):
     Args:
         repeats: blocks after the first one of the second and the third level.
     Attributes:
-        taps: "c1", "c2" and "c3", the levels; ``ESPNetDecoder`` reads them.
+        taps: "c0", the image, and "c1", "c2", "c3", the levels; ``ESPNetDecoder`` reads them.
     Source: Mehta et al. 2018 (ESPNet), section 3 and figure 4; the repeats are those of the published segmentation
         networks.
     """
@@ -80,7 +80,8 @@ class ESPNetEncoder(nn.Module):
         self.join2 = norm_prelu(2 * 64 + 3)
         self.level3 = self._level(2 * 64 + 3, 128, repeats[1])
         self.join3 = norm_prelu(2 * 128)
-        self.taps = {"c1": Tap(STEM + 3, 2), "c2": Tap(2 * 64 + 3, 4), "c3": Tap(2 * 128, 8)}
+        levels = (3, STEM + 3, 2 * 64 + 3, 2 * 128)
+        self.taps = {f"c{level}": Tap(channels, 2**level) for level, channels in enumerate(levels)}
         initialize(self)
 
     @staticmethod
@@ -89,13 +90,13 @@ class ESPNetEncoder(nn.Module):
         return nn.AvgPool2d(3, 2, padding=1)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """[N, 3, H, W] -> the three levels, of ceil(H / stride) rows and ceil(W / stride) columns."""
+        """[N, 3, H, W] -> the image and the levels, of ceil(H / stride) rows and ceil(W / stride) columns."""
         half = self.shrink(images)
         c1 = self.join1(torch.cat([self.stem(images), half], 1))
         first, last = self._run(self.level2, c1)
         c2 = self.join2(torch.cat([last, first, self.shrink(half)], 1))
         first, last = self._run(self.level3, c2)
-        return {"c1": c1, "c2": c2, "c3": self.join3(torch.cat([first, last], 1))}
+        return {"c0": images, "c1": c1, "c2": c2, "c3": self.join3(torch.cat([first, last], 1))}
 
     def stages(self) -> list[list[nn.Module]]:
         """Return the levels, for ``frozen_stages``."""
@@ -143,13 +144,12 @@ class ESPNetDecoder(nn.Module):
         self.up1 = _double(num_classes)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Map the levels to logits [N, K, H, W], of an odd image size one more."""
+        """Map the levels to logits [N, K, H, W]."""
         projected = self.project2(features["c2"])
         upsampled = crop_to(projected, self.up3(self.project3(features["c3"])))
         joined = self.up2(self.join2(torch.cat([projected, upsampled], 1)))
         joined = self.join1(torch.cat([crop_to(features["c1"], joined), features["c1"]], 1))
-        logits: Tensor = self.up1(joined)
-        return logits
+        return crop_to(features["c0"], self.up1(joined))
 
 
 def _double(channels: int) -> nn.ConvTranspose2d:
