@@ -72,7 +72,7 @@ class Downsample(nn.Module):
         self.act = nn.PReLU(out_channels)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Map x [N, in_channels, H, W] and the image of half its size to [N, out_channels, H / 2, W / 2], rounded up."""
+        """Map x [N, in_channels, H, W] and the image of half its size to [N, out_channels, H / 2, W / 2]."""
         return self.act(torch.cat([self.pool(x), self.pyramid(x)], 1) + self.image(image))
 
 
