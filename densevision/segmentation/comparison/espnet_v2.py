@@ -144,8 +144,8 @@ class PyramidPool(nn.Module):
 
     @staticmethod
     def _at_scale(x: Tensor, layer: nn.Module, scale: float) -> Tensor:
-        size = x.shape[-2:]
-        other = [max(_LEAST_CELLS, math.ceil(side * scale)) for side in size]
+        size = (x.shape[-2], x.shape[-1])
+        other = (_scaled(size[0], scale), _scaled(size[1], scale))
         if scale == 1.0:
             filtered: Tensor = layer(x)
         elif scale < 1.0:
@@ -205,6 +205,10 @@ class ESPNetV2Decoder(nn.Module):
             x = merge(features[name], pool(x))
         logits: Tensor = self.classify(x)
         return logits
+
+
+def _scaled(side: int, scale: float) -> int:
+    return max(_LEAST_CELLS, math.ceil(side * scale))
 
 
 def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
