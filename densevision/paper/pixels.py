@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from densevision.errors import UserError
@@ -32,6 +32,39 @@ TABLE_4 = tuple(
         (TABLE_3[4], 70.9, (52, 48.3, 37.0)),
         (TABLE_3[5], 64.9, (15.5, 14.9, 10.7)),
         (TABLE_3[8], 57.2, (16.7, 15.6, 11.9)),
+    )
+)
+
+
+@dataclass(frozen=True)
+class NonlinearityRow:
+    """A row of Table 5: V3-Large with h-swish in more layers or fewer."""
+
+    row: PaperRow  # its latency is that with the optimized h-swish
+    split_ms: float  # Pixel 1, h-swish of simple operators
+
+
+TABLE_5 = tuple(
+    NonlinearityRow(
+        replace(
+            TABLE_3[0],
+            table=5,
+            row=number,
+            name=name,
+            network=dict(TABLE_3[0].network, hswish_from=hswish_from),
+            accuracy=top1,
+            latency_ms=optimized_ms,
+        ),
+        split_ms,
+    )
+    for number, (name, hswish_from, top1, optimized_ms, split_ms) in enumerate(
+        (
+            ("h-swish from 80", 80, 75.2, 51.4, 57.5),
+            ("ReLU", None, 74.5, 50.5, 50.5),
+            ("h-swish from 16", 16, 75.4, 53.5, 68.9),
+            ("h-swish from 112", 112, 75.0, 51.0, 54.4),
+        ),
+        1,
     )
 )
 
