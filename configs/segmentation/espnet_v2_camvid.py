@@ -1,5 +1,6 @@
-"""ESPNetv2: CamVid, 11 classes, with the training of ``lraspp_v3_small_camvid``.
+"""ESPNetv2: CamVid, 11 classes.
 
+The training is that of ``lraspp_v3_small_camvid``, so that the networks can be compared.
 Published: none with this training. Ours: not trained yet.
 
     DENSEVISION_DATA=/folder/with/camvid densevision train espnet_v2_camvid
