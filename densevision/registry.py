@@ -14,7 +14,7 @@ _LOCATIONS = {
     ],
     "loop": ["densevision.training.loop"],
     "optimizer wrapper constructor": ["densevision.training.optim"],
-    "model": ["densevision.detection.model", "densevision.segmentation.model"],
+    "model": ["densevision.detection.model", "densevision.segmentation.model", "densevision.segmentation.comparison"],
     "dataset": [
         "densevision.detection.coco",
         "densevision.segmentation.cityscapes",

@@ -22,7 +22,9 @@ SECTIONS = [
     ),
     (
         "model.head, of Segmentor",
-        "`dict(type=LRASPPHead, ...)`. The model fills in `taps` and `num_classes`.",
+        "`dict(type=LRASPPHead, ...)`. The model fills in `taps` and `num_classes`. `ESPNetDecoder`, `CCC2Decoder` and "
+        "`ESPNetV2Decoder` of `densevision.segmentation.comparison` have no keys; each belongs to the backbone of its "
+        "name, `espnet_v1`, `ccc2` or `espnet_v2`.",
         ["densevision.segmentation.head.LRASPPHead", "densevision.segmentation.head.RASPPHead"],
     ),
     (
