@@ -23,8 +23,10 @@ from densevision.data.samples import SegSample
 from densevision.registry import MODELS
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.loss import CrossEntropyLoss, OHEMCrossEntropyLoss
+from densevision.segmentation.lovasz import LovaszSoftmaxLoss
+from densevision.segmentation.sum_loss import SumLoss
 
-for _part in (LRASPPHead, RASPPHead, CrossEntropyLoss, OHEMCrossEntropyLoss):
+for _part in (LRASPPHead, RASPPHead, CrossEntropyLoss, OHEMCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss):
     MODELS.register_module(module=_part)
 
 
