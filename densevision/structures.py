@@ -72,6 +72,16 @@ def check_range(name: str, value: object, *, low: float, high: float = math.inf,
     raise UserError(f"{name} is {value!r}; give {wanted}{f' to {high:g}' if math.isfinite(high) else ''}")
 
 
+def check_whole(name: str, value: object, *, low: int) -> None:
+    """Check a setting that must be a whole number from ``low``.
+
+    Raises:
+        UserError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise UserError(f"{name} is {value!r}; give a whole number from {low}")
+
+
 @dataclass(frozen=True)
 class Detections:
     """The objects found in one image, sorted by falling score.

@@ -86,6 +86,8 @@ def segmentation_predictor(
 def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
     """Build the model of a config with the weights of a checkpoint, for inference on the CPU.
 
+    It has no ``training_only`` parts.
+
     Returns:
         The model, and what the checkpoint records of its data: ``classes`` and, for segmentation, ``palette``.
     Raises:
@@ -96,6 +98,8 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(config, len(info["classes"]))
+    for part in getattr(model, "training_only", ()):
+        setattr(model, part, None)
     check_weights(model, checkpoint, checkpoint_path)
     if name := first_not_finite(model, dict(state_dict=checkpoint["state_dict"])):
         raise UserError(f"{checkpoint_path}: {name} is not finite, so the network is broken; use an earlier checkpoint")

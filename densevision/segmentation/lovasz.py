@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densevision.errors import UserError
 from densevision.segmentation.loss import IGNORE_LABEL
+from densevision.structures import check_whole
 
 
 class LovaszSoftmaxLoss(nn.Module):
@@ -25,8 +25,7 @@ class LovaszSoftmaxLoss(nn.Module):
 
     def __init__(self, step: int = 4) -> None:
         super().__init__()
-        if isinstance(step, bool) or not isinstance(step, int) or step < 1:
-            raise UserError(f"LovaszSoftmaxLoss: step is {step!r}; give a whole number from 1")
+        check_whole("LovaszSoftmaxLoss: step", step, low=1)
         self.step = step
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class SumLoss(nn.Module):
         """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar."""
         active = self._active if self.training else tuple(begin == 0 for begin in self.begins)
         parts = zip(self.losses, self.weights, active, strict=True)
-        return sum(weight * loss(logits, target) for loss, weight, on in parts if on)  # type: ignore[return-value]
+        return sum(weight * loss(logits, target) for loss, weight, on in parts if on)
 
 
 def _numbers(name: str, given: object, default: list[float], high: float = float("inf")) -> list[float]:

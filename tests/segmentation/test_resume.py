@@ -17,6 +17,9 @@ LOVASZ = (
 )
 
 
+AUXILIARY = "model.auxiliary=dict(type='densevision.AuxiliaryHead', filters=8)"
+
+
 @pytest.fixture
 def frames(tmp_path):
     """Write three images of 64x64 for training, and one for evaluation; return the options that read them."""
@@ -61,4 +64,4 @@ def check_resume(tmp_path, options):
 
 @pytest.mark.slow
 def test_resume_is_exact_with_all_that_is_for_training_only(tmp_path, frames):
-    check_resume(tmp_path, [*frames, LOVASZ])
+    check_resume(tmp_path, [*frames, LOVASZ, AUXILIARY])
