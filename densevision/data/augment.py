@@ -25,7 +25,7 @@ if _added:
 __all__ = ["Augment", "Resize"]
 
 for _transform in list(vars(A).values()):  # so that a config may name them by text
-    if isinstance(_transform, type) and issubclass(_transform, A.BasicTransform):
+    if isinstance(_transform, type) and issubclass(_transform, A.BasicTransform | A.BaseCompose):
         TRANSFORMS.register_module(module=_transform)
 
 _TRIALS = 4  # random scales to try before training
@@ -35,7 +35,8 @@ class Augment:
     """A chain of albumentations transforms that is a pure function of a seed.
 
     Args:
-        transforms: config dicts (``dict(type=HorizontalFlip, p=0.5)``) or built transforms.
+        transforms: config dicts (``dict(type=HorizontalFlip, p=0.5)``), also inside ``OneOf`` and its like, or built
+            transforms.
         boxes: whether samples have boxes.
     Raises:
         UserError: an unknown argument of a transform, or an invalid value.
@@ -91,6 +92,8 @@ class Augment:
 def _build(transform: dict | A.BasicTransform) -> A.BasicTransform:
     if not isinstance(transform, dict):
         return transform
+    if isinstance(inner := transform.get("transforms"), list | tuple):
+        transform = dict(transform, transforms=[_build(each) for each in inner])
     name = getattr(transform.get("type"), "__name__", transform.get("type"))
     with warnings.catch_warnings():
         # albumentations only warns about an unknown argument, and continues with its default

@@ -27,9 +27,9 @@ from densevision.segmentation.loss import CrossEntropyLoss, OHEMCrossEntropyLoss
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
 from densevision.segmentation.sum_loss import SumLoss
 
-for _part in (LRASPPHead, RASPPHead, AuxiliaryHead):
-    MODELS.register_module(module=_part)
-for _part in (CrossEntropyLoss, OHEMCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss):
+_HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
+_LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
+for _part in (*_HEADS, *_LOSSES):
     MODELS.register_module(module=_part)
 
 
@@ -72,7 +72,7 @@ class Segmentor(BaseModel):
         self.head = MODELS.build(dict(head, taps=Taps(self.backbone.taps), num_classes=num_classes))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
         _init_convolutions(modules_to_initialize(self))
-        self.auxiliary: nn.Module | None = None
+        self.auxiliary: AuxiliaryHead | None = None
         if auxiliary is not None:  # built last: the network's first weights are those without it
             self.auxiliary = MODELS.build(dict(auxiliary, taps=Taps(self.backbone.taps), num_classes=num_classes))
             _init_convolutions(self.auxiliary.modules())

@@ -17,6 +17,7 @@ LOVASZ = (
 )
 
 
+CROP = "dict(type='densevision.ClassUniformCrop', height=64, width=48, share=0.5)"
 AUXILIARY = "model.auxiliary=dict(type='densevision.AuxiliaryHead', filters=8)"
 
 
@@ -40,7 +41,7 @@ def frames(tmp_path):
         ),
         *("train_dataloader.dataset.classes=['sky', 'road', 'car']", "val_dataloader.dataset.classes=None"),
         "model.backbone.width=0.35",
-        *("train_dataloader.dataset.transforms=[]", "val_dataloader.dataset.classes=['sky', 'road', 'car']"),
+        *(f"train_dataloader.dataset.transforms=[{CROP}]", "val_dataloader.dataset.classes=['sky', 'road', 'car']"),
     ]
 
 
