@@ -177,7 +177,7 @@ def evaluate_views(config: Config, checkpoint: Path, views: Views) -> tuple[dict
     """
     from densevision.inference.load import multi_scale_predictor
 
-    predictor = multi_scale_predictor(config, checkpoint, views)
+    predictor: Any = multi_scale_predictor(config, checkpoint, views)
     given = config.test_evaluator if isinstance(config.test_evaluator, list | tuple) else [config.test_evaluator]
     evaluator = [{key: value for key, value in metric.items() if key != "out_dir"} for metric in given]
     figures, table, _ = evaluate_predictor(predictor, build_dataset(config, "test_dataloader"), evaluator)

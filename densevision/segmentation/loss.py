@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from densevision.structures import check_whole
+
 IGNORE_LABEL = 255
 
 
@@ -79,3 +81,47 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
         if kept > 0:
             limit = torch.minimum(limit.to(values), values.topk(kept).values[-1])
         return (losses >= limit) & labeled
+
+
+class BoundaryCrossEntropyLoss(CrossEntropyLoss):
+    """Average the cross-entropy over the labeled pixels near another class: outlines, and all of thin objects.
+
+    Added to a loss of all pixels, see ``SumLoss``. Without two classes in the batch it is 0.
+
+    Args:
+        class_weights: as in :class:`CrossEntropyLoss`.
+        width: distance in rows and columns up to which a pixel of another class counts as near.
+    Raises:
+        UserError: ``width`` is not a whole number from 1.
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None, *, width: int = 3) -> None:
+        super().__init__(class_weights)
+        check_whole("BoundaryCrossEntropyLoss: width", width, low=1)
+        self.width = width
+
+    def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weighted losses and weights, both [N, H, W]; pixels that do not count are 0 in both."""
+        losses, weights = super().per_pixel(logits, target)
+        near = near_boundary(target, self.width)
+        return losses * near, weights * near
+
+
+def near_boundary(target: Tensor, width: int) -> Tensor:
+    """Mark the labeled pixels with another class at most ``width`` rows and columns away.
+
+    Args:
+        target: [N, H, W] uint8, 255 is ignored and is no other class.
+    Returns:
+        [N, H, W] bool.
+    """
+    labeled = target != IGNORE_LABEL
+    values = target.float()
+    # The highest and the lowest label around; outside of the image, and where ignored, -1 is below all.
+    highest = _highest(values.masked_fill(~labeled, -1), width)
+    lowest = IGNORE_LABEL - _highest((IGNORE_LABEL - values).masked_fill(~labeled, -1), width)
+    return labeled & ((highest > values) | (lowest < values))
+
+
+def _highest(values: Tensor, width: int) -> Tensor:
+    return F.max_pool2d(values[:, None], 2 * width + 1, stride=1, padding=width)[:, 0]

@@ -23,12 +23,12 @@ from densevision.data.samples import SegSample
 from densevision.registry import MODELS
 from densevision.segmentation.auxiliary import AuxiliaryHead, fit_auxiliary
 from densevision.segmentation.head import LRASPPHead, RASPPHead
-from densevision.segmentation.loss import CrossEntropyLoss, OHEMCrossEntropyLoss
+from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropyLoss, OHEMCrossEntropyLoss
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
 from densevision.segmentation.sum_loss import SumLoss
 
 _HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
-_LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
+_LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
 for _part in (*_HEADS, *_LOSSES):
     MODELS.register_module(module=_part)
 
