@@ -104,7 +104,8 @@ def input_size(size: list[int] | None, dataset: ConfigDict) -> tuple[int, int]:
         return size[0], size[1]
     if "input_size" in dataset:
         return tuple(dataset.input_size)
-    crops = [t for t in dataset.transforms if t.type.__name__ in ("RandomCrop", "ClassUniformCrop")]
+    named = [(getattr(each.type, "__name__", str(each.type)), each) for each in dataset.get("transforms") or ()]
+    crops = [each for name, each in named if name.rpartition(".")[2] in ("RandomCrop", "ClassUniformCrop")]
     if not crops:
         raise UserError("the config has neither an input size nor a RandomCrop in its transforms; give --size H W")
     return crops[0].height, crops[0].width

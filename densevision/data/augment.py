@@ -7,6 +7,7 @@ import os
 import random
 import warnings
 from collections.abc import Collection, Sequence
+from typing import Any
 
 _OFFLINE = "NO_ALBUMENTATIONS_UPDATE"  # no network call on import
 _added = _OFFLINE not in os.environ
@@ -48,13 +49,13 @@ class Augment:
         )
         self.compose = A.Compose([_build(t) for t in transforms], bbox_params=bbox_params if boxes else None)
 
-    def __call__(self, seed: int, **sample: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, seed: int, **sample: Any) -> dict[str, Any]:
         """Augment one sample.
 
         Args:
             seed: determines every random choice.
             sample: ``image`` [H, W, 3] uint8; ``mask`` [H, W] uint8, or ``boxes`` [G, 4] xyxy in pixels and
-                ``labels`` [G].
+                ``labels`` [G]. Transforms may read other keys, which do not change.
         Returns:
             The same keys, augmented; boxes that are no longer in the image are removed.
         """
@@ -68,7 +69,7 @@ class Augment:
         out["labels"] = np.asarray(out["labels"], np.int64).reshape(-1)
         return out
 
-    def _compose(self, **sample: np.ndarray) -> dict[str, np.ndarray]:
+    def _compose(self, **sample: Any) -> dict[str, Any]:
         try:
             return self.compose(**sample)
         except CropSizeError as error:

@@ -24,8 +24,8 @@ class CrossEntropyLoss(nn.Module):
 
     def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("class_weights", weights, persistent=False)
+        # No buffer: the moving average pairs buffers by their position, and ``BalanceClasses`` sets the weights later.
+        self.class_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar.
@@ -38,11 +38,12 @@ class CrossEntropyLoss(nn.Module):
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
         target = target.long()
-        losses = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE_LABEL, reduction="none")
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_LABEL, reduction="none")
         labeled = target != IGNORE_LABEL
-        if self.class_weights is None:
+        if weights is None:
             return losses, labeled.to(losses.dtype)
-        return losses, self.class_weights[target * labeled] * labeled
+        return losses, weights[target * labeled] * labeled
 
 
 class OHEMCrossEntropyLoss(CrossEntropyLoss):

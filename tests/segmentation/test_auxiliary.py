@@ -8,6 +8,7 @@ from densevision.config.build_errors import config_errors
 from densevision.config.init_from import InitFrom
 from densevision.config.load import load_config
 from densevision.errors import UserError
+from densevision.export.convert import convert
 from densevision.export.segmentation import SegmentationGraph
 from densevision.inference.load import load_model
 from densevision.registry import MODELS
@@ -82,6 +83,15 @@ def test_inference_and_export_have_no_such_head(tmp_path, options, stored):
     assert model.auxiliary is None
     assert list(model.state_dict()) == list(segmentor().state_dict())
     assert not [name for name in SegmentationGraph(model).state_dict() if "auxiliary" in name]
+
+
+@pytest.mark.slow
+def test_exported_file_is_that_of_the_network(tmp_path):
+    pytest.importorskip("litert_torch")
+    path = saved(tmp_path / "best.pth", segmentor(AUXILIARY))
+    models = [load_model(load_config(CONFIG, options), path)[0] for options in (WITH, TINY)]
+    first, second = (convert(SegmentationGraph(model), (64, 96)) for model in models)
+    assert first == second
 
 
 def test_a_training_resumes_with_its_head_only():

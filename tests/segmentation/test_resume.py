@@ -11,13 +11,17 @@ from tests.segmentation.conftest import FRAMES, IDS, write_frame
 from tests.training.test_resume import differing
 
 CONFIG = Path(__file__).parents[2] / "configs/segmentation/lraspp_v3_small_camvid.py"
-LOVASZ = (
+LOSSES = (
     "model.loss=dict(type='densevision.SumLoss', losses=[dict(type='densevision.CrossEntropyLoss'), "
-    "dict(type='densevision.LovaszSoftmaxLoss')], begins=[0, 0.5])"
+    "dict(type='densevision.BoundaryCrossEntropyLoss'), dict(type='densevision.LovaszSoftmaxLoss')], "
+    "begins=[0, 0, 0.5])"
 )
 
 
-CROP = "dict(type='densevision.ClassUniformCrop', height=64, width=48, share=0.5)"
+TRANSFORMS = (
+    "dict(type='densevision.PasteClass', classes=['car'], p=0.5)",
+    "dict(type='densevision.ClassUniformCrop', height=64, width=48, share=0.5)",
+)
 AUXILIARY = "model.auxiliary=dict(type='densevision.AuxiliaryHead', filters=8)"
 
 
@@ -41,7 +45,10 @@ def frames(tmp_path):
         ),
         *("train_dataloader.dataset.classes=['sky', 'road', 'car']", "val_dataloader.dataset.classes=None"),
         "model.backbone.width=0.35",
-        *(f"train_dataloader.dataset.transforms=[{CROP}]", "val_dataloader.dataset.classes=['sky', 'road', 'car']"),
+        *(
+            f"train_dataloader.dataset.transforms=[{', '.join(TRANSFORMS)}]",
+            "val_dataloader.dataset.classes=['sky', 'road', 'car']",
+        ),
     ]
 
 
@@ -65,4 +72,4 @@ def check_resume(tmp_path, options):
 
 @pytest.mark.slow
 def test_resume_is_exact_with_all_that_is_for_training_only(tmp_path, frames):
-    check_resume(tmp_path, [*frames, LOVASZ, AUXILIARY])
+    check_resume(tmp_path, [*frames, LOSSES, AUXILIARY])

@@ -5,8 +5,10 @@ import pytest
 from densevision.config.find import configs_folder
 from densevision.config.load import load_config
 from densevision.data.augment import Augment
+from densevision.data.sampler import SampleKey
 from densevision.errors import UserError
-from densevision.segmentation.transforms import ClassUniformCrop
+from densevision.segmentation.cityscapes import CityscapesDataset
+from densevision.segmentation.transforms import OTHER, ClassUniformCrop, OtherImage, PasteClass
 
 # 20 rows, 30 columns: class 0, with class 1 in one pixel and class 2 in two; the left column is ignored.
 MASK = np.zeros((20, 30), np.uint8)
@@ -89,3 +91,75 @@ def test_strong_augmentation_of_camvid(tmp_path):
         assert sample["image"].shape == (288, 384, 3) and sample["image"].dtype == np.uint8
         assert set(np.unique(sample["mask"])) <= {4, 255}
         assert (augment(seed, image=image, mask=mask)["image"] == sample["image"]).all()
+
+
+# A 2x3 image of zeros and class 0, and another one: its pixels are 10 to 15, its labels 1, 2 and ignored.
+OTHER_IMAGE = OtherImage(
+    np.arange(10, 16, dtype=np.uint8).reshape(2, 3, 1).repeat(3, 2),
+    np.array([[1, 2, 2], [255, 1, 0]], np.uint8),
+    ("road", "pole", "sign"),
+)
+
+
+def pasted(classes, other=OTHER_IMAGE, seed=0, p=1.0, size=(2, 3)):
+    augment = Augment([dict(type=PasteClass, classes=classes, p=p)], boxes=False)
+    arrays = dict(image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8))
+    found = augment(seed, **arrays, **{OTHER: lambda: other})
+    assert not arrays["image"].any() and not arrays["mask"].any()
+    return found["image"][..., 0].tolist(), found["mask"].tolist()
+
+
+def test_one_class_is_pasted_at_its_place_or_mirrored():
+    pole = ([[10, 0, 0], [0, 14, 0]], [[1, 0, 0], [0, 1, 0]])
+    mirrored = ([[0, 0, 10], [0, 14, 0]], [[0, 0, 1], [0, 1, 0]])
+    found = [pasted(["pole"], seed=seed) for seed in range(40)]
+    assert all(one in (pole, mirrored) for one in found)
+    assert 10 <= found.count(pole) <= 30
+
+
+def test_the_class_is_one_of_those_in_the_other_image():
+    labels = [max(map(max, pasted(["pole", "sign"], seed=seed)[1])) for seed in range(40)]
+    assert 10 <= labels.count(1) <= 30 and labels.count(1) + labels.count(2) == 40
+    assert pasted(["pole", "pole"]) == pasted(["pole"])
+
+
+@pytest.mark.parametrize("mask", [[[0, 0, 0], [0, 0, 0]], [[255, 255, 255], [255, 255, 255]]])
+def test_without_the_class_nothing_is_pasted(mask):
+    other = OtherImage(OTHER_IMAGE.image, np.array(mask, np.uint8), OTHER_IMAGE.classes)
+    for given in (other, None):
+        assert pasted(["pole"], given) == ([[0, 0, 0]] * 2, [[0, 0, 0]] * 2)
+
+
+def test_images_of_other_sizes_are_cut():
+    assert pasted(["pole"], size=(1, 1), seed=next(s for s in range(9) if pasted(["pole"], seed=s)[1][0][0])) == (
+        [[10]],
+        [[1]],
+    )
+    image, mask = pasted(["pole"], size=(4, 5))
+    assert sum(map(sum, mask)) == 2 and image[2:] == [[0] * 5] * 2
+
+
+def test_a_share_of_the_samples_is_changed():
+    changed = sum(any(map(any, pasted(["pole"], seed=seed, p=0.3)[1])) for seed in range(200))
+    assert 40 <= changed <= 80
+
+
+def test_an_unknown_class_is_one_line():
+    with pytest.raises(UserError, match="PasteClass: 'polo' is no class of the data; give road, pole, sign"):
+        pasted(["polo"])
+    for classes in ([], 3, None):
+        with pytest.raises(UserError, match="transform PasteClass in the config"):
+            Augment([dict(type=PasteClass, classes=classes)], boxes=False)
+
+
+def test_the_data_set_draws_the_other_image_by_the_seed(cityscapes):
+    transforms = [dict(type=PasteClass, classes=["car"], p=1.0)]
+    dataset = CityscapesDataset(str(cityscapes), "val", ("sky", "road", "car"), transforms=transforms)
+    dataset.count("train")
+    keys = [SampleKey(0, seed) for seed in range(8)]
+    labels = [dataset[key]["data_samples"].gt.labels[0] for key in keys]
+    assert all((one == 2).sum() in (1, 2) for one in labels)  # its own car, and that of the mirror image
+    assert {int((one == 2).sum()) for one in labels} == {1, 2}
+    assert all((dataset[key]["data_samples"].gt.labels[0] == one).all() for key, one in zip(keys, labels, strict=True))
+    dataset.images[1] = "missing.png"  # a damaged one gives nothing
+    assert all(dataset[key]["inputs"].shape == (3, 8, 8) for key in keys)
