@@ -91,7 +91,7 @@ OWNERS = {
     "jinja2": {"densevision.report", "densevision.inspection.grid"},
     "pycocotools": {"densevision.detection", "densevision.inference.results", "densevision.segmentation.polygons"},
     "cityscapesscripts": {"densevision.segmentation.official"},
-    "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
+    "albumentations": {"densevision.data.augment", *(f"densevision.{task}.transforms" for task in TASKS)},
     "litert_torch": {"densevision.export.convert"},
     "ai_edge_quantizer": {"densevision.export.quantize"},
     "ai_edge_litert": {"densevision.export", "densevision.inference", "densevision.benchmark"},

@@ -16,6 +16,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "test": (
         "densevision test work_dirs/mine/best.pth",
+        "densevision test work_dirs/mine/best.pth --scales 0.75 1 1.25 --flip",
         "densevision test model.tflite --config mine.py --json metrics.json",
     ),
     "compare": ("densevision compare work_dirs/one work_dirs/other --html compared.html",),
