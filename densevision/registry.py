@@ -23,7 +23,7 @@ _LOCATIONS = {
     ],
     "optim_wrapper": ["densevision.training.optim"],
     "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
-    "transform": ["densevision.data.augment", "densevision.detection.transforms"],
+    "transform": ["densevision.data.augment", "densevision.detection.transforms", "densevision.detection.mixing"],
 }
 
 
