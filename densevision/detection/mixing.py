@@ -122,8 +122,7 @@ class BoxMosaic:
         offset = np.minimum(0, size - resized) + free * np.abs(size - resized)
         shift = offset + 0.5 * factor - 0.5  # between pixel centers
         matrix = np.array([[factor[0], 0, shift[0]], [0, factor[1], shift[1]]])
-        fill = dict(flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(_GRAY,) * 3)
-        part[:] = cv2.warpAffine(sample["image"], matrix, part.shape[1::-1], **fill)
+        part[:] = cv2.warpAffine(sample["image"], matrix, part.shape[1::-1], borderValue=(_GRAY,) * 3)
         moved = (sample["boxes"] * np.tile(factor, 2) + np.tile(offset, 2)).astype(np.float32)
         return clip_boxes(moved, sample["labels"], part.shape[:2], self.min_visible)
 

@@ -69,7 +69,6 @@ class SSDLite(BaseModel):
 
     task = "detection"
     background_columns = 1
-    cells: Tensor
 
     def __init__(
         self,
@@ -117,7 +116,7 @@ class SSDLite(BaseModel):
         sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra.out_channels))
         self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
         if self.assigner is not None:
-            self.register_buffer("cells", cell_sizes(shapes, sizes, self.input_size), persistent=False)
+            self._cells = cell_sizes(shapes, sizes, self.input_size)  # no buffer: it would be exported
         self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
@@ -218,7 +217,7 @@ class SSDLite(BaseModel):
         if self.assigner is None:
             columns, targets = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
         else:
-            grid = AnchorGrid(self.anchors, self.cells, self.coder)
+            grid = AnchorGrid(self.anchors, self._cells.to(self.anchors.device), self.coder)
             columns, targets = self.assigner((logits, deltas), boxes, labels, grid)
         if not getattr(self.loss_cls, "uses_quality", False):
             return columns, targets, None
