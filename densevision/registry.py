@@ -26,6 +26,7 @@ _LOCATIONS = {
     "transform": [
         "densevision.data.augment",
         "densevision.detection.transforms",
+        "densevision.detection.mixing",
         "densevision.segmentation.transforms",
     ],
 }

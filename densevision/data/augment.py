@@ -100,6 +100,9 @@ def _build(transform: dict | A.BasicTransform) -> A.BasicTransform:
         # albumentations only warns about an unknown argument, and continues with its default
         warnings.filterwarnings("error", message=r"Argument\(s\)")
         try:
-            return TRANSFORMS.build(transform)
+            built = TRANSFORMS.build(transform)
         except (UserWarning, ValueError, TypeError, KeyError) as error:
             raise UserError(f"transform {name} in the config: {' '.join(str(error).split())}") from error
+    if not isinstance(built, A.BasicTransform | A.BaseCompose):
+        raise UserError(f"transform {name} in the config is none of albumentations; BoxMosaic and its like go into mix")
+    return built

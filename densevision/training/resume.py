@@ -49,7 +49,7 @@ class ResumingRunner(Runner):
             raise UserError(" ".join(message.split())) from error
         if self._resumed.rebuilds:
             rebuild_schedules(self, self._config_groups)
-        self.train_loop.continue_from(self._resumed.meta.get("draws"))
+        self.train_loop.continue_from(self._resumed.meta.get("draws"), self._resumed.late_from)
         if self._resumed.other_evaluation:
             for key in ("best_score", "best_iteration", "patience", "worthless"):
                 self.message_hub.runtime_info.pop(key, None)
