@@ -33,7 +33,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
-    "convert-data": ("densevision convert-data photos --out photos_coco",),
+    "convert-data": (
+        "densevision convert-data photos --out photos_coco",
+        "densevision convert-data photos --crops --out objects",
+    ),
     "benchmark": (
         "densevision benchmark float.tflite int8.tflite --threads 4",
         "densevision benchmark model.tflite --device adb --binary benchmark_model --json times.json",
