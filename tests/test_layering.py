@@ -17,14 +17,26 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "atomic", "outputs", "structures", "image_header", "images", "visualize", "console", "stages"}
-TASKS = {"detection", "segmentation"}
+LIGHT = {
+    "errors",
+    "atomic",
+    "outputs",
+    "structures",
+    "image_header",
+    "images",
+    "visualize",
+    "console",
+    "stages",
+    "confusion",
+}
+TASKS = {"classification", "detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
     **dict.fromkeys(LIGHT, LIGHT),
     "registry": set(),
     "data": LIGHT | {"registry"},
     "backbones": {"errors"},
+    "classification": LIGHT | {"registry", "data", "backbones"},
     "detection": LIGHT | {"registry", "data", "backbones"},
     "segmentation": LIGHT | {"registry", "data", "backbones"},
     "config": {"errors", "registry"},
@@ -70,7 +82,8 @@ WITHOUT_MMENGINE = [
     "densevision.paper.tables",
 ]
 WITHOUT_TORCH = [
-    f"densevision.inference.{name}" for name in ("metadata", "predictor", "results", "selection", "tflite_backend")
+    f"densevision.inference.{name}"
+    for name in ("classification", "metadata", "predictor", "results", "selection", "tflite_backend")
 ]
 # Third-party package -> the parts or modules that own it.
 OWNERS = {
@@ -82,6 +95,7 @@ OWNERS = {
         "densevision.inspection.source",
         "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
+        *(f"densevision.classification.{name}" for name in ("dataset", "metric", "model")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
         *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
@@ -187,6 +201,7 @@ def test_what_the_light_install_runs_never_imports_torch():
         "images",
         "visualize",
         "console",
+        "confusion",
         "task",
         "benchmark",
         "video",

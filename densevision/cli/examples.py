@@ -34,7 +34,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
-    "convert-data": ("densevision convert-data photos --out photos_coco",),
+    "convert-data": (
+        "densevision convert-data photos --out photos_coco",
+        "densevision convert-data photos --crops --out objects",
+    ),
     "web": (
         "densevision web model.tflite --out site",
         "densevision web float.tflite int8.tflite --out site --image street.jpg",

@@ -112,8 +112,10 @@ def input_size(size: list[int] | None, dataset: ConfigDict) -> tuple[int, int]:
 
 
 def class_count(dataset: ConfigDict) -> int:
-    """Return the number of the data set's classes; if only its files state them, COCO's 80 or Cityscapes' 19."""
+    """Return the number of the data set's classes; if only its files state them, COCO's 80, Cityscapes' 19, ..."""
     classes = dataset.get("classes")
     if classes:
         return len(classes)
+    if "center_crop" in dataset:
+        return 1000  # ImageNet's
     return 80 if "input_size" in dataset else 19

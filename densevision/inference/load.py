@@ -14,6 +14,7 @@ from densevision.checkpoints.reading import check_weights, first_not_finite, rea
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
+from densevision.inference.classification import ClassificationPredictor
 from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, class_palette
 from densevision.inference.torch_backend import TorchBackend
 from densevision.registry import MODELS
@@ -22,6 +23,7 @@ from densevision.structures import Nms, Views
 from densevision.task import TASKS, Task, resolve
 
 if TYPE_CHECKING:
+    from densevision.classification.model import ImageClassifier
     from densevision.detection.model import SSDLite
     from densevision.segmentation.model import Segmentor
 
@@ -57,6 +59,16 @@ def load_predictor(
         raise UserError(f"device {device!r} can't be used: {str(error).splitlines()[0][:200]}") from error
     build = resolve(model_task(config).predictor)
     return build(model, info, config, score_threshold=score_threshold, nms=nms)
+
+
+def classification_predictor(
+    model: ImageClassifier, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> ClassificationPredictor:
+    """Return the predictor of a trained classifier."""
+    device = str(next(model.parameters()).device)
+    normalize = model.data_preprocessor.normalize
+    backend = TorchBackend(lambda images: (model.scores(images),), normalize, model.input_size, device)
+    return ClassificationPredictor(backend, info["classes"], center_crop=model.center_crop)
 
 
 def detection_predictor(
