@@ -24,15 +24,8 @@ FOREIGN = {
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
     *("--shm-size", "--check", "--strict", "--logdir"),  # docker, ruff, mkdocs, tensorboard
-    *(
-        "--images",
-        "--rounds",
-        "--threads",
-        "--one-process",
-        "--untuned",
-        "--variants",
-        "--iterations",
-    ),  # tools/benchmarks
+    *("--images", "--rounds", "--threads", "--one-process", "--untuned"),  # tools/benchmarks
+    *("--variants", "--iterations", "--seeds"),  # tools/benchmarks/tricks.py
 }
 
 

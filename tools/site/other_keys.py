@@ -31,6 +31,9 @@ SECTIONS = [
         [
             "densevision.detection.loss.FocalLoss",
             "densevision.detection.loss.SoftmaxLoss",
+            "densevision.detection.loss.QualityFocalLoss",
+            "densevision.detection.loss.IoULoss",
+            "densevision.detection.assigners.DynamicAssigner",
             "densevision.segmentation.loss.CrossEntropyLoss",
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
         ],
@@ -66,6 +69,11 @@ SECTIONS = [
         "The `transforms` of a data set: a list of `dict(type=HorizontalFlip, p=0.5)`, with any class of "
         "albumentations 2.0.8 or one of these.",
         ["densevision.detection.transforms.SSDCrop", "densevision.detection.transforms.Expand"],
+    ),
+    (
+        "Combined images",
+        "The `mix` of a data set of boxes: a list of `dict(type=BoxMosaic, p=0.5)`, with any of these.",
+        [f"densevision.detection.mixing.{name}" for name in ("BoxMosaic", "BoxMixUp", "BoxCopyPaste")],
     ),
     (
         "Metrics",
