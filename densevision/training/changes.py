@@ -57,14 +57,14 @@ def choose_checkpoint(runner: Runner, path: Path) -> tuple[Path, list[str]]:
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     checkpoint = read_checkpoint(path)
-    check_weights(model, checkpoint, path)
+    check_weights(model, checkpoint, path, resuming=True)
     wrong = first_not_finite(model, checkpoint)
     if wrong is None:
         return path, []
     for earlier in _earlier(path, checkpoint):
         other = read_checkpoint(earlier)
         if first_not_finite(model, other) is None:
-            check_weights(model, other, earlier)
+            check_weights(model, other, earlier, resuming=True)
             return earlier, [f"{path.name} has values that are not finite ({wrong}); resuming from {earlier.name}"]
     raise UserError(
         f"{path} has values that are not finite ({wrong}), and no earlier checkpoint is finite; start from scratch "

@@ -140,6 +140,7 @@ class TrainLoop(BaseLoop):
     def run_iter(self, data_batch: dict) -> None:
         """Train on one batch."""
         torch.manual_seed(_step_seed(self.runner.seed, self._iter))
+        set_progress(self.runner.model, self._iter / self.max_iters)
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         try:
             outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
@@ -194,6 +195,17 @@ class TrainLoop(BaseLoop):
     def _evaluation_was_cut_off(self) -> bool:
         evaluated = self.runner.message_hub.runtime_info.get("evaluated_at", 0)
         return self._iter > 0 and evaluated != self._iter and self.validates_at(self._iter)
+
+
+def set_progress(model: nn.Module, share: float) -> None:
+    """Set ``progress`` of every part of a model that has this attribute.
+
+    Args:
+        share: of the iterations that are done, in 0..1; a function of the iteration alone, also after a resume.
+    """
+    for module in model.modules():
+        if hasattr(module, "progress"):
+            module.progress = share  # type: ignore[assignment]  # a module's attributes are tensors to mypy
 
 
 def average_statistics(model: nn.Module) -> None:

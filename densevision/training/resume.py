@@ -65,7 +65,7 @@ class ResumingRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        check_weights(model, checkpoint, filename)
+        check_weights(model, checkpoint, filename, resuming=self._resume)
         if self._resume:
             self._resumed = Resumed(self, checkpoint, filename)
             self._resumed.check()

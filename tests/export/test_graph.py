@@ -6,7 +6,7 @@ from densevision.detection.assigners import DynamicAssigner
 from densevision.detection.loss import IoULoss, QualityFocalLoss, SoftmaxLoss
 from densevision.errors import UserError
 from densevision.export.detection_graph import DetectionGraph
-from densevision.export.graph import Pixels
+from densevision.export.graph import Pixels, frozen
 from densevision.export.segmentation import SegmentationGraph
 from densevision.export.segmentation import check_graph as check_segmentation
 from tests.export.toy import SIZE, detector, random_images, segmentor
@@ -41,6 +41,11 @@ def test_float_pixels_fit_only_a_model_that_takes_minus_1_to_1(mean, std):
 def test_another_preprocessor_is_refused():
     with pytest.raises(UserError, match="Identity can't be exported: only Normalize goes into the file"):
         Pixels(torch.nn.Identity(), "uint8")
+
+
+def test_weights_are_contiguous_so_that_the_converter_copies_none():
+    assert not all(weight.is_contiguous() for weight in segmentor().parameters())
+    assert all(weight.is_contiguous() for weight in frozen(segmentor()).parameters())
 
 
 class Brighter(Normalize):
