@@ -33,6 +33,9 @@ SECTIONS = [
         [
             "densevision.detection.loss.FocalLoss",
             "densevision.detection.loss.SoftmaxLoss",
+            "densevision.detection.loss.QualityFocalLoss",
+            "densevision.detection.loss.IoULoss",
+            "densevision.detection.assigners.DynamicAssigner",
             "densevision.segmentation.loss.CrossEntropyLoss",
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
             "densevision.segmentation.loss.BoundaryCrossEntropyLoss",
@@ -81,6 +84,11 @@ SECTIONS = [
             "densevision.segmentation.transforms.ClassUniformCrop",
             "densevision.segmentation.transforms.PasteClass",
         ],
+    ),
+    (
+        "Combined images",
+        "The `mix` of a data set of boxes: a list of `dict(type=BoxMosaic, p=0.5)`, with any of these.",
+        [f"densevision.detection.mixing.{name}" for name in ("BoxMosaic", "BoxMixUp", "BoxCopyPaste")],
     ),
     (
         "Metrics",
