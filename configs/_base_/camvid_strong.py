@@ -22,11 +22,21 @@ from albumentations import (
     RandomToneCurve,
     Sequential,
 )
-from mmengine.config import read_base
+from mmengine.dataset import DefaultSampler
 
-with read_base():
-    from densevision.configs._base_.camvid import *
+from densevision.data.sampler import SeededSampler
+from densevision.segmentation.cityscapes import CityscapesDataset
+from densevision.segmentation.metric import IoUMetric
 
+_camvid = dict(
+    type=CityscapesDataset,
+    data_root="camvid",
+    classes=[
+        *("sky", "building", "pole", "road", "sidewalk", "vegetation"),
+        *("traffic sign", "fence", "car", "person", "bicycle"),
+    ],
+    image_suffix="_leftImg8bit.jpg",
+)
 _exposure = [
     dict(type=RandomGamma, gamma_limit=(45, 160), p=1.0),
     dict(type=RandomBrightnessContrast, brightness_limit=0.3, contrast_limit=0.4, p=1.0),
@@ -56,7 +66,7 @@ _weather = [
     dict(type=RandomRain, drop_length=8, blur_value=3, brightness_coefficient=0.85, p=1.0),
     dict(type=RandomShadow, shadow_roi=(0, 0.3, 1, 1), shadow_intensity_range=(0.3, 0.6), p=1.0),
 ]
-_strong = [
+_transforms = [
     dict(type=RandomScale, scale_limit=(-0.5, 1.0), p=1.0),
     dict(type=PadIfNeeded, min_height=288, min_width=384, fill=127, fill_mask=255),
     dict(type=RandomCrop, height=288, width=384),
@@ -72,4 +82,15 @@ _strong = [
     dict(type=OneOf, transforms=_noise, p=0.15),
 ]
 
-train_dataloader.dataset.update(transforms=_strong)
+train_dataloader = dict(
+    dataset=dict(_camvid, split="train", transforms=_transforms),
+    sampler=dict(type=SeededSampler),
+    batch_size=8,
+)
+val_dataloader = dict(
+    dataset=dict(_camvid, split="val"),
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    batch_size=4,
+)
+test_dataloader = dict(dataset=dict())  # what differs from val_dataloader
+val_evaluator = dict(type=IoUMetric)

@@ -7,11 +7,8 @@ The config may also be lraspp_v3_large_camvid. The crop is the third of the tran
 ``camvid_strong``.
 """
 
+import runpy
 from pathlib import Path
-
-from mmengine.config import Config
-
-from densevision.config.bases import package_bases
 
 _BASES = Path(__file__).parents[2] / "configs" / "_base_"
 _RARE = ["pole", "traffic sign", "fence", "person", "bicycle"]
@@ -25,9 +22,7 @@ _AUXILIARY = dict(type="densevision.AuxiliaryHead", tap="c4", weight=0.4)
 
 def _transforms(base, *, crop=False, paste=False):
     """Return the list of transforms of a base, with another crop, and with pasting in front."""
-    with package_bases():
-        config = Config.fromfile(_BASES / f"{base}.py").to_dict()
-    transforms = config["train_dataloader"]["dataset"]["transforms"]
+    transforms = list(runpy.run_path(str(_BASES / f"{base}.py"))["_transforms"])
     if crop:
         transforms[2] = _CROP
     return {"train_dataloader.dataset.transforms": ([_PASTE] if paste else []) + transforms}
