@@ -34,8 +34,9 @@ def parts(shape: Shape) -> dict[str, tuple[str, ...]]:
 
     These are the expansions, the outputs that residuals tie, the last convolution, each extra map, and the head.
     """
-    spec, found, members = shape.spec, {}, {}
-    names = streams(spec)
+    spec, names = shape.spec, streams(shape.spec)
+    found: dict[str, tuple[str, ...]] = {}
+    members: dict[str, list[str]] = {}
     for index, name in enumerate(names):
         members.setdefault(name, []).append("stem" if index == 0 else f"{index - 1}")
     for index, block in enumerate(spec.blocks):
