@@ -107,11 +107,7 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
         UserError: there is a search and ``resume`` is False, or there is none to resume, or it is another one.
     """
     path = folder / _STATE
-    if not resume:
-        if path.exists():
-            raise UserError(
-                f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
-            )
+    if not resume and not path.exists():
         return History(folder, made_from)
     try:
         content = json.loads(path.read_bytes())
@@ -121,6 +117,12 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
         raise UserError(f"--resume: there is no search in {folder}; leave --resume out, or give --work-dir") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged; give another --work-dir and start again") from error
+    if not resume:
+        if rows:
+            raise UserError(
+                f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
+            )
+        return History(folder, made_from)
     differ = [key for key in made_from if stored.get(key) != made_from[key]]
     if differ:
         raise UserError(

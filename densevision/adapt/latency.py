@@ -51,6 +51,8 @@ class LatencyTable:
     def add(self, layers: Iterable[Layer]) -> int:
         """Measure the layers that the table lacks; returns their number."""
         missing = sorted({layer for layer in layers if layer.key not in self.times})
+        if not missing:
+            return 0
         with tempfile.TemporaryDirectory() as folder:
             for start in range(0, len(missing), _BATCH):
                 batch = missing[start : start + _BATCH]

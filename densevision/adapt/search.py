@@ -102,6 +102,7 @@ class Search:
         self.history = open_history(folder, dict(checkpoint=digest, **facts), resume=resume)
         self.short = ShortTraining(seed, plan.short_iters)
         (folder / "weights").mkdir(parents=True, exist_ok=True)
+        self.history.save()  # a search that is killed before its first result can be resumed, too
 
     @cached_property
     def seed_file(self) -> Path:

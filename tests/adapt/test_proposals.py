@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from densevision.adapt.proposals import candidates, ladder, narrower, parts, propose, smallest
 from densevision.adapt.shape import Shape, streams, widths, with_widths
@@ -72,7 +73,8 @@ def test_no_proposal_changes_the_structure(shape):
 
 
 def modules(spec):
-    network = Backbone(spec)
+    with torch.device("meta"):
+        network = Backbone(spec)
     return [(type(block.expansion).__name__, block.residual) for block in network.blocks]
 
 
@@ -91,9 +93,9 @@ def test_an_explicit_table_and_its_plain_form_are_the_same_network(name):
     spec = BACKBONES[name]
     stated = explicit(scale_spec(spec, width=0.5))
     assert spec_from_plain(spec_to_plain(stated)) == stated
-    shapes = [
-        {k: v.shape for k, v in Backbone(each).state_dict().items()} for each in (scale_spec(spec, width=0.5), stated)
-    ]
+    with torch.device("meta"):
+        networks = Backbone(scale_spec(spec, width=0.5)), Backbone(stated)
+    shapes = [{name: tensor.shape for name, tensor in network.state_dict().items()} for network in networks]
     assert shapes[0] == shapes[1]
 
 
