@@ -37,16 +37,7 @@ def test_the_stem_of_the_large_network_is_tied_to_its_first_block():
 
 def test_a_ladder_takes_at_most_16_channels_or_a_quarter():
     # 240: a quarter is 60, rounded up to 64; 40: 16
-    assert [widths(shape)["expand4"] for shape in ladder(SMALL, ("expand4",))] == [
-        232,
-        224,
-        216,
-        208,
-        200,
-        192,
-        184,
-        176,
-    ]
+    assert [widths(shape)["expand4"] for shape in ladder(SMALL, ("expand4",))] == list(range(232, 175, -8))
     assert [widths(shape)["out3"] for shape in ladder(SMALL, ("out3",))] == [32, 24]
     assert [widths(shape)["stem"] for shape in ladder(SMALL, ("stem",))] == [8]
 
