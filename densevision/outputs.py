@@ -33,7 +33,7 @@ def _head(path: Path) -> bytes:
 def _is_results(path: Path) -> bool:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:  # also UnicodeDecodeError
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
         return False
     return not (isinstance(content, dict) and _DATA_KEYS & content.keys())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -74,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"densevision: error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno not in _FAULTS_OF_DISK:
+            raise
+        print(f"densevision: error: {_disk_fault(error)}", file=sys.stderr)
+        return 1
     except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
         if error.name is None or error.name.startswith("densevision"):
             raise
@@ -83,6 +89,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("densevision: interrupted", file=sys.stderr)
         return 130
+
+
+_FAULTS_OF_DISK = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN),
+    *(errno.EMFILE, errno.ENFILE),
+}
+
+
+def _disk_fault(error: OSError) -> str:
+    """Describe a fault of the disk or of a limit in one line."""
+    names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{names or 'a file'} can't be opened: {error.strerror}; allow more open files (ulimit -n 4096)"
+    where = names or "the disk or standard output"
+    return f"{where}: {error.strerror}; free space or give a folder that you may write to (also TMPDIR)"
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

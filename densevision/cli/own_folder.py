@@ -88,7 +88,7 @@ class OwnFolder:
             content = json.loads(self._marker.read_bytes())
             if isinstance(content["started"], int) and isinstance(content["made"], dict | None):
                 return content
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         raise UserError(f"--out {self.folder}: {MARKER} in it is damaged; give a new or an empty folder")
 

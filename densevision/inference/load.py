@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from densevision.checkpoints.config import checkpoint_config
-from densevision.checkpoints.reading import check_weights, first_not_finite, read_checkpoint
+from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
@@ -97,8 +97,7 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(config, len(info["classes"]))
     check_weights(model, checkpoint, checkpoint_path)
-    if name := first_not_finite(model, dict(state_dict=checkpoint["state_dict"])):
-        raise UserError(f"{checkpoint_path}: {name} is not finite, so the network is broken; use an earlier checkpoint")
+    check_finite(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval(), info
 

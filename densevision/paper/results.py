@@ -28,7 +28,7 @@ def read_results(path: Path) -> list[OwnResult]:
     """
     try:
         entries = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable json file ({error})") from error
     if not isinstance(entries, list):
         raise UserError(f"{path}: give a list of objects with table, row and accuracy")

@@ -35,7 +35,7 @@ def read_report(run: Path) -> dict[str, Any]:
         shown = [content[name] for name in ("metrics", "model", "curves", "settings", "metric", "iterations", "name")]
         if not all(isinstance(value, dict | list | str) for value in shown):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is no report that this version of densevision wrote; run the test again") from error
     return content
 

@@ -43,7 +43,11 @@ class CurvesHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Read the rows up to the checkpoint's iteration."""
         path = Path(runner.work_dir, "curves.csv")
-        old = read_table(path) if runner.iter and path.is_file() else []
+        try:
+            old = read_table(path) if runner.iter and path.is_file() else []
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:  # a half-written block, another program
+            runner.logger.warning(f"{path} can't be read ({error}); the curves begin at iteration {runner.iter}")
+            old = []
         self.rows = [row for row in old if row["iteration"] <= runner.iter]
 
     def after_train_iter(

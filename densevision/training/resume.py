@@ -8,7 +8,7 @@ import torch
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from densevision.checkpoints.reading import check_weights, read_checkpoint
+from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
 from densevision.errors import UserError
 from densevision.training.changes import Resumed, choose_checkpoint, hyperparameters, rebuild_schedules
 from densevision.training.checkpoint_hook import find_last_checkpoint
@@ -66,6 +66,7 @@ class ResumingRunner(Runner):
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         check_weights(model, checkpoint, filename)
+        check_finite(model, checkpoint, filename)
         if self._resume:
             self._resumed = Resumed(self, checkpoint, filename)
             self._resumed.check()

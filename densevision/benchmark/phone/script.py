@@ -39,7 +39,14 @@ fi
 
 
 def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
-    """Return the text of a script that does the same as ``time_on_phone``, and leaves ``LOG_NAME``."""
+    """Return the text of a script that does the same as ``time_on_phone``, and leaves ``LOG_NAME``.
+
+    Raises:
+        UserError: a file's name has a newline or another control character.
+    """
+    for path in (binary, *models):
+        if not str(path.resolve()).isprintable():  # a newline would end a comment of the script, and run what follows
+            raise UserError(f"{str(path)!r} has control characters in its name; rename the file")
     pushes = [f'adb push {_quoted(model)} "$folder/{index}.tflite"' for index, model in enumerate(models)]
     return _SCRIPT.format(
         script=SCRIPT_NAME,

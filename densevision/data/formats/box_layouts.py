@@ -80,7 +80,7 @@ def _coco_names(file: Path) -> list[str] | None:
         return None
     try:
         content = json.loads(head if file.stat().st_size <= len(head) else file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not readable json: {error}") from error
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or "annotations" not in content:

@@ -63,7 +63,7 @@ def load_json(path: Path) -> Mapping[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; correct ann_file in the config") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a readable json ({error}); correct ann_file in the config") from error
     return content if isinstance(content, dict) else {}
 
