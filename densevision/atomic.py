@@ -28,7 +28,7 @@ def replacing(path: Path, option: str = "") -> Iterator[Path]:
         UserError: the name can't be written, or is that of a device, a folder or a link; both show before the work.
     """
     if path.is_symlink() or path.exists() and not path.is_file():
-        raise UserError(f"{option} {path}: is a link or not a regular file; give another name".lstrip())
+        raise UserError(f"{option} {path}: can't be written (a link or not a regular file)".lstrip())
     partial = partial_path(path)
     missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     with contextlib.ExitStack() as undo:

@@ -50,6 +50,11 @@ _PLAIN: dict[str, dict[str, object]] = {
     "auto_scale_lr": {"base_batch_size": int, "enable": bool},
 }
 _ADDED = {**dict.fromkeys(LOADERS, {"num_batch_per_epoch"}), "optim_wrapper": {"constructor", "paramwise_cfg"}}
+# Numbers whose range ``densevision.training`` checks too, with one message for type and range.
+_COUNTS = {
+    *("max_iters", "val_interval", "patience", "batch_size", "num_workers", "prefetch_factor", "accumulative_counts"),
+    *("interval", "keep", "begin", "end", "T_max", "num_classes", "begin_iter"),
+}
 _FILLED_IN = {"num_classes": None, "num_workers": "auto"}  # values that the data or the machine replace
 _GIVEN = {"optim_wrapper.clip_grad": "parameters"}  # not by the config
 _FUNCTIONS = {"collate_fn", "worker_init_fn"}  # of loaders
@@ -73,6 +78,7 @@ def accepted_keys(place: str, mapping: Mapping) -> set[str]:
         return {"*"} if "type" in mapping else set()
     parameters = parameters_of(reader)
     hook = {"priority"} if "hooks" in place else set()
+    hook |= {"convert_to_iter_based"} if place.startswith("param_scheduler") else set()  # refused with its remedy
     known = {*parameters, *_ADDED.get(place, ()), *hook} - {_GIVEN.get(place)}
     if takes_any(parameters):
         return known | {"*"}
@@ -161,6 +167,7 @@ def _check_values(place: str, mapping: Mapping) -> None:
         if (
             hint is None
             or name in TYPE_KEYS
+            or name in _COUNTS
             or value == _FILLED_IN.get(name, ...)
             or _may_be(value, parameters.get(name), hint, reader)
         ):

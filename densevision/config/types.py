@@ -107,7 +107,7 @@ def _resolve_text(name: str, place: str, *, may_import: bool) -> object:
     near = did_you_mean(name.rpartition(".")[2], [one for level in _levels(None) for one in level.module_dict])
     raise UserError(
         f"config, {place}: {name!r} is not a registered class; "
-        f"{near or 'import the module that registers it in a config file, or name a class that is'}"
+        f"import the module that registers it first, or give the config's file{near and f'; {near}'}"
     )
 
 

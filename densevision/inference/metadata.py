@@ -79,7 +79,7 @@ def read_model_info(path: str | Path) -> ModelInfo:
     except _FAULTS as error:
         fault = f" ({str(error)[:200]})" if isinstance(error, UserError) else ""
         raise UserError(
-            f"{path} is cut short or was not written by densevision export of this version{fault}; export it again"
+            f"{path} is cut short or was not written by densevision export of this version; export it again{fault}"
         ) from None
 
 

@@ -28,7 +28,7 @@ from densevision.training.metrics import Evaluated, about_classes, details_of, s
 from densevision.training.prepare import whole_number
 from densevision.training.ranking import ranking_sign
 from densevision.training.stop import TrainingStopped
-from densevision.training.workdir import EXAMPLES, REPORTS, set_aside
+from densevision.training.workdir import EXAMPLES, REPORTS, disk_fault, read_name, set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 HISTORY = 1000  # values of every logged scalar that are kept
@@ -218,7 +218,7 @@ class CheckpointHook(Hook):
             try:
                 write_durable(folder / "last_checkpoint", name.encode())
             except OSError as error:
-                raise UserError(_not_written(folder / "last_checkpoint", error)) from error
+                raise UserError(disk_fault(folder / "last_checkpoint", error)) from error
             for other in removed:
                 (folder / other).unlink(missing_ok=True)
 
@@ -245,19 +245,12 @@ class CheckpointHook(Hook):
                 publish(partial, path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise UserError(_not_written(path, error)) from error
-
-
-def _not_written(path: Path, error: OSError) -> str:
-    return f"{path} can't be written: {error.strerror or error}; free some disk space, then --resume"
+            raise UserError(disk_fault(path, error)) from error
 
 
 def find_last_checkpoint(work_dir: Path) -> Path | None:
     """Return the checkpoint to resume from, also after the folder was moved; None if there is none."""
-    try:
-        name = Path((work_dir / "last_checkpoint").read_text().strip()).name
-    except (OSError, ValueError):  # none, or junk in it
-        name = ""
+    name = read_name(work_dir / "last_checkpoint")
     if _NAME.fullmatch(name) and (work_dir / name).is_file():
         return work_dir / name
     numbered = [path for path in work_dir.glob("iter_*.pth") if _NAME.fullmatch(path.name)]

@@ -75,8 +75,11 @@ def _check_start(config: Config) -> None:
         raise UserError(f"config, load_from: no weights file {start}")
     if config.get("init_from") is not None and not config.get("resume"):
         options = InitFrom.parse(config.init_from)
-        if options.model is None and not Path(options.source).exists():
-            raise UserError(f"config, init_from: no weights file {options.source}")
+        if options.model is None and ":" not in options.source and not Path(options.source).exists():
+            raise UserError(
+                f"config, init_from: no file {options.source}; published networks are written like "
+                "timm:mobilenetv3_large_100"
+            )
 
 
 def _used(config: Config, *, training: bool) -> dict[str, Any]:

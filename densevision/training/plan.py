@@ -6,8 +6,8 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.training.changes import readable
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.choice import readable
 from densevision.training.example_images import ExampleImagesHook
 from densevision.training.lengths import counts_epochs, resolve_epochs
 from densevision.training.prepare import fill_schedules

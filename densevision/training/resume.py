@@ -10,8 +10,9 @@ from mmengine.runner import Runner
 
 from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
 from densevision.errors import UserError
-from densevision.training.changes import Resumed, choose_checkpoint, hyperparameters, rebuild_schedules
+from densevision.training.changes import Resumed, hyperparameters, rebuild_schedules
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.choice import choose_checkpoint
 
 
 class ResumingRunner(Runner):

@@ -53,6 +53,10 @@ class StopRequest:
             signal.signal(number, handler)
         self._previous = {}
 
+    def request(self, number: int) -> None:
+        """Stop after the first iteration, as after this signal."""
+        self._received = number
+
     def agreed(self) -> int:
         """Return the signal that any process received, 0 if none; every process must call this."""
         received = torch.tensor(self._received)

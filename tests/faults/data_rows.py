@@ -100,7 +100,6 @@ _COCO: dict[str, tuple[Damage, str]] = {
     "val: iscrowd is text": (field("iscrowd", "x", name=_VAL_JSON), r"val\.json.*annotation 0.*iscrowd"),
     "val: an unknown category": (field("category_id", 77, name=_VAL_JSON), r"val\.json.*77"),
     "val: another class": (coco(lambda c: c["categories"][0].update(name="cow"), _VAL_JSON), "cow"),
-    "val: no boxes": (coco(lambda c: c.update(annotations=[]), _VAL_JSON), "val"),
 }
 # What is counted or replaced, and said, before the training goes on.
 _COCO_GOES_ON: dict[str, tuple[Damage, str]] = {
@@ -109,6 +108,7 @@ _COCO_GOES_ON: dict[str, tuple[Damage, str]] = {
     "a box is infinite": (field("bbox", [1e999, 2, 3, 4]), "infinite or missing"),
     "a box of 400 digits": (field("bbox", [10**400, 2, 3, 4]), "infinite or missing"),
     "a box of negative size": (field("bbox", [10, 10, -5, 5]), "of negative size"),
+    "val: no boxes": (coco(lambda c: c.update(annotations=[]), _VAL_JSON), "can't be measured|undefined"),
     "an area is null": (field("area", None, name=_VAL_JSON), "trained"),
     "an area is text": (field("area", "x", name=_VAL_JSON), "trained"),
     "an area of 400 digits": (field("area", 10**400, name=_VAL_JSON), "trained"),
@@ -125,22 +125,29 @@ def _filled(value: int, side: int = SIDE) -> np.ndarray:
 
 
 _MASKS: dict[str, tuple[Damage, str]] = {
-    "empty": (put("masks/train_labels/0.png", b""), r"0\.png"),
-    "text": (put("masks/train_labels/0.png", "mask"), r"0\.png"),
-    "cut": (
-        lambda f: put("masks/train_labels/0.png", (f / "masks/train_labels/0.png").read_bytes()[:60])(f),
-        r"0\.png",
-    ),
-    "PostScript": (put("masks/train_labels/0.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n"), r"0\.png"),
     "ids without a class": (mask(_filled(77)), "77"),
     "all ignored": (mask(_filled(255)), "train"),
     "one class": (mask(_filled(1)), "train"),
     "of another size": (mask(_filled(1, 32)), r"0\.png|size"),
-    "of three channels": (mask(np.zeros((SIDE, SIDE, 3), np.uint8)), r"0\.png"),
+    "of three channels": (mask(np.zeros((SIDE, SIDE, 3), np.uint8)), "train"),
     "of two channels": (mask(np.zeros((SIDE, SIDE, 2), np.uint8)), r"0\.png"),
     "missing": (lambda f: [(f / "masks/train_labels" / n).unlink() for n in ("0.png", "1.png")], "train_labels"),
     "no folder": (lambda f: (f / "masks/train_labels").rename(f / "masks/elsewhere"), "train_labels"),
     "no images": (lambda f: [path.unlink() for path in (f / "masks/train").iterdir()], r"masks/train"),
+}
+
+
+_MASKS_GO_ON: dict[str, tuple[Damage, str]] = {
+    "empty": (put("masks/train_labels/0.png", b""), r"skipped damaged image.*0\.png"),
+    "text": (put("masks/train_labels/0.png", "mask"), r"skipped damaged image.*0\.png"),
+    "cut": (
+        lambda f: put("masks/train_labels/0.png", (f / "masks/train_labels/0.png").read_bytes()[:60])(f),
+        r"skipped damaged image.*0\.png",
+    ),
+    "PostScript": (
+        put("masks/train_labels/0.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n"),
+        r"skipped damaged image.*0\.png",
+    ),
 }
 
 
@@ -274,6 +281,10 @@ ROWS = mark_quick(
             for name, (damage, says) in _COCO_GOES_ON.items()
         ),
         *(Row("masks", name, TRAIN_SEG, says, damage) for name, (damage, says) in _MASKS.items()),
+        *(
+            Row("masks", name, TRAIN_SEG, says, damage, status=0, writes=("out",))
+            for name, (damage, says) in _MASKS_GO_ON.items()
+        ),
         *(Row("images", name, TRAIN, says, damage) for name, (damage, says) in _IMAGES.items()),
         *(Row("demo", name, words, says, damage) for name, (words, says, damage) in _DEMO.items()),
         *(Row("export", name, words, says) for name, (words, says) in _EXPORT.items()),
