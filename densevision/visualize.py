@@ -49,16 +49,15 @@ def draw_boxes(
     boxes = [tuple(round(float(side)) for side in box) for box in detections.boxes]
     for box, label in reversed(list(zip(boxes, detections.labels, strict=True))):
         cv2.rectangle(drawn, box[:2], box[2:], class_color(int(label)), thickness)
-    plates: list[Plate] = []
-    for index, box in enumerate(boxes):
-        label, score = int(detections.labels[index]), float(detections.scores[index])
-        number = f" #{tracks[index]}" if tracks is not None and tracks[index] >= 0 else ""
-        text = f"{classes[label]}{number}" + ("" if np.isnan(score) else f" {score:.2f}")
-        others = boxes[:index] + boxes[index + 1 :]
-        plate = _free_plate(_plates(box, _plate_size(text, drawn), drawn.shape), plates, others)
+    texts = []
+    for row, label in enumerate(detections.labels):
+        number = f" #{tracks[row]}" if tracks is not None and tracks[row] >= 0 else ""
+        score = float(detections.scores[row])
+        texts.append(f"{classes[int(label)]}{number}" + ("" if np.isnan(score) else f" {score:.2f}"))
+    plates = _choose_plates(boxes, [_plate_size(text, drawn) for text in texts], drawn.shape)
+    for text, plate, label in zip(texts, plates, detections.labels, strict=True):
         if plate is not None:
-            plates.append(plate)
-            _write_tag(drawn, text, plate, class_color(label))
+            _write_tag(drawn, text, plate, class_color(int(label)))
     return drawn
 
 
@@ -84,23 +83,39 @@ def _plates(box: Plate, size: tuple[int, int], shape: tuple[int, ...]) -> list[P
     return places
 
 
-def _free_plate(places: Sequence[Plate], taken: Sequence[Plate], boxes: Sequence[Plate]) -> Plate | None:
-    """Return the first place that touches no other text and covers less than a third of every other box."""
-    for place in places:
-        if any(_overlap(place, other) for other in taken):
-            continue
-        if all(3 * _overlap(place, box) < max(1, _area(box)) for box in boxes):
-            return place
-    return None
+def _choose_plates(
+    boxes: Sequence[Plate], sizes: Sequence[tuple[int, int]], shape: tuple[int, ...]
+) -> list[Plate | None]:
+    """Choose for each box a place that touches no text chosen before and covers less than a third of any other box.
+
+    Args:
+        sizes: (width, height) of the text of each box.
+    """
+    places = [_plates(box, size, shape) for box, size in zip(boxes, sizes, strict=True)]
+    fits = iter(_leaves_boxes_visible(places, boxes))
+    chosen: list[Plate | None] = []
+    for candidates in places:
+        fitting = [place for place, fit in zip(candidates, fits, strict=False) if fit]
+        taken = [plate for plate in chosen if plate]
+        chosen.append(next((one for one in fitting if not any(_touch(one, other) for other in taken)), None))
+    return chosen
 
 
-def _area(plate: Plate) -> int:
-    return max(0, plate[2] - plate[0]) * max(0, plate[3] - plate[1])
+def _leaves_boxes_visible(places: Sequence[Sequence[Plate]], boxes: Sequence[Plate]) -> list[bool]:
+    """Tell for all places, box by box, whether each covers less than a third of every box but its own."""
+    rows = np.asarray([place for candidates in places for place in candidates], np.int64).reshape(-1, 4)
+    owners = np.repeat(np.arange(len(boxes)), [len(candidates) for candidates in places])
+    sides = np.asarray(boxes, np.int64).reshape(-1, 4)
+    first = np.maximum(rows[:, None, :2], sides[None, :, :2])
+    last = np.minimum(rows[:, None, 2:], sides[None, :, 2:])
+    shared = (last - first).clip(0).prod(-1)
+    hidden = 3 * shared >= (sides[:, 2:] - sides[:, :2]).clip(0).prod(-1).clip(1)
+    hidden[np.arange(len(rows)), owners] = False
+    return [not covered for covered in hidden.any(1).tolist()]
 
 
-def _overlap(one: Plate, other: Plate) -> int:
-    corners = [max(a, b) for a, b in zip(one[:2], other[:2], strict=True)]
-    return _area((*corners, *(min(a, b) for a, b in zip(one[2:], other[2:], strict=True))))
+def _touch(one: Plate, other: Plate) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _write_tag(drawn: np.ndarray, text: str, plate: Plate, color: Color) -> None:
@@ -160,9 +175,8 @@ def draw_labels(
     """
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette
-    colors = cv2.LUT(cv2.cvtColor(labels, cv2.COLOR_GRAY2RGB), table[None])
-    drawn = cv2.addWeighted(image, 1 - alpha, colors, alpha, 0)
-    counts = np.bincount(labels.reshape(-1), minlength=256)
+    drawn = cv2.addWeighted(image, 1 - alpha, cv2.applyColorMap(labels, table[:, None]), alpha, 0)
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).reshape(-1)
     if counts[len(palette) :].any():
         unknown = labels >= len(palette)
         drawn[unknown] = image[unknown]

@@ -38,7 +38,9 @@ MAY_IMPORT = {
     "evaluation": LIGHT | {"registry", "data", "config", "checkpoints", "inference", "training"},
     "export": LIGHT | TASKS | {"task", "backbones", "data", "config", "checkpoints", "inference", "evaluation"},
     "inspection": LIGHT | TASKS | {"registry", "data", "config", "training"},
-    "report": LIGHT | TASKS | {"task", "config", "inference", "evaluation", "training", "complexity", "benchmark"},
+    "report": LIGHT
+    | TASKS
+    | {"task", "config", "inference", "inspection", "evaluation", "training", "complexity", "benchmark"},
     "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training", "report"},
     "benchmark": LIGHT | {"inference"},
     "environment": LIGHT,

@@ -27,7 +27,7 @@ _TRAINING = (
     *("best.pth", "iter_*.pth", "last_checkpoint", "curves.*", "report.*", "train_batch.png", "val_predictions.png"),
     *(".*.part*", "2???????_??????/*", "test/*"),
 )
-_RESULTS = ("detection.mp4", "segmentation.mp4", "comparison.png", "summary.json")
+_RESULTS = (*(f"{task}{suffix}" for task in CONFIGS for suffix in (".mp4", ".webm")), "comparison.png", "summary.json")
 WRITES = (
     "scenes/leftImg8bit/*/street/street_*_leftImg8bit.png",
     "scenes/gtFine/*/street/street_*_gtFine_labelIds.png",
@@ -103,6 +103,7 @@ def train(
     from densevision import api
     from densevision.config.derive import LOADERS
     from densevision.video.annotate import annotate_video
+    from densevision.video.encoders import ffmpeg_with_h264
     from densevision.video.views import ModelView
 
     roots = [f"{loader}.dataset.data_root={out / 'scenes'}" for loader in LOADERS]
@@ -114,8 +115,9 @@ def train(
     if task == "segmentation":
         metrics["cityscapesscripts/mIoU"] = official_miou(out)
     predictor = api.load(best).predictor
-    annotate_video(ModelView(predictor, CONFIGS[task]), str(video), out / f"{task}.mp4")
-    made = dict(checkpoint=best, curves=out / task / "curves.png", video=out / f"{task}.mp4")
+    annotated = out / f"{task}{'.mp4' if ffmpeg_with_h264() else '.webm'}"  # OpenCV writes .webm faster
+    annotate_video(ModelView(predictor, CONFIGS[task]), str(video), annotated)
+    made = dict(checkpoint=best, curves=out / task / "curves.png", video=annotated)
     return metrics, predictor, evaluation.files | {kind: str(path) for kind, path in made.items()}
 
 

@@ -73,10 +73,15 @@ def open_source(where: str | Path, overrides: Iterable[str] = ()) -> Source:
         if overrides:
             raise UserError(f"--cfg-options: {where} is data, not a config; leave the options out")
         return _open_folder(Path(where))
-    config = load_config(where, overrides)
-    source = Source(str(where), _splits_of(config), config, _same_test(config))
+    source = config_source(load_config(where, overrides), str(where))
     if not source.splits:
         raise UserError(f"{where}: the config has no data set")
+    return source
+
+
+def config_source(config: Config, name: str) -> Source:
+    """Build the data sets of a loaded config."""
+    source = Source(name, _splits_of(config), config, _same_test(config))
     _build(source.splits)
     return source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from densevision.atomic import check_writable, write_whole
@@ -13,7 +13,7 @@ from densevision.config.load import load_config
 from densevision.data.formats.layout import Layout
 from densevision.errors import UserError
 from densevision.proposal.network import choose_backbone
-from densevision.proposal.propose import check_test_part, divide, propose
+from densevision.proposal.propose import Parts, check_test_part, divide, propose
 from densevision.proposal.start import Start, find_start
 from densevision.proposal.write import config_text, image_lists
 
@@ -52,7 +52,8 @@ def create_config(layout: Layout, request: Request, folder: Path, report: Callab
     """
     check_free(folder, request.name)
     backbone = choose_backbone(layout.task, request.model, request.target).value["name"]
-    parts, note = check_test_part(layout, divide(layout, folder, request.name))
+    layout, divided = _divide(layout, folder, request.name)
+    parts, note = check_test_part(layout, divided)
     report(f"{layout.name} in {layout.shared['data_root']}")
     notes = [f"  {line}" for line in (*layout.notes, *([note] if note else []))]
     for line in (*parts.lines, *notes):
@@ -71,6 +72,19 @@ def create_config(layout: Layout, request: Request, folder: Path, report: Callab
     config = folder / f"{request.name}.py"
     load_config(config)
     return config
+
+
+def _divide(layout: Layout, folder: Path, name: str) -> tuple[Layout, Parts]:
+    """Measure and divide the data, without the rotation of EXIF tags where the labels fit only so."""
+    try:
+        return layout, divide(layout, folder, name)
+    except UserError as fault:
+        note = "the labels fit the images as stored, so the rotation in the EXIF tags is ignored (exif)"
+        stored = replace(layout, shared={**layout.shared, "exif": "ignore"}, notes=(*layout.notes, note))
+        try:
+            return stored, divide(stored, folder, name)
+        except UserError:
+            raise fault from None
 
 
 def check_free(folder: Path, name: str) -> None:

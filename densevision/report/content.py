@@ -44,6 +44,7 @@ class Run:
         iterations: of a training: of the evaluation that is shown ("shown"), the best ("best"), and all ("all").
         curves: rows of curves.csv.
         data_lines: what was reported on the data.
+        findings: of an inspection of the data, as plain data; None where there was none.
         checkpoint: the file that was evaluated, of a test.
     """
 
@@ -56,6 +57,7 @@ class Run:
     iterations: Mapping[str, int] = field(default_factory=dict)
     curves: Sequence[Mapping[str, float]] = ()
     data_lines: Sequence[str] = ()
+    findings: Sequence[Mapping[str, Any]] | None = None
     checkpoint: str | None = None
 
 
@@ -76,6 +78,7 @@ def build_content(run: Run) -> tuple[dict[str, Any], list[Example]]:
         metrics=figures,
         model=describe_model(run.model, _input_size(run, pixels)),
         data=list(run.data_lines),
+        findings=run.findings,
         curves=[dict(row) for row in run.curves],
     )
     examples: list[Example] = []

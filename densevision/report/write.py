@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from densevision.atomic import write_whole
 from densevision.evaluation import FinishedTest
+from densevision.inspection.doctor import inspect_source
+from densevision.inspection.source import config_source
 from densevision.report.content import Run, build_content
 from densevision.report.page import render_report
 from densevision.training.checkpoint_hook import CheckpointHook
 from densevision.training.curves import CurvesHook
 from densevision.training.metrics import details_of
 from densevision.training.progress import ranking_metric
+
+_MOST_IMAGES = 20_000  # that a report reads again
 
 
 def report_training(runner: Runner) -> dict[str, str]:
@@ -83,4 +90,13 @@ def _training_run(runner: Runner) -> Run:
         {name: number for name, number in iterations.items() if number is not None},
         rows,
         runner.data_lines,
+        _findings(runner.cfg),
     )
+
+
+def _findings(config: Config) -> list[dict[str, Any]] | None:
+    """Read all data of a config once more, as ``densevision check`` does; None where that would take minutes."""
+    source = config_source(config, str(config.filename))
+    if sum(len(split.dataset) for split in source.splits if split.dataset is not None) > _MOST_IMAGES:
+        return None
+    return [dataclasses.asdict(finding) for finding in inspect_source(source).findings]

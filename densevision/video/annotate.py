@@ -42,7 +42,8 @@ class Window:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL)
         except cv2.error:
             raise UserError(
-                "--show: this OpenCV has no windows; pip install --force-reinstall --no-deps opencv-python"
+                "--show: this OpenCV has no windows; "
+                f"{sys.executable} -m pip install --force-reinstall --no-deps 'opencv-python=={cv2.__version__}.*'"
             ) from None
         self._title = title
 

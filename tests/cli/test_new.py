@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from PIL import Image
 
 from densevision.cli.main import main
 from densevision.cli.new import check_name, name_of
@@ -71,6 +72,19 @@ def test_an_edited_list_changes_the_split(here):
     val.write_text(val.read_text() + moved)
     config = load_config(here / "data.py")
     assert [len(DATASETS.build(config[f"{part}_dataloader"].dataset)) for part in ("train", "val")] == [9, 3]
+
+
+@pytest.mark.parametrize("kind", ["voc", "binary_masks"])
+def test_labels_of_the_stored_pixels_turn_exif_off(here, kind, capsys):
+    FORMATS[kind](here / "data")
+    for path in (path for folder in ("JPEGImages", "images") for path in (here / "data" / folder).glob("*")):
+        image = Image.open(path)
+        exif = image.getexif()
+        exif[0x112] = 6  # rotate by 90 degrees
+        image.save(path, exif=exif)
+    assert main(["new", "data", "--weights", "none"]) == 0
+    assert "the labels fit the images as stored" in capsys.readouterr().out
+    assert load_config(here / "data.py").train_dataloader.dataset.exif == "ignore"
 
 
 @pytest.mark.slow

@@ -377,9 +377,12 @@ _MIXED = [
     Row(
         "payloads",
         "a newline in a file's name",
-        ("benchmark", "x\ntouch pwned #.tflite", "--device", "adb", "--binary", "seg.tflite"),
-        "control characters|no option",
-        lambda f: (f / "x\ntouch pwned #.tflite").write_bytes((f / "seg.tflite").read_bytes()),
+        ("benchmark", "x\ntouch pwned #.tflite", "--device", "adb", "--binary", "tool"),
+        "control characters",
+        both(
+            put("tool", b"\x7fELF\2\1\1" + bytes(9) + b"\3\0\xb7\0" + bytes(44)),
+            lambda f: (f / "x\ntouch pwned #.tflite").write_bytes((f / "seg.tflite").read_bytes()),
+        ),
     ),
 ]
 

@@ -96,6 +96,19 @@ def test_names_of_classes_and_configs_are_escaped(tmp_path):
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page and not Reader(page).wrong
 
 
+def test_findings_of_the_data_are_listed(tmp_path):
+    finding = dict(kind="identical-splits", severity="warning", split="val", text="2 images <also> in train")
+    finding |= dict(action="use", effect="the metric is too good", count=2, files=("a.jpg", "b.jpg"), twins=("c", "d"))
+    content, examples = build_content(make_run(tmp_path, findings=[finding]))
+    page = render_report(content, examples)
+    assert "2 images &lt;also&gt; in train" in page and "a.jpg = c<br>b.jpg = d<br>" in page and "2 files" in page
+    assert content["findings"] == [finding | dict(files=["a.jpg", "b.jpg"], twins=["c", "d"])]
+    assert not Reader(page).wrong
+    nothing = render_report(*build_content(make_run(tmp_path, findings=[])))
+    assert "Reading every file found nothing" in nothing
+    assert "densevision check" in render_report(*build_content(make_run(tmp_path)))
+
+
 WIDTHS = (1280, 390)
 PROBE = """
 window.onload = () => {

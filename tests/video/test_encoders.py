@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,10 +43,12 @@ def test_ffmpeg_gets_the_frames_and_browsers_settings(tmp_path, ffmpeg):
     ffmpeg(keep + f"pathlib.Path({str(tmp_path / 'words')!r}).write_text(' '.join(sys.argv))")
     output = tmp_path / "out.mp4"
     assert copy(write_video(tmp_path / "in.mp4", 3), output) == f"{output} (H.264)"
-    frames = np.frombuffer(output.read_bytes(), np.uint8).reshape(3, 48, 64, 3)
-    assert [round((float(frame.mean()) - 30) / 30) for frame in frames] == [0, 1, 2]
+    frames = np.frombuffer(output.read_bytes(), np.uint8).reshape(3, 72, 64)
+    seen = [cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420).mean() for frame in frames]
+    assert [round((seen_one - 30) / 30) for seen_one in seen] == [0, 1, 2]
     words = (tmp_path / "words").read_text()
-    assert "-s 64x48 -r 12 " in words and "-c:v libx264" in words and "-pix_fmt yuv420p -movflags +faststart" in words
+    assert "-pix_fmt yuv420p -s 64x48 -r 12 " in words and "-c:v libx264" in words
+    assert "-colorspace smpte170m" in words and "-color_range tv" in words and "-movflags +faststart" in words
 
 
 @pytest.mark.parametrize("dies", ["at once", "at the end"])
@@ -74,7 +77,7 @@ def test_without_h264_the_video_is_vp9(tmp_path, ffmpeg, listed, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         encoders.ffmpeg_with_h264.cache_clear()
     place = copy(write_video(tmp_path / "in.mp4", 3), tmp_path / "out.mp4")
-    assert place.endswith("(VP9, as no ffmpeg with libx264 is on the PATH)")
+    assert place.endswith("(VP9, slowly, as no ffmpeg with libx264 is on the PATH; .webm is faster)")
     assert order(open_source(str(tmp_path / "out.mp4")).frames) == [0, 1, 2]
 
 

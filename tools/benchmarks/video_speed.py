@@ -1,10 +1,10 @@
 """Compare the frame rate of ``densevision demo`` with that of the model alone.
 
-    python tools/benchmarks/video_speed.py MODEL [--out runs/video_speed] [--seconds 30] [--turns 3]
+    python tools/benchmarks/video_speed.py MODEL [MODEL ...] [--out runs/video_speed] [--seconds 30] [--turns 3]
 
-Writes a video of 1280x720 at 25 frames per second, and runs in turns: the model on the decoded frames (without decoding
-them), and the whole demo, which decodes, draws and encodes as well. Prints the frames per second of both, each the best
-of its turns, and their ratio in percent.
+Writes a video of 1280x720 at 25 frames per second, and runs in turns for each model, a .tflite or a checkpoint: the
+model on the decoded frames (without decoding them), and the whole demo, which decodes, draws and encodes as well.
+Prints the frames per second of both, each the best of its turns, and their ratio in percent.
 """
 
 import argparse
@@ -45,9 +45,26 @@ def model_rate(predictor, images, frames):
     return frames / (time.perf_counter() - start)
 
 
+def compare(model, video, out, arguments):
+    """Print the frame rates of a model alone and of the demo."""
+    predictor = load(model).predictor
+    images = [frame.image for frame, _ in zip(open_source(str(video)).frames, range(KEPT), strict=False)]
+    alone, whole = [], []
+    for _ in range(arguments.turns):
+        alone.append(model_rate(predictor, images, arguments.seconds * RATE))
+        report = annotate_video(ModelView(predictor, model.name), str(video), out)
+        whole.append(report.frames / report.seconds)
+    codec = "H.264" if ffmpeg_with_h264() else "VP9"
+    print(
+        f"{model}: model alone {max(alone):.1f}, demo with {codec} {max(whole):.1f} frames per second: "
+        f"{100 * max(whole) / max(alone):.0f} %",
+        flush=True,
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("runs/video_speed"))
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--turns", type=int, default=3)
@@ -55,18 +72,8 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     video = arguments.out / "in.mp4"
     write_video(video, arguments.seconds)
-    predictor = load(arguments.model).predictor
-    images = [frame.image for frame, _ in zip(open_source(str(video)).frames, range(KEPT), strict=False)]
-    alone, whole = [], []
-    for _ in range(arguments.turns):
-        alone.append(model_rate(predictor, images, arguments.seconds * RATE))
-        report = annotate_video(ModelView(predictor, arguments.model.name), str(video), arguments.out / "out.mp4")
-        whole.append(report.frames / report.seconds)
-    codec = "H.264" if ffmpeg_with_h264() else "VP9"
-    print(
-        f"model alone {max(alone):.1f}, demo with {codec} {max(whole):.1f} frames per second: "
-        f"{100 * max(whole) / max(alone):.0f} %"
-    )
+    for model in arguments.models:
+        compare(model, video, arguments.out / "out.mp4", arguments)
 
 
 if __name__ == "__main__":

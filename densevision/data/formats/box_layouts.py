@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from densevision.data.formats.content import UPLOAD_PREFIX, image_names
 from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_folders import SPLITS, children, split_folders
+from densevision.data.formats.roboflow import Project, roboflow_project
 from densevision.data.formats.yolo import NAME_FILES, class_names, label_file, load_yaml
 from densevision.errors import UserError, listed
 
@@ -40,9 +41,12 @@ def recognize_coco(data: Path) -> Layout | None:
     root = data if data.is_dir() else data.parent
     files = [data] if data.suffix.lower() == ".json" else list(_json_files(root))
     parts: dict[str, dict[str, str]] = {}
+    projects: list[Project | None] = []
     for file in files:
-        if (names := _coco_names(file)) is None:
+        if (content := _coco_content(file)) is None:
             continue
+        names = _some_names(content["images"])
+        projects.append(roboflow_project(content))
         part = part_of_file(file, root)
         folder = image_folder(root, file, part, names)
         if folder is None:
@@ -60,7 +64,11 @@ def recognize_coco(data: Path) -> Layout | None:
         return None
     if "train" not in parts and len(parts) > 1:
         raise UserError(f"{root} has json files of the parts {listed(list(parts))}, but none for training")
-    return box_layout("COCO json", root, {}, only_part(parts))
+    project = projects[0] if len(set(projects)) == 1 else None
+    if project is None:
+        return box_layout("COCO json", root, {}, only_part(parts))
+    note = f"the category {project.name!r} is the name of the Roboflow project, not a class, and is left out"
+    return box_layout("COCO json", root, dict(classes=project.classes), only_part(parts), (note,))
 
 
 def _json_files(root: Path) -> Iterator[Path]:
@@ -72,8 +80,8 @@ def _json_files(root: Path) -> Iterator[Path]:
         yield from (file for file in below if not _SKIPPED_JSON.search(file.name) and file.name[0] != ".")
 
 
-def _coco_names(file: Path) -> list[str] | None:
-    """Return the first file names of a COCO json; None if the file is another json."""
+def _coco_content(file: Path) -> dict[str, Any] | None:
+    """Return the content of a COCO json; None if the file is another json."""
     with file.open("rb") as opened:
         head = opened.read(1 << 20)
     if not re.search(rb'"(images|annotations|categories)"\s*:\s*\[', head):
@@ -82,9 +90,12 @@ def _coco_names(file: Path) -> list[str] | None:
         content = json.loads(head if file.stat().st_size <= len(head) else file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not readable json: {error}") from error
-    images = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(images, list) or "annotations" not in content:
-        return None
+    is_coco = isinstance(content, dict) and isinstance(content.get("images"), list) and "annotations" in content
+    return content if is_coco else None
+
+
+def _some_names(images: Sequence[Any]) -> list[str]:
+    """Return the file names of an even sample of the images of a COCO json."""
     names = [row.get("file_name") for row in images[:: max(1, len(images) // _PROBED)] if isinstance(row, dict)]
     return [name for name in names if isinstance(name, str)]
 

@@ -25,7 +25,10 @@ def recognize_polygons(data: Path) -> Layout | None:
     if found is None or not any(_has_outlines(found, part) for part in found.parts):
         return None
     notes = (*found.notes, "pixels without a polygon are the class background")
-    return Layout(f"{found.name}, polygons", "segmentation", POLYGON_DATASET, found.shared, found.parts, notes)
+    shared = dict(found.shared)
+    if "classes" in shared:
+        shared["classes"] = tuple(dict.fromkeys(("background", *shared["classes"])))
+    return Layout(f"{found.name}, polygons", "segmentation", POLYGON_DATASET, shared, found.parts, notes)
 
 
 def _has_outlines(layout: Layout, part: str) -> bool:

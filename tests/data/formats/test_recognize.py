@@ -40,6 +40,32 @@ def test_roboflow_has_a_folder_per_part(tmp_path, name):
     assert boxes(read(tmp_path, "val"))["street.jpg"] == boxes(read(tmp_path, "train"))["street.jpg"] == STREET
 
 
+def test_the_project_of_roboflow_is_no_class(tmp_path):
+    FORMATS["coco"](tmp_path)
+    content = json.loads((tmp_path / "annotations.json").read_text())
+    first = min(row["id"] for row in content["categories"])
+    children = [row | dict(supercategory="street-signs") for row in content["categories"]]
+    content["categories"] = [dict(id=first - 1, name="street-signs", supercategory="none"), *children]
+
+    def classes(**changes):
+        text(tmp_path / "annotations.json", json.dumps(content | changes))
+        layout = recognize(tmp_path)
+        return layout.shared.get("classes"), len(layout.notes)
+
+    assert classes() == (tuple(row["name"] for row in children), 1)
+    assert boxes(read(tmp_path, "all"))["street.jpg"] == STREET
+    used = [*content["annotations"], content["annotations"][0] | dict(id=99, category_id=first - 1)]
+    assert classes(annotations=used) == (None, 0)
+    others = [
+        dict(id=first - 1, name="street-signs", supercategory="none"),
+        *children[:-1],
+        children[-1] | {"supercategory": "x"},
+    ]
+    assert classes(categories=others) == (None, 0)
+    for broken in (None, 5, [5], [dict(id=[], name="a")], [dict(id=1, name=2), dict(id=2, name=3)]):
+        assert classes(categories=broken) == (None, 0)
+
+
 def test_near_misses_say_what_is_missing(tmp_path):
     write_yolo(tmp_path)
     (tmp_path / "data.yaml").unlink()
