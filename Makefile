@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 OPENCV = $(shell sed -n 's/^opencv-python-headless==/==/p' constraints.txt)
 
-.PHONY: help setup demo test lint docs
+.PHONY: help setup demo test lint docs web-runtime test-web
 
 help:
 	@echo "make demo   set up, then train and evaluate both models and run them on a video (runs/demo)"
@@ -12,6 +12,8 @@ help:
 	@echo "make setup  set up only: a virtual environment in $(VENV)"
 	@echo "make lint   set up, then check style and types with ruff and mypy"
 	@echo "make docs   set up, then build the documentation site (build/site)"
+	@echo "make web-runtime   download the browser runtime of densevision web with npm (densevision/web/runtime)"
+	@echo "make test-web      set up with Chromium and the runtime, then run the tests in a browser"
 
 setup: $(READY)
 
@@ -38,3 +40,12 @@ lint: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# A wheel that is built afterwards contains it.
+web-runtime:
+	$(PYTHON) tools/web_runtime.py
+
+test-web: setup web-runtime
+	command -v chromium || command -v google-chrome || apt-get install -y --no-install-recommends chromium
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[browser]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow" tests/web tests/browser

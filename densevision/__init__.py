@@ -1,4 +1,4 @@
-"""MobileNetV3 detection and segmentation, from a config file to a timed TFLite model."""
+"""MobileNetV3 detection, segmentation and classification, from a config file to a timed TFLite model."""
 
 from __future__ import annotations
 

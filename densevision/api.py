@@ -12,7 +12,7 @@ from densevision.errors import UserError, as_path
 from densevision.images import as_image
 from densevision.inference.predictor import DRAWING, Predictor
 from densevision.inference.results import Result
-from densevision.structures import Nms
+from densevision.structures import Nms, Views
 from densevision.task import TASKS, foreign_options
 
 if TYPE_CHECKING:
@@ -230,6 +230,7 @@ def evaluate(
     *,
     work_dir: str | Path | None = None,
     overrides: Overrides = (),
+    views: Views | None = None,
 ) -> Evaluation:
     """Evaluate a checkpoint or a .tflite on the test data of its config, as ``densevision test`` does.
 
@@ -239,6 +240,8 @@ def evaluate(
         work_dir: where result files go; None uses work_dirs/<config name>/test, of a .tflite
             work_dirs/<config name>/test_<its name>.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
+        views: evaluate a segmentation model a second time, with these views of each image, see
+            ``densevision.structures.Views``; the figures are reported apart, as "multi_scale/...".
     Raises:
         UserError: config, data or model are at fault.
     """
@@ -257,8 +260,15 @@ def evaluate(
     source = Path(loaded.filename)
     folder = str(default_folder(source, model) if work_dir is None else as_path(work_dir, "work_dir"))
     check_work_dir(folder, source)
+    if views is not None:
+        evaluation.check_views(loaded, model)
     metrics, table, files = evaluation.evaluate(loaded, model, folder, report_test)
-    return Evaluation(metrics, table, warn_if_worthless(metrics, ranking_metric(loaded)), files, Path(folder))
+    warning = warn_if_worthless(metrics, ranking_metric(loaded))
+    if views is not None:
+        apart, rows = evaluation.evaluate_views(loaded, model, views)
+        metrics = metrics | {f"multi_scale/{name}": value for name, value in apart.items()}
+        table += f"\n\n{views}; not comparable with the figures of one scale:\n{rows}"
+    return Evaluation(metrics, table, warning, files, Path(folder))
 
 
 def default_folder(config: Path, model: Path) -> Path:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-_COUNTED = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+TRANSPOSED = "ConvTranspose2d"
+_COUNTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.PReLU)
 _aten = torch.ops.aten
 _NORMS = {_aten.native_batch_norm, _aten._native_batch_norm_legit_no_training}
 _ACTIVATIONS = {
@@ -22,17 +23,18 @@ _ACTIVATIONS = {
     _aten.hardswish,
     _aten.hardsigmoid,
     _aten.sigmoid,
+    _aten._prelu_kernel,
 }
 
 
 @dataclass(frozen=True)
 class LayerCount:
-    """The cost of one convolution, linear layer or batch norm for one image."""
+    """The cost of one convolution, linear layer, batch norm or PReLU for one image."""
 
     name: str
     kind: str
     output_shape: tuple[int, ...]  # without the batch dimension: (C, H, W) or (C,)
-    params: int  # weights and biases; gamma and beta of a batch norm
+    params: int  # weights and biases; gamma and beta of a batch norm; slopes of a PReLU
     madds: int  # multiply-adds of convolutions and linear layers; 0 for a batch norm, which is folded away
 
 
@@ -81,22 +83,24 @@ def total_params(counts: Sequence[LayerCount], *, norm: bool) -> int:
     return sum(layer.params for layer in counts if norm or layer.kind != "BatchNorm2d")
 
 
-def total_madds(counts: Sequence[LayerCount]) -> int:
-    """Sum the multiply-adds."""
-    return sum(layer.madds for layer in counts)
+def total_madds(counts: Sequence[LayerCount], *, transposed: bool = True) -> int:
+    """Sum the multiply-adds, with or without those of transposed convolutions."""
+    return sum(layer.madds for layer in counts if transposed or layer.kind != TRANSPOSED)
 
 
 def _recorder(name: str, counts: list[LayerCount]) -> Callable[..., None]:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         params = sum(p.numel() for p in module.parameters(recurse=False))
         shape = tuple(output.shape[1:])
-        counts.append(LayerCount(name, type(module).__name__, shape, params, _madds(module, output)))
+        counts.append(LayerCount(name, type(module).__name__, shape, params, _madds(module, inputs[0], output)))
 
     return record
 
 
-def _madds(module: nn.Module, output: Tensor) -> int:
-    """Count one multiply-add per weight and output position, none for biases."""
+def _madds(module: nn.Module, entering: Tensor, output: Tensor) -> int:
+    """Count one multiply-add per weight and output position, or input position if transposed; none for biases."""
+    if isinstance(module, nn.ConvTranspose2d):
+        return module.weight.numel() * entering.shape[-2] * entering.shape[-1]
     if isinstance(module, nn.Conv2d):
         return module.weight.numel() * output.shape[-2] * output.shape[-1]
     return module.weight.numel() if isinstance(module, nn.Linear) else 0

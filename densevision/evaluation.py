@@ -24,6 +24,7 @@ from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
 from densevision.registry import DATASETS
 from densevision.stages import is_quiet, steps
+from densevision.structures import Views
 from densevision.training.metrics import build_evaluator, primary_metric, set_folders, tables, write_reports
 from densevision.training.progress import quiet
 from densevision.training.ranking import ranking_sign
@@ -146,6 +147,41 @@ def evaluate_predictor(
     built, figures = _run(predictor, dataset, evaluator, folder, report)
     files = write_reports(built.metrics, folder) if folder else {}
     return figures, tables(built.metrics, figures), files
+
+
+def check_views(config: Config, model: Path) -> None:
+    """Check that a model can be evaluated at several scales.
+
+    Raises:
+        UserError: it is a .tflite, no segmentation model, or there are several processes.
+    """
+    from densevision.inference.load import model_task
+
+    if model.suffix == ".tflite":
+        raise UserError(f"--scales and --flip: {model} has one input size; give the checkpoint")
+    if model_task(config).name != "segmentation":
+        raise UserError(f"--scales and --flip are for segmentation models, and {config.filename} has none")
+    if config.get("launcher", "none") != "none":
+        raise UserError("--scales and --flip: these run in one process; leave --launcher out")
+
+
+def evaluate_views(config: Config, checkpoint: Path, views: Views) -> tuple[dict[str, float], str]:
+    """Run the config's test metrics on the mean scores of several views of each image; no file is written.
+
+    Args:
+        config: of a segmentation model, from ``load_config``.
+    Returns:
+        The metrics by key, and the tables to print.
+    Raises:
+        UserError: config, data or checkpoint are at fault.
+    """
+    from densevision.inference.load import multi_scale_predictor
+
+    predictor: Any = multi_scale_predictor(config, checkpoint, views)
+    given = config.test_evaluator if isinstance(config.test_evaluator, list | tuple) else [config.test_evaluator]
+    evaluator = [{key: value for key, value in metric.items() if key != "out_dir"} for metric in given]
+    figures, table, _ = evaluate_predictor(predictor, build_dataset(config, "test_dataloader"), evaluator)
+    return figures, table
 
 
 def metric_sign(evaluator: Mapping | Sequence, name: str) -> int:

@@ -266,6 +266,22 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
+def fit_image(image: np.ndarray, size: tuple[int, int], center_crop: float | None = None) -> np.ndarray:
+    """Resize an image, or the largest central part of it with the aspect ratio of ``size``.
+
+    Args:
+        image: [H, W, 3] uint8.
+        size: (height, width) of the result.
+        center_crop: share of that part's sides that is kept, such as 0.875; None takes the whole image.
+    """
+    if center_crop is None:
+        return resize_image(image, size)
+    scale = center_crop * min(side / wanted for side, wanted in zip(image.shape[:2], size, strict=True))
+    height, width = (max(1, round(scale * wanted)) for wanted in size)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return resize_image(np.ascontiguousarray(image[top : top + height, left : left + width]), size)
+
+
 def shrink_image(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     """Resize [H, W, 3] uint8 to at most ``side`` pixels on the longer side, for drawing; return it and the scale."""
     scale = min(1.0, side / max(image.shape[:2]))

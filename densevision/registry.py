@@ -6,6 +6,7 @@ The package's configs import classes; the registered names are for text-style co
 
 import mmengine.registry as root
 
+_TASKS = ("classification", "detection", "segmentation")
 _LOCATIONS = {
     "data sampler": ["densevision.data.sampler"],
     "hook": [
@@ -14,16 +15,22 @@ _LOCATIONS = {
     ],
     "loop": ["densevision.training.loop"],
     "optimizer wrapper constructor": ["densevision.training.optim"],
-    "model": ["densevision.detection.model", "densevision.segmentation.model"],
+    "model": [*(f"densevision.{task}.model" for task in _TASKS), "densevision.segmentation.comparison"],
     "dataset": [
+        "densevision.classification.dataset",
         "densevision.detection.coco",
         "densevision.segmentation.cityscapes",
         "densevision.segmentation.masks",
         "densevision.segmentation.polygons",
     ],
     "optim_wrapper": ["densevision.training.optim"],
-    "metric": ["densevision.detection.metric", "densevision.segmentation.metric"],
-    "transform": ["densevision.data.augment", "densevision.detection.transforms"],
+    "optimizer": ["densevision.training.rmsprop"],
+    "metric": [f"densevision.{task}.metric" for task in _TASKS],
+    "transform": [
+        "densevision.data.augment",
+        *(f"densevision.{task}.transforms" for task in _TASKS),
+        "densevision.detection.mixing",
+    ],
 }
 
 

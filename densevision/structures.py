@@ -72,6 +72,41 @@ def check_range(name: str, value: object, *, low: float, high: float = math.inf,
     raise UserError(f"{name} is {value!r}; give {wanted}{f' to {high:g}' if math.isfinite(high) else ''}")
 
 
+def check_whole(name: str, value: object, *, low: int) -> None:
+    """Check a setting that must be a whole number from ``low``.
+
+    Raises:
+        UserError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise UserError(f"{name} is {value!r}; give a whole number from {low}")
+
+
+@dataclass(frozen=True)
+class Views:
+    """The sizes and orientations in which an evaluation shows each image to a segmentation model.
+
+    Attributes:
+        scales: factors of the image's size.
+        flip: also the mirror image, at each scale.
+    Raises:
+        UserError: no scale, or one out of 0.1 to 4.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scales, tuple) or not self.scales:
+            raise UserError(f"scales is {self.scales!r}; give factors of the image's size, such as 0.75 1 1.25")
+        for scale in self.scales:
+            check_range("scales", scale, low=0.1, high=4)
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{scale:g}" for scale in self.scales)
+        return f"scale{'s' if len(self.scales) > 1 else ''} {listed}{', each also flipped' if self.flip else ''}"
+
+
 @dataclass(frozen=True)
 class Detections:
     """The objects found in one image, sorted by falling score.

@@ -18,8 +18,10 @@ class Task:
     Attributes:
         name: key in ``TASKS``; a model names its task by the class attribute ``task``.
         noun: for messages, "detector".
+        title: for headings, "Object detection".
         primary_metric: key of the metric that sums up a model, such as "coco/AP". It, and what else has its prefix
             ("coco/"), runs from 0 to 1.
+        per_class: what the metrics of single classes begin with, 0 where the model never finds the class; "" for none.
         predictor: "module:function" that gives a ``Predictor`` of a trained model; called with the model, the data's
             info from the checkpoint (``classes``, ...), the config, and by keyword ``score_threshold`` and ``nms``,
             None where the user did not choose.
@@ -35,6 +37,8 @@ class Task:
     noun: str
     primary_metric: str
     predictor: str
+    title: str = ""
+    per_class: str = ""
     file_predictor: str | None = None
     exporter: str | None = None
     outputs: dict[str, int] = field(default_factory=dict)
@@ -48,21 +52,36 @@ class Task:
 
 
 TASKS = {
+    "classification": Task(
+        "classification",
+        noun="classifier",
+        title="Image classification",
+        primary_metric="cls/top1",
+        per_class="cls/recall_",
+        predictor="densevision.inference.load:classification_predictor",
+        file_predictor="densevision.inference.tflite_backend:classification_predictor",
+        exporter="densevision.export.classification:ClassificationExporter",
+        outputs={"scores": 1},
+        fixed_size=True,
+    ),
     "detection": Task(
         "detection",
         noun="detector",
+        title="Object detection",
         primary_metric="coco/AP",
         predictor="densevision.inference.load:detection_predictor",
         file_predictor="densevision.inference.tflite_backend:detection_predictor",
         exporter="densevision.export.detection:DetectionExporter",
         outputs={"detections": 4, "boxes": 2},
-        options=("--score-threshold", "--postprocess", "--nms"),
+        options=("--score-threshold", "--postprocess", "--nms", "--track"),
         fixed_size=True,
     ),
     "segmentation": Task(
         "segmentation",
         noun="segmentation model",
+        title="Segmentation",
         primary_metric="seg/mIoU",
+        per_class="seg/IoU_",
         predictor="densevision.inference.load:segmentation_predictor",
         file_predictor="densevision.inference.tflite_backend:segmentation_predictor",
         exporter="densevision.export.segmentation:SegmentationExporter",

@@ -139,6 +139,39 @@ def draw_caption(drawn: np.ndarray, text: str) -> None:
     cv2.putText(drawn, text, (left + 2, text_height + 1), _FONT, scale, _WHITE, 1, cv2.LINE_AA)
 
 
+def draw_classes(image: np.ndarray, scores: np.ndarray, classes: Sequence[str], most: int = 3) -> np.ndarray:
+    """Write the best classes into the upper left corner, each in its color.
+
+    Args:
+        image: [H, W, 3] uint8 RGB; it is not changed.
+        scores: [K] in 0..1; classes with NaN are left out.
+        classes: K names.
+        most: number of classes.
+    """
+    best = [label for label in np.argsort(-scores, kind="stable")[:most].tolist() if not np.isnan(scores[label])]
+    return draw_tags(image, [(f"{classes[label]} {scores[label]:.2f}", label) for label in best])
+
+
+def draw_tags(image: np.ndarray, tags: Sequence[tuple[str, int]]) -> np.ndarray:
+    """Write texts below each other into the upper left corner of a copy, each on the color of its label."""
+    drawn = np.ascontiguousarray(image).copy()
+    top = 0
+    for text, label in tags:
+        width, height = _plate_size(text, drawn)
+        _write_tag(drawn, text, (0, top, width, top + height), class_color(label))
+        top += height
+    return drawn
+
+
+def enlarge_image(image: np.ndarray, side: int) -> np.ndarray:
+    """Enlarge [H, W, 3] uint8, so that the shorter side has at least ``side`` pixels."""
+    factor = side / min(image.shape[:2])
+    if factor <= 1:
+        return image
+    width, height = (round(factor * pixels) for pixels in image.shape[1::-1])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def draw_truth(image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Draw boxes of the ground truth, which have no scores.
 

@@ -9,7 +9,15 @@ from mmengine.config import Config
 from densevision.config.load import load_config
 
 ROOT = Path(__file__).parents[1]
-HEADS = {("LRASPPHead", 128): "lraspp", ("LRASPPHead", 256): "lraspp256", ("RASPPHead", 256): "raspp"}
+HEADS = {
+    ("LRASPPHead", 128): "lraspp",
+    ("LRASPPHead", 256): "lraspp256",
+    ("RASPPHead", 256): "raspp",
+    # their backbones name the network
+    ("ESPNetDecoder", None): "",
+    ("ESPNetV2Decoder", None): "",
+    ("CCC2Decoder", None): "",
+}
 REDUCED = {None: "", "detection": "reduced", "segmentation": "reduced"}
 
 
@@ -23,7 +31,7 @@ def tokens(config: Config) -> dict[str, str]:
     model, dataset = config.model, config.train_dataloader.dataset
     backbone = model.backbone
     return dict(
-        head=HEADS[model.head.type.__name__, model.head.filters] if "head" in model else "ssdlite",
+        head=HEADS[model.head.type.__name__, model.head.get("filters")] if "head" in model else "ssdlite",
         backbone=backbone.name.replace("mobilenet_", "").removesuffix("_lraspp_torchvision"),
         width=f"w{round(100 * backbone.width):03d}" if "width" in backbone else "",
         hswish=f"hswish{backbone.hswish_from}" if "hswish_from" in backbone else "",

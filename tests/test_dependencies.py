@@ -15,6 +15,7 @@ OPTIONAL = {  # module -> extra
     **dict.fromkeys(("ai_edge_litert", "ai_edge_quantizer", "flatbuffers", "litert_torch"), "tflite"),
     **dict.fromkeys(("safetensors", "timm"), "weights"),
     **dict.fromkeys(("supervision", "trackers"), "supervision"),
+    "qai_hub": "hub",
 }
 
 

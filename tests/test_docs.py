@@ -23,8 +23,17 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOREIGN = {
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
+    *("--bind", "--directory"),  # http.server
     *("--shm-size", "--check", "--strict", "--logdir"),  # docker, ruff, mkdocs, tensorboard
-    *("--images", "--rounds", "--threads", "--one-process", "--untuned"),  # tools/benchmarks
+    *(
+        "--images",
+        "--rounds",
+        "--threads",
+        "--one-process",
+        "--untuned",
+        "--variants",
+        "--iterations",
+    ),  # tools/benchmarks
 }
 
 

@@ -17,14 +17,26 @@ MODULES = {
 }
 
 # Modules that a light install needs; all parts may import them.
-LIGHT = {"errors", "atomic", "outputs", "structures", "image_header", "images", "visualize", "console", "stages"}
-TASKS = {"detection", "segmentation"}
+LIGHT = {
+    "errors",
+    "atomic",
+    "outputs",
+    "structures",
+    "image_header",
+    "images",
+    "visualize",
+    "console",
+    "stages",
+    "confusion",
+}
+TASKS = {"classification", "detection", "segmentation"}
 # Part (a folder of densevision/, or a module in it) -> the other parts that it may import.
 MAY_IMPORT = {
     **dict.fromkeys(LIGHT, LIGHT),
     "registry": set(),
     "data": LIGHT | {"registry"},
     "backbones": {"errors"},
+    "classification": LIGHT | {"registry", "data", "backbones"},
     "detection": LIGHT | {"registry", "data", "backbones"},
     "segmentation": LIGHT | {"registry", "data", "backbones"},
     "config": {"errors", "registry"},
@@ -47,6 +59,7 @@ MAY_IMPORT = {
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
     "scenes": LIGHT,
+    "web": LIGHT | {"inference", "export", "scenes", "benchmark"},
     "paper": LIGHT | TASKS | {"backbones", "data", "complexity", "config", "inference", "export", "benchmark"},
 }
 # The registries name by text the modules that mmengine imports to find what is registered, if the name is unknown.
@@ -69,7 +82,8 @@ WITHOUT_MMENGINE = [
     "densevision.paper.tables",
 ]
 WITHOUT_TORCH = [
-    f"densevision.inference.{name}" for name in ("metadata", "predictor", "results", "selection", "tflite_backend")
+    f"densevision.inference.{name}"
+    for name in ("classification", "metadata", "predictor", "results", "selection", "tflite_backend")
 ]
 # Third-party package -> the parts or modules that own it.
 OWNERS = {
@@ -81,6 +95,7 @@ OWNERS = {
         "densevision.inspection.source",
         "densevision.evaluation",
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
+        *(f"densevision.classification.{name}" for name in ("dataset", "metric", "model")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
         *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
@@ -90,7 +105,7 @@ OWNERS = {
     "jinja2": {"densevision.report", "densevision.inspection.grid"},
     "pycocotools": {"densevision.detection", "densevision.inference.results", "densevision.segmentation.polygons"},
     "cityscapesscripts": {"densevision.segmentation.official"},
-    "albumentations": {"densevision.data.augment", "densevision.detection.transforms"},
+    "albumentations": {"densevision.data.augment", *(f"densevision.{task}.transforms" for task in TASKS)},
     "litert_torch": {"densevision.export.convert"},
     "ai_edge_quantizer": {"densevision.export.quantize"},
     "ai_edge_litert": {"densevision.export", "densevision.inference", "densevision.benchmark"},
@@ -186,10 +201,12 @@ def test_what_the_light_install_runs_never_imports_torch():
         "images",
         "visualize",
         "console",
+        "confusion",
         "task",
         "benchmark",
         "video",
         "scenes",
+        "web",
     }
     light = [name for name in MODULES if part(name) in parts or name in WITHOUT_TORCH]
     assert len(light) > 30

@@ -65,6 +65,9 @@ def test_the_wheel_is_pure_python_and_whole(wheel):
     data = {"densevision/py.typed", "densevision/benchmark/phone/measure.sh"}
     data.add("densevision/inspection/browse.html.jinja")
     data |= {f"densevision/report/{name}" for name in ("report.html.jinja", "compare.html.jinja", "style.css")}
+    # Also the browser runtime, where make web-runtime has put it.
+    web = ("web/page/*", "web/notices/*", "web/runtime/*")
+    data |= {path.relative_to(ROOT).as_posix() for place in web for path in ROOT.glob(f"densevision/{place}")}
     configs = {f"densevision/{config}" for config in CONFIGS}
     assert {name for name in names if ".dist-info/" not in name} == modules | data | configs
     assert any(name.endswith("licenses/LICENSE") for name in names)

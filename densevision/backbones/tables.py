@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from densevision.backbones import baselines
-from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, without_se
+from densevision.backbones.spec import BackboneSpec, Block, minimalistic, original_last_stage, wide_stem, without_se
 from densevision.errors import did_you_mean
 
 LARGE = BackboneSpec(
@@ -82,6 +82,7 @@ BACKBONES: dict[str, BackboneSpec | Builder] = {
     "mobilenet_v3_large_no_se": without_se(LARGE),
     "mobilenet_v3_small_no_se": without_se(SMALL),
     "mobilenet_v3_large_original_last": original_last_stage(LARGE),
+    "mobilenet_v3_large_wide_stem": wide_stem(LARGE),
     "mobilenet_v3_small_fixed_stem": replace(SMALL, scale_stem=False, source="timm, mobilenetv3_small_050"),
     "mobilenet_v3_large_lraspp_torchvision": LARGE_LRASPP_TORCHVISION,
 }

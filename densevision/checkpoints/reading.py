@@ -107,14 +107,17 @@ def _names_classes(info: dict) -> bool:
     return len(colors) == len(palette) and all(isinstance(value, int) and 0 <= value < 256 for value in values)
 
 
-def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
+def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path, *, resuming: bool = False) -> None:
     """Check that a checkpoint fits a model exactly.
 
+    Args:
+        resuming: the model continues its training, so that its ``training_only`` parts must fit too.
     Raises:
         UserError: it belongs to another model; names the first three tensors that do not fit, or the settings that
             differ.
     """
-    wanted, weights = model.state_dict(), checkpoint["state_dict"]
+    parts = () if resuming else getattr(model, "training_only", ())
+    wanted, weights = (_without(parts, tensors) for tensors in (model.state_dict(), checkpoint["state_dict"]))
     misfits = [
         f"{name} ({describe(weights[name])} there and {describe(tensor)} here)"
         for name, tensor in wanted.items()
@@ -126,6 +129,10 @@ def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path) -> Non
         names = ", ".join(misfits[:3])
         raise UserError(f"{origin} belongs to another model: {len(misfits)} tensors do not fit, first {names}")
     check_settings(model, (checkpoint.get("meta") or {}).get("settings") or {}, ("backbone", "extra", "head"), origin)
+
+
+def _without(parts: tuple[str, ...], tensors: dict) -> dict:
+    return {name: tensor for name, tensor in tensors.items() if name.partition(".")[0] not in parts}
 
 
 def check_finite(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:

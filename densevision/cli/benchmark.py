@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from densevision.benchmark.local import FileReport
     from densevision.benchmark.phone.driver import Plan
+    from densevision.benchmark.phone.hub import HubReport
     from densevision.benchmark.phone.report import PhoneReport
 
 
@@ -31,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device",
         action="append",
         type=_device,
-        metavar="adb[:SERIAL]",
-        help="time on an attached phone instead; repeat for more phones",
+        metavar="adb[:SERIAL]|hub:NAME",
+        help="time on an attached phone, or on one that Qualcomm AI Hub hosts, instead; repeat for more phones",
     )
     parser.add_argument("--binary", type=Path, metavar="PATH", help="benchmark_model for the phone's processor")
     parser.add_argument(
@@ -41,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="print what time_on_phone.sh measured; repeat for more phones",
+    )
+    parser.add_argument(
+        "--browser", type=Path, metavar="FILE", help="also show the timings of densevision serve --json"
     )
 
 
@@ -55,31 +59,47 @@ def run(arguments: argparse.Namespace) -> int:
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise UserError for options that exclude each other, and for an output that can't be written."""
     if arguments.json:
-        inputs = [*arguments.models, arguments.binary, *(arguments.log or ())]
+        inputs = [*arguments.models, arguments.binary, arguments.browser, *(arguments.log or ())]
         check_output("--json", arguments.json, JSON, inputs)
     phone = arguments.device or arguments.log
     if phone and arguments.profile:
         raise UserError("--profile is only available on this machine; omit it for a phone")
+    if phone and arguments.browser:
+        raise UserError("--browser joins the table of this machine; omit --device and --log")
     if arguments.device and arguments.log:
         raise UserError("--log reads finished runs and --device starts new ones; give one of them")
-    if arguments.device and not arguments.binary:
+    attached = any(kind == "adb" for kind, _ in arguments.device or ())
+    if attached and not arguments.binary:
         raise UserError("--device adb needs --binary, TFLite's benchmark_model; docs/benchmark.md says where to get it")
-    if arguments.binary and not arguments.device:
+    if arguments.binary and not attached:
         raise UserError("--binary is for a phone; add --device adb")
 
 
 def _run_here(arguments: argparse.Namespace) -> int:
+    from densevision.benchmark.browser import browser_rows, read_browser_results, row_as_dict
     from densevision.benchmark.local import benchmark, describe_machine, report_as_dict
+    from densevision.benchmark.timing import check_model_file
+    from densevision.cli.browser_rows import add_browser_rows, browser_lines
     from densevision.paper.pixels import printed_of_files
 
+    for model in arguments.models:
+        check_model_file(model)
+    results = read_browser_results(arguments.browser) if arguments.browser else []
+    browsers = browser_rows(results, arguments.models) if arguments.browser else {}
     reports = benchmark(arguments.models, threads=arguments.threads, runs=arguments.runs, profile=arguments.profile)
     printed = printed_of_files(arguments.models)
     console = _console()
-    console.print(_time_table(reports, printed, arguments))
+    table = _time_table(reports, printed, arguments)
+    add_browser_rows(table, browsers)
+    console.print(table)
+    for line in browser_lines(browsers):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     for report in reports if arguments.profile else ():
         console.print(_profile_table(report))
     if arguments.json:
         files = [{**report_as_dict(one), "paper_ms": figures} for one, figures in zip(reports, printed, strict=True)]
+        for path, file in zip(arguments.models, files, strict=True):
+            file |= {"browsers": [row_as_dict(row) for row in browsers[path]]} if browsers else {}
         write_json(arguments.json, dict(machine=describe_machine(arguments.threads), files=files), "--json")
     return 0
 
@@ -146,56 +166,72 @@ def _profile_table(report: FileReport) -> Table:
 
 
 def _run_phones(arguments: argparse.Namespace) -> int:
+    from densevision.benchmark.phone.hub import HubReport
     from densevision.benchmark.phone.report import phone_line, phone_warnings, report_as_dict
 
+    reports: Sequence[PhoneReport | HubReport]
     reports, failures = (_read_logs(arguments), []) if arguments.log else _measure_phones(arguments)
     if reports:
         console = _console()
         console.print(_phone_table(reports, arguments.models))
         for report in reports:
-            console.print(phone_line(report), soft_wrap=True, highlight=False)
-        for line in (line for report in reports for line in phone_warnings(report)):
+            line = report.line() if isinstance(report, HubReport) else phone_line(report)
+            console.print(line, soft_wrap=True, highlight=False)
+        attached = [report for report in reports if not isinstance(report, HubReport)]
+        for line in (line for report in attached for line in phone_warnings(report)):
             console.print(f"warning: {line}", soft_wrap=True, highlight=False)
         if arguments.json:
-            write_json(arguments.json, [report_as_dict(report, arguments.binary) for report in reports], "--json")
+            content = [
+                report.as_dict() if isinstance(report, HubReport) else report_as_dict(report, arguments.binary)
+                for report in reports
+            ]
+            write_json(arguments.json, content, "--json")
     if failures:
         raise UserError("; ".join(map(str, failures)))
     return int(any(report.throttled(model) for report in reports for model in arguments.models))
 
 
-def _measure_phones(arguments: argparse.Namespace) -> tuple[list[PhoneReport], list[UserError]]:
+def _measure_phones(arguments: argparse.Namespace) -> tuple[list[PhoneReport | HubReport], list[UserError]]:
     """Measure on each phone; a phone that fails loses no figures of the others."""
+    from densevision.benchmark.phone.driver import Plan, check_binary
+    from densevision.benchmark.timing import check_model_file
+
+    for model in arguments.models:
+        check_model_file(model)
+    if arguments.binary:
+        check_binary(arguments.binary, "")
+    plan = Plan(runs=arguments.runs, threads=arguments.threads)
+    reports, failures = [], []
+    for kind, name in _choose_phones(arguments, plan):
+        try:
+            reports.append(_measure(arguments, plan, kind, name))
+        except UserError as error:
+            failures.append(error)
+    return reports, failures
+
+
+def _measure(arguments: argparse.Namespace, plan: Plan, kind: str, name: str) -> PhoneReport | HubReport:
     import sys
 
     from densevision.benchmark.phone.adb import Phone
-    from densevision.benchmark.phone.driver import Plan, check_binary, time_on_phone
+    from densevision.benchmark.phone.driver import time_on_phone
+    from densevision.benchmark.phone.hub import time_on_hub
     from densevision.benchmark.phone.report import PhoneReport
-    from densevision.benchmark.timing import check_model_file
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr)
 
-    for model in arguments.models:
-        check_model_file(model)
-    check_binary(arguments.binary, "")
-    plan = Plan(runs=arguments.runs, threads=arguments.threads)
-    reports, failures = [], []
-    for serial in _choose_phones(arguments, plan):
-        try:
-            measurements = time_on_phone(Phone(serial), arguments.binary, arguments.models, plan, tell)
-        except UserError as error:
-            failures.append(error)
-        else:
-            reports.append(PhoneReport(serial, measurements))
-    return reports, failures
+    if kind == "hub":
+        return time_on_hub(name, arguments.models, threads=plan.threads, runs=plan.runs, tell=tell)
+    return PhoneReport(name, time_on_phone(Phone(name), arguments.binary, arguments.models, plan, tell))
 
 
-def _choose_phones(arguments: argparse.Namespace, plan: Plan) -> list[str]:
+def _choose_phones(arguments: argparse.Namespace, plan: Plan) -> list[tuple[str, str]]:
     from densevision.benchmark.phone.adb import NoPhoneError, choose_phone
     from densevision.benchmark.phone.script import SCRIPT_NAME, phone_script, write_script
 
     try:
-        return [choose_phone(serial or None) for serial in arguments.device]
+        return [(kind, name if kind == "hub" else choose_phone(name or None)) for kind, name in arguments.device]
     except NoPhoneError as error:
         if not _may_write_script(Path(SCRIPT_NAME)):
             raise NoPhoneError(f"{error}; {SCRIPT_NAME} here is not from this command and was kept") from error
@@ -216,7 +252,7 @@ def _read_logs(arguments: argparse.Namespace) -> list[PhoneReport]:
     return [PhoneReport(log.name, read_phone_log(log, arguments.models)) for log in arguments.log]
 
 
-def _phone_table(reports: Sequence[PhoneReport], models: list[Path]) -> Table:
+def _phone_table(reports: Sequence[PhoneReport | HubReport], models: list[Path]) -> Table:
     from rich.table import Table
 
     from densevision.paper.pixels import PIXELS, printed_of_files
@@ -237,7 +273,7 @@ def _phone_table(reports: Sequence[PhoneReport], models: list[Path]) -> Table:
     return table
 
 
-def _phone_cell(report: PhoneReport, model: Path) -> str:
+def _phone_cell(report: PhoneReport | HubReport, model: Path) -> str:
     mark = "*" if report.throttled(model) else ""
     return f"{report.time_ms(model):.2f}{mark} ({report.ratio(model):.2f})"
 
@@ -249,9 +285,9 @@ def _positive(text: str) -> int:
     return number
 
 
-def _device(text: str) -> str:
-    """Return the serial after ``adb:``, empty for the only attached phone."""
-    name, _, serial = text.partition(":")
-    if name != "adb":
-        raise argparse.ArgumentTypeError(f"{text} is neither adb nor adb:SERIAL")
-    return serial
+def _device(text: str) -> tuple[str, str]:
+    """Return "adb" and a serial, empty for the only attached phone; or "hub" and the name of a hosted phone."""
+    kind, _, name = text.partition(":")
+    if kind != "adb" and not (kind == "hub" and name):
+        raise argparse.ArgumentTypeError(f"{text} is none of adb, adb:SERIAL, hub:NAME")
+    return kind, name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from densevision.cli.files import add_files, check_frames, split_files
 from densevision.errors import UserError
@@ -77,15 +77,16 @@ def _view(arguments: argparse.Namespace) -> View:
 
 def _load(arguments: argparse.Namespace, path: Path, config: Path | None, name: str) -> ModelView:
     from densevision.api import load
-    from densevision.inference.predictor import DetectionPredictor
+    from densevision.task import TASKS, foreign_options
     from densevision.video.tracking import Tracker
     from densevision.video.views import ModelView
 
-    predictor = load(path, config, score_threshold=arguments.score_threshold, nms=arguments.nms).predictor
+    predictor: Any = load(path, config, score_threshold=arguments.score_threshold, nms=arguments.nms).predictor
     only = [word.strip() for word in arguments.classes.split(",")] if arguments.classes is not None else []
     tracker = None
     if arguments.track:
-        if not isinstance(predictor, DetectionPredictor):
-            raise UserError("--track has no meaning for a segmentation model; leave it out")
+        task = TASKS[predictor.task]
+        if "--track" in foreign_options(task):
+            raise UserError(f"--track has no meaning for a {task.noun}; leave it out")
         tracker = Tracker(predictor.postprocess.score_threshold)
     return ModelView(predictor, name, only, tracker)

@@ -16,6 +16,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "test": (
         "densevision test work_dirs/mine/best.pth",
+        "densevision test work_dirs/mine/best.pth --scales 0.75 1 1.25 --flip",
         "densevision test model.tflite --config mine.py --json metrics.json",
     ),
     "compare": ("densevision compare work_dirs/one work_dirs/other --html compared.html",),
@@ -33,10 +34,24 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
-    "convert-data": ("densevision convert-data photos --out photos_coco",),
+    "convert-data": (
+        "densevision convert-data photos --out photos_coco",
+        "densevision convert-data photos --crops --out objects",
+    ),
+    "web": (
+        "densevision web model.tflite --out site",
+        "densevision web float.tflite int8.tflite --out site --image street.jpg",
+    ),
+    "serve": (
+        "densevision serve model.tflite",
+        "densevision serve float.tflite int8.tflite --lan --json times.json",
+        "densevision serve model.tflite --adb",
+    ),
     "benchmark": (
         "densevision benchmark float.tflite int8.tflite --threads 4",
         "densevision benchmark model.tflite --device adb --binary benchmark_model --json times.json",
+        'densevision benchmark float.tflite int8.tflite --device "hub:Google Pixel 3"',
+        "densevision benchmark float.tflite int8.tflite --browser times.json",
     ),
     "paper": ("densevision paper --table 6", "densevision paper --plot paper.png --json rows.json"),
     "summary": ("densevision summary lraspp_v3_small_camvid --size 360 480",),

@@ -21,14 +21,16 @@ COMMANDS = {
     "check": "read all images and labels, and say what is wrong with them",
     "browse": "show samples of each class with their boxes or masks",
     "configs": "list the configs that ship with the package",
-    "train": "train a detector or a segmentation model from a config",
+    "train": "train a detector, a segmentation model or a classifier from a config",
     "test": "evaluate a checkpoint with the official metrics",
     "compare": "put the reports of trainings or evaluations side by side",
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
     "convert": "convert published weights to a checkpoint",
-    "convert-data": "write a data set as COCO json (boxes) or as Cityscapes folders (masks)",
+    "convert-data": "write a data set as COCO json (boxes), Cityscapes folders (masks) or crops",
+    "web": "write a web page that runs .tflite files in any browser",
+    "serve": "open that page on this machine, or on a phone over Wi-Fi or a cable",
     "benchmark": "time .tflite files on this machine or on phones",
     "paper": "compute parameters and MAdds for the paper's rows and compare with the printed figures",
     "summary": "list the layers of a config's network with shapes, parameters and MAdds",
@@ -41,13 +43,14 @@ GROUPS = {
     "data": ("new", "check", "browse", "convert-data"),
     "training": ("configs", "train", "test", "compare", "convert", "summary"),
     "using a model": ("demo", "predict"),
-    "on a phone": ("export", "benchmark"),
+    "on a phone": ("export", "web", "serve", "benchmark"),
     "this project": ("quickstart", "paper", "doctor", "completion", "help"),
 }
 _EXTRAS = {
     "tflite": ("ai_edge", "litert", "flatbuffers"),
     "weights": ("timm", "safetensors"),
     "supervision": ("supervision", "trackers"),
+    "hub": ("qai_hub",),
 }
 
 # Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -90,6 +91,7 @@ def make(out: Path, seed: int, scenes: Mapping[str, Any] = SCENES, overrides: Se
             files |= {f"{task}/{kind}": place for kind, place in made.items()}
         files["comparison"] = str(compare(models, out))
         write_summary(metrics, files, time.time() - start, out / "summary.json")
+    print("\n".join(["to see both models in a browser:", *browser_commands(out)]))
 
 
 def train(
@@ -178,3 +180,13 @@ def write_summary(metrics: Mapping[str, float], files: dict[str, str], seconds: 
         table.add_row(name, files[name])
     table.add_row("summary", str(path))
     Console(width=None if Console().is_terminal else 140).print(table)
+
+
+def browser_commands(out: Path) -> list[str]:
+    """Return the command lines that export both models and write a page that runs them in a browser."""
+    models = [shlex.quote(str(out / f"{task}.tflite")) for task in CONFIGS]
+    lines = [
+        f"densevision export {shlex.quote(str(out / task / 'best.pth'))} --out {model}"
+        for task, model in zip(CONFIGS, models, strict=True)
+    ]
+    return [*lines, f"densevision web {' '.join(models)} --out {shlex.quote(str(out / 'site'))}"]

@@ -96,7 +96,7 @@ def input_size(size: list[int] | None, dataset: ConfigDict) -> tuple[int, int]:
     """Return (height, width): ``size`` if given, else the detector's input, else the training crop.
 
     Raises:
-        UserError: a side of ``size`` is below 1.
+        UserError: a side of ``size`` is below 1, or nothing states a size.
     """
     if size and min(size) < 1:
         raise UserError(f"--size {size[0]} {size[1]}: give height and width in pixels, 1 or more")
@@ -104,13 +104,18 @@ def input_size(size: list[int] | None, dataset: ConfigDict) -> tuple[int, int]:
         return size[0], size[1]
     if "input_size" in dataset:
         return tuple(dataset.input_size)
-    crop = next(t for t in dataset.transforms if t.type.__name__ == "RandomCrop")
-    return crop.height, crop.width
+    named = [(getattr(each.type, "__name__", str(each.type)), each) for each in dataset.get("transforms") or ()]
+    crops = [each for name, each in named if name.rpartition(".")[2] in ("RandomCrop", "ClassUniformCrop")]
+    if not crops:
+        raise UserError("the config has neither an input size nor a RandomCrop in its transforms; give --size H W")
+    return crops[0].height, crops[0].width
 
 
 def class_count(dataset: ConfigDict) -> int:
-    """Return the number of the data set's classes; if only its files state them, COCO's 80 or Cityscapes' 19."""
+    """Return the number of the data set's classes; if only its files state them, COCO's 80, Cityscapes' 19, ..."""
     classes = dataset.get("classes")
     if classes:
         return len(classes)
+    if "center_crop" in dataset:
+        return 1000  # ImageNet's
     return 80 if "input_size" in dataset else 19

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json
 from densevision.cli.files import add_files, split_files
 from densevision.errors import UserError
 from densevision.outputs import check_output
+
+if TYPE_CHECKING:
+    from densevision.structures import Views
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where result files go (default: work_dirs/<config name>/test, of a .tflite "
         "work_dirs/<config name>/test_<its name>)",
     )
+    parser.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        metavar="S",
+        help="evaluate again, with the mean of the scores at these scales",
+    )
+    parser.add_argument("--flip", action="store_true", help="evaluate again, also with the mirror image of each image")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="many processes")
 
@@ -43,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_output("--json", arguments.json)
     config = checkpoint_config(model, given, arguments.cfg_options)
     config.launcher = arguments.launcher
-    found = evaluate(model, config, work_dir=arguments.work_dir)
+    found = evaluate(model, config, work_dir=arguments.work_dir, views=_views(arguments))
     if is_main_process():
         print(found.table)
         if found.warning:
@@ -55,3 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
             }
             write_json(arguments.json, plain({**listed, "files": found.files}), "--json")
     return 0
+
+
+def _views(arguments: argparse.Namespace) -> Views | None:
+    if not arguments.scales and not arguments.flip:
+        return None
+    from densevision.structures import Views
+
+    return Views(tuple(arguments.scales or (1.0,)), flip=arguments.flip)

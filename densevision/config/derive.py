@@ -1,8 +1,9 @@
 """Fill in what a config does not state because another of its keys does.
 
-``model.input_size`` is also the input size of the data sets. ``test_dataloader`` and ``test_evaluator`` are the val
-ones where the config does not state them; a ``test_dataloader`` whose data set has no ``type`` states only what
-differs from ``val_dataloader``. The val metric's ``best_key`` is the ``save_best`` of the checkpoint hook.
+``model.input_size`` and ``model.center_crop`` are also those of the data sets. ``test_dataloader`` and
+``test_evaluator`` are the val ones where the config does not state them; a ``test_dataloader`` whose data set has no
+``type`` states only what differs from ``val_dataloader``. The val metric's ``best_key`` is the ``save_best`` of the
+checkpoint hook.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from densevision.errors import UserError
 from densevision.registry import DATASETS, METRICS, MODELS
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-_SIZE = "input_size"
+_SIZE, _CROP = "input_size", "center_crop"
 
 
 def forget_copies(content: ConfigDict) -> dict[str, ConfigDict | None]:
@@ -29,10 +30,12 @@ def forget_copies(content: ConfigDict) -> dict[str, ConfigDict | None]:
     Returns:
         The val loader and evaluator before any override, for ``fill_test``.
     """
-    size = _model_size(content)
+    size, model = _model_size(content), content.get("model")
     for _, mapping in _sized_datasets(content):
         if size is not None and _SIZE in mapping and _same_size(mapping[_SIZE], size):
             del mapping[_SIZE]
+        if _CROP in mapping and isinstance(model, dict) and mapping[_CROP] == model.get(_CROP):
+            del mapping[_CROP]
     val = {part: copy.deepcopy(content.get(f"val_{part}")) for part in ("dataloader", "evaluator")}
     for part, value in val.items():
         if value is not None and _plain(content.get(f"test_{part}")) == _plain(value):
@@ -58,10 +61,10 @@ def fill_test(content: ConfigDict, val: dict[str, ConfigDict | None]) -> None:
 
 
 def fill_sizes(content: ConfigDict) -> None:
-    """Set the data sets' input size to the model's.
+    """Set the data sets' input size and center crop to the model's.
 
     Raises:
-        UserError: a data set states another size, or the model's is not a (height, width).
+        UserError: a data set states others, or the model's is not a (height, width).
     """
     size = _model_size(content)
     model = content.get("model") or {}
@@ -79,6 +82,8 @@ def fill_sizes(content: ConfigDict) -> None:
                 f"set model.{_SIZE} only, the data sets follow it"
             )
         mapping[_SIZE] = tuple(size)
+        if _CROP in _parameters(mapping, DATASETS) and mapping.setdefault(_CROP, model.get(_CROP)) != model.get(_CROP):
+            raise UserError(f"config, {place}.{_CROP} differs from model.{_CROP}; set model.{_CROP} only")
 
 
 def fill_best(content: ConfigDict) -> None:

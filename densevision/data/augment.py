@@ -7,6 +7,7 @@ import os
 import random
 import warnings
 from collections.abc import Collection, Sequence
+from typing import Any
 
 _OFFLINE = "NO_ALBUMENTATIONS_UPDATE"  # no network call on import
 _added = _OFFLINE not in os.environ
@@ -25,7 +26,7 @@ if _added:
 __all__ = ["Augment", "Resize"]
 
 for _transform in list(vars(A).values()):  # so that a config may name them by text
-    if isinstance(_transform, type) and issubclass(_transform, A.BasicTransform):
+    if isinstance(_transform, type) and issubclass(_transform, A.BasicTransform | A.BaseCompose):
         TRANSFORMS.register_module(module=_transform)
 
 _TRIALS = 4  # random scales to try before training
@@ -35,7 +36,8 @@ class Augment:
     """A chain of albumentations transforms that is a pure function of a seed.
 
     Args:
-        transforms: config dicts (``dict(type=HorizontalFlip, p=0.5)``) or built transforms.
+        transforms: config dicts (``dict(type=HorizontalFlip, p=0.5)``), also inside ``OneOf`` and its like, or built
+            transforms.
         boxes: whether samples have boxes.
     Raises:
         UserError: an unknown argument of a transform, or an invalid value.
@@ -47,13 +49,13 @@ class Augment:
         )
         self.compose = A.Compose([_build(t) for t in transforms], bbox_params=bbox_params if boxes else None)
 
-    def __call__(self, seed: int, **sample: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, seed: int, **sample: Any) -> dict[str, Any]:
         """Augment one sample.
 
         Args:
             seed: determines every random choice.
             sample: ``image`` [H, W, 3] uint8; ``mask`` [H, W] uint8, or ``boxes`` [G, 4] xyxy in pixels and
-                ``labels`` [G].
+                ``labels`` [G]. Transforms may read other keys, which do not change.
         Returns:
             The same keys, augmented; boxes that are no longer in the image are removed.
         """
@@ -67,7 +69,7 @@ class Augment:
         out["labels"] = np.asarray(out["labels"], np.int64).reshape(-1)
         return out
 
-    def _compose(self, **sample: np.ndarray) -> dict[str, np.ndarray]:
+    def _compose(self, **sample: Any) -> dict[str, Any]:
         try:
             return self.compose(**sample)
         except CropSizeError as error:
@@ -91,11 +93,16 @@ class Augment:
 def _build(transform: dict | A.BasicTransform) -> A.BasicTransform:
     if not isinstance(transform, dict):
         return transform
+    if isinstance(inner := transform.get("transforms"), list | tuple):
+        transform = dict(transform, transforms=[_build(each) for each in inner])
     name = getattr(transform.get("type"), "__name__", transform.get("type"))
     with warnings.catch_warnings():
         # albumentations only warns about an unknown argument, and continues with its default
         warnings.filterwarnings("error", message=r"Argument\(s\)")
         try:
-            return TRANSFORMS.build(transform)
+            built = TRANSFORMS.build(transform)
         except (UserWarning, ValueError, TypeError, KeyError) as error:
             raise UserError(f"transform {name} in the config: {' '.join(str(error).split())}") from error
+    if not isinstance(built, A.BasicTransform | A.BaseCompose):
+        raise UserError(f"transform {name} in the config is none of albumentations; BoxMosaic and its like go into mix")
+    return built

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from densevision.data.check import SplitCounts
-from densevision.data.sampler import SampleKey
+from densevision.data.sampler import LateKey, SampleKey
 from densevision.errors import UserError
 from densevision.images import read_image
 
@@ -25,7 +25,12 @@ class SeededDataset(Dataset):
     is logged once and replaced by another one. ``dataset[index]`` is not augmented and raises an error instead.
     Subclasses implement ``load``, ``count`` and ``align_classes``; the last two are called before training and
     evaluation.
+
+    Attributes:
+        late_after: share of the training after which samples come from ``load_late``; 1 is never.
     """
+
+    late_after: float = 1.0
 
     def __init__(self, size: int):
         self._damaged = torch.zeros(size, dtype=torch.bool).share_memory_()  # seen by all loader workers
@@ -40,6 +45,10 @@ class SeededDataset(Dataset):
             OSError: the image can't be read.
         """
         raise NotImplementedError
+
+    def load_late(self, index: int, seed: int) -> dict:
+        """Load an image as ``load`` does, near the end of the training, where a data set may augment less."""
+        return self.load(index, seed)
 
     def read(self, index: int) -> np.ndarray:
         """Read one image as ``load`` does, [H, W, 3] uint8 RGB at its own size.
@@ -77,10 +86,10 @@ class SeededDataset(Dataset):
             except OSError as error:
                 raise UserError(f"{error}; fix or delete the image and its annotation") from error
         random = np.random.default_rng(key.seed)
-        index = key.image_index
+        index, load = key.image_index, self.load_late if isinstance(key, LateKey) else self.load
         for _ in range(_ATTEMPTS):
             try:
-                return self.load(index, key.seed)
+                return load(index, key.seed)
             except OSError as error:
                 self._report(index, error)
                 index = int(random.integers(len(self)))

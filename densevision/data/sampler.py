@@ -20,6 +20,10 @@ class SampleKey(NamedTuple):
     seed: int
 
 
+class LateKey(SampleKey):
+    """A sample near the end of the training, see ``SeededDataset.load_late``."""
+
+
 @DATA_SAMPLERS.register_module()
 class SeededSampler(Sampler):
     """Endless shuffled stream of samples, distributed over the processes.
@@ -33,6 +37,7 @@ class SeededSampler(Sampler):
         seed: determines order and augmentation; None is 0.
     Attributes:
         start: number of samples to skip, counted over all processes; set it before iterating.
+        late_from: number of the first sample, counted over all processes, that has a ``LateKey``; None is never.
     Raises:
         ValueError: the data set is empty.
     """
@@ -44,9 +49,11 @@ class SeededSampler(Sampler):
         self.seed = seed or 0
         self.rank, self.world_size = get_dist_info()
         self.start = 0
+        self.late_from: int | None = None
+        self._next = 0
 
     def __iter__(self) -> Iterator[SampleKey]:
-        number = self.start + self.rank
+        number = self._next = self.start + self.rank
         current, order = -1, np.empty(0, np.int64)
         while True:
             this_pass, position = divmod(number, self.size)
@@ -54,8 +61,15 @@ class SeededSampler(Sampler):
                 generator = np.random.default_rng([self.seed, this_pass])
                 current, order = this_pass, generator.permutation(self.size)
             seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-            yield SampleKey(int(order[position]), seed)
+            kind = SampleKey if self.late_from is None or number < self.late_from else LateKey
+            self._next = number + self.world_size
+            yield kind(int(order[position]), seed)
             number += self.world_size
+
+    def move_late(self, number: int) -> None:
+        """Change ``late_from`` while a loader iterates; samples that it has read ahead keep their kind."""
+        if self.late_from is None or self._next <= self.late_from:
+            self.late_from = max(number, self._next)
 
     def __len__(self) -> int:
         """Return the number of samples of this process in one pass, rounded up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from mmengine.structures import BaseDataElement, InstanceData, PixelData
+from mmengine.structures import BaseDataElement, InstanceData, LabelData, PixelData
 
 from densevision.structures import Detections
 
@@ -45,3 +45,21 @@ class SegSample(BaseDataElement):
     def set_result(self, result: np.ndarray) -> None:
         """Set ``pred`` to a predictor's label map [H, W] uint8."""
         self.pred = PixelData(labels=torch.from_numpy(result)[None])
+
+
+class ClsSample(BaseDataElement):
+    """Class of one image.
+
+    Metainfo: ``img_path`` (str), ``ori_size`` and ``input_size``, both (height, width).
+
+    Attributes:
+        gt: ``label`` [1] int64 in 0..K-1.
+        pred: ``score`` [K] float32 in 0..1.
+    """
+
+    gt: LabelData
+    pred: LabelData
+
+    def set_result(self, result: np.ndarray) -> None:
+        """Set ``pred`` to a predictor's scores [K] float32."""
+        self.pred = LabelData(score=torch.from_numpy(result))

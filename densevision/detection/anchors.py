@@ -67,3 +67,13 @@ def _place_map(shapes: Tensor, feature_size: tuple[int, int], input_size: tuple[
     half = shapes.flip(-1) * (min(height, width) / 2)  # [shapes, 2] as half width, half height
     corners = torch.cat([centers[:, :, None] - half, centers[:, :, None] + half], dim=-1)
     return corners.reshape(-1, 4)  # [rows * columns * shapes, 4]
+
+
+def cell_sizes(
+    shapes: Sequence[Sequence[Shape]], feature_sizes: Sequence[tuple[int, int]], input_size: tuple[int, int]
+) -> Tensor:
+    """Return the (width, height) of the cell of each anchor, [A, 2] float32 in input pixels; see ``place_anchors``."""
+    height, width = input_size
+    sizes = [[width / columns, height / rows] for rows, columns in feature_sizes]
+    counts = [rows * columns * len(one) for one, (rows, columns) in zip(shapes, feature_sizes, strict=True)]
+    return torch.tensor(sizes).repeat_interleave(torch.tensor(counts), dim=0)

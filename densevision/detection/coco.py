@@ -22,9 +22,12 @@ from densevision.data.sizes import Annotated, check_headers, even_sample, size_f
 from densevision.detection.coco_counts import count_annotations, untrained_reasons
 from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
+from densevision.detection.mixing import Mixing
+from densevision.detection.other_images import OtherImages, Sample
 from densevision.errors import UserError, did_you_mean, listed
 from densevision.images import read_header, read_image, resize_image
 from densevision.registry import DATASETS
+from densevision.structures import check_range
 
 
 @DATASETS.register_module()
@@ -43,6 +46,8 @@ class CocoDataset(SeededDataset):
         box_format, crowds, exif, format: how annotations and images are read where they differ from COCO's, see
             ``CocoReader``. ``ann_file`` is then that format's file or folder.
         image_list: text file that names the images in use, one per line, relative to ``data_root``; None uses all.
+        mix: what combines images, before ``transforms``: ``[dict(type=BoxMosaic, p=0.5)]``, see ``Mixing``.
+        mix_until: share of the training after which ``mix`` is off, in 0..1.
     Images without objects are kept. Crowds, and boxes under one pixel or outside of their image, are ignored in
     training and kept for evaluation, as COCO's tools do.
     Attributes:
@@ -67,6 +72,8 @@ class CocoDataset(SeededDataset):
         exif: str = "apply",
         format: str = "coco",
         image_list: str | None = None,
+        mix: Sequence[dict] = (),
+        mix_until: float = 0.85,
     ):
         root = resolve_data_root(data_root)
         self.image_dir, self.exif = root / image_dir, exif
@@ -92,6 +99,10 @@ class CocoDataset(SeededDataset):
         self._pack(table)
         super().__init__(len(table.image_ids))
         self.augment = Augment([*transforms, Resize(*self.input_size)], boxes=True)
+        check_range("mix_until in the data set", mix_until, low=0, high=1)
+        self.mixing = Mixing(mix, self.metainfo["classes"])
+        self.late_after = mix_until if self.mixing.mixers else 1.0
+        self._others: OtherImages | None = None
 
     def _pack(self, table: CocoTable) -> None:
         """Store what is trained on in flat arrays: forked loader workers share them without copies."""
@@ -152,15 +163,29 @@ class CocoDataset(SeededDataset):
         position = {name: label for label, name in enumerate(classes)}
         moved = np.array([position.get(name, -1) for name in self.metainfo["classes"]], np.int64)
         self.labels = moved[self.labels] if len(self.labels) else self.labels
+        self._others = None
         ids = {name: self._spare + number for number, name in enumerate(classes)} | self._chosen
         self.metainfo.update(classes=tuple(classes), category_ids=tuple(ids[name] for name in classes))
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, *input_size], uint8 or float32, and a ``DetSample`` with boxes in input pixels."""
-        image = self.read(index)
+        return self._load(index, seed, mixes=True)
+
+    def load_late(self, index: int, seed: int) -> dict:
+        """Load an image as ``load`` does, without ``mix``."""
+        return self._load(index, seed, mixes=False)
+
+    def read_sample(self, index: int) -> Sample:
+        """Read one image with its boxes, at its own size."""
         rows = slice(self.starts[index], self.starts[index + 1])
-        sample = dict(image=image, boxes=self.boxes[rows], labels=self.labels[rows])
+        return dict(image=self.read(index), boxes=self.boxes[rows], labels=self.labels[rows])
+
+    def _load(self, index: int, seed: int | None, *, mixes: bool) -> dict:
+        sample = self.read_sample(index)
+        image = sample["image"]
         if seed is not None:
+            if mixes and self.mixing.mixers:
+                sample = self.mixing(seed, sample, self._other_images())
             sample = self.augment(seed, **sample)
         else:
             sample["image"] = image.astype(np.float32) if self.float_resize else image
@@ -177,6 +202,13 @@ class CocoDataset(SeededDataset):
         data_sample.gt = InstanceData(boxes=boxes, labels=labels)
         pixels = torch.from_numpy(np.ascontiguousarray(sample["image"]))
         return dict(inputs=pixels.permute(2, 0, 1), data_samples=data_sample)
+
+    def _other_images(self) -> OtherImages:
+        if self._others is None:
+            labels = np.split(self.labels, self.starts[1:-1])
+            side = 2 * max(self.input_size)  # twice the network's: crops enlarge
+            self._others = OtherImages(self.read_sample, labels, self.metainfo["classes"], side, self._report)
+        return self._others
 
     def image_paths(self) -> list[str]:
         """Return the path of each image, by index."""

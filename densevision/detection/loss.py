@@ -1,6 +1,6 @@
-"""The two losses of SSDLite: the authors' focal loss, and softmax with hard negative mining.
+"""The losses of SSDLite: the authors' focal loss, softmax with hard negatives, IoU as target, and IoU of boxes.
 
-Both take [N, A, K+1] logits whose column 0 is background, and both convert logits to scores for inference.
+Those of classes take [N, A, K+1] logits whose column 0 is background, and convert logits to scores for inference.
 """
 
 from __future__ import annotations
@@ -10,14 +10,51 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import distance_box_iou_loss, generalized_box_iou_loss
 
+from densevision.errors import UserError
 from densevision.structures import check_range
 
+_IOU_LOSSES = dict(giou=generalized_box_iou_loss, diou=distance_box_iou_loss)
 
-def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor) -> Tensor:
-    """Sum smooth L1 (delta 1) over the matched anchors: [N, A, 4], [N, A, 4], [N, A] -> scalar."""
+
+def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor | None = None) -> Tensor:
+    """Sum smooth L1 (delta 1) over the matched anchors: [N, A, 4], [N, A, 4], [N, A] -> scalar.
+
+    Args:
+        quality: [N, A] weights of the anchors; None is 1.
+    """
     positive = columns > 0
-    return F.smooth_l1_loss(deltas[positive], targets[positive], reduction="sum")
+    if quality is None:
+        return F.smooth_l1_loss(deltas[positive], targets[positive], reduction="sum")
+    losses = F.smooth_l1_loss(deltas[positive], targets[positive], reduction="none")
+    return (losses.sum(dim=-1) * quality[positive]).sum()
+
+
+@dataclass(frozen=True)
+class IoULoss:
+    """GIoU or DIoU loss on decoded boxes, in place of smooth L1 on the deltas.
+
+    Args:
+        kind: "giou" or "diou".
+        weight: of the loss, next to that of the classes.
+    Raises:
+        UserError: a value is out of its range.
+    Source: Rezatofighi et al. 2019 (GIoU); Zheng et al. 2020 (DIoU); torchvision's operators.
+    """
+
+    kind: str = "giou"
+    weight: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in _IOU_LOSSES:
+            raise UserError(f"box_loss.kind is {self.kind!r}; give {' or '.join(map(repr, _IOU_LOSSES))}")
+        check_range("box_loss.weight", self.weight, low=0, with_low=False)
+
+    def __call__(self, boxes: Tensor, targets: Tensor, quality: Tensor | None = None) -> Tensor:
+        """[M, 4] and [M, 4] xyxy boxes, [M] weights or None for 1 -> summed scalar."""
+        losses = _IOU_LOSSES[self.kind](boxes, targets)
+        return losses.sum() if quality is None else (losses * quality).sum()
 
 
 @dataclass(frozen=True)
@@ -91,3 +128,41 @@ class SoftmaxLoss:
     def scores(self, logits: Tensor) -> Tensor:
         """[..., K+1] logits -> [..., K] scores in 0..1 of the foreground classes."""
         return logits.softmax(dim=-1)[..., 1:]
+
+
+@dataclass(frozen=True)
+class QualityFocalLoss:
+    """Sigmoid focal loss whose target is the IoU of the predicted box, so that scores rank boxes by their quality.
+
+    The target of a matched anchor is its quality q in the column of its class, and 1 - q in that of the background.
+
+    Args:
+        beta: the higher, the less an anchor counts whose score is near its target; at least 1.
+        box_weight: weight of the smooth L1 loss, as for ``FocalLoss``; ``IoULoss`` has its own.
+    Raises:
+        UserError: a value is out of its range.
+    Source: Li et al. 2020 (Generalized Focal Loss), equation 5.
+    Departs: there is a column for the background, as in all losses here.
+    """
+
+    beta: float = 2.0
+    box_weight: float = 0.25
+    prior_logit = 4.6  # as of FocalLoss
+    uses_quality = True
+
+    def __post_init__(self) -> None:
+        check_range("loss.beta", self.beta, low=1)
+        check_range("loss.box_weight", self.box_weight, low=0, with_low=False)
+
+    def __call__(self, logits: Tensor, columns: Tensor, quality: Tensor) -> Tensor:
+        """[N, A, K+1] logits, [N, A] target columns, [N, A] quality in 0..1 of matched anchors -> summed scalar."""
+        share = torch.where(columns > 0, quality, 0.0)[..., None]
+        background = torch.zeros_like(logits)
+        background[..., 0] = 1
+        target = background * (1 - share) + torch.zeros_like(logits).scatter(-1, columns[..., None], share)
+        losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return ((target - logits.sigmoid()).abs() ** self.beta * losses).sum()
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """[..., K+1] logits -> [..., K] scores in 0..1 of the foreground classes."""
+        return logits[..., 1:].sigmoid()

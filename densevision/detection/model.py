@@ -24,10 +24,11 @@ from densevision.backbones import (
 )
 from densevision.data.normalize import Normalize
 from densevision.data.samples import DetSample
-from densevision.detection.anchors import anchor_shapes, place_anchors
+from densevision.detection.anchors import anchor_shapes, cell_sizes, place_anchors
+from densevision.detection.assigners import AnchorGrid, DynamicAssigner, paired_iou
 from densevision.detection.box_coder import BoxCoder
 from densevision.detection.head import ExtraLayers, SSDLiteHead
-from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
+from densevision.detection.loss import FocalLoss, IoULoss, QualityFocalLoss, SoftmaxLoss, box_loss
 from densevision.detection.matcher import assign_targets
 from densevision.detection.postprocess import PostProcess, select_detections
 from densevision.errors import UserError
@@ -36,7 +37,7 @@ from densevision.structures import Detections, check_range
 
 _INIT_STD = 0.03
 
-for _part in (FocalLoss, SoftmaxLoss, ExtraLayers, SSDLiteHead):
+for _part in (FocalLoss, SoftmaxLoss, QualityFocalLoss, IoULoss, DynamicAssigner, ExtraLayers, SSDLiteHead):
     MODELS.register_module(module=_part)
 
 
@@ -49,7 +50,7 @@ class SSDLite(BaseModel):
         num_classes: K, foreground classes.
         input_size: (height, width) in pixels; every image is resized to it.
         anchors: arguments of ``anchor_shapes``.
-        loss: config of ``FocalLoss`` or ``SoftmaxLoss``.
+        loss: config of ``FocalLoss``, ``SoftmaxLoss`` or ``QualityFocalLoss``.
         coder: arguments of ``BoxCoder``.
         match_threshold: an anchor matches a box at this IoU or more; above 0, at most 1.
         postprocess: arguments of ``PostProcess``.
@@ -58,6 +59,8 @@ class SSDLite(BaseModel):
         head: ``type``, default SSDLiteHead, and options; see ``DetectionHead``.
         extra: ``type``, default ExtraLayers, and options; see there. ``width`` and ``padding`` are those of a backbone
             made from a table, where they are not given.
+        box_loss: config of ``IoULoss``; default smooth L1 with the ``box_weight`` of ``loss``.
+        assigner: config of ``DynamicAssigner``; default ``assign_targets`` with ``match_threshold``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
         background_columns: number of output channels of a class layer, per anchor, in addition to the K classes.
@@ -81,6 +84,8 @@ class SSDLite(BaseModel):
         data_preprocessor: dict | None = None,
         head: dict | None = None,
         extra: dict | None = None,
+        box_loss: dict | None = None,
+        assigner: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = (input_size[0], input_size[1])
@@ -88,7 +93,11 @@ class SSDLite(BaseModel):
         self.coder = BoxCoder(**(coder or {}))
         check_range("model.match_threshold", match_threshold, low=0, high=1, with_low=False)
         self.match_threshold = match_threshold
+        if assigner is not None and match_threshold != 0.5:
+            raise UserError("model.match_threshold has no effect with an assigner; leave one of them out")
         self.loss_cls = MODELS.build(loss or dict(type=FocalLoss))
+        self.loss_box = None if box_loss is None else MODELS.build(box_loss)
+        self.assigner = None if assigner is None else MODELS.build(assigner)
         self.postprocess = PostProcess(**(postprocess or {}))
         shapes = anchor_shapes(**(anchors or {}))
         self.backbone = build_backbone(**backbone)
@@ -106,6 +115,8 @@ class SSDLite(BaseModel):
         self.head = MODELS.build(dict(head, num_classes=num_classes))
         sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra.out_channels))
         self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
+        if self.assigner is not None:
+            self._cells = cell_sizes(shapes, sizes, self.input_size)  # no buffer: it would be exported
         self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
@@ -186,17 +197,41 @@ class SSDLite(BaseModel):
     def _losses(
         self, logits: Tensor, deltas: Tensor, samples: Sequence[DetSample], *, together: bool
     ) -> dict[str, Tensor]:
-        boxes, labels = [sample.gt.boxes for sample in samples], [sample.gt.labels for sample in samples]
-        columns, target_deltas = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
-        matched = (columns > 0).sum().float()
+        logits, deltas = logits.float(), deltas.float()
+        columns, target_deltas, quality = self._targets(logits, deltas, samples)
+        matched = (columns > 0).sum().float() if quality is None else quality.sum()
         if together:
             all_reduce(matched, op="mean")
         matched = matched.clamp(min=1)
-        logits, deltas = logits.float(), deltas.float()
+        classes = (logits, columns) if quality is None else (logits, columns, quality)
         return {
-            "loss_cls": self.loss_cls(logits, columns) / matched,
-            "loss_box": self.loss_cls.box_weight * box_loss(deltas, target_deltas, columns) / matched,
+            "loss_cls": self.loss_cls(*classes) / matched,
+            "loss_box": self._box_loss(deltas, target_deltas, columns, quality) / matched,
         }
+
+    def _targets(
+        self, logits: Tensor, deltas: Tensor, samples: Sequence[DetSample]
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return logit columns [N, A], deltas [N, A, 4], and [N, A] quality, 0 for background, if the loss uses it."""
+        boxes, labels = [sample.gt.boxes for sample in samples], [sample.gt.labels for sample in samples]
+        if self.assigner is None:
+            columns, targets = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
+        else:
+            grid = AnchorGrid(self.anchors, self._cells.to(self.anchors.device), self.coder)
+            columns, targets = self.assigner((logits, deltas), boxes, labels, grid)
+        if not getattr(self.loss_cls, "uses_quality", False):
+            return columns, targets, None
+        with torch.no_grad():
+            found, wanted = (self.coder.decode(each, self.anchors) for each in (deltas, targets))
+            return columns, targets, torch.where(columns > 0, paired_iou(found, wanted), 0.0)
+
+    def _box_loss(self, deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor | None) -> Tensor:
+        if self.loss_box is None:
+            return self.loss_cls.box_weight * box_loss(deltas, targets, columns, quality)
+        positive = columns > 0
+        anchors = self.anchors.expand_as(deltas)[positive]
+        found, wanted = (self.coder.decode(each[positive], anchors) for each in (deltas, targets))
+        return self.loss_box.weight * self.loss_box(found, wanted, None if quality is None else quality[positive])
 
     def predict_dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, *input_size] normalized -> boxes [N, A, 4] in input pixels and scores [N, A, K].

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from densevision.atomic import write_whole
 from densevision.errors import UserError
 from densevision.inference.metadata import ModelInfo, read_model_info
-from densevision.task import is_share
+from densevision.task import TASKS, is_share
 
 if TYPE_CHECKING:
     from densevision.export.convert import ExportReport
@@ -34,11 +34,13 @@ _OUTPUTS = {
         "`boxes` [1, A, 4] (ymin, xmin, ymax, xmax in fractions of the image), `scores` [1, A, K]; float32, NMS is "
         "left to the reader"
     ),
+    "scores": "`scores` [1, K] float32: of the classes, they sum to 1",
     "labels": "`labels` [1, h, w] uint8: the class of each cell",
     "logits": "`logits` [1, h, w, K] float32: the class with the highest value is that of the cell",
 }
 _MEDIAPIPE = {
     "detections": ("ObjectDetector", "detect", ".setScoreThreshold({threshold:.3f}f)"),
+    "scores": ("ImageClassifier", "classify", ".setMaxResults(5)"),
     "logits": ("ImageSegmenter", "segment", ".setOutputCategoryMask(true)"),
 }
 
@@ -110,8 +112,8 @@ def _section(measured: Measured, about: ModelInfo) -> str:
 def _summary(measured: Measured, about: ModelInfo) -> str:
     classes = [name.replace("|", "\\|").replace("\n", " ") for name in about.classes]
     more = f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else ""
-    what = "Object detection" if about.task == "detection" else f"{about.task.capitalize()}"
-    return f"{what} with {measured.model}, {len(classes)} classes: {', '.join(classes[:_LISTED])}{more}."
+    names = ", ".join(classes[:_LISTED])
+    return f"{TASKS[about.task].title} with {measured.model}, {len(classes)} classes: {names}{more}."
 
 
 def _facts(measured: Measured, about: ModelInfo) -> list[tuple[str, str]]:
@@ -153,9 +155,11 @@ def _metric(measured: Measured) -> str:
 def _preprocessing(about: ModelInfo) -> str:
     height, width = about.size
     scaled = "" if about.input_type == "uint8" else " Pixels from 0 to 255 become pixel / 127.5 - 1."
+    cut = f", of the {about.center_crop:.1%} in the center" if about.center_crop is not None else ""
+    aspect = "" if cut else ", without keeping the aspect ratio"
     return (
-        f"Preprocessing: RGB, resized to {width}x{height} (width x height) by bilinear interpolation, without keeping "
-        f"the aspect ratio.{scaled}"
+        f"Preprocessing: RGB{cut}, resized to {width}x{height} (width x height) by bilinear interpolation{aspect}."
+        f"{scaled}"
     )
 
 

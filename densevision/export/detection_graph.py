@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
-from densevision.detection.loss import FocalLoss
+from densevision.detection.loss import FocalLoss, QualityFocalLoss
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.export.graph import InputType, Pixels, frozen
@@ -40,7 +40,7 @@ class DetectionGraph(nn.Module):
         try:
             _shift_first(self.model)
             self.scores = self.model.loss_cls.scores
-            if type(self.model.loss_cls) is FocalLoss:
+            if type(self.model.loss_cls) in (FocalLoss, QualityFocalLoss):
                 _drop_background(self.model)
                 self.scores = torch.sigmoid
         except (AttributeError, TypeError, IndexError, RuntimeError) as error:

@@ -87,6 +87,7 @@ class Parity:
         boxes: largest difference of box sides, in fractions of the image, over all anchors.
         scores: largest difference of scores in 0..1, over all anchors.
         mean_scores: mean difference of the scores of the worst image.
+        shift: of a classifier, how much of the scores moves to other classes, 0..1, on average over the images.
         rows: share of the detections that the file's detection op and ``SSDLite``, which is given the same boxes,
             scores and kind of NMS, agree on, except for equal scores at the end of a full list; 1 where both find
             nothing.
@@ -98,6 +99,7 @@ class Parity:
     boxes: float | None = None
     scores: float | None = None
     mean_scores: float | None = None
+    shift: float | None = None
     rows: float | None = None
     detections: int | None = None
     labels: float | None = None
@@ -112,7 +114,9 @@ class Parity:
         if self.boxes is not None:
             found.append(f"largest error of boxes {self.boxes:.2g} (of the image's side)")
         if self.scores is not None:
-            found.append(f"of scores {self.scores:.2g}")
+            found.append(f"{'' if found else 'largest error '}of scores {self.scores:.2g}")
+        if self.shift is not None:
+            found.append(f"{self.shift:.2%} of them move to other classes")
         if self.labels is not None:
             found.append(f"{self.labels:.3%} of the labels agree")
         if self.detections:

@@ -53,13 +53,17 @@ class Pixels(nn.Module):
 
 
 def frozen(model: Any) -> Any:
-    """Copy a model for inference, its batch norms folded into their convolutions: fewer nodes to convert."""
+    """Copy a model for inference, its batch norms folded into their convolutions: fewer nodes to convert.
+
+    The weights are contiguous. Of others, litert-torch makes temporary copies, and takes one for another of the same
+    shape if they have been at the same address.
+    """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for layer in model.modules():
         if isinstance(layer, ConvNormAct):
             convolution, norm = cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1])
             layer[0], layer[1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-    return model
+    return model.to(memory_format=torch.contiguous_format)
 
 
 @torch.inference_mode()

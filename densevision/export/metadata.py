@@ -50,6 +50,7 @@ def _model_metadata(about: ModelInfo) -> bytes:
             output("number of detections", FEATURE),
         ]
         return pack(about.task, [image], outputs, ["location", "category", "score"])
-    names = {"boxes": ("boxes", "scores")}.get(about.outputs, (about.outputs,))
-    outputs = [output(name) for name in names[:-1]] + [output(names[-1], None, (LABELS_FILE, AXIS_LABELS))]
+    names = {"boxes": ("boxes", "scores"), "scores": ("probability",)}.get(about.outputs, (about.outputs,))
+    content = FEATURE if about.outputs == "scores" else None
+    outputs = [output(name) for name in names[:-1]] + [output(names[-1], content, (LABELS_FILE, AXIS_LABELS))]
     return pack(about.task, [image], outputs, [])

@@ -14,13 +14,16 @@ from densevision.checkpoints.reading import check_finite, check_weights, read_ch
 from densevision.config.build_errors import config_errors
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
+from densevision.inference.classification import ClassificationPredictor
 from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, class_palette
 from densevision.inference.torch_backend import TorchBackend
 from densevision.registry import MODELS
-from densevision.structures import Nms
+from densevision.segmentation.multi_scale import mean_scores
+from densevision.structures import Nms, Views
 from densevision.task import TASKS, Task, resolve
 
 if TYPE_CHECKING:
+    from densevision.classification.model import ImageClassifier
     from densevision.detection.model import SSDLite
     from densevision.segmentation.model import Segmentor
 
@@ -58,6 +61,16 @@ def load_predictor(
     return build(model, info, config, score_threshold=score_threshold, nms=nms)
 
 
+def classification_predictor(
+    model: ImageClassifier, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> ClassificationPredictor:
+    """Return the predictor of a trained classifier."""
+    device = str(next(model.parameters()).device)
+    normalize = model.data_preprocessor.normalize
+    backend = TorchBackend(lambda images: (model.scores(images),), normalize, model.input_size, device)
+    return ClassificationPredictor(backend, info["classes"], center_crop=model.center_crop)
+
+
 def detection_predictor(
     model: SSDLite, info: dict, config: Config, *, score_threshold: float | None = None, nms: Nms | None = None
 ) -> DetectionPredictor:
@@ -83,8 +96,32 @@ def segmentation_predictor(
     return SegmentationPredictor(backend, info["classes"], palette)
 
 
+def multi_scale_predictor(config: Config, checkpoint_path: str | Path, views: Views) -> SegmentationPredictor:
+    """Return a predictor that averages the scores of several views of an image, for evaluation only.
+
+    Args:
+        config: of a segmentation model.
+    Raises:
+        UserError: config or checkpoint are at fault, see ``load_model``.
+    """
+    model, info = load_model(config, checkpoint_path)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    backend = TorchBackend(
+        lambda images: (mean_scores(model, images, views).permute(0, 2, 3, 1),),
+        model.data_preprocessor.normalize,
+        None,
+        device,
+    )
+    return SegmentationPredictor(
+        backend, info["classes"], class_palette(info.get("palette") or (), info["classes"], "")
+    )
+
+
 def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
     """Build the model of a config with the weights of a checkpoint, for inference on the CPU.
+
+    It has no ``training_only`` parts.
 
     Returns:
         The model, and what the checkpoint records of its data: ``classes`` and, for segmentation, ``palette``.
@@ -96,6 +133,8 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
     if not info.get("classes"):
         raise UserError(f"{checkpoint_path} names no classes; use a checkpoint that densevision train wrote")
     model = build_model(config, len(info["classes"]))
+    for part in getattr(model, "training_only", ()):
+        setattr(model, part, None)
     check_weights(model, checkpoint, checkpoint_path)
     check_finite(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])

@@ -27,7 +27,7 @@ class ModelInfo:
 
     Attributes:
         outputs: "detections" (the four of the detection op), "boxes" (decoded boxes and scores), "labels"
-            (a label map) or "logits".
+            (a label map), "logits", or "scores" (of the classes of the whole image).
         classes: K names.
         size: (height, width) of the input in pixels.
         input_type: of the pixels; float32 runs from -1 to 1.
@@ -40,6 +40,7 @@ class ModelInfo:
             where its labels or logits are to be upsampled to that size with the centers of the corners in place
             (align_corners), then cut to the input; None: they are to be upsampled to the input's size, every cell
             covering an equal share (half-pixel centers).
+        center_crop: of a classifier, share of the shorter side that is kept in front of it; None takes the whole image.
         score_threshold: of a detector, where F1 was best on the val data: what to show; None if unknown. The file may
             report lower scores, see ``postprocess``.
     """
@@ -54,6 +55,7 @@ class ModelInfo:
     origin: dict[str, object] = field(default_factory=dict)
     padded_size: tuple[int, int] | None = None
     score_threshold: float | None = None
+    center_crop: float | None = None
 
     @property
     def task(self) -> str:
@@ -110,6 +112,8 @@ def _parse(content: bytes) -> ModelInfo:
         PostProcess(**about.postprocess)
     if about.score_threshold is not None:
         check_range("score_threshold", about.score_threshold, low=0, high=1)
+    if about.center_crop is not None:
+        check_range("center_crop", about.center_crop, low=0, high=1, with_low=False)
     return about
 
 

@@ -40,8 +40,8 @@ class Result(Protocol):
         """Return it in COCO's format of results."""
         ...
 
-    def to_supervision(self) -> supervision.Detections:
-        """Return it as ``supervision.Detections``."""
+    def to_supervision(self) -> supervision.Detections | supervision.Classifications:
+        """Return it as ``supervision.Detections``, of a classifier as ``supervision.Classifications``."""
         ...
 
     def record(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class DetectionResult:
 
     def to_supervision(self) -> supervision.Detections:
         """Return ``supervision.Detections``, with the names as ``data["class_name"]``."""
-        return _import_supervision().Detections(
+        return import_supervision().Detections(
             xyxy=self.boxes,
             confidence=self.scores,
             class_id=self.labels,
@@ -127,7 +127,7 @@ class DetectionResult:
 
     def __repr__(self) -> str:
         found = [f"{name} {score:.2f}" for name, score in zip(self.names, self.scores, strict=True)]
-        return f"{type(self).__name__}({_size(self.image)}, {self.summary()}{': ' * bool(found)}{listed(found)})"
+        return f"{type(self).__name__}({size_text(self.image)}, {self.summary()}{': ' * bool(found)}{listed(found)})"
 
     def summary(self) -> str:
         """Return how many objects of each class there are, in a few words."""
@@ -194,7 +194,7 @@ class SegmentationResult:
 
     def to_supervision(self) -> supervision.Detections:
         """Return ``supervision.Detections`` with a mask and a box per class that occurs."""
-        package, labels = _import_supervision(), self._labels()
+        package, labels = import_supervision(), self._labels()
         if not labels:
             return package.Detections.empty()
         masks = np.stack([self.label_map == label for label in labels])  # [n, H, W]
@@ -210,7 +210,7 @@ class SegmentationResult:
         return encode_image(self.draw())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({_size(self.image)}, {self.summary()})"
+        return f"{type(self).__name__}({size_text(self.image)}, {self.summary()})"
 
     def summary(self) -> str:
         """Return the shares of the classes that occur, in a few words."""
@@ -243,11 +243,13 @@ def _category_ids(given: Sequence[int] | None, classes: Sequence[str]) -> Sequen
     return given
 
 
-def _size(image: np.ndarray) -> str:
+def size_text(image: np.ndarray) -> str:
+    """Write the size of an image as "WIDTHxHEIGHT"."""
     return f"{image.shape[1]}x{image.shape[0]}"
 
 
-def _import_supervision() -> Any:
+def import_supervision() -> Any:
+    """Import the optional package supervision."""
     try:
         import supervision
     except ImportError as error:

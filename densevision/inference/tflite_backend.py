@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from densevision.errors import UserError
+from densevision.inference.classification import ClassificationPredictor
 from densevision.inference.metadata import ModelInfo, read_model_info
 from densevision.inference.predictor import DetectionPredictor, Predictor, SegmentationPredictor, class_palette
 from densevision.stages import native_output_hidden
@@ -147,6 +148,13 @@ def load_tflite(
     if task.file_predictor is None:
         raise UserError(f"{path}: a .tflite of a {task.noun} can't be run")
     return resolve(task.file_predictor)(backend, score_threshold=score_threshold, nms=nms)
+
+
+def classification_predictor(
+    backend: TFLiteBackend, *, score_threshold: float | None = None, nms: Nms | None = None
+) -> ClassificationPredictor:
+    """Return the predictor of a classifier's file."""
+    return ClassificationPredictor(backend, backend.about.classes, center_crop=backend.about.center_crop)
 
 
 def detection_predictor(

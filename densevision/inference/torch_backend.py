@@ -30,7 +30,8 @@ class Backend(Protocol):
             image: [1, H, W, 3] uint8 RGB, or float32 in 0..255 where the predictor resizes so.
         Returns:
             A detector gives boxes [1, A, 4] float32 xyxy in input pixels, clipped or not, and scores [1, A, K] in 0..1;
-            a segmentation model gives logits [1, h, w, K] float32, or labels [1, h, w] uint8.
+            a segmentation model gives logits [1, h, w, K] float32, or labels [1, h, w] uint8; a classifier gives
+            scores [1, K] float32 in 0..1.
         """
         ...
 

@@ -131,8 +131,11 @@ def _draw_plain(dataset: Any, index: int, side: int) -> np.ndarray:
 
 
 def _draw_augmented(dataset: Any, index: int, choice: Choice) -> np.ndarray:
-    """Draw an image as ``dataset[SampleKey(index, seed)]``, but without another one in place of a damaged one."""
-    item = dataset.load(index, choice.seed)
+    """Draw an image as ``dataset[SampleKey(index, seed)]``, but without another one in place of a damaged one.
+
+    Each image has its own seed, as in training: with one for all, all would be flipped, or none.
+    """
+    item = dataset.load(index, int(np.random.SeedSequence([choice.seed, index]).generate_state(1)[0]))
     image = np.ascontiguousarray(item["inputs"].permute(1, 2, 0).numpy())
     truth = item["data_samples"].gt
     if isinstance(dataset, CocoDataset):

@@ -11,6 +11,7 @@ from densevision.backbones.classifier import Classifier
 from densevision.complexity import count_layers, total_madds, total_params
 from densevision.detection.model import SSDLite
 from densevision.paper.tables import PaperRow
+from densevision.segmentation.comparison import NETWORKS
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.model import Segmentor
 
@@ -58,10 +59,16 @@ def build_classifier(row: PaperRow) -> Classifier:
 
 
 def build_dense(row: PaperRow) -> nn.Module:
-    """Build the network of a detection row with 90 COCO ids, or of a segmentation row with 19 classes."""
+    """Build the network of a detection row with 90 COCO ids, or of a segmentation row with 19 classes.
+
+    The other systems of Table 8 count the background as a twentieth class.
+    """
     network = dict(row.network)
     if row.kind == "ssdlite":
         return SSDLite(network, num_classes=90, input_size=row.size)
+    if row.kind == "comparison":
+        _, decoder = NETWORKS[row.family]
+        return Segmentor(network, dict(type=decoder), num_classes=20)
     head = dict(type=HEADS[row.kind], filters=network.pop("filters"))
     return Segmentor(network, head, num_classes=19)
 
@@ -71,4 +78,5 @@ def compare_row(row: PaperRow) -> Comparison:
     with torch.device("meta"):
         model = build_row(row)
     counts = count_layers(model, row.size)
-    return Comparison(row, total_params(counts, norm=row.norm) / 1e6, total_madds(counts) / 1e6)
+    madds = total_madds(counts, transposed=row.transposed)
+    return Comparison(row, total_params(counts, norm=row.norm) / 1e6, madds / 1e6)

@@ -1,4 +1,4 @@
-"""Export the rows of Tables 3, 4, 6 and 7 with random weights and time them on this machine."""
+"""Export the rows of Tables 3 to 7 with random weights and time them on this machine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from densevision.errors import UserError
 from densevision.export.convert import ExportOptions, convert, export_tflite
 from densevision.export.graph import InputType, Pixels
 from densevision.export.quantize import to_int8
+from densevision.export.tflite_graph import read_graph, split_hard_swish, write_graph
 from densevision.paper.compare import build_classifier, build_dense
-from densevision.paper.pixels import TABLE_4, printed_latencies, row_field
+from densevision.paper.pixels import TABLE_4, TABLE_5, NonlinearityRow, printed_latencies, row_field
 from densevision.paper.tables import TABLE_3, TABLE_6, TABLE_7, PaperRow
 
-RUNS = {3: 50, 6: 50, 7: 10}  # rounds by table; Table 4 is timed with Table 3
+RUNS = {3: 50, 5: 50, 6: 50, 7: 10}  # rounds by table; Table 4 is timed with Table 3
 _CALIBRATION_SIZE = 320  # longest side of the images for the batch-norm statistics
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -32,12 +33,13 @@ class ExportedRow:
     """A printed row and its exported file.
 
     Attributes:
-        label: table and row as "6.5".
+        label: table and row as "6.5"; "5.1 split" for the one whose h-swish is split.
         name: name of the network.
         row: the row of the float network.
         quantized: whether the file has 8-bit integers.
         accuracy: printed accuracy in percent, in the metric of the table.
         pixel_ms: printed latency by Pixel.
+        split: whether h-swish is an addition, ReLU6 and two products instead of one operator.
     """
 
     label: str
@@ -46,13 +48,14 @@ class ExportedRow:
     quantized: bool
     accuracy: float
     pixel_ms: dict[str, float]
+    split: bool = False
 
     @property
     def file_name(self) -> str:
-        return f"table{self.label.replace('.', '_row')}.tflite"
+        return f"table{self.label.replace('.', '_row').replace(' ', '_')}.tflite"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TimedRow(ExportedRow):
     """An exported row with our latency."""
 
@@ -90,6 +93,12 @@ BASES = {  # label of a row -> labels of the rows that the paper compares it wit
     "4.2": ("3.5",),
     "4.3": ("3.6", "4.4"),
     "4.4": ("3.9",),
+    "5.2": ("5.1",),
+    "5.3": ("5.1",),
+    "5.4": ("5.1",),
+    "5.1 split": ("5.1", "5.2"),
+    "5.3 split": ("5.3",),
+    "5.4 split": ("5.4",),
     "6.5": ("6.2", "6.4", "6.3"),
     "6.11": ("6.6", "6.10"),
     "7.8": ("7.1", "7.4", "7.5"),
@@ -98,14 +107,17 @@ BASES = {  # label of a row -> labels of the rows that the paper compares it wit
 
 
 def rows_to_time(tables: Sequence[int]) -> list[ExportedRow]:
-    """List the rows of the given tables of 3, 6 and 7; Table 3 includes Table 4."""
-    printed = {3: TABLE_3, 6: TABLE_6, 7: TABLE_7}
+    """List the rows of the given tables of 3 to 7; Table 3 includes Table 4, and Table 4 its float rows."""
+    floats = [one.float_row for one in TABLE_4]
+    printed = {3: TABLE_3, 4: floats, 5: [one.row for one in TABLE_5], 6: TABLE_6, 7: TABLE_7}
     rows = [
         ExportedRow(f"{row.table}.{row.row}", row.name, row, False, row.accuracy, printed_latencies(row, row.size))
         for table in tables
         for row in printed[table]
     ]
-    if 3 in tables:
+    if 5 in tables:
+        rows += [_split_row(one) for one in TABLE_5 if one.row.network["hswish_from"]]
+    if {3, 4} & set(tables):
         rows += [
             ExportedRow(f"4.{number}", f"{one.float_row.name}, int8", one.float_row, True, one.accuracy, one.latencies)
             for number, one in enumerate(TABLE_4, 1)
@@ -113,11 +125,16 @@ def rows_to_time(tables: Sequence[int]) -> list[ExportedRow]:
     return rows
 
 
+def _split_row(one: NonlinearityRow) -> ExportedRow:
+    row = one.row
+    return ExportedRow(f"5.{row.row} split", row.name, row, False, row.accuracy, {"Pixel 1": one.split_ms}, split=True)
+
+
 def export_rows(rows: Sequence[ExportedRow], folder: Path, report: Callable[[str], None]) -> None:
     """Export the rows to a folder, except those that exist there.
 
     Args:
-        rows: from ``rows_to_time``.
+        rows: from ``rows_to_time``; a split one comes after the row that it is made of.
         folder: created if it does not exist.
         report: gets a line per row.
     Raises:
@@ -131,7 +148,18 @@ def export_rows(rows: Sequence[ExportedRow], folder: Path, report: Callable[[str
         if (folder / one.file_name).exists():
             continue
         report(f"exporting {number} of {len(rows)}: Table {one.label}, {one.name}")
-        export_row(one.row, folder / one.file_name, quantized=one.quantized)
+        if one.split:
+            whole = (folder / one.file_name.replace("_split", "")).read_bytes()
+            write_whole(folder / one.file_name, split_file(whole))
+        else:
+            export_row(one.row, folder / one.file_name, quantized=one.quantized)
+
+
+def split_file(content: bytes) -> bytes:
+    """Replace every h-swish of a .tflite by simple operators."""
+    graph = read_graph(content)
+    split_hard_swish(graph)
+    return write_graph(graph)
 
 
 def export_row(row: PaperRow, path: Path, *, quantized: bool) -> None:

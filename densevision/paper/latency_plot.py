@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,13 +14,14 @@ from densevision.paper.latency import TimedRow
 from densevision.paper.latency_report import TITLES
 from densevision.paper.plot import STYLES, Name, draw_series, network_of, place_names, show_costs
 
-METRICS = {3: "ImageNet top-1, %", 6: "COCO mAP, %", 7: "Cityscapes mIOU, %, val"}
+METRICS = {3: "ImageNet top-1, %", 5: "ImageNet top-1, %", 6: "COCO mAP, %", 7: "Cityscapes mIOU, %, val"}
 
 
 def plot_latency(rows: Sequence[TimedRow]) -> Figure:
     """Plot two panels per table: the paper's accuracy over our latency, and over the Pixel's.
 
-    Hollow points are int8; lines connect the widths of a network.
+    Hollow points are int8, or h-swish of simple operators; lines connect the widths of a network, and as in Figure 8
+    the placements of h-swish.
     """
     tables = [table for table in TITLES if any(one.row.table == table for one in rows)]
     figure = Figure(figsize=(13, 4.6 * len(tables)), dpi=110, layout="constrained")
@@ -45,10 +47,13 @@ def plot_latency(rows: Sequence[TimedRow]) -> Figure:
 def _draw_panel(axes: Axes, group: Sequence[TimedRow], times_ms: Sequence[float]) -> list[Name]:
     series, names = defaultdict(list), []
     for one, ms in zip(group, times_ms, strict=True):
-        series[one.quantized, one.row.family, network_of(one.row)].append((ms, one.accuracy))
-        names.append(Name(one.label, ms, one.accuracy, STYLES[one.row.family][1]))
-    order = list(STYLES)
-    for quantized, family, network in sorted(series, key=lambda key: (key[0], order.index(key[1]))):
-        draw_series(axes, family, sorted(series[quantized, family, network]), "int8" if quantized else None)
+        special = "int8" if one.quantized else "h-swish split" if one.split else ""
+        network = "" if one.row.table == 5 else network_of(one.row)
+        series[special, one.row.family, network].append((ms, one.accuracy))
+        text = one.name if one.row.table == 5 else one.label
+        names.append(Name(text, ms, one.accuracy, STYLES[one.row.family][1]))
+    order, by_accuracy = list(STYLES), itemgetter(1)
+    for special, family, network in sorted(series, key=lambda key: (key[0], order.index(key[1]))):
+        draw_series(axes, family, sorted(series[special, family, network], key=by_accuracy), special or None)
     show_costs(axes)
     return names

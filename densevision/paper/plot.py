@@ -28,6 +28,9 @@ STYLES = {
     "mnasnet_a1": ("MnasNet-A1", "#2e8b57", "^"),
     "mnasnet_small": ("MnasNet-small", "#2e8b57", "v"),
     "proxylessnas_mobile": ("ProxylessNAS", "#b8860b", "D"),
+    "espnet_v2": ("ESPNetv2, 512x1024", "#6a3d9a", "P"),
+    "ccc2": ("CCC2, 512x1024", "#8c564b", "X"),
+    "espnet_v1": ("ESPNetv1, 512x1024", "#6a3d9a", "d"),
 }
 
 # Possible positions of a point's name, in order of preference: offset in points, and its alignment.
@@ -83,14 +86,22 @@ def plot_tables(compared: Sequence[Comparison], ours: Sequence[OwnResult]) -> Fi
         left.set_xlabel("MAdds, millions")
         right.set_xlabel(f"latency on {benchmark.phone}, ms, as printed in the paper")
         _draw_panel(left, [one.row for one in rows], attrgetter("madds"))
-        _draw_panel(right, [one.row for one in rows], attrgetter("latency_ms"))
+        _draw_panel(right, _timed(rows), _latency)
         _draw_ours(left, right, [one for one in compared if one.row.table in benchmark.tables], ours)
         left.legend(frameon=False, loc="lower right", fontsize=9)
     figure.draw_without_rendering()  # fixes the layout, which the placement of names needs
     for (left, right), (_, rows) in zip(grid, shown, strict=True):
         place_names(left, _names([one.row for one in rows], attrgetter("madds")))
-        place_names(right, _names([one.row for one in rows], attrgetter("latency_ms")))
+        place_names(right, _names(_timed(rows), _latency))
     return figure
+
+
+def _timed(rows: Sequence[Comparison]) -> list[PaperRow]:
+    return [one.row for one in rows if one.row.latency_ms is not None]
+
+
+def _latency(row: PaperRow) -> float:
+    return row.latency_ms or 0.0
 
 
 def _names(rows: Sequence[PaperRow], cost: Callable[[PaperRow], float]) -> list[Name]:

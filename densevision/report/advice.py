@@ -8,6 +8,12 @@ from typing import Any
 from densevision.training.metrics import warn_if_worthless
 
 _SHOWN = 6  # class names in a line
+# Task -> in its rows of classes, what shows how much of a class there is, and how well it is found; the first in words.
+_MEASURED = {
+    "classification": ("images", "recall", "images"),
+    "detection": ("objects", "AP", "objects"),
+    "segmentation": ("share", "IoU", "pixels"),
+}
 
 
 def warnings_of(content: Mapping[str, Any]) -> list[str]:
@@ -52,21 +58,18 @@ def _final(content: Mapping[str, Any]) -> float | None:
 
 
 def _classes(content: Mapping[str, Any]) -> list[str]:
-    key = "detection" if "detection" in content else "segmentation"
-    classes = content.get(key, {}).get("classes", [])
-    if key == "detection":
-        absent = [one["name"] for one in classes if not one["objects"]]
-        lost = [one["name"] for one in classes if one["objects"] and not one["AP"]]
-        what = "objects in these data"
-    else:
-        absent = [one["name"] for one in classes if not one["share"] > 0]
-        lost = [one["name"] for one in classes if one["share"] > 0 and one["IoU"] == 0]
-        what = "pixels in these data"
+    task = next((one for one in _MEASURED if one in content), None)
+    if task is None:
+        return []
+    amount, figure, what = _MEASURED[task]
+    classes = content[task]["classes"]
+    absent = [one["name"] for one in classes if not one[amount] > 0]
+    lost = [one["name"] for one in classes if one[amount] > 0 and not one[figure]]
     found = []
     if lost:
         found.append(f"Never found: {_names(lost)}. More images with them help.")
     if absent:
-        found.append(f"Without {what}, so not measured: {_names(absent)}.")
+        found.append(f"Without {what} in these data, so not measured: {_names(absent)}.")
     return found
 
 

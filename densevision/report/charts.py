@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from densevision.report.svg import Axis, Series, line_chart
+from densevision.task import TASKS
 from densevision.training.progress import summary_metrics
 
 _NAMED = 8  # classes with a color each
@@ -48,7 +49,7 @@ def _metrics(contents: Sequence[Content]) -> list[Series]:
     for content in contents:
         metric = content["metric"]
         factor = 100.0 if metric["is_share"] else 1.0
-        key = content.get("detection") or content.get("segmentation") or {}
+        key: Content = next((content[task] for task in TASKS if content.get(task)), {})
         classes = [one["name"] for one in key.get("classes", [])]
         names = [name for name in summary_metrics(content["metrics"], classes, metric["name"]) if name]
         for name in names if len(contents) == 1 else names[:1]:

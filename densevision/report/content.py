@@ -14,12 +14,14 @@ import numpy as np
 from mmengine.config import Config, ConfigDict
 from torch import nn
 
+from densevision.classification.metric import ClassDetails
+from densevision.classification.results import class_columns
 from densevision.config.dump import printable
 from densevision.detection.matches import Boxes
 from densevision.detection.mistakes import confusion, missed_by_size
 from densevision.detection.thresholds import Counts, best_counts, best_threshold, count_at, mean_f1_curve
 from densevision.report.advice import warnings_of
-from densevision.report.examples import Example, box_examples, colors_of, pixel_examples
+from densevision.report.examples import Example, box_examples, class_examples, colors_of, pixel_examples
 from densevision.report.facts import describe_environment, describe_model
 from densevision.segmentation.details import PixelDetails
 from densevision.task import is_share
@@ -67,6 +69,7 @@ def build_content(run: Run) -> tuple[dict[str, Any], list[Example]]:
     name, value = primary_metric(figures, run.ranking) if figures else (None, None)
     boxes = next((one for one in run.details if isinstance(one, Boxes)), None)
     pixels = next((one for one in run.details if isinstance(one, PixelDetails)), None)
+    images = next((one for one in run.details if isinstance(one, ClassDetails)), None)
     content: dict[str, Any] = dict(
         format=FORMAT,
         kind=run.kind,
@@ -88,6 +91,9 @@ def build_content(run: Run) -> tuple[dict[str, Any], list[Example]]:
     elif pixels is not None:
         content["segmentation"] = describe_pixels(pixels)
         examples = pixel_examples(pixels)
+    elif images is not None:
+        content["classification"] = describe_classes(images)
+        examples = class_examples(images)
     content["examples"] = [dict(kind=one.kind, image=one.name, result=one.caption) for one in examples]
     content["worthless"] = warn_if_worthless(figures, run.ranking) is not None
     content["warnings"] = warnings_of(content)
@@ -170,6 +176,20 @@ def describe_pixels(details: PixelDetails) -> dict[str, Any]:
     return dict(
         classes=[dict(name=name, **{key: float(column[k]) for key, column in columns.items()}) for k, name in names],
         palette=[list(color) for color in colors_of(details)],
+        confusion=dict(labels=list(details.classes), counts=details.confusion),
+    )
+
+
+def describe_classes(details: ClassDetails) -> dict[str, Any]:
+    """Return what an evaluation of a classifier found."""
+    columns, images = class_columns(details.confusion), details.confusion.sum(1)
+    names = enumerate(details.classes)
+    return dict(
+        classes=[
+            dict(name=name, images=int(images[k]), **{key: float(column[k]) for key, column in columns.items()})
+            for k, name in names
+        ],
+        top5=details.top5,
         confusion=dict(labels=list(details.classes), counts=details.confusion),
     )
 

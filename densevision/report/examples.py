@@ -11,12 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from densevision.classification.metric import ClassDetails, Judged
 from densevision.detection.matches import Boxes
 from densevision.detection.mistakes import ImageCounts, rank_images
 from densevision.images import read_image
 from densevision.segmentation.details import PixelDetails, ScoredImage
 from densevision.structures import Detections
-from densevision.visualize import Color, class_color, draw_boxes, draw_labels
+from densevision.visualize import Color, class_color, draw_boxes, draw_labels, draw_tags
 
 _LONG_SIDE = 460  # pixels of an example
 _EACH = 4
@@ -93,6 +94,21 @@ def _draw_pixels(details: PixelDetails, kind: str, scored: ScoredImage) -> Examp
         smaller = cv2.resize(labels, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         drawn.append(draw_labels(small, smaller, (), colors_of(details)))
     return Example(kind, Path(scored.path).name, f"mIoU {100 * scored.score:.1f}", *map(_data_url, drawn))
+
+
+def class_examples(details: ClassDetails) -> list[Example]:
+    """Draw the images with the surest wrong and the surest correct predictions."""
+    found = [("worst", one) for one in details.worst[:_EACH]] + [("best", one) for one in details.best[:_EACH]]
+    return _readable(lambda item: _draw_class(details, *item), found)
+
+
+def _draw_class(details: ClassDetails, kind: str, judged: Judged) -> Example:
+    image = read_image(judged.path)
+    small = _resize(image, _LONG_SIDE / max(image.shape[:2]))
+    truth, pred = (details.classes[label] for label in (judged.label, judged.ranked[0]))
+    tags = [(truth, judged.label)], [(f"{pred} {judged.score:.2f}", judged.ranked[0])]
+    caption = f"{truth}{'' if judged.correct else f' taken for {pred}'}"
+    return Example(kind, Path(judged.path).name, caption, *(_data_url(draw_tags(small, tag)) for tag in tags))
 
 
 def _readable(draw: Callable[[tuple], Example], items: list) -> list[Example]:

@@ -34,10 +34,12 @@ def describe_model(model: nn.Module | Path, size: tuple[int, int] | None) -> dic
     if isinstance(model, Path):
         return _describe_file(model)
     network: Any = model.module if is_model_wrapper(model) else model
+    parts = getattr(network, "training_only", ())
+    parameters = [value for name, value in network.named_parameters() if name.partition(".")[0] not in parts]
     facts: dict[str, Any] = dict(
         name=type(network).__name__,
-        parameters=sum(weights.numel() for weights in network.parameters()),
-        weights_bytes=sum(weights.numel() * weights.element_size() for weights in network.parameters()),
+        parameters=sum(weights.numel() for weights in parameters),
+        weights_bytes=sum(weights.numel() * weights.element_size() for weights in parameters),
     )
     if size is None:
         return facts

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from densevision.task import TASKS
+
 _LARGE = 25  # classes; a larger table is folded
 _PAIRS = 5
 
@@ -12,30 +14,31 @@ _PAIRS = 5
 def confusion_view(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what the page shows of a report's confusion; None without one.
 
-    Detections are counted. Pixels are in percent of the class's labeled pixels.
+    Detections and images are counted. Pixels are in percent of the class's labeled pixels.
     """
-    boxes, pixels = content.get("detection"), content.get("segmentation")
-    section = boxes or pixels
-    if section is None:
+    task = next((one for one in TASKS if content.get(one)), None)
+    if task is None:
         return None
+    section, counted = content[task], task != "segmentation"
     labels, counts = section["confusion"]["labels"], section["confusion"]["counts"]
     rows, columns = list(labels), list(labels)
-    if boxes:
+    if task == "detection":
         rows[-1], columns[-1] = "nothing there", "missed"
         note = (
-            f"Rows: ground truth, columns: detections above the score {boxes['score_threshold']:.3f}, matched at IoU "
+            f"Rows: ground truth, columns: detections above the score {section['score_threshold']:.3f}, matched at IoU "
             "0.5 without regard to the class. Shaded by the share of the row."
         )
     else:
-        note = "Rows: ground truth, columns: prediction; in percent of the pixels of the row."
+        unit = "number of images. Shaded by the share" if counted else "in percent of the pixels"
+        note = f"Rows: ground truth, columns: prediction; {unit} of the row."
     return dict(
         note=note,
         columns=columns,
         rows=[
-            dict(name=name, cells=_cells(row, index, counted=bool(boxes)))
+            dict(name=name, cells=_cells(row, index, counted=counted))
             for index, (name, row) in enumerate(zip(rows, counts, strict=True))
         ],
-        pairs=_pairs(labels, counts, counted=bool(boxes)),
+        pairs=_pairs(labels[:-1] if task == "detection" else labels, counts, counted=counted),
         large=len(labels) > _LARGE,
     )
 
@@ -59,7 +62,7 @@ def _cells(row: Sequence[int], index: int, *, counted: bool) -> list[dict[str, s
 
 def _pairs(labels: Sequence[str], counts: Sequence[Sequence[int]], *, counted: bool) -> list[dict[str, str]]:
     """Return the most frequent confusions of two classes."""
-    number = len(labels) - 1 if counted else len(labels)
+    number = len(labels)
     found = [
         (count if counted else count / max(1, sum(row)), labels[truth], labels[predicted])
         for truth, row in enumerate(counts[:number])

@@ -11,6 +11,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from densevision.report.charts import course_charts, score_charts
 from densevision.report.examples import Example
 from densevision.report.matrix import confusion_view
+from densevision.task import TASKS
 
 Content = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def render_report(content: Content, examples: Sequence[Example]) -> str:
     detection = content.get("detection")
     return _render(
         "report.html.jinja",
-        c={"detection": None, "segmentation": None, **content},
+        c={**dict.fromkeys(TASKS), **content},
         facts=headline(content),
         charts=dict(course=course_charts([content]), scores=score_charts(detection) if detection else []),
         total=_total(detection["classes"]) if detection else None,

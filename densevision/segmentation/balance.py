@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from densevision.data.sizes import even_sample
+from densevision.errors import UserError
 from densevision.registry import HOOKS
 from densevision.segmentation.dataset import LabelMapDataset
 
@@ -36,14 +37,26 @@ def class_weights(frequency: np.ndarray) -> np.ndarray:
 
 @HOOKS.register_module()
 class BalanceClasses(Hook):
-    """Weight the classes in the loss of a ``Segmentor`` by their frequency in the training set."""
+    """Weight the classes in the losses of a ``Segmentor`` by their frequency in the training set.
+
+    These are all losses of the model with an attribute ``class_weights``, also those inside a ``SumLoss``.
+    """
 
     def before_train(self, runner: Runner) -> None:
-        """Measure the frequencies, and set ``class_weights`` of the model's loss function."""
+        """Measure the frequencies, and set ``class_weights``.
+
+        Raises:
+            UserError: no loss of the model takes class weights.
+        """
         dataset = runner.train_dataloader.dataset
         weights = class_weights(pixel_frequency(dataset))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device = next(model.parameters()).device
-        model.loss_function.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        losses = [part for part in (model.loss_function, *model.modules()) if hasattr(part, "class_weights")]
+        if not losses:
+            kind = type(model.loss_function).__name__
+            raise UserError(f"config, custom_hooks: BalanceClasses has no effect on {kind}; remove it from the list")
+        for loss in losses:
+            loss.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
         listed = ", ".join(f"{name} {w:.3g}" for name, w in zip(dataset.metainfo["classes"], weights, strict=True))
         print_log(f"class weights: {listed}", "current", logging.INFO)

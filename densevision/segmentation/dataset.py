@@ -26,7 +26,9 @@ from densevision.segmentation.headers import Headers, read_headers
 from densevision.segmentation.id_counts import IdCounts
 from densevision.segmentation.label_source import LabelSource
 from densevision.segmentation.pixels import Pixels, Rules
+from densevision.segmentation.transforms import OTHER, OtherImage
 
+_OTHER_IMAGE = 1  # added to a sample's seed: the draw of another image is independent of the augmentation
 SAMPLED = 200  # label files whose pixels are counted, evenly over the split
 
 
@@ -177,7 +179,7 @@ class LabelMapDataset(SeededDataset):
                     f"is {describe_size(ori_size)}; labels must have the size of their image"
                 )
         if seed is not None:
-            arrays = self._augment(seed, **arrays)
+            arrays = self._augment(seed, **arrays, **{OTHER: lambda: self._other(seed)})
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
         metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
         metainfo["result_name"] = self.result_name(index)
@@ -185,6 +187,14 @@ class LabelMapDataset(SeededDataset):
         if "mask" in arrays:
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])
         return dict(inputs=inputs, data_samples=sample)
+
+    def _other(self, seed: int) -> OtherImage | None:
+        """Draw another image, for transforms that read one; None if it is damaged: its own turn reports it."""
+        index = int(np.random.default_rng([seed, _OTHER_IMAGE]).integers(len(self)))
+        with contextlib.suppress(OSError):
+            image, mask = self.read(index), self._read_mask(index, training=True)
+            return OtherImage(image, mask, self.metainfo["classes"]) if mask.shape == image.shape[:2] else None
+        return None
 
     def _read_mask(self, index: int, *, training: bool) -> np.ndarray:
         """Read one label file; in training an unexpected one is skipped, as a damaged image is."""

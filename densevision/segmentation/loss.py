@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from densevision.structures import check_whole
+
 IGNORE_LABEL = 255
 
 
@@ -22,8 +24,8 @@ class CrossEntropyLoss(nn.Module):
 
     def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("class_weights", weights, persistent=False)
+        # No buffer: the moving average pairs buffers by their position, and ``BalanceClasses`` sets the weights later.
+        self.class_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar.
@@ -36,11 +38,12 @@ class CrossEntropyLoss(nn.Module):
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
         target = target.long()
-        losses = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE_LABEL, reduction="none")
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_LABEL, reduction="none")
         labeled = target != IGNORE_LABEL
-        if self.class_weights is None:
+        if weights is None:
             return losses, labeled.to(losses.dtype)
-        return losses, self.class_weights[target * labeled] * labeled
+        return losses, weights[target * labeled] * labeled
 
 
 class OHEMCrossEntropyLoss(CrossEntropyLoss):
@@ -79,3 +82,47 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
         if kept > 0:
             limit = torch.minimum(limit.to(values), values.topk(kept).values[-1])
         return (losses >= limit) & labeled
+
+
+class BoundaryCrossEntropyLoss(CrossEntropyLoss):
+    """Average the cross-entropy over the labeled pixels near another class: outlines, and all of thin objects.
+
+    Added to a loss of all pixels, see ``SumLoss``. Without two classes in the batch it is 0.
+
+    Args:
+        class_weights: as in :class:`CrossEntropyLoss`.
+        width: distance in rows and columns up to which a pixel of another class counts as near.
+    Raises:
+        UserError: ``width`` is not a whole number from 1.
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None, *, width: int = 3) -> None:
+        super().__init__(class_weights)
+        check_whole("BoundaryCrossEntropyLoss: width", width, low=1)
+        self.width = width
+
+    def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weighted losses and weights, both [N, H, W]; pixels that do not count are 0 in both."""
+        losses, weights = super().per_pixel(logits, target)
+        near = near_boundary(target, self.width)
+        return losses * near, weights * near
+
+
+def near_boundary(target: Tensor, width: int) -> Tensor:
+    """Mark the labeled pixels with another class at most ``width`` rows and columns away.
+
+    Args:
+        target: [N, H, W] uint8, 255 is ignored and is no other class.
+    Returns:
+        [N, H, W] bool.
+    """
+    labeled = target != IGNORE_LABEL
+    values = target.float()
+    # The highest and the lowest label around; outside of the image, and where ignored, -1 is below all.
+    highest = _highest(values.masked_fill(~labeled, -1), width)
+    lowest = IGNORE_LABEL - _highest((IGNORE_LABEL - values).masked_fill(~labeled, -1), width)
+    return labeled & ((highest > values) | (lowest < values))
+
+
+def _highest(values: Tensor, width: int) -> Tensor:
+    return F.max_pool2d(values[:, None], 2 * width + 1, stride=1, padding=width)[:, 0]

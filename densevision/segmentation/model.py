@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,10 +21,15 @@ from densevision.backbones import (
 from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
 from densevision.registry import MODELS
+from densevision.segmentation.auxiliary import AuxiliaryHead, fit_auxiliary
 from densevision.segmentation.head import LRASPPHead, RASPPHead
-from densevision.segmentation.loss import CrossEntropyLoss, OHEMCrossEntropyLoss
+from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropyLoss, OHEMCrossEntropyLoss
+from densevision.segmentation.lovasz import LovaszSoftmaxLoss
+from densevision.segmentation.sum_loss import SumLoss
 
-for _part in (LRASPPHead, RASPPHead, CrossEntropyLoss, OHEMCrossEntropyLoss):
+_HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
+_LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
+for _part in (*_HEADS, *_LOSSES):
     MODELS.register_module(module=_part)
 
 
@@ -40,13 +45,16 @@ class Segmentor(BaseModel):
         loss: ``type`` and options; default plain cross-entropy.
         bn_momentum: weight of a new batch in the running statistics (1 - TensorFlow's decay).
         data_preprocessor: default ``Normalize``.
+        auxiliary: ``type`` (AuxiliaryHead) and options of a second head, in training only; None is none.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        training_only: names of the parts that are not in the network that predicts.
         background_columns: number of output channels of a class layer in addition to those of the K classes.
     """
 
     task = "segmentation"
     background_columns = 0
+    training_only = ("auxiliary",)
 
     def __init__(
         self,
@@ -56,16 +64,22 @@ class Segmentor(BaseModel):
         loss: dict | None = None,
         bn_momentum: float = 0.01,
         data_preprocessor: dict | None = None,
+        auxiliary: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
         self.head = MODELS.build(dict(head, taps=Taps(self.backbone.taps), num_classes=num_classes))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
+        _init_convolutions(modules_to_initialize(self))
+        self.auxiliary: AuxiliaryHead | None = None
+        if auxiliary is not None:  # built last: the network's first weights are those without it
+            self.auxiliary = MODELS.build(dict(auxiliary, taps=Taps(self.backbone.taps), num_classes=num_classes))
+            _init_convolutions(self.auxiliary.modules())
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = bn_momentum
-        _init_convolutions(self)
+        self.register_load_state_dict_pre_hook(fit_auxiliary)
         self.to(memory_format=torch.channels_last)
 
     def forward(
@@ -87,9 +101,14 @@ class Segmentor(BaseModel):
         raise ValueError(f"mode is {mode!r}; it is 'tensor', 'loss' or 'predict'")
 
     def loss(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> dict[str, Tensor]:
-        """Return ``loss_seg``, measured at the input's size."""
+        """Return ``loss_seg`` and, with an auxiliary head, ``loss_aux``, both measured at the input's size."""
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
-        return dict(loss_seg=self.loss_function(self.logits(inputs), target))
+        features, size = self.features(inputs), inputs.shape[-2:]
+        losses = dict(loss_seg=self.loss_function(self.upsample_to(self.head(features), size), target))
+        if self.auxiliary is not None:
+            logits = self.upsample_to(self.auxiliary(features), size)
+            losses["loss_aux"] = self.auxiliary.weight * self.auxiliary.loss_function(logits, target)
+        return losses
 
     def val_loss(self, outputs: Tensor, samples: Sequence[SegSample]) -> dict[str, Tensor]:
         """Return ``loss_seg`` for the head's logits [N, K, h, w], measured at every second row and column."""
@@ -134,11 +153,15 @@ class Segmentor(BaseModel):
 
     def coarse_logits(self, inputs: Tensor) -> Tensor:
         """[N, 3, H, W] normalized -> logits [N, K, h, w] of the padded input, at the head's own resolution."""
+        logits: Tensor = self.head(self.features(inputs))
+        return logits
+
+    def features(self, inputs: Tensor) -> Mapping[str, Tensor]:
+        """[N, 3, H, W] normalized -> the backbone's taps of the padded input, by name."""
         (height, width), (padded_height, padded_width) = inputs.shape[-2:], self.padded_size(inputs.shape[-2:])
         if (padded_height, padded_width) != (height, width):
             inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
-        logits: Tensor = self.head(compute_taps(self.backbone, inputs))
-        return logits
+        return compute_taps(self.backbone, inputs)
 
     def upsample(self, logits: Tensor, factor: int) -> Tensor:
         """Upsample ``coarse_logits`` by a factor; the corner cells stay where they are."""
@@ -163,8 +186,8 @@ def _resize(logits: Tensor, size: Sequence[int], *, align_corners: bool = False)
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
-def _init_convolutions(model: nn.Module) -> None:
-    for module in modules_to_initialize(model):
+def _init_convolutions(modules: Iterable[nn.Module]) -> None:
+    for module in modules:
         if not isinstance(module, nn.Conv2d):
             continue
         if module.bias is None:  # a batch norm follows

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from densevision.confusion import write_confusion
 from densevision.images import write_image
 
 
@@ -43,15 +43,9 @@ def write_report(confusion: np.ndarray, classes: Sequence[str], folder: str | Pa
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"iou_table": "iou.txt", "confusion_csv": "confusion.csv", "confusion_png": "confusion.png"}
-    paths = {name: folder / file for name, file in files.items()}
-    paths["iou_table"].write_text(iou_table(confusion, classes) + "\n")
-    with open(paths["confusion_csv"], "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["target \\ predicted", *classes])
-        writer.writerows([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))
-    _draw_confusion(confusion, classes, paths["confusion_png"])
-    return {name: str(path) for name, path in paths.items()}
+    table = folder / "iou.txt"
+    table.write_text(iou_table(confusion, classes) + "\n")
+    return {"iou_table": str(table)} | write_confusion(confusion, classes, folder, "labeled pixels")
 
 
 def iou_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
@@ -87,23 +81,3 @@ def absent_note(target: np.ndarray) -> str:
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-
-
-def _draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
-    from matplotlib.figure import Figure  # a slow import that only reports need
-
-    shares = np.nan_to_num(confusion / np.maximum(1, confusion.sum(1, keepdims=True)))
-    side = 2.5 + 0.5 * len(classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes)
-    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    axes.set_ylabel("labeled as")
-    axes.set_xlabel("predicted as, % of the labeled pixels")
-    for row, column in np.argwhere(shares >= 0.005):
-        share = shares[row, column]
-        color = "white" if share > 0.6 else "black"
-        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
-    figure.savefig(path, dpi=110)

@@ -153,6 +153,12 @@ class Resumed:
         )
 
     @property
+    def late_from(self) -> int | None:
+        """The sampler's ``late_from`` in the checkpoint; None if the length, the batches or the data changed."""
+        changed = any(key.startswith(("train_cfg.max_iters", "train_dataloader")) for key in self.changes)
+        return None if changed or self._other_batch else self.meta.get("late_from")
+
+    @property
     def other_evaluation(self) -> bool:
         """Whether earlier scores can't be compared with later ones."""
         return any(key.startswith(("val_", "default_hooks.checkpoint.save_best")) for key in self.changes)

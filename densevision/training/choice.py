@@ -53,7 +53,7 @@ def _fault(model: Any, path: Path) -> str | None:
         checkpoint = read_checkpoint(path)
     except UserError as error:
         return str(error).removeprefix(f"{path} ")
-    check_weights(model, checkpoint, path)
+    check_weights(model, checkpoint, path, resuming=True)
     wrong = first_not_finite(model, checkpoint)
     return None if wrong is None else f"has values that are not finite ({wrong})"
 

@@ -14,16 +14,26 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from densevision.atomic import write_durable
-from densevision.data.samples import DetSample, SegSample
+from densevision.data.samples import ClsSample, DetSample, SegSample
 from densevision.images import encode_image, resize_image, shrink_image
 from densevision.structures import Detections
 from densevision.training.metrics import numbers_of, score_of
 from densevision.training.progress import ranking_metric
 from densevision.training.workdir import EXAMPLES
-from densevision.visualize import draw_boxes, draw_labels, draw_truth, side_by_side
+from densevision.visualize import (
+    draw_boxes,
+    draw_classes,
+    draw_labels,
+    draw_tags,
+    draw_truth,
+    enlarge_image,
+    side_by_side,
+)
 
 _BATCH, _VAL = 16, 8  # images, at most
 _SIDE = 480  # pixels of an image's longer side, at most
+_LEAST_SIDE = 160  # of the shorter side of an image with class names in it
+_DRAWN = DetSample | SegSample | ClsSample
 _SCORE = 0.3  # of a detection that is drawn, where the metric has no better one
 _LOWEST = 0.1  # a model that has learned nothing has its best score threshold at 0
 _LEAST = 3  # detections of an image that are drawn with any score
@@ -32,8 +42,8 @@ _LEAST = 3  # detections of an image that are drawn with any score
 class ExampleImagesHook(Hook):
     """Draw the first training batch as the network sees it, and predictions next to the ground truth.
 
-    ``val_predictions.png`` shows images spread over the val data, by the weights of best.pth. Only boxes and label
-    maps are drawn; other tasks have no such files. A fault here is logged, and never ends a training.
+    ``val_predictions.png`` shows images spread over the val data, by the weights of best.pth. Boxes, label maps and
+    class names are drawn; other tasks have no such files. A fault here is logged, and never ends a training.
     """
 
     priority = "LOWEST"  # after the checkpoint, which decides whether an evaluation is the best
@@ -78,7 +88,7 @@ class ExampleImagesHook(Hook):
         meta = runner.train_dataloader.dataset.metainfo
         images: list[np.ndarray] = []
         for image, sample in zip(batch["inputs"][:_BATCH], batch["data_samples"], strict=False):
-            if isinstance(sample, DetSample | SegSample):
+            if isinstance(sample, _DRAWN):
                 images.append(_draw(shrink_image(_pixels(image), _SIDE)[0], sample, "gt", meta, legend=not images))
         if images:
             titles = ["first training batch, as the network sees it", "", "", ""]
@@ -89,7 +99,7 @@ class ExampleImagesHook(Hook):
         total = len(runner.val_dataloader) * size  # of this process
         chosen = {index * total // _VAL for index in range(_VAL)} if total > _VAL else set(range(total))
         for position, (image, sample) in enumerate(zip(batch["inputs"], outputs, strict=True)):
-            if number * size + position in chosen and isinstance(sample, DetSample | SegSample) and "gt" in sample:
+            if number * size + position in chosen and isinstance(sample, _DRAWN) and "gt" in sample:
                 self._found.append((shrink_image(resize_image(_pixels(image), sample.ori_size), _SIDE)[0], sample))
 
     def _draw_val(self, runner: Runner, title: str) -> None:
@@ -101,7 +111,8 @@ class ExampleImagesHook(Hook):
             images += [_draw(pixels, sample, "gt", meta, legend=not images)]
             images += [_draw(pixels, sample, "pred", meta, score=score)]
         columns = 4 if len(self._found) > 2 else 2
-        shown = "" if isinstance(self._found[0][1], SegSample) else f" (scores from {score:.2f}, or the best {_LEAST})"
+        boxes = isinstance(self._found[0][1], DetSample)
+        shown = f" (scores from {score:.2f}, or the best {_LEAST})" if boxes else ""
         titles = ["ground truth", f"prediction, {title}", "ground truth", f"prediction{shown}"]
         if columns == 2:
             titles[1] += shown
@@ -118,6 +129,11 @@ def _draw(
 ) -> np.ndarray:
     """Draw a sample's ``gt`` or ``pred`` into its image of any size."""
     found = sample.get(kind)
+    if isinstance(sample, ClsSample):
+        image = enlarge_image(image, _LEAST_SIDE)
+        if kind == "pred":
+            return draw_classes(image, found.score.float().cpu().numpy(), meta["classes"], _LEAST)
+        return draw_tags(image, [(meta["classes"][int(found.label)], int(found.label))])
     if isinstance(sample, SegSample):
         labels = resize_labels(found.labels[0].cpu().numpy(), image.shape[:2])
         return draw_labels(image, labels, meta["classes"] if legend else (), meta["palette"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,18 @@ def resolve_epochs(settings: MutableMapping[str, Any], images: int, batch: int) 
             settings["val_interval"] = math.ceil(settings["max_iters"] / _EVALUATIONS)
     if val_epochs is not None:
         settings["val_interval"] = max(1, round(val_epochs * images / batch))
+
+
+def resolve_steps(schedules: Sequence[MutableMapping[str, Any]], images: int, batch: int) -> None:
+    """Convert the ``step_epochs`` of schedules to ``step_size``, in iterations.
+
+    Args:
+        schedules: are changed.
+        images, batch: as of ``resolve_epochs``.
+    """
+    for schedule in schedules:
+        if "step_epochs" in schedule:
+            schedule["step_size"] = max(1, round(schedule.pop("step_epochs") * images / batch))
 
 
 def counts_epochs(settings: MutableMapping[str, Any]) -> bool:

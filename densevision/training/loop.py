@@ -64,13 +64,19 @@ class TrainLoop(BaseLoop):
         self._epoch = 0
         self._iter = 0
         self._drawn, self._drawn_at = 0, 0  # samples used up to an iteration
+        self._late_from: int | None = None  # of the checkpoint that this training resumes
         self.stop_training = False  # mmengine's early stopping sets it
         self.waited = 0.0  # seconds that the last batch took to arrive
         self.pace = Pace()
-        if not hasattr(self.dataloader.sampler, "start"):
+        needed = ["start"] if self._late_after == 1 else ["start", "late_from"]
+        if not all(hasattr(self.dataloader.sampler, name) for name in needed):
             kind = type(self.dataloader.sampler).__name__
             raise UserError(f"config, train_dataloader.sampler is {kind}; a training needs dict(type=SeededSampler)")
         runner.visualizer.dataset_meta = self.dataloader.dataset.metainfo
+
+    @property
+    def _late_after(self) -> float:
+        return getattr(self.dataloader.dataset, "late_after", 1.0)
 
     @property
     def iter(self) -> int:
@@ -96,8 +102,13 @@ class TrainLoop(BaseLoop):
         """Return the number of samples that the first ``iteration`` iterations use, over all processes."""
         return self._drawn + (iteration - self._drawn_at) * self.dataloader.batch_size * get_world_size()
 
-    def continue_from(self, draws: int | None) -> None:
-        """Continue after ``draws`` samples at this iteration; None: the batches always had this size."""
+    def continue_from(self, draws: int | None, late_from: int | None = None) -> None:
+        """Continue after ``draws`` samples at this iteration; None: the batches always had this size.
+
+        Args:
+            late_from: the sampler's, of the checkpoint; None computes it.
+        """
+        self._late_from = late_from
         if draws is not None:
             self._drawn, self._drawn_at = draws, self._iter
 
@@ -114,8 +125,8 @@ class TrainLoop(BaseLoop):
         if self._evaluation_was_cut_off():
             self.runner.val_loop.run()
         while self._iter < self.max_iters and not self.stop_training:
-            if self.limit is not None:
-                self.limit.adjust()
+            if self.limit is not None and self.limit.adjust():
+                self._plan_late(running=True)
             with self.pace.iteration():
                 self.runner.model.train()
                 self.run_iter(self._next(batches))
@@ -129,6 +140,7 @@ class TrainLoop(BaseLoop):
     def run_iter(self, data_batch: dict) -> None:
         """Train on one batch."""
         torch.manual_seed(_step_seed(self.runner.seed, self._iter))
+        set_progress(self.runner.model, self._iter / self.max_iters)
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         try:
             outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
@@ -153,7 +165,23 @@ class TrainLoop(BaseLoop):
         """Start the loader at the sample of this iteration."""
         # The loader reads ahead as soon as it is iterated, so the start must be set before.
         self.dataloader.sampler.start = self.draws_at(self._iter)
+        self._plan_late(running=False)
         return iter(self.dataloader)
+
+    def _plan_late(self, *, running: bool) -> None:
+        """Tell the sampler which samples are late in the training, if the data set treats them differently.
+
+        Args:
+            running: the loader has read samples ahead, which stay as they are.
+        """
+        if self._late_after == 1:
+            return
+        sampler, number = self.dataloader.sampler, self.draws_at(round(self._late_after * self.max_iters))
+        if running:
+            sampler.move_late(number)
+        else:
+            sampler.late_from = number if self._late_from is None else self._late_from
+        self.runner.stored_config["late_from"] = sampler.late_from
 
     def _rehearse_evaluation(self) -> None:
         if self.runner.val_loop is None:
@@ -167,6 +195,17 @@ class TrainLoop(BaseLoop):
     def _evaluation_was_cut_off(self) -> bool:
         evaluated = self.runner.message_hub.runtime_info.get("evaluated_at", 0)
         return self._iter > 0 and evaluated != self._iter and self.validates_at(self._iter)
+
+
+def set_progress(model: nn.Module, share: float) -> None:
+    """Set ``progress`` of every part of a model that has this attribute.
+
+    Args:
+        share: of the iterations that are done, in 0..1; a function of the iteration alone, also after a resume.
+    """
+    for module in model.modules():
+        if hasattr(module, "progress"):
+            module.progress = share  # type: ignore[assignment]  # a module's attributes are tensors to mypy
 
 
 def average_statistics(model: nn.Module) -> None:

@@ -32,7 +32,7 @@ from densevision.registry import EVALUATOR
 from densevision.task import TASKS, is_share, primary_metrics
 
 WORTHLESS_BELOW = 0.01  # one point of 100
-_ONE_CLASS_BELOW = 0.05  # IoU: a model that finds one class only has less in all others
+_ONE_CLASS_BELOW = 0.05  # IoU or recall: a model that finds one class only has less in all others
 _REMEDY = (
     "start from published weights (init_from), label more images, train longer, or look at the data: "
     "densevision check, densevision browse"
@@ -183,11 +183,13 @@ def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = Non
 
 
 def _one_class(figures: Mapping[str, float]) -> str | None:
-    """Return a warning if of several classes only one has an IoU of 5 points or more."""
-    task = TASKS["segmentation"]
-    prefix = f"{task.metric_prefix}IoU_"
+    """Return a warning if of several classes only one has an IoU, or a recall, of 5 points or more."""
+    task = next((one for one in TASKS.values() if one.per_class and one.primary_metric in figures), None)
+    if task is None:
+        return None
+    prefix = task.per_class
     by_class = sorted((value, name.removeprefix(prefix)) for name, value in figures.items() if name.startswith(prefix))
-    if task.primary_metric not in figures or len(by_class) < 2 or by_class[-2][0] >= _ONE_CLASS_BELOW:
+    if len(by_class) < 2 or by_class[-2][0] >= _ONE_CLASS_BELOW:
         return None
     points = f"{task.primary_metric} is {100 * figures[task.primary_metric]:.1f} of 100"
     return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.choice import readable
 from densevision.training.example_images import ExampleImagesHook
-from densevision.training.lengths import counts_epochs, resolve_epochs
+from densevision.training.lengths import counts_epochs, resolve_epochs, resolve_steps
 from densevision.training.prepare import fill_schedules
 from densevision.training.time_limit import keep_schedule
 from densevision.training.val_loss import ValLossHook
@@ -39,10 +39,12 @@ def set_length(runner: DenseRunner) -> list[str]:
     Raises:
         UserError: a schedule is invalid, or the time limit is not that of the checkpoint.
     """
-    settings = runner.cfg.train_cfg
-    if counts_epochs(settings):
+    settings, schedules = runner.cfg.train_cfg, runner.cfg.get("param_scheduler") or []
+    schedules = [schedules] if isinstance(schedules, dict) else schedules
+    if counts_epochs(settings) or any("step_epochs" in schedule for schedule in schedules):
         batch = runner.cfg.train_dataloader.get("batch_size", 1) * runner.world_size
         resolve_epochs(settings, len(runner._dataset("train")), batch)
+        resolve_steps(schedules, len(runner._dataset("train")), batch)
     notes = fill_schedules(runner.cfg)
     path = Path(runner._load_from) if runner._load_from else find_last_checkpoint(Path(runner.work_dir))
     if runner._resume and path is not None and path.is_file():

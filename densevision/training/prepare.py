@@ -145,6 +145,8 @@ def automatic_workers(cores: int, processes: int) -> int:
 def fill_schedules(config: Config) -> list[str]:
     """Count schedules in iterations; a schedule without an end lasts until the end of the training.
 
+    A begin or end between 0 and 1 is a share of the training.
+
     A schedule that would begin after the end is removed: a trial run only needs a small ``max_iters``.
 
     Returns:
@@ -156,6 +158,7 @@ def fill_schedules(config: Config) -> list[str]:
     kept, notes = [], []
     for number, schedule in enumerate(_listed(config.get("param_scheduler"))):
         name = f"param_scheduler.{number} ({_type_name(schedule)})"
+        _resolve_shares(schedule, last)
         _check_schedule(name, schedule)
         if schedule.get("begin", 0) >= last:
             notes.append(f"{name} begins at iteration {schedule.begin}, the training ends at {last}: it is ignored")
@@ -167,6 +170,12 @@ def fill_schedules(config: Config) -> list[str]:
     config.param_scheduler = kept
     _check_average(config, last)
     return notes
+
+
+def _resolve_shares(schedule: dict, last: int) -> None:
+    for key in ("begin", "end"):
+        if isinstance(schedule.get(key), float) and 0 < schedule[key] < 1:
+            schedule[key] = max(1, round(schedule[key] * last))
 
 
 def _check_schedule(name: str, schedule: dict) -> None:

@@ -50,7 +50,7 @@ class ResumingRunner(Runner):
             raise UserError(" ".join(message.split())) from error
         if self._resumed.rebuilds:
             rebuild_schedules(self, self._config_groups)
-        self.train_loop.continue_from(self._resumed.meta.get("draws"))
+        self.train_loop.continue_from(self._resumed.meta.get("draws"), self._resumed.late_from)
         if self._resumed.other_evaluation:
             for key in ("best_score", "best_iteration", "patience", "worthless"):
                 self.message_hub.runtime_info.pop(key, None)
@@ -66,7 +66,7 @@ class ResumingRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        check_weights(model, checkpoint, filename)
+        check_weights(model, checkpoint, filename, resuming=self._resume)
         check_finite(model, checkpoint, filename)
         if self._resume:
             self._resumed = Resumed(self, checkpoint, filename)

@@ -49,8 +49,10 @@ def training_lines(runner: Runner, *, evaluates: bool) -> list[str]:
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Return the number of a model's parameters, and of those that are trained."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    """Return the number of a network's parameters, and of those that are trained; not those for training only."""
+    parts = getattr(model, "training_only", ())
+    named = [(name.partition(".")[0], parameter) for name, parameter in model.named_parameters()]
+    sizes = [(parameter.numel(), parameter.requires_grad) for part, parameter in named if part not in parts]
     return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
 
 

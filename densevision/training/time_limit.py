@@ -79,13 +79,17 @@ class TimeLimit:
         self._apply(lengths[0])
         runner._report([f"time limit {self.text}: {speed}", length_line(runner, evaluates=runner.val_loop is not None)])
 
-    def adjust(self) -> None:
-        """Scale the schedule again if the training would end too early or too late; call it before an iteration."""
+    def adjust(self) -> bool:
+        """Scale the schedule again if the training would end too early or too late; call it before an iteration.
+
+        Returns:
+            Whether it was scaled.
+        """
         loop = self.runner.train_loop
         settled = loop.iter >= _SETTLED and loop.iter % _EVERY == 0
         evaluated = loop.iter > 0 and self._evaluations and loop.iter % loop.val_interval == 0
         if self._base is None or not (settled or evaluated):
-            return
+            return False
         lengths = [self._refit()]
         broadcast_object_list(lengths)
         if lengths[0] is not None:
@@ -94,6 +98,7 @@ class TimeLimit:
             step = f"{loop.pace.step:.3g} s per iteration now"
             text = f"iteration {loop.iter:,}, time limit {self.text}: {step}"
             self.runner._report([f"{text}: {loop.max_iters:,} iterations instead of {before:,}"])
+        return lengths[0] is not None
 
     def _fit(self, speed: Speed) -> Length:
         evaluations = min(self._evaluations, speed.affordable(self.seconds))

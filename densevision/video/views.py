@@ -189,6 +189,8 @@ def _chosen(result: Any, labels: Sequence[int]) -> Any:
     if isinstance(result, Detections):
         rows = np.isin(result.labels, labels)
         return Detections(result.boxes[rows], result.scores[rows], result.labels[rows])
+    if result.ndim == 1:  # the scores of a classifier
+        return np.where(np.isin(np.arange(len(result)), labels), result, np.nan)
     table = np.full(256, _IGNORED, np.uint8)
     table[list(labels)] = labels
     return table[result]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 def class_tensors(model: Any) -> set[str]:
     """Return the names of a model's tensors that have one output channel per class, a detector's per anchor too."""
-    layers = {id(layer) for layer in getattr(model.head, "class_layers", ())}
+    heads = (model.head, *(getattr(model, part) for part in getattr(model, "training_only", ())))
+    layers = {id(layer) for head in heads for layer in getattr(head, "class_layers", ())}
     return {
         f"{prefix}.{name}"
         for prefix, module in model.named_modules()

@@ -30,6 +30,15 @@ def test_original_last_stage_of_figure_5():
     assert [type(layer) for layer in head] == [nn.Dropout, nn.Linear] and head[-1].in_features == 1280
 
 
+def test_stem_of_16_saves_the_madds_of_the_paper():
+    (_, narrow), (_, wide) = counted("mobilenet_v3_large"), counted("mobilenet_v3_large_wide_stem")
+    # On 112x112 = 12,544 positions: 16 filters of 27 weights, 16 depthwise ones of 9, and 16 x 16 weights of the
+    # first projection less. The paper says "10 million MAdds".
+    assert wide - narrow == 12_544 * (16 * 27 + 16 * 9 + 16 * 16) == 10_436_608
+    stem = build_backbone("mobilenet_v3_large_wide_stem").stem
+    assert stem[0].out_channels == 32 and isinstance(stem[2], nn.ReLU)
+
+
 def test_without_se_removes_only_the_gates():
     full, bare = Classifier("mobilenet_v3_large"), Classifier("mobilenet_v3_large_no_se")
     gates = [module for module in full.modules() if isinstance(module, SqueezeExcite)]

@@ -5,6 +5,8 @@ from torch import nn
 from densevision.backbones import BACKBONES, BackboneSpec, Block, Tap, build_backbone, register_backbone
 from densevision.backbones.layers import Conv2d
 
+TABLES = sorted(name for name, table in BACKBONES.items() if isinstance(table, BackboneSpec))
+
 
 @pytest.mark.parametrize(
     ("name", "c3", "c4", "c5"),
@@ -22,7 +24,7 @@ def test_taps(name, c3, c4, c5):
 
 
 @pytest.mark.parametrize(("output_stride", "strides"), [(8, (8, 8, 8)), (16, (8, 16, 16)), (32, (8, 16, 32))])
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("padding", ["symmetric", "same"])
 def test_feature_size_is_the_input_size_over_the_stride_rounded_up(name, output_stride, strides, padding):
     backbone = build_backbone(name, output_stride=output_stride, padding=padding, width=0.35).eval()

@@ -1,13 +1,14 @@
 """The quickstart, shortened to a few scenes and two iterations of each model."""
 
 import json
+import shlex
 from pathlib import Path
 
 import cv2
 import pytest
 
 from densevision.cli import quickstart
-from densevision.cli.main import main
+from densevision.cli.main import command_parser, main
 
 SCENES = dict(train=4, val=3, video_seconds=0.2)
 SHORT = ["train_cfg.max_iters=2", "train_cfg.val_interval=2", "train_dataloader.batch_size=2"]
@@ -81,3 +82,15 @@ def test_the_patterns_name_every_file_of_a_run():
         "detection/2026_results/best.pth",
     ):
         assert not any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name
+
+
+def test_the_last_lines_are_commands_for_the_models_that_were_trained():
+    lines = [shlex.split(line) for line in quickstart.browser_commands(Path("/my runs"))]
+    assert [words[:2] for words in lines] == [["densevision", "export"]] * 2 + [["densevision", "web"]]
+    parsed = [command_parser(words[1]).parse_command(words[2:]) for words in lines]
+    assert [str(one.out) for one in parsed] == [
+        "/my runs/detection.tflite",
+        "/my runs/segmentation.tflite",
+        "/my runs/site",
+    ]
+    assert parsed[2].models == [one.out for one in parsed[:2]]

@@ -44,6 +44,24 @@ def test_summary_takes_the_crop_of_a_segmentor(capsys):
     assert "288x384" in capsys.readouterr().out
 
 
+def test_summary_knows_other_crops_and_leaves_out_what_only_trains(tmp_path, capsys):
+    source = (CONFIGS / "segmentation" / "lraspp_v3_small_camvid.py").read_text()
+    changed = "train_dataloader.dataset.transforms = [dict(type='densevision.ClassUniformCrop', height=64, width=96)]\n"
+    changed += "model.update(auxiliary=dict(type='densevision.AuxiliaryHead'))\n"
+    (tmp_path / "mine.py").write_text(source + changed)
+    totals = []
+    for words in (
+        [str(CONFIGS / "segmentation" / "lraspp_v3_small_camvid.py"), "--size", "64", "96"],
+        [tmp_path / "mine.py"],
+    ):
+        assert main(["summary", *map(str, words)]) == 0
+        totals.append([line for line in capsys.readouterr().out.splitlines() if line.startswith(("params", "MAdds"))])
+    assert totals[0] == totals[1] and len(totals[0]) == 2
+    (tmp_path / "mine.py").write_text(source + "train_dataloader.dataset.transforms = []\n")
+    assert main(["summary", str(tmp_path / "mine.py")]) == 2
+    assert "neither an input size nor a RandomCrop in its transforms; give --size H W" in capsys.readouterr().err
+
+
 def test_a_size_of_nothing_is_one_line(capsys):
     config = CONFIGS / "detection" / "ssdlite_v3_small_coco.py"
     assert main(["summary", str(config), "--size", "0", "96"]) == 2

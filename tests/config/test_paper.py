@@ -14,7 +14,7 @@ def test_the_rows_are_those_of_the_tables():
     assert {table: len({row.row for row in TABLES[table]}) for table in (6, 7, 8)} == ROWS
 
 
-@pytest.mark.parametrize("table, row", [(6, 1), (6, 11), (7, 11), (8, 4)])
+@pytest.mark.parametrize("table, row", [(6, 1), (6, 11), (7, 11), (8, 7)])
 def test_rows_count_from_1(table, row):
     check_paper(dict(table=table, row=row))
 
@@ -22,7 +22,7 @@ def test_rows_count_from_1(table, row):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (dict(table=6, row=12), "the rows are 1 to 11 of Table 6, 1 to 11 of Table 7, 1 to 4 of Table 8"),
+        (dict(table=6, row=12), "the rows are 1 to 11 of Table 6, 1 to 11 of Table 7, 1 to 7 of Table 8"),
         (dict(table=6, row=0), "the rows are 1 to 11"),
         (dict(table=6, row=True), "the rows are 1 to 11"),
         (dict(table=3, row=1), "the rows are 1 to 11"),

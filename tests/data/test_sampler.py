@@ -2,7 +2,7 @@ from itertools import islice
 
 import pytest
 
-from densevision.data.sampler import SampleKey, SeededSampler
+from densevision.data.sampler import LateKey, SampleKey, SeededSampler
 
 
 def sample_keys(
@@ -52,3 +52,27 @@ def test_length_is_the_number_of_samples_per_process():
 def test_empty_data_set_raises_an_error():
     with pytest.raises(ValueError, match="contains no image"):
         SeededSampler([])
+
+
+def test_samples_are_late_from_a_number_on():
+    sampler = SeededSampler(range(5), 3)
+    sampler.late_from = 7
+    keys = list(islice(sampler, 10))
+    assert [isinstance(key, LateKey) for key in keys] == [False] * 7 + [True] * 3
+    assert keys == sample_keys(10)
+    sampler.start = 6
+    assert [isinstance(key, LateKey) for key in islice(sampler, 3)] == [False, True, True]
+
+
+def test_a_change_of_late_from_leaves_what_was_read_ahead():
+    sampler = SeededSampler(range(5), 3)
+    sampler.late_from = 9
+    stream = iter(sampler)
+    for _ in range(6):
+        next(stream)
+    sampler.move_late(8)
+    assert sampler.late_from == 8
+    sampler.move_late(2)  # six samples have been given already
+    assert sampler.late_from == 6 and isinstance(next(stream), LateKey)
+    sampler.move_late(100)  # it has begun
+    assert sampler.late_from == 6 and isinstance(next(stream), LateKey)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from densevision.detection.anchors import anchor_shapes, place_anchors
+from densevision.detection.anchors import anchor_shapes, cell_sizes, place_anchors
 
 
 def test_shapes_of_the_authors_configuration():
@@ -54,3 +54,11 @@ def test_boxes_equal_torchvision():
     boxes = theirs(lists, [torch.zeros(1, 1, *size) for size in sizes])[0]
     error = (place_anchors(anchor_shapes(lowest=None), sizes, (320, 320)) - boxes).abs().max().item()
     assert error < 1e-3, error
+
+
+def test_cells_of_the_anchors():
+    shapes = [[(0.1, 0.1), (0.2, 0.2)], [(0.5, 0.5)]]
+    # 40x60 pixels: cells of 20x20 in 2x3 cells with two shapes, then one cell
+    cells = cell_sizes(shapes, [(2, 3), (1, 1)], (40, 60))
+    assert cells.tolist() == [[20, 20]] * 12 + [[60, 40]]
+    assert len(cells) == len(place_anchors(shapes, [(2, 3), (1, 1)], (40, 60)))

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from densevision.detection.loss import FocalLoss, SoftmaxLoss, box_loss
+from densevision.detection.box_coder import BoxCoder
+from densevision.detection.loss import FocalLoss, IoULoss, QualityFocalLoss, SoftmaxLoss, box_loss
 from densevision.errors import UserError
 
 
@@ -67,6 +68,93 @@ def test_box_loss_without_a_match_is_zero_and_differentiable():
     assert loss.item() == 0 and not deltas.grad.any()
 
 
+def test_box_loss_with_the_quality_of_the_anchors():
+    deltas, targets, columns = torch.tensor([[[2.0, 0, 0, 0], [2, 0, 0, 2]]]), torch.zeros(1, 2, 4), torch.ones(1, 2)
+    # 1.5 and 3, times 0.5 and 0.1
+    assert box_loss(deltas, targets, columns, torch.tensor([[0.5, 0.1]])).item() == pytest.approx(1.05)
+    assert box_loss(deltas, targets, columns, torch.ones(1, 2)) == box_loss(deltas, targets, columns)
+
+
+@pytest.mark.parametrize(
+    ("box", "target", "giou", "diou"),
+    [
+        # shared 2 of 6, the hull has 6; centers 1 apart, diagonal^2 13
+        ([0, 0, 2, 2], [1, 0, 3, 2], 2 / 3, 2 / 3 + 1 / 13),
+        # apart: area 2 of a hull of 4; centers 3 apart, diagonal^2 17
+        ([0, 0, 1, 1], [3, 0, 4, 1], 1.5, 1 + 9 / 17),
+        ([0, 0, 2, 2], [0, 0, 2, 2], 0, 0),
+        ([1, 1, 1, 1], [0, 0, 2, 2], 1, 1),  # a prediction without an area
+    ],
+)
+def test_iou_losses_of_one_box(box, target, giou, diou):
+    for kind, wanted in dict(giou=giou, diou=diou).items():
+        pair = torch.tensor([box], dtype=torch.float32, requires_grad=True), torch.tensor([target]).float()
+        loss = IoULoss(kind)(*pair)
+        assert loss.item() == pytest.approx(wanted, abs=1e-6)
+        assert IoULoss(kind)(*pair, torch.tensor([0.25])).item() == pytest.approx(wanted / 4, abs=1e-6)
+        assert torch.isfinite(torch.autograd.grad(loss, pair[0])[0]).all()
+
+
+@pytest.mark.parametrize("kind", ["giou", "diou"])
+def test_gradients_of_the_iou_losses_on_decoded_boxes(kind):
+    anchors = torch.tensor([[0, 0, 10, 10], [20, 0, 40, 10], [5, 5, 9, 9]]).double()
+    targets = torch.tensor([[1, 2, 9, 14], [0, 0, 4, 4], [6, 5, 30, 8]]).double()
+    deltas = torch.randn(3, 4, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda d: IoULoss(kind)(BoxCoder().decode(d, anchors), targets), deltas)
+
+
+def test_iou_loss_without_a_match_is_zero_and_differentiable():
+    boxes = torch.zeros(0, 4, requires_grad=True)
+    for quality in (None, torch.zeros(0)):
+        loss = IoULoss()(boxes, torch.zeros(0, 4), quality)
+        loss.backward()
+        assert loss.item() == 0
+
+
+@pytest.mark.parametrize("delta", [-1e4, 1e4])
+@pytest.mark.parametrize("kind", ["giou", "diou"])
+def test_iou_losses_of_wild_deltas_are_finite(kind, delta):
+    deltas = torch.full((1, 4), delta, requires_grad=True)
+    anchors = torch.tensor([[0.0, 0, 10, 10]])
+    loss = IoULoss(kind)(BoxCoder().decode(deltas, anchors), anchors)
+    assert torch.isfinite(loss) and torch.isfinite(torch.autograd.grad(loss, deltas)[0]).all()
+
+
+def test_quality_focal_loss_of_one_anchor():
+    logits, column = torch.zeros(1, 1, 2), torch.tensor([[1]])
+    # targets 0.2 and 0.8, both predicted as 0.5: 0.3^2 ln 2 each
+    loss = QualityFocalLoss()(logits, column, torch.tensor([[0.8]]))
+    assert loss.item() == pytest.approx(2 * 0.09 * math.log(2))
+    # background: targets 1 and 0, whatever the quality
+    loss = QualityFocalLoss()(logits, column - 1, torch.tensor([[0.8]]))
+    assert loss.item() == pytest.approx(2 * 0.25 * math.log(2))
+
+
+def test_quality_focal_loss_has_its_minimum_at_the_quality():
+    logits = torch.tensor([[[math.log(0.3 / 0.7), math.log(0.7 / 0.3)]]], requires_grad=True)
+    loss = QualityFocalLoss()(logits, torch.tensor([[1]]), torch.tensor([[0.7]]))
+    assert loss.item() == pytest.approx(0, abs=1e-9)
+    assert torch.autograd.grad(loss, logits)[0].tolist() == [[[pytest.approx(0, abs=1e-6)] * 2]]
+
+
+def test_gradients_of_the_quality_focal_loss():
+    logits = torch.randn(2, 6, 4, dtype=torch.double, requires_grad=True)
+    columns, quality = torch.randint(0, 4, (2, 6)), torch.rand(2, 6, dtype=torch.double)
+    assert torch.autograd.gradcheck(lambda x: QualityFocalLoss()(x, columns, quality), logits)
+    one_class = torch.randn(1, 5, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: QualityFocalLoss()(x, columns[:1, :5] % 2, quality[:1, :5]), one_class)
+
+
+@pytest.mark.reference
+def test_quality_focal_loss_of_perfect_boxes_equals_torchvisions_focal_loss():
+    from torchvision.ops import sigmoid_focal_loss
+
+    logits, columns = 3 * torch.randn(2, 50, 4), torch.randint(0, 4, (2, 50))
+    one_hot = torch.nn.functional.one_hot(columns, 4).float()
+    wanted = sigmoid_focal_loss(logits, one_hot, alpha=-1, gamma=2, reduction="sum")
+    assert QualityFocalLoss()(logits, columns, torch.ones(2, 50)).item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "kind, settings, message",
     [
@@ -79,6 +167,10 @@ def test_box_loss_without_a_match_is_zero_and_differentiable():
         (FocalLoss, dict(alpha=75), "loss.alpha is 75; give a number from 0 to 1"),
         (FocalLoss, dict(gamma=-2), "loss.gamma is -2"),
         (SoftmaxLoss, dict(min_negatives=-1), "loss.min_negatives is -1"),
+        (QualityFocalLoss, dict(beta=0.5), "loss.beta is 0.5; give a number from 1"),
+        (QualityFocalLoss, dict(box_weight=0), "loss.box_weight is 0"),
+        (IoULoss, dict(kind="ciou"), "box_loss.kind is 'ciou'; give 'giou' or 'diou'"),
+        (IoULoss, dict(weight=-2), "box_loss.weight is -2; give a number over 0"),
     ],
 )
 def test_settings_out_of_range_raise_an_error_that_names_them(kind, settings, message):

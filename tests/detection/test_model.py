@@ -5,7 +5,8 @@ from torch import nn
 from torchvision.ops import box_iou
 
 from densevision.data.samples import DetSample
-from densevision.detection.loss import FocalLoss, SoftmaxLoss
+from densevision.detection.assigners import DynamicAssigner
+from densevision.detection.loss import FocalLoss, IoULoss, QualityFocalLoss, SoftmaxLoss
 from densevision.detection.matcher import assign_targets, match_anchors
 from densevision.detection.model import SSDLite, feature_sizes
 from densevision.errors import UserError
@@ -180,3 +181,44 @@ def test_boxes_are_clipped_before_or_after_nms(clip_first):
         (found,) = model.detect(torch.zeros(1, 3, 64, 64))
     assert (boxes.min() >= 0 and boxes.max() <= 64) == clip_first
     assert len(found) == 100 and found.boxes.min() >= 0 and found.boxes.max() <= 64
+
+
+TRICKS = dict(
+    loss=dict(type=QualityFocalLoss), box_loss=dict(type=IoULoss), assigner=dict(type=DynamicAssigner, topk=5)
+)
+
+
+def many_boxes(count):
+    corner = torch.rand(count, 2) * 50
+    return torch.cat([corner, corner + 3 + torch.rand(count, 2) * 10], dim=1).tolist()
+
+
+@pytest.mark.parametrize("left_out", [None, "loss", "box_loss", "assigner"])
+def test_losses_of_dynamic_assignment(left_out):
+    model = small_model(**{name: part for name, part in TRICKS.items() if name != left_out})
+    samples = [sample(many_boxes(3), [0, 1, 1]), sample([], []), sample(many_boxes(900), [0] * 900)]
+    losses = model.loss(torch.randn(3, 3, 64, 64), samples)
+    sum(losses.values()).backward()
+    assert losses["loss_box"] > 0 and losses["loss_cls"] > 0
+    gradients = [parameter.grad for parameter in model.parameters()]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients) and gradients[0].any()
+
+
+def test_losses_of_dynamic_assignment_without_objects():
+    losses = small_model(**TRICKS).loss(torch.randn(2, 3, 64, 64), [sample([], []), sample([], [])])
+    sum(losses.values()).backward()
+    assert losses["loss_box"] == 0 and losses["loss_cls"] > 0
+
+
+def test_training_only_parts_change_neither_weights_nor_results():
+    plain, tricky = small_model().eval(), small_model(**TRICKS).eval()
+    tricky.load_state_dict(plain.state_dict())
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        for one, other in zip(plain.predict_dense(image), tricky.predict_dense(image), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_an_assigner_takes_the_place_of_the_threshold():
+    with pytest.raises(UserError, match="model.match_threshold has no effect with an assigner"):
+        small_model(assigner=dict(type=DynamicAssigner), match_threshold=0.4)

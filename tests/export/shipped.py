@@ -14,6 +14,7 @@ from densevision.detection.loss import SoftmaxLoss
 from densevision.detection.model import SSDLite
 from densevision.images import read_image, resize_image
 from densevision.inference.load import build_model
+from densevision.segmentation.comparison import ESPNetDecoder
 from densevision.segmentation.model import Segmentor
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +57,11 @@ def shipped_model(path: Path, images: list[np.ndarray], overrides: tuple[str, ..
 
 
 def _center_logits(model: Segmentor, inputs: torch.Tensor) -> None:
-    layer = getattr(model.head, "low_logits", None) or model.head.logits
-    layer.bias -= model(inputs).mean((0, 2, 3))
+    mean = model(inputs).mean((0, 2, 3))
+    if isinstance(model.head, ESPNetDecoder):  # ends in a transposed convolution without bias
+        model.head.up1.bias = nn.Parameter(-mean)
+    else:
+        model.head.class_layers[-1].bias -= mean
 
 
 def _spread_scores(model: SSDLite, inputs: torch.Tensor) -> None:

@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from densevision.data.normalize import Normalize
-from densevision.detection.loss import SoftmaxLoss
+from densevision.detection.assigners import DynamicAssigner
+from densevision.detection.loss import IoULoss, QualityFocalLoss, SoftmaxLoss
 from densevision.errors import UserError
 from densevision.export.detection_graph import DetectionGraph
-from densevision.export.graph import Pixels
+from densevision.export.graph import Pixels, frozen
 from densevision.export.segmentation import SegmentationGraph
 from densevision.export.segmentation import check_graph as check_segmentation
 from tests.export.toy import SIZE, detector, random_images, segmentor
@@ -42,6 +43,11 @@ def test_another_preprocessor_is_refused():
         Pixels(torch.nn.Identity(), "uint8")
 
 
+def test_weights_are_contiguous_so_that_the_converter_copies_none():
+    assert not all(weight.is_contiguous() for weight in segmentor().parameters())
+    assert all(weight.is_contiguous() for weight in frozen(segmentor()).parameters())
+
+
 class Brighter(Normalize):
     def normalize(self, images):
         return super().normalize(images) + 0.1
@@ -62,7 +68,7 @@ def test_anchors_and_scales_as_the_detection_op_takes_them():
     assert graph.scales == (9, 8, 6, 4)
 
 
-@pytest.mark.parametrize("loss", [None, dict(type=SoftmaxLoss)])
+@pytest.mark.parametrize("loss", [None, dict(type=SoftmaxLoss), dict(type=QualityFocalLoss)])
 def test_a_detection_graph_gives_the_model_boxes_and_scores(loss):
     model = detector(loss=loss)
     with torch.inference_mode():
@@ -73,6 +79,15 @@ def test_a_detection_graph_gives_the_model_boxes_and_scores(loss):
     assert scores.shape == wanted_scores.shape == (1, len(model.anchors), 2)
     assert (scores - wanted_scores).abs().max() < 1e-4
     assert (pixels - wanted).abs().max() < 1e-2
+
+
+def test_parts_that_only_train_leave_the_graph_as_it_is():
+    parts = dict(loss=dict(type=QualityFocalLoss), box_loss=dict(type=IoULoss), assigner=dict(type=DynamicAssigner))
+    graphs = [DetectionGraph(detector(**options)) for options in ({}, parts)]
+    plain, tricky = (torch.export.export(graph, (batch(),)) for graph in graphs)
+    assert [node.target for node in plain.graph.nodes] == [node.target for node in tricky.graph.nodes]
+    shapes = [{name: tensor.shape for name, tensor in graph.model.head.state_dict().items()} for graph in graphs]
+    assert shapes[0] == shapes[1]
 
 
 def test_encodings_decode_to_the_same_boxes():

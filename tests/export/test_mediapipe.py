@@ -8,7 +8,7 @@ import pytest
 
 from densevision.export.convert import ExportImages, ExportOptions, export_tflite
 from densevision.images import write_image
-from tests.export.toy import SIZE, detector, random_images, segmentor
+from tests.export.toy import SIZE, classifier, detector, random_images, segmentor
 
 pytestmark = [pytest.mark.slow, pytest.mark.reference, pytest.mark.usefixtures("converted_once")]
 COMMON = """
@@ -26,6 +26,16 @@ print(json.dumps([[d.categories[0].category_name, d.categories[0].score, d.bound
                    d.bounding_box.origin_y, d.bounding_box.width, d.bounding_box.height] for d in found]))
 sys.stdout.flush()
 os._exit(0)  # closing at exit raises in this version
+"""
+)
+CLASSIFY = (
+    COMMON
+    + """
+options = vision.ImageClassifierOptions(base_options=base, max_results=3)
+found = vision.ImageClassifier.create_from_options(options).classify(image).classifications[0].categories
+print(json.dumps([[one.category_name, one.score] for one in found]))
+sys.stdout.flush()
+os._exit(0)
 """
 )
 SEGMENT = (
@@ -108,6 +118,20 @@ def _is_same(seen, row):
         and left + width >= box[2] - 2
         and top + height >= box[3] - 2
     )
+
+
+@pytest.mark.parametrize("input_type, quantize", [("uint8", "none"), ("float32", "none"), ("uint8", "int8")])
+def test_the_image_classifier_gives_the_same_scores_with_the_right_labels(
+    tmp_path, mediapipe, image, input_type, quantize
+):
+    from densevision.inference.tflite_backend import load_tflite
+
+    options, images = ExportOptions(quantize=quantize, input_type=input_type), ExportImages((), random_images(4))
+    about = dict(classes=["cat", "dog", "cow", "hen", "owl", "fox", "bee"])
+    path = export_tflite(classifier(), tmp_path / "m.tflite", options, images, about=about).path
+    wanted, found = load_tflite(path).result(random_images(1)[0]).rows()[:3], mediapipe(CLASSIFY, path, image)
+    assert [name for name, _ in found] == [name for name, _ in wanted]
+    assert [score for _, score in found] == pytest.approx([score for _, score in wanted], abs=1e-3)
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])

@@ -1,4 +1,4 @@
-"""The smallest detector and segmentor with every kind of layer, and a real conversion of each, made once."""
+"""The smallest model of each task with every kind of layer, and a real conversion of each, made once."""
 
 import hashlib
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from densevision.backbones import BACKBONES, BackboneSpec, Block, register_backbone
+from densevision.classification.model import ImageClassifier
 from densevision.detection.model import SSDLite
 from densevision.export import convert as export
 from densevision.segmentation.head import LRASPPHead
@@ -32,6 +33,16 @@ model = dict(
     num_classes=None,
 )
 """
+
+
+def classifier(classes: int = 7, **settings) -> ImageClassifier:
+    """A classifier that sees several classes in ``random_images``."""
+    torch.manual_seed(0)
+    model = ImageClassifier(dict(name="toy"), classes, SIZE, **settings)
+    _settle(model, model)
+    with torch.no_grad():
+        model.head[-1].weight.normal_(0, 1)
+    return model.eval()
 
 
 def detector(classes: int = 2, **settings) -> SSDLite:

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from densevision.segmentation.loss import CrossEntropyLoss, OHEMCrossEntropyLoss
+from densevision.errors import UserError
+from densevision.segmentation.loss import (
+    BoundaryCrossEntropyLoss,
+    CrossEntropyLoss,
+    OHEMCrossEntropyLoss,
+    near_boundary,
+)
 
 # Two classes; softmax scores of class 0 are 3/4, 1/4, 1/2 and (ignored) 3/4.
 LOGITS = torch.tensor([[math.log(3.0), 0.0, 0.0, math.log(3.0)], [0.0, math.log(3.0), 0.0, 0.0]])
@@ -38,7 +44,60 @@ def test_ohem_selects_hard_pixels_before_weighting():
     assert loss(LOGITS, TARGET).item() == pytest.approx((10 * LOSSES[1] + LOSSES[2]) / 11)
 
 
-@pytest.mark.parametrize("loss", [CrossEntropyLoss(), CrossEntropyLoss([1.0, 2.0]), OHEMCrossEntropyLoss()])
+@pytest.mark.parametrize(
+    ("row", "width", "near"),
+    [
+        ([0, 0, 0, 1, 1, 1], 1, [0, 0, 1, 1, 0, 0]),
+        ([0, 0, 0, 1, 1, 1], 2, [0, 1, 1, 1, 1, 0]),
+        ([0, 0, 255, 0, 0, 0], 1, [0] * 6),  # ignored pixels are no other class
+        ([0, 255, 1, 1, 1, 2], 1, [0, 0, 0, 0, 1, 1]),
+        ([0, 255, 1, 1, 1, 2], 2, [1, 0, 1, 1, 1, 1]),
+        ([5, 5, 7, 5, 5, 5], 1, [0, 1, 1, 1, 0, 0]),  # a pole
+        ([255] * 6, 1, [0] * 6),
+        ([3] * 6, 9, [0] * 6),
+        ([0, 254, 254, 254, 0, 0], 1, [1, 1, 0, 1, 1, 0]),
+    ],
+)
+def test_pixels_near_another_class(row, width, near):
+    target = torch.tensor(row, dtype=torch.uint8).reshape(1, 1, -1)
+    assert near_boundary(target, width).flatten().int().tolist() == near
+    column = near_boundary(target.movedim(1, 2), width)  # the same from top to bottom
+    assert column.flatten().int().tolist() == near
+
+
+def test_images_of_a_batch_are_no_neighbors():
+    target = torch.tensor([0, 1], dtype=torch.uint8).reshape(2, 1, 1)
+    assert not near_boundary(target, 1).any()
+
+
+def test_boundary_loss_averages_over_pixels_near_another_class():
+    # targets 0, 0, 1 and ignored; within one pixel of another class are the second and the third
+    assert BoundaryCrossEntropyLoss(width=1)(LOGITS, TARGET).item() == pytest.approx((LOSSES[1] + LOSSES[2]) / 2)
+    weighted = BoundaryCrossEntropyLoss([1.0, 3.0], width=1)(LOGITS, TARGET).item()
+    assert weighted == pytest.approx((LOSSES[1] + 3 * LOSSES[2]) / 4)
+
+
+def test_boundary_loss_of_one_class_is_0_with_zero_gradients():
+    logits = LOGITS.clone().requires_grad_()
+    value = BoundaryCrossEntropyLoss()(logits, torch.zeros_like(TARGET))
+    value.backward()
+    assert value.item() == 0 and not logits.grad.any()
+
+
+def test_gradients_of_the_boundary_loss():
+    logits = LOGITS.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda values: BoundaryCrossEntropyLoss(width=1)(values, TARGET), logits)
+
+
+@pytest.mark.parametrize("width", [0, 1.5, True, "3"])
+def test_width_is_a_whole_number(width):
+    with pytest.raises(UserError, match="BoundaryCrossEntropyLoss: width is .*; give a whole number from 1"):
+        BoundaryCrossEntropyLoss(width=width)
+
+
+@pytest.mark.parametrize(
+    "loss", [CrossEntropyLoss(), CrossEntropyLoss([1.0, 2.0]), OHEMCrossEntropyLoss(), BoundaryCrossEntropyLoss()]
+)
 def test_batch_without_labels_gives_zero_loss_and_zero_gradients(loss):
     logits = LOGITS.clone().requires_grad_()
     value = loss(logits, torch.full_like(TARGET, 255))

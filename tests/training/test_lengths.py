@@ -1,13 +1,18 @@
 """Epochs, durations, and a schedule scaled to another length."""
 
+import runpy
+
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.optim import CosineAnnealingLR, LinearLR
+from torch.optim import SGD
 
 from densevision.config.load import load_config
 from densevision.errors import UserError
 from densevision.training.lengths import Length, check_length, parse_duration, resolve_epochs, scale_schedule, scaled
 from densevision.training.prepare import fill_schedules
-from tests.training.toy_runs import CONFIG, FAST, make_runner, train
+from tests.training.toy_runs import CONFIG, FAST, ROOT, make_runner, train
 
 
 @pytest.mark.parametrize(
@@ -122,3 +127,25 @@ def test_a_wrong_patience_or_time_is_refused(tmp_path):
         with pytest.raises(UserError, match=override.partition("=")[0]):
             make_runner(tmp_path / "run", *FAST, override)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_schedule_may_begin_and_end_at_a_share_of_the_training():
+    schedules = runpy.run_path(str(ROOT / "configs/_base_/adamw_flat_cosine.py"))["param_scheduler"]
+    config = Config(dict(train_cfg=dict(max_iters=200), param_scheduler=schedules))
+    assert fill_schedules(config) == []
+    warmup, cosine = config.param_scheduler
+    assert (warmup.end, cosine.begin, cosine.end) == (10, 100, 200)
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedules = [LinearLR(optimizer, **without_type(warmup)), CosineAnnealingLR(optimizer, **without_type(cosine))]
+    rates = []
+    for _ in range(200):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for schedule in schedules:
+            schedule.step()
+    assert rates[0] == 0.001 and rates[9:101] == [pytest.approx(1.0)] * 92
+    assert rates[150] == pytest.approx((1 + 0.05) / 2) and rates[199] == pytest.approx(0.05, abs=0.001)
+
+
+def without_type(schedule):
+    return {key: value for key, value in schedule.items() if key != "type"}

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmengine.model.averaged_model import MomentumAnnealingEMA
 from torch import nn
 
 from densevision.errors import UserError
@@ -71,3 +72,14 @@ def test_optimizers_by_name(tmp_path, optimizer):
     chosen = f"optim_wrapper.optimizer=dict(type='{optimizer}', lr=0.001)"
     runner = train(tmp_path, chosen, "train_cfg.max_iters=2")
     assert type(runner.optim_wrapper.optimizer).__name__ == optimizer
+
+
+@pytest.mark.parametrize(("momentum", "share"), [(0.001, 0.1), (1e-9, 0.1), (1e-9, 0.05)])
+def test_the_moving_average_covers_a_share_of_the_iterations(momentum, share):
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = MomentumAnnealingEMA(model, momentum=momentum, gamma=round(1 / share))
+    for step in range(2001):  # a weight that grows evenly: its average lags by the share of 1 / (gamma + 1), about
+        model.weight.data.fill_(step)
+        average.update_parameters(model)
+    lag = (2000 - average.module.weight.item()) / 2000
+    assert lag == pytest.approx(share, rel=0.12)

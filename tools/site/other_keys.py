@@ -22,7 +22,9 @@ SECTIONS = [
     ),
     (
         "model.head, of Segmentor",
-        "`dict(type=LRASPPHead, ...)`. The model fills in `taps` and `num_classes`.",
+        "`dict(type=LRASPPHead, ...)`. The model fills in `taps` and `num_classes`. `ESPNetDecoder`, `CCC2Decoder` and "
+        "`ESPNetV2Decoder` of `densevision.segmentation.comparison` have no keys; each belongs to the backbone of its "
+        "name, `espnet_v1`, `ccc2` or `espnet_v2`.",
         ["densevision.segmentation.head.LRASPPHead", "densevision.segmentation.head.RASPPHead"],
     ),
     (
@@ -33,7 +35,15 @@ SECTIONS = [
             "densevision.detection.loss.SoftmaxLoss",
             "densevision.segmentation.loss.CrossEntropyLoss",
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
+            "densevision.segmentation.loss.BoundaryCrossEntropyLoss",
+            "densevision.segmentation.lovasz.LovaszSoftmaxLoss",
+            "densevision.segmentation.sum_loss.SumLoss",
         ],
+    ),
+    (
+        "model.auxiliary, of Segmentor",
+        "`dict(type=AuxiliaryHead, ...)`, in training only. The model fills in `taps` and `num_classes`.",
+        ["densevision.segmentation.auxiliary.AuxiliaryHead"],
     ),
     (
         "model.anchors, model.coder, model.postprocess",
@@ -65,7 +75,12 @@ SECTIONS = [
         "Transforms",
         "The `transforms` of a data set: a list of `dict(type=HorizontalFlip, p=0.5)`, with any class of "
         "albumentations 2.0.8 or one of these.",
-        ["densevision.detection.transforms.SSDCrop", "densevision.detection.transforms.Expand"],
+        [
+            "densevision.detection.transforms.SSDCrop",
+            "densevision.detection.transforms.Expand",
+            "densevision.segmentation.transforms.ClassUniformCrop",
+            "densevision.segmentation.transforms.PasteClass",
+        ],
     ),
     (
         "Metrics",
@@ -114,6 +129,7 @@ FILLED_IN = {
     "ExtraLayers": {"in_channels", "width", "padding"},
     "DecayWeightsOnly": {"optim_wrapper_cfg"},
     "LRASPPHead": {"taps", "num_classes"},
+    "AuxiliaryHead": {"taps", "num_classes"},
     "RASPPHead": {"taps", "num_classes"},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +121,24 @@ class Phone:
             self.check_alive()
             said = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line] or ["no reason given"]
             raise UserError(f"{source} can't be copied to phone {self.serial} ({said[0]}); free some space there")
+
+    def reverse(self, port: int) -> None:
+        """Connect the phone's own port of that number to this machine's, until ``end_reverse``.
+
+        Raises:
+            UserError: the port is taken on the phone.
+        """
+        done = self._run(["reverse", "--no-rebind", f"tcp:{port}", f"tcp:{port}"], 30)
+        if done.returncode:
+            self.check_alive()
+            said = (done.stdout + done.stderr).strip().rpartition("\n")[2] or "no reason given"
+            remedy = f"give another --port, or free it with adb -s {self.serial} reverse --remove tcp:{port}"
+            raise UserError(f"port {port} of phone {self.serial} can't be used ({said}); {remedy}")
+
+    def end_reverse(self, port: int) -> None:
+        """Undo ``reverse``; a phone that is gone has undone it itself."""
+        with contextlib.suppress(LostPhoneError):
+            self._run(["reverse", "--remove", f"tcp:{port}"], 30)
 
     def check_alive(self) -> None:
         """Raise LostPhoneError unless the phone still answers."""

@@ -9,7 +9,7 @@ from statistics import median
 from densevision.benchmark.phone.measurement import Measurement
 from densevision.benchmark.timing import file_hash
 
-_PIXELS = {
+PIXEL_NAMES = {
     f"Pixel{number}{size}": f"Pixel {number.strip() or 1}" for number in ("", " 2", " 3") for size in ("", " XL")
 }
 
@@ -28,7 +28,7 @@ class PhoneReport:
     @property
     def column(self) -> str:
         """The paper's name of the phone, Pixel 1, 2 or 3; else the phone's own name."""
-        return _PIXELS.get(self.first.phone, self.first.phone)
+        return PIXEL_NAMES.get(self.first.phone, self.first.phone)
 
     def time_ms(self, model: Path) -> float:
         """Return the median over the rounds of the tool's median, or of its mean if it prints no median."""

@@ -18,6 +18,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+from tests.benchmark.phone.reverse import ReversePorts
+
 CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = (
     int.from_bytes(name, "little") for name in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE")
 )
@@ -58,6 +60,7 @@ class EmulatedPhone:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.serial = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._connections: list[socket.socket] = []
+        self.reverse: ReversePorts | None = None  # of the host that is connected
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -110,6 +113,8 @@ class EmulatedPhone:
 
     def vanish(self) -> None:
         """Cut the cable."""
+        if self.reverse:
+            self.reverse.close()
         for one in (self._listener, *self._connections):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -153,6 +158,7 @@ class _Connection:
         self.phone, self.connection = phone, connection
         self.lock = threading.Lock()
         self.streams: dict[int, _Sync] = {}
+        self.reverse = phone.reverse = ReversePorts(self.send)
 
     def send(self, command: int, first: int, second: int, payload: bytes = b"") -> None:
         head = struct.pack("<6I", command, first, second, len(payload), sum(payload), command ^ 0xFFFFFFFF)
@@ -172,16 +178,18 @@ class _Connection:
         try:
             while True:
                 command, first, second, length, _, _ = struct.unpack("<6I", self._read(24))
-                self._handle(command, first, self._read(length))
+                self._handle(command, first, second, self._read(length))
         except OSError:
             self.connection.close()
 
-    def _handle(self, command: int, host: int, payload: bytes) -> None:
+    def _handle(self, command: int, host: int, own: int, payload: bytes) -> None:
         if command == CNXN and self.phone.authorised:
             features = b"shell_v2,cmd,stat_v2" if self.phone.shell_v2 else b"cmd"
             self.send(CNXN, 0x01000001, 1 << 18, BANNER % features)
         elif command == CNXN or (command == AUTH and host == 2):
             self.send(AUTH, 1, 0, bytes(20))
+        elif command != OPEN and self.reverse.take(command, host, own, payload):
+            pass
         elif command == OPEN:
             self._open(host, payload.rstrip(b"\0").decode())
         elif command == WRTE and host in self.streams:
@@ -198,6 +206,9 @@ class _Connection:
         self.send(OKAY, host, host)
         if service == "sync:":
             self.streams[host] = _Sync(self.phone)
+        elif service.startswith("reverse:"):
+            self.send(WRTE, host, host, self.reverse.answer(service.removeprefix("reverse:")))
+            self.send(CLSE, host, host)
         elif service.startswith("shell"):
             threading.Thread(target=self._shell, args=(host, service.partition(":")[2]), daemon=True).start()
         else:

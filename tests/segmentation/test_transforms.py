@@ -1,0 +1,165 @@
+import albumentations as A
+import numpy as np
+import pytest
+
+from densevision.config.find import configs_folder
+from densevision.config.load import load_config
+from densevision.data.augment import Augment
+from densevision.data.sampler import SampleKey
+from densevision.errors import UserError
+from densevision.segmentation.cityscapes import CityscapesDataset
+from densevision.segmentation.transforms import OTHER, ClassUniformCrop, OtherImage, PasteClass
+
+# 20 rows, 30 columns: class 0, with class 1 in one pixel and class 2 in two; the left column is ignored.
+MASK = np.zeros((20, 30), np.uint8)
+MASK[9, 15] = 1
+MASK[0, 29] = MASK[19, 29] = 2
+MASK[:, 0] = 255
+
+
+def crops(mask, seeds=200, **options):
+    """Return where crops of 5x7 of a mask begin: (top, left) of each, by seed; pixels know their place."""
+    place = np.stack([*np.indices(mask.shape), np.zeros(mask.shape)], -1).astype(np.uint8)
+    augment = Augment([dict(type=ClassUniformCrop, height=5, width=7, **options)], boxes=False)
+    found = [augment(seed, image=place, mask=mask) for seed in range(seeds)]
+    assert all(one["image"].shape == (5, 7, 3) and one["mask"].shape == (5, 7) for one in found)
+    for one in found:
+        top, left = one["image"][0, 0, :2]
+        assert (one["mask"] == mask[top : top + 5, left : left + 7]).all()
+    return [tuple(one["image"][0, 0, :2].tolist()) for one in found]
+
+
+def test_classes_come_equally_often_whatever_their_pixels():
+    found = crops(MASK, share=1.0)
+    first = found.count((9 - 2, 15 - 3))  # the pixel is the center
+    last = found.count((0, 30 - 7)) + found.count((20 - 5, 30 - 7))  # moved into the image, two places
+    assert 45 <= first <= 90 and 45 <= last <= 90  # 67 expected of 200; spread 6.7
+    assert found.count((0, 23)) >= 15 and found.count((15, 23)) >= 15
+
+
+def test_a_share_of_the_samples_is_around_a_class_and_the_others_are_those_of_a_random_crop():
+    plain = Augment([dict(type=A.RandomCrop, height=5, width=7)], boxes=False)
+    place = np.stack([*np.indices(MASK.shape), np.zeros(MASK.shape)], -1).astype(np.uint8)
+    random = [tuple(plain(s, image=place, mask=MASK)["image"][0, 0, :2].tolist()) for s in range(200)]
+    assert crops(MASK, share=0.0) == random
+    moved = sum(one != other for one, other in zip(crops(MASK, share=0.5), random, strict=True))
+    assert 75 <= moved <= 125
+
+
+def test_an_image_with_one_class_or_none_is_cropped_at_random():
+    assert len(set(crops(np.full((20, 30), 255, np.uint8), share=1.0))) > 50
+    assert len(set(crops(np.zeros((20, 30), np.uint8), share=1.0))) > 50
+    assert set(crops(np.zeros((5, 7), np.uint8), seeds=5, share=1.0)) == {(0, 0)}
+
+
+def test_a_sample_is_a_function_of_its_seed():
+    assert crops(MASK, share=0.5) == crops(MASK, share=0.5)
+
+
+@pytest.mark.parametrize("options", [dict(share=1.5), dict(share="a"), dict(height=0), dict(classes=[1])])
+def test_bad_settings_are_one_line(options):
+    with pytest.raises(UserError, match="transform ClassUniformCrop in the config: ") as caught:
+        Augment([dict(dict(type=ClassUniformCrop, height=5, width=7), **options)], boxes=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_crop_larger_than_the_image_is_one_line():
+    with pytest.raises(UserError, match="crops more than an image of 30x4 has"):
+        crops(MASK[:4])
+
+
+def test_transforms_inside_others_are_built():
+    inner = [dict(type=A.HorizontalFlip, p=1.0), dict(type=A.VerticalFlip, p=1.0)]
+    augment = Augment([dict(type=A.Sequential, transforms=inner, p=1.0)], boxes=False)
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert (augment(0, image=image, mask=image[..., 0])["image"] == image[::-1, ::-1]).all()
+    with pytest.raises(UserError, match="transform HorizontalFlip in the config"):
+        Augment([dict(type=A.OneOf, transforms=[dict(type=A.HorizontalFlip, q=1)])], boxes=False)
+
+
+def test_strong_augmentation_of_camvid(tmp_path):
+    """The base loads, keeps sizes and labels, and is a function of the seed."""
+    path = tmp_path / "strong.py"
+    source = (configs_folder() / "segmentation/lraspp_v3_small_camvid.py").read_text()
+    path.write_text(source.replace("_base_.camvid ", "_base_.camvid_strong "))
+    dataset = load_config(path).train_dataloader.dataset
+    augment = Augment(dataset.transforms, boxes=False)
+    image = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
+    mask = np.full((360, 480), 4, np.uint8)
+    samples = [augment(seed, image=image, mask=mask) for seed in range(12)]
+    for seed, sample in enumerate(samples):
+        assert sample["image"].shape == (288, 384, 3) and sample["image"].dtype == np.uint8
+        assert set(np.unique(sample["mask"])) <= {4, 255}
+        assert (augment(seed, image=image, mask=mask)["image"] == sample["image"]).all()
+
+
+# A 2x3 image of zeros and class 0, and another one: its pixels are 10 to 15, its labels 1, 2 and ignored.
+OTHER_IMAGE = OtherImage(
+    np.arange(10, 16, dtype=np.uint8).reshape(2, 3, 1).repeat(3, 2),
+    np.array([[1, 2, 2], [255, 1, 0]], np.uint8),
+    ("road", "pole", "sign"),
+)
+
+
+def pasted(classes, other=OTHER_IMAGE, seed=0, p=1.0, size=(2, 3)):
+    augment = Augment([dict(type=PasteClass, classes=classes, p=p)], boxes=False)
+    arrays = dict(image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8))
+    found = augment(seed, **arrays, **{OTHER: lambda: other})
+    assert not arrays["image"].any() and not arrays["mask"].any()
+    return found["image"][..., 0].tolist(), found["mask"].tolist()
+
+
+def test_one_class_is_pasted_at_its_place_or_mirrored():
+    pole = ([[10, 0, 0], [0, 14, 0]], [[1, 0, 0], [0, 1, 0]])
+    mirrored = ([[0, 0, 10], [0, 14, 0]], [[0, 0, 1], [0, 1, 0]])
+    found = [pasted(["pole"], seed=seed) for seed in range(40)]
+    assert all(one in (pole, mirrored) for one in found)
+    assert 10 <= found.count(pole) <= 30
+
+
+def test_the_class_is_one_of_those_in_the_other_image():
+    labels = [max(map(max, pasted(["pole", "sign"], seed=seed)[1])) for seed in range(40)]
+    assert 10 <= labels.count(1) <= 30 and labels.count(1) + labels.count(2) == 40
+    assert pasted(["pole", "pole"]) == pasted(["pole"])
+
+
+@pytest.mark.parametrize("mask", [[[0, 0, 0], [0, 0, 0]], [[255, 255, 255], [255, 255, 255]]])
+def test_without_the_class_nothing_is_pasted(mask):
+    other = OtherImage(OTHER_IMAGE.image, np.array(mask, np.uint8), OTHER_IMAGE.classes)
+    for given in (other, None):
+        assert pasted(["pole"], given) == ([[0, 0, 0]] * 2, [[0, 0, 0]] * 2)
+
+
+def test_images_of_other_sizes_are_cut():
+    assert pasted(["pole"], size=(1, 1), seed=next(s for s in range(9) if pasted(["pole"], seed=s)[1][0][0])) == (
+        [[10]],
+        [[1]],
+    )
+    image, mask = pasted(["pole"], size=(4, 5))
+    assert sum(map(sum, mask)) == 2 and image[2:] == [[0] * 5] * 2
+
+
+def test_a_share_of_the_samples_is_changed():
+    changed = sum(any(map(any, pasted(["pole"], seed=seed, p=0.3)[1])) for seed in range(200))
+    assert 40 <= changed <= 80
+
+
+def test_an_unknown_class_is_one_line():
+    with pytest.raises(UserError, match="PasteClass: 'polo' is no class of the data; give road, pole, sign"):
+        pasted(["polo"])
+    for classes in ([], 3, None):
+        with pytest.raises(UserError, match="transform PasteClass in the config"):
+            Augment([dict(type=PasteClass, classes=classes)], boxes=False)
+
+
+def test_the_data_set_draws_the_other_image_by_the_seed(cityscapes):
+    transforms = [dict(type=PasteClass, classes=["car"], p=1.0)]
+    dataset = CityscapesDataset(str(cityscapes), "val", ("sky", "road", "car"), transforms=transforms)
+    dataset.count("train")
+    keys = [SampleKey(0, seed) for seed in range(8)]
+    labels = [dataset[key]["data_samples"].gt.labels[0] for key in keys]
+    assert all((one == 2).sum() in (1, 2) for one in labels)  # its own car, and that of the mirror image
+    assert {int((one == 2).sum()) for one in labels} == {1, 2}
+    assert all((dataset[key]["data_samples"].gt.labels[0] == one).all() for key, one in zip(keys, labels, strict=True))
+    dataset.images[1] = "missing.png"  # a damaged one gives nothing
+    assert all(dataset[key]["inputs"].shape == (3, 8, 8) for key in keys)

@@ -1,0 +1,48 @@
+"""The tricks of docs/recipes_segmentation.md on CamVid, for ``tricks.py``: each alone, and all together.
+
+    DENSEVISION_DATA=/folder/with/camvid python tools/benchmarks/tricks.py lraspp_v3_small_camvid \
+        --variants tools/benchmarks/camvid_variants.py --iterations 2700 --seeds 0 --out runs/camvid_tricks
+
+The config may also be lraspp_v3_large_camvid. The crop is the third of the transforms of ``camvid`` and
+``camvid_strong``.
+"""
+
+import runpy
+from pathlib import Path
+
+_BASES = Path(__file__).parents[2] / "configs" / "_base_"
+_RARE = ["pole", "traffic sign", "fence", "person", "bicycle"]
+_CROP = dict(type="densevision.ClassUniformCrop", height=288, width=384, share=0.5)
+_PASTE = dict(type="densevision.PasteClass", classes=_RARE, p=0.5)
+_CROSS_ENTROPY = dict(type="densevision.CrossEntropyLoss")
+_LOVASZ = dict(type="densevision.LovaszSoftmaxLoss")
+_BOUNDARY = dict(type="densevision.BoundaryCrossEntropyLoss")
+_AUXILIARY = dict(type="densevision.AuxiliaryHead", tap="c4", weight=0.4)
+
+
+def _transforms(base, *, crop=False, paste=False):
+    """Return the list of transforms of a base, with another crop, and with pasting in front."""
+    transforms = list(runpy.run_path(str(_BASES / f"{base}.py"))["_transforms"])
+    if crop:
+        transforms[2] = _CROP
+    return {"train_dataloader.dataset.transforms": ([_PASTE] if paste else []) + transforms}
+
+
+def _loss(losses, weights, begins):
+    return {"model.loss": dict(type="densevision.SumLoss", losses=losses, weights=weights, begins=begins)}
+
+
+VARIANTS = {
+    "baseline": {},
+    "lovasz": _loss([_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]),
+    "auxiliary": {"model.auxiliary": _AUXILIARY},
+    "strong": _transforms("camvid_strong"),
+    "class_crop": _transforms("camvid", crop=True),
+    "paste": _transforms("camvid", paste=True),
+    "boundary": _loss([_CROSS_ENTROPY, _BOUNDARY], [1, 0.5], [0, 0]),
+    "no_balance": {"custom_hooks": []},
+    "ohem": {"model.loss": dict(type="densevision.OHEMCrossEntropyLoss")},
+    "all": _transforms("camvid_strong", crop=True, paste=True)
+    | _loss([_CROSS_ENTROPY, _BOUNDARY, _LOVASZ], [1, 0.5, 1], [0, 0, 0.5])
+    | {"model.auxiliary": _AUXILIARY},
+}
