@@ -1,4 +1,4 @@
-"""Write a confusion matrix: as a table and as a picture."""
+"""Write a confusion matrix: as a table and as an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_confusion(confusion: np.ndarray, classes: Sequence[str], folder: Path,
         confusion: [K, K] counts, rows are target classes.
         classes: K names.
         folder: exists.
-        unit: what is counted, for the picture: "labeled pixels".
+        unit: what is counted, for the image: "labeled pixels".
     Returns:
         The paths, with the keys ``confusion_csv`` and ``confusion_png``.
     """

@@ -229,7 +229,7 @@ def build_dataset(config: Config, loader: str) -> Any:
 
 
 def read_images(dataset: Any, count: int, size: tuple[int, int] | None = None) -> list[np.ndarray]:
-    """Read images of a data set, evenly spread over it, without augmentation.
+    """Read images of a data set, evenly spread over it, or as its method ``spread`` chooses, without augmentation.
 
     Args:
         count: at most the data set's length.
@@ -239,7 +239,8 @@ def read_images(dataset: Any, count: int, size: tuple[int, int] | None = None) -
     Raises:
         UserError: one can't be read, or they differ in size and ``size`` is None.
     """
-    indices = [index * len(dataset) // count for index in range(count)]
+    evenly = [index * len(dataset) // count for index in range(count)]
+    indices = dataset.spread(count) if hasattr(dataset, "spread") else evenly
     images = [_read(dataset, index) for index in indices]
     sizes = {image.shape[:2] for image in images}
     if size is None and len(sizes) > 1:

@@ -20,6 +20,19 @@ def is_quiet() -> bool:
     return bool(os.environ.get(QUIET))
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Print no stages within the body."""
+    before = os.environ.get(QUIET)
+    os.environ[QUIET] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(QUIET)
+        if before is not None:
+            os.environ[QUIET] = before
+
+
 def stage(line: str) -> None:
     """Print what starts now, to the error output, so that results can be piped."""
     if not is_quiet():

@@ -25,15 +25,8 @@ FOREIGN = {
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
     *("--bind", "--directory"),  # http.server
     *("--shm-size", "--check", "--strict", "--logdir"),  # docker, ruff, mkdocs, tensorboard
-    *(
-        "--images",
-        "--rounds",
-        "--threads",
-        "--one-process",
-        "--untuned",
-        "--variants",
-        "--iterations",
-    ),  # tools/benchmarks
+    *("--images", "--rounds", "--threads", "--one-process", "--untuned"),  # tools/benchmarks
+    *("--variants", "--iterations", "--seeds"),  # tools/benchmarks/tricks.py
 }
 
 

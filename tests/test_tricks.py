@@ -6,7 +6,7 @@ import json
 import pytest
 
 from densevision.errors import UserError
-from tests.training.toy_runs import CONFIG, ROOT
+from tests.training.toy_runs import CONFIG, ROOT, finish, start_process
 
 SPEC = importlib.util.spec_from_file_location("tricks", ROOT / "tools/benchmarks/tricks.py")
 tricks = importlib.util.module_from_spec(SPEC)
@@ -60,17 +60,16 @@ def test_a_wrong_file_of_variants_is_one_line(tmp_path, text, words):
 
 
 @pytest.mark.slow
-def test_variants_are_trained_once(tmp_path, capfd):
+def test_variants_are_trained_once(tmp_path):
     path = tmp_path / "variants.py"
     path.write_text(
         f"VARIANTS = {{'baseline': {{}}, 'same': {str(CONFIG)!r}, 'bad': {{'optim_wrapper.optimizer.lr': -1}}}}"
     )
-    words = [str(CONFIG), "--variants", str(path), "--iterations", "4", "--seeds", "1", "--out", str(tmp_path / "out")]
-    assert tricks.main(words) == 1  # one failed
-    out, errors = capfd.readouterr()
-    assert "bad, seed 1: config, optim_wrapper.optimizer.lr is -1" in errors
+    words = [CONFIG, "--variants", path, "--iterations", "4", "--seeds", "1", "--out", tmp_path / "out"]
+    status, _, errors = finish(start_process(ROOT / "tools/benchmarks/tricks.py", *words))
+    assert status == 1 and "bad, seed 1: config, optim_wrapper.optimizer.lr is -1" in errors
     rows = [json.loads(line) for line in (tmp_path / "out/rows.jsonl").read_text().splitlines()]
     assert [(row["variant"], row["seed"], row["iterations"]) for row in rows] == [("baseline", 1, 4), ("same", 1, 4)]
     assert rows[0]["best"] == rows[1]["best"] and rows[0]["metric"] == "toy/accuracy" and rows[0]["seconds"] > 0
-    assert tricks.main([*words, "--only", "baseline", "same"]) == 0
-    assert capfd.readouterr().out.startswith("variant ")  # nothing was trained again
+    status, out, _ = finish(start_process(ROOT / "tools/benchmarks/tricks.py", *words, "--only", "baseline", "same"))
+    assert status == 0 and out.startswith("variant ")  # nothing was trained again

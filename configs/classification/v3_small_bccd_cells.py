@@ -2,7 +2,7 @@
 
 Published: none for this model. Ours: not trained yet.
 
-    densevision convert-data /folder/with/bccd --to crops --out /folder/with/bccd_cells
+    densevision convert-data /folder/with/bccd --crops --out /folder/with/bccd_cells
     DENSEVISION_DATA=/folder/with densevision train v3_small_bccd_cells
 """
 

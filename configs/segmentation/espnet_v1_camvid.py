@@ -7,28 +7,11 @@ Published: none with this training. Ours: not trained yet.
 """
 
 from mmengine.config import read_base
-from mmengine.optim import LinearLR, PolyLR
-from torch.optim import AdamW
 
-from densevision.segmentation.balance import BalanceClasses
 from densevision.segmentation.comparison import ESPNetDecoder
-from densevision.segmentation.model import Segmentor
 
 with read_base():
-    from densevision.configs._base_.runtime import *
-    from densevision.configs._base_.camvid import *
+    from densevision.configs.segmentation.lraspp_v3_small_camvid import *
 
-model = dict(
-    type=Segmentor,
-    backbone=dict(name="espnet_v1"),
-    head=dict(type=ESPNetDecoder),
-    num_classes=None,
-    bn_momentum=0.1,
-)
-train_cfg.update(max_iters=2500, val_interval=500)
-optim_wrapper.update(optimizer=dict(type=AdamW, lr=5e-3, weight_decay=0.02))
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.05, end=100),
-    dict(type=PolyLR, power=0.9, begin=100, eta_min=1e-5),
-]
-custom_hooks = [dict(type=BalanceClasses)]
+model.backbone = dict(name="espnet_v1")
+model.head = dict(type=ESPNetDecoder)

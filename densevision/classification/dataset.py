@@ -71,6 +71,16 @@ class ImageFolder(SeededDataset):
         """Return the path of each image, by index."""
         return [str(self._tree.place / image) for image in self.images]
 
+    def spread(self, count: int) -> list[int]:
+        """Return ``count`` indices, of each class as many as of the others where it has enough, evenly spread."""
+        by_class = [np.flatnonzero(self.labels == label) for label in range(len(self.metainfo["classes"]))]
+        taken, left = [0] * len(by_class), count
+        for number, label in enumerate(sorted(range(len(by_class)), key=lambda label: len(by_class[label]))):
+            taken[label] = min(len(by_class[label]), left // (len(by_class) - number))
+            left -= taken[label]
+        chosen = [rows[np.arange(most) * len(rows) // max(1, most)] for rows, most in zip(by_class, taken, strict=True)]
+        return np.sort(np.concatenate(chosen)).tolist()
+
     def read(self, index: int) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,7 @@ def make(out: Path, seed: int, scenes: Mapping[str, Any] = SCENES, overrides: Se
             files |= {f"{task}/{kind}": place for kind, place in made.items()}
         files["comparison"] = str(compare(models, out))
         write_summary(metrics, files, time.time() - start, out / "summary.json")
-    print("\n".join(["to see both models in a browser:", *browser_commands(out)]))
+    print("\n".join(["to see both models in a browser:", *map(_as_called, browser_commands(out))]))
 
 
 def train(
@@ -180,6 +181,14 @@ def write_summary(metrics: Mapping[str, float], files: dict[str, str], seconds: 
         table.add_row(name, files[name])
     table.add_row("summary", str(path))
     Console(width=None if Console().is_terminal else 140).print(table)
+
+
+def _as_called(line: str) -> str:
+    """Name the program by the path that it was called by, where it is not on the PATH, as after ``make demo``."""
+    program = Path(sys.argv[0])
+    if program.name != "densevision" or shutil.which("densevision"):
+        return line
+    return line.replace("densevision", shlex.quote(str(program)), 1)
 
 
 def browser_commands(out: Path) -> list[str]:

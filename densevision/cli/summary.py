@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = dict(config.model)
     if "input_size" in dataset:
         model["input_size"] = size
-    if model.get("num_classes") is None:
-        model["num_classes"] = class_count(dataset)
+    assumed = model.get("num_classes") is None and not dataset.get("classes")
+    model["num_classes"] = number = model.get("num_classes") or class_count(dataset)
     with config_errors(), torch.device("meta"):
         model = MODELS.build(model)
     counts = count_layers(model, size)
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"tap {name}: {tap.channels} channels at stride {tap.stride}")
     with_norm, without = (total_params(counts, norm=norm) for norm in (True, False))
     console.print(f"params {with_norm:,} ({without:,} without batch norm)")
-    console.print(f"MAdds {total_madds(counts):,}, {config.model.num_classes or class_count(dataset)} classes")
+    origin = " (assumed: only the data state them)" if assumed else ""
+    console.print(f"MAdds {total_madds(counts):,}, {number} classes{origin}")
     console.print(f"peak activation memory {peak_activation(model, size):,} bytes: all tensors alive at once, float32")
     if arguments.json:
         totals: dict[str, object] = dict(params=with_norm, params_without_norm=without, madds=total_madds(counts))

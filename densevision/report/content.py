@@ -46,7 +46,7 @@ class Run:
         iterations: of a training: of the evaluation that is shown ("shown"), the best ("best"), and all ("all").
         curves: rows of curves.csv.
         data_lines: what was reported on the data.
-        findings: of an inspection of the data, as plain data; None where there was none.
+        findings: of an inspection of the data, as plain data; None where not all files were read.
         checkpoint: the file that was evaluated, of a test.
     """
 

@@ -123,7 +123,7 @@ def _grid(across: _Scale, up: _Scale) -> str:
     parts.append(
         f'<text class="label" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(across.label)}</text>'
     )
-    turned = f'transform="translate(12 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" text-anchor="middle"'
+    turned = f'transform="translate(9 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" text-anchor="middle"'
     parts.append(f'<text class="label" {turned}>{escape(up.label)}</text>')
     return "".join(parts)
 

@@ -18,6 +18,7 @@ from densevision.inspection.doctor import inspect_source
 from densevision.inspection.source import config_source
 from densevision.report.content import Run, build_content
 from densevision.report.page import render_report
+from densevision.stages import quiet
 from densevision.training.checkpoint_hook import CheckpointHook
 from densevision.training.curves import CurvesHook
 from densevision.training.metrics import details_of
@@ -95,8 +96,10 @@ def _training_run(runner: Runner) -> Run:
 
 
 def _findings(config: Config) -> list[dict[str, Any]] | None:
-    """Read all data of a config once more, as ``densevision check`` does; None where that would take minutes."""
+    """Read all data of a config once more, as ``densevision check`` does; None where that takes minutes or fails."""
     source = config_source(config, str(config.filename))
-    if sum(len(split.dataset) for split in source.splits if split.dataset is not None) > _MOST_IMAGES:
+    datasets = [split.dataset for split in source.splits if split.dataset is not None]
+    if not all(hasattr(one, "image_paths") for one in datasets) or sum(map(len, datasets)) > _MOST_IMAGES:
         return None
-    return [dataclasses.asdict(finding) for finding in inspect_source(source).findings]
+    with quiet():
+        return [dataclasses.asdict(finding) for finding in inspect_source(source).findings]

@@ -31,7 +31,7 @@ from densevision.errors import UserError
 from densevision.registry import EVALUATOR
 from densevision.task import TASKS, is_share, primary_metrics
 
-WORTHLESS_BELOW = 0.01  # one point of 100
+WORTHLESS_BELOW = 0.05  # five points of 100
 _ONE_CLASS_BELOW = 0.05  # IoU or recall: a model that finds one class only has less in all others
 _REMEDY = (
     "start from published weights (init_from), label more images, train longer, or look at the data: "
@@ -175,7 +175,7 @@ def primary_metric(figures: Mapping[str, object], preferred: str | None = None) 
 def warn_if_worthless(figures: Mapping[str, object], preferred: str | None = None) -> str | None:
     """Return a warning if a model has learned nothing, else None; also None for metrics of other tasks.
 
-    Its AP or mIoU is below one point, or it labels nearly all pixels as one class.
+    Its AP or mIoU is below five points, or it labels nearly all pixels as one class.
     """
     found = numbers_of(figures)
     name = next((name for name in (preferred, *primary_metrics()) if name in found), None)

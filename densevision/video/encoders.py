@@ -24,7 +24,7 @@ _OPENCV = {
     **dict.fromkeys(
         (".mov", ".m4v"), ("mp4v", "MPEG-4, which browsers don't play; no ffmpeg with libx264 is on the PATH")
     ),
-    ".webm": ("VP80", "VP8"),  # VP9 takes four times as long
+    ".webm": ("VP80", "VP8"),  # VP9 is far slower
     ".avi": ("MJPG", "Motion JPEG"),
 }
 _MATRIX = "smpte170m"  # BT.601, which OpenCV converts by
@@ -90,7 +90,7 @@ def ffmpeg_with_h264() -> str | None:
 class FfmpegEncoder:
     """H.264 with 4:2:0 colors and the index at the beginning: what browsers and chat programs play.
 
-    The colors are converted here, which takes a tenth of the time that ffmpeg takes, and the file says by which matrix.
+    The colors are converted here, which is faster than ffmpeg's own conversion, and the file says by which matrix.
     """
 
     codec = "H.264"

@@ -1,4 +1,4 @@
-"""One call of ``densevision serve``: build the site, open the ways to it, and leave nothing behind."""
+"""One call of ``densevision serve``: build the site, serve it, and remove all temporary files."""
 
 from __future__ import annotations
 

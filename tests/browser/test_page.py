@@ -1,6 +1,7 @@
 """The page with real models in a real Chromium, from a plain server of its folder."""
 
 import json
+import re
 
 import pytest
 
@@ -252,6 +253,11 @@ def test_the_runtime_is_the_pinned_one(built):
         assert (built / "runtime" / name).read_bytes() == (OWN_FOLDER / name).read_bytes()
 
 
+def objects(caption):
+    """Return the number of objects that a caption such as "m.tflite · 3 × car, 1 × bus" counts."""
+    return sum(map(int, re.findall(r"(\d+) ×", caption)))
+
+
 def test_controls_have_names_and_work_by_keyboard(tab):
     unnamed = """() => [...document.querySelectorAll("button, select, input, canvas, progress")].filter(
         one => !(one.textContent.trim() || one.labels?.length || one.getAttribute("aria-label"))).map(one => one.id)"""
@@ -260,6 +266,9 @@ def test_controls_have_names_and_work_by_keyboard(tab):
     before = tab.page.inner_text("#threshold-value")
     tab.page.keyboard.press("ArrowRight")
     assert float(tab.page.inner_text("#threshold-value")) == pytest.approx(float(before) + 0.01)
+    shown = tab.page.inner_text("#caption0")
+    assert objects(shown) > 0
     tab.page.keyboard.press("End")  # the caption follows, and still compares with Python
-    tab.wait("() => caption0.innerText.includes('no object above the lowest score')")
+    tab.wait("before => caption0.innerText !== before", shown)
+    assert objects(tab.page.inner_text("#caption0")) < objects(shown)
     assert tab.page.inner_text("#caption0 span").startswith("✓ Same as in Python")

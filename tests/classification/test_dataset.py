@@ -61,6 +61,19 @@ def test_an_augmented_sample_is_a_function_of_its_seed(tree):
     assert once.shape == (3, 8, 8) and (once == again).all()
 
 
+@pytest.mark.parametrize(
+    ("count", "indices"),
+    [
+        (6, [0, 1, 2, 3, 4, 5]),  # blue 0, green 1 to 3, red 4 and 5
+        (5, [0, 1, 2, 4, 5]),  # two of green, evenly spread
+        (3, [0, 1, 4]),
+        (2, [1, 4]),  # the smaller class first gets a third, rounded down
+    ],
+)
+def test_images_for_a_calibration_are_of_all_classes(tree, count, indices):
+    assert folder(tree).spread(count) == indices
+
+
 def test_links_subfolders_and_system_files(tree):
     (tree / "train/red/more").mkdir()
     (tree / "train/red/0.png").rename(tree / "train/red/more/0.png")

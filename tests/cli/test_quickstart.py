@@ -84,6 +84,17 @@ def test_the_patterns_name_every_file_of_a_run():
         assert not any(fnmatchcase(name, pattern) for pattern in quickstart.WRITES), name
 
 
+def test_the_last_lines_name_the_program_as_it_was_called(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["my env/bin/densevision", "quickstart"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert (
+        quickstart._as_called("densevision web a --out densevision")
+        == "'my env/bin/densevision' web a --out densevision"
+    )
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/densevision")
+    assert quickstart._as_called("densevision web a") == "densevision web a"
+
+
 def test_the_last_lines_are_commands_for_the_models_that_were_trained():
     lines = [shlex.split(line) for line in quickstart.browser_commands(Path("/my runs"))]
     assert [words[:2] for words in lines] == [["densevision", "export"]] * 2 + [["densevision", "web"]]

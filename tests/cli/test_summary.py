@@ -35,7 +35,7 @@ def test_configs_are_listed_as_json(tmp_path, capsys):
     assert main(["configs", "bccd", "--json", str(path)]) == 0
     found, out = json.loads(path.read_text()), capsys.readouterr().out
     assert found and all(one["name"] in out and Path(one["file"]).is_file() for one in found)
-    assert {one["task"] for one in found} == {"detection"}
+    assert {one["task"] for one in found} == {"detection", "classification"}  # of the cells cut out
 
 
 def test_summary_takes_the_crop_of_a_segmentor(capsys):

@@ -16,7 +16,7 @@ from tests.inference.test_metadata import ABOUT, attached
 def export(folder, name="m.tflite", drop=None, about=ABOUT):
     path = folder / name
     path.write_bytes(attached(about))
-    report = ExportReport(path, 1234567, "ab12", {}, {}, Parity(8, 1e-7, 2e-7, 1e-8, 1.0, 40))
+    report = ExportReport(path, 1234567, "ab12", {}, {}, Parity(8, 1e-7, 2e-7, 1e-8, rows=1.0, detections=40))
     return write_card(Measured(report, drop, "87 images of bccd/val.json", "SSDLite"))
 
 

@@ -43,13 +43,16 @@ def test_statistics_of_one_process_stay_as_they_are():
 def test_a_process_ends_gloo_threads_before_itself(tmp_path):
     """One that did not aborted now and then, after all its work."""
     script = """
-import atexit, os
+import atexit, os, time
 from mmengine.config import Config
 from densevision.training.process import start_processes
 atexit.register(lambda: print([name for name in names() if "gloo" in name]))  # runs last
 def names():
     return [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
 start_processes(Config(dict(launcher="pytorch")))
+deadline = time.monotonic() + 10
+while not any("gloo" in name for name in names()) and time.monotonic() < deadline:  # a new thread gets its name late
+    time.sleep(0.01)
 print(sum("gloo" in name for name in names()) > 0)
 """
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]

@@ -87,8 +87,8 @@ def test_the_figure_that_counts():
     ("figures", "said"),
     [
         ({"coco/AP": 0.0}, "coco/AP is 0.00 of 100"),
-        ({"coco/AP": 0.0099}, "0.99 of 100"),
-        ({"coco/AP": 0.01}, None),
+        ({"coco/AP": 0.0499}, "4.99 of 100"),
+        ({"coco/AP": 0.05}, None),
         ({"seg/mIoU": 0.005}, "seg/mIoU is 0.50 of 100"),
         ({"coco/AP": -1.0}, "coco/AP can't be measured"),
         ({"seg/mIoU": float("nan")}, "can't be measured"),

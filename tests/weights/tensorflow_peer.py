@@ -23,6 +23,8 @@ def main(folder):
     for size in ("large", "small"):
         for minimalistic in (False, True):
             compute_features(folder, size, minimalistic)
+        compute_logits(folder, size)
+    compute_rmsprop(folder)
     for path in folder.glob("release_*.npz"):
         write_release(path)
     compute_head(folder)
@@ -52,6 +54,36 @@ def build_keras(size, minimalistic, height, width):
         weights=None,
         include_preprocessing=False,
     )
+
+
+def compute_logits(folder, size):
+    """Write a whole classifier of Keras with random weights, and its logits."""
+    rng = np.random.default_rng(1)
+    builder = {"large": tf.keras.applications.MobileNetV3Large, "small": tf.keras.applications.MobileNetV3Small}[size]
+    model = builder(
+        input_shape=(224, 224, 3), weights=None, include_preprocessing=False, classifier_activation=None, classes=1000
+    )
+    model.set_weights([draw(rng, variable) for variable in model.weights])
+    top = [layer for layer in model.layers if layer.name in ("conv_2", "logits")]
+    head = {f"{layer.name}_{variable.name}": variable.numpy() for layer in top for variable in layer.weights}
+    image = rng.uniform(-1, 1, (2, 224, 224, 3)).astype(np.float32)
+    np.savez(folder / f"logits_{size}.npz", image=image, logits=model(image, training=False), **head)
+    save(folder / f"logits_{size}.ckpt", {n: v for n, v in slim_variables(model).items() if not is_top(n)})
+
+
+def is_top(name):
+    return "/Conv_2/" in name or "/logits/" in name
+
+
+def compute_rmsprop(folder):
+    """Write 20 gradients, and the weights after each step of TensorFlow's RMSProp."""
+    gradients = np.random.default_rng(0).normal(size=(20, 7)).astype(np.float32)
+    weights, found = tf.Variable(np.linspace(-1, 1, 7).astype(np.float32)), []
+    optimizer = tf.compat.v1.train.RMSPropOptimizer(0.1, decay=0.9, momentum=0.9, epsilon=1e-3)
+    for gradient in gradients:
+        optimizer.apply_gradients([(tf.constant(gradient), weights)])
+        found.append(weights.numpy().copy())
+    np.savez(folder / "rmsprop.npz", gradients=gradients, weights=np.stack(found))
 
 
 def draw(rng, variable):

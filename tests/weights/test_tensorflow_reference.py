@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from densevision.backbones import build_backbone
+from densevision.classification.model import ImageClassifier
 from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
+from densevision.training.rmsprop import RMSpropTF
 from densevision.weights.convert import convert
 from densevision.weights.tensorflow import backbone_scopes, read_variables, rename_variable
 from tests.weights.bundle import release_variables
@@ -74,6 +76,38 @@ def test_keras_has_the_same_features(peer, network, minimalistic, size):
         difference = np.abs(ours[tap].numpy() - theirs).max()
         print(name, size, tap, difference)
         assert difference < 1e-4
+
+
+@pytest.mark.parametrize("network", ["large", "small"])
+def test_keras_has_the_same_logits(peer, network):
+    tensors = {
+        rename_variable(variable, backbone_scopes(network)): tensor
+        for variable, tensor in read_variables(peer / f"logits_{network}.ckpt").items()
+    }
+    result = np.load(peer / f"logits_{network}.npz")
+    for layer, ours in (("conv_2", "head.0"), ("logits", "head.3")):
+        tensors[f"{ours}.weight"] = torch.from_numpy(result[f"{layer}_kernel"][0, 0].T.copy())
+        tensors[f"{ours}.bias"] = torch.from_numpy(result[f"{layer}_bias"])
+    model = ImageClassifier(dict(name=f"mobilenet_v3_{network}", padding="same"), 1000).eval()
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    assert not unexpected and all(counter.endswith("num_batches_tracked") for counter in missing)
+    with torch.no_grad():
+        ours = model(torch.from_numpy(result["image"]).permute(0, 3, 1, 2)).numpy()
+    assert np.abs(result["logits"]).mean() > 0.01
+    difference = np.abs(ours - result["logits"]).max()
+    print(network, difference, np.abs(result["logits"]).max())
+    assert difference < 1e-4
+
+
+def test_tensorflows_rmsprop_takes_the_same_steps(peer):
+    result = np.load(peer / "rmsprop.npz")
+    weights = torch.nn.Parameter(torch.linspace(-1, 1, 7))
+    optimizer = RMSpropTF([weights], lr=0.1, decay=0.9, momentum=0.9, eps=1e-3)
+    for gradient, wanted in zip(result["gradients"], result["weights"], strict=True):
+        weights.grad = torch.from_numpy(gradient.copy())
+        optimizer.step()
+        difference = np.abs(weights.detach().numpy() - wanted).max()
+        assert difference < 1e-6, difference
 
 
 @pytest.mark.parametrize(("name", "tensors"), RELEASES.items())

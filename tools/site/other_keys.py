@@ -4,8 +4,12 @@
 SECTIONS = [
     (
         "model",
-        "One of the two models. `num_classes=None` takes the number of classes of the training data.",
-        ["densevision.detection.model.SSDLite", "densevision.segmentation.model.Segmentor"],
+        "One of the three models. `num_classes=None` takes the number of classes of the training data.",
+        [
+            "densevision.detection.model.SSDLite",
+            "densevision.segmentation.model.Segmentor",
+            "densevision.classification.model.ImageClassifier",
+        ],
     ),
     (
         "model.backbone",
@@ -33,6 +37,9 @@ SECTIONS = [
         [
             "densevision.detection.loss.FocalLoss",
             "densevision.detection.loss.SoftmaxLoss",
+            "densevision.detection.loss.QualityFocalLoss",
+            "densevision.detection.loss.IoULoss",
+            "densevision.detection.assigners.DynamicAssigner",
             "densevision.segmentation.loss.CrossEntropyLoss",
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
             "densevision.segmentation.loss.BoundaryCrossEntropyLoss",
@@ -66,6 +73,7 @@ SECTIONS = [
         "The `dataset` of a loader: `dict(type=CocoDataset, ...)`.",
         [
             "densevision.detection.coco.CocoDataset",
+            "densevision.classification.dataset.ImageFolder",
             "densevision.segmentation.cityscapes.CityscapesDataset",
             "densevision.segmentation.masks.MaskDataset",
             "densevision.segmentation.polygons.PolygonDataset",
@@ -78,14 +86,24 @@ SECTIONS = [
         [
             "densevision.detection.transforms.SSDCrop",
             "densevision.detection.transforms.Expand",
+            "densevision.classification.transforms.InceptionCrop",
             "densevision.segmentation.transforms.ClassUniformCrop",
             "densevision.segmentation.transforms.PasteClass",
         ],
     ),
     (
+        "Combined images",
+        "The `mix` of a data set of boxes: a list of `dict(type=BoxMosaic, p=0.5)`, with any of these.",
+        [f"densevision.detection.mixing.{name}" for name in ("BoxMosaic", "BoxMixUp", "BoxCopyPaste")],
+    ),
+    (
         "Metrics",
         "`val_evaluator` and `test_evaluator`: a dict, or a list of dicts.",
-        ["densevision.detection.metric.CocoMetric", "densevision.segmentation.metric.IoUMetric"],
+        [
+            "densevision.detection.metric.CocoMetric",
+            "densevision.segmentation.metric.IoUMetric",
+            "densevision.classification.metric.TopKMetric",
+        ],
     ),
     (
         "train_cfg",
@@ -95,7 +113,11 @@ SECTIONS = [
     (
         "optim_wrapper",
         "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
-        ["densevision.training.optim.GuardedOptimWrapper", "densevision.training.optim.DecayWeightsOnly"],
+        [
+            "densevision.training.optim.GuardedOptimWrapper",
+            "densevision.training.optim.DecayWeightsOnly",
+            "densevision.training.rmsprop.RMSpropTF",
+        ],
     ),
     (
         "param_scheduler",
@@ -221,6 +243,11 @@ OTHER_TABLES = {
             "T_max": "Iterations from the full learning rate to the smallest one; default: `end - begin`.",
             "eta_min": "Smallest learning rate; default: 0.",
             "eta_min_ratio": "The same as a fraction of the full one.",
+        },
+        "StepLR": {
+            "step_size": "Iterations between two steps.",
+            "step_epochs": "The same in epochs, in place of `step_size`.",
+            "gamma": "Factor of each step; default: 0.1.",
         },
         "PolyLR": {
             "power": "Power of the polynomial; default: 1.",

@@ -126,9 +126,8 @@ async function send(results) {
     body: JSON.stringify(results),
   }).catch(() => null);
   $("send").disabled = false;
-  $("sent").textContent = response?.ok
-    ? "Sent."
-    : `Not sent (${response ? `${response.status} ${response.statusText}` : "no connection"}); is densevision serve still running?`;
+  if (!response) $("sent").textContent = "Not sent (no connection); is densevision serve still running?";
+  else $("sent").textContent = response.ok ? "Sent." : `Not sent: ${(await response.text()).trim()}`;
 }
 
 /** JSON with each list of times on one line. @param {object} results */
