@@ -27,7 +27,7 @@ def read_results(path: Path) -> list[OwnResult]:
         UserError: the file is missing or is not such a list, or the paper has no such row.
     """
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable json file ({error})") from error
     if not isinstance(entries, list):

@@ -63,7 +63,7 @@ def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
 def write_script(path: Path, text: str) -> None:
     """Write the script; raises UserError if that is not possible."""
     try:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} can't be written ({error.strerror}); change to a folder of yours") from error
 
@@ -78,7 +78,7 @@ def read_phone_log(path: Path, models: Sequence[Path]) -> dict[Path, list[Measur
         UserError: the log is missing, cut short, or of other files.
     """
     try:
-        return read_measurements(path.read_text(errors="replace"), models)
+        return read_measurements(path.read_text(encoding="utf-8", errors="replace"), models)
     except OSError as error:
         raise UserError(f"--log {path}: {error.strerror}; give the file that {SCRIPT_NAME} wrote") from error
     except OtherFileError as error:
