@@ -19,6 +19,7 @@ MODULES = {
 # Modules that a light install needs; all parts may import them.
 LIGHT = {
     "errors",
+    "json_text",
     "atomic",
     "outputs",
     "structures",

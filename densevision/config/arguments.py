@@ -78,8 +78,10 @@ def accepted_keys(place: str, mapping: Mapping) -> set[str]:
         return {"*"} if "type" in mapping else set()
     parameters = parameters_of(reader)
     hook = {"priority"} if "hooks" in place else set()
-    hook |= {"convert_to_iter_based"} if place.startswith("param_scheduler") else set()  # refused with its remedy
     known = {*parameters, *_ADDED.get(place, ()), *hook} - {_GIVEN.get(place)}
+    if place.startswith("param_scheduler"):
+        known |= {"convert_to_iter_based"}  # refused with its remedy
+        known |= {"step_epochs"} if "step_size" in parameters else set()
     if takes_any(parameters):
         return known | {"*"}
     return known | ({"type"} if place not in LOADERS and place not in ("init_from", "randomness") else set())

@@ -6,7 +6,6 @@ Source of the slots below: TFLite's metadata_schema.fbs, version 1.2.0.
 
 from __future__ import annotations
 
-import json
 import struct
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 from densevision.structures import PostProcess, check_range
 from densevision.task import task_of_outputs
 
@@ -87,7 +87,7 @@ def read_model_info(path: str | Path) -> ModelInfo:
 
 _FAULTS = (
     *(zipfile.BadZipFile, zlib.error, struct.error, UserError, AttributeError, KeyError, ValueError, TypeError),
-    *(OSError, EOFError, NotImplementedError, RuntimeError, RecursionError, OverflowError),
+    *(OSError, EOFError, NotImplementedError, RuntimeError, OverflowError),
 )
 _MOST_BYTES = 16 * 2**20  # of the metadata
 
@@ -102,7 +102,7 @@ def _read_member(path: Path) -> bytes:
 
 
 def _parse(content: bytes) -> ModelInfo:
-    settings: dict[str, Any] = {name: _tuples(value) for name, value in json.loads(content).items()}
+    settings: dict[str, Any] = {name: _tuples(value) for name, value in parse_json(content).items()}
     about = ModelInfo(**settings)
     task_of_outputs(about.outputs)
     _check(about)

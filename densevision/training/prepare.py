@@ -186,9 +186,13 @@ def _check_schedule(name: str, schedule: dict) -> None:
         )
     if _type_name(schedule).startswith("ReduceOnPlateau"):
         raise UserError(f"config, {name} works with epochs only, but this training counts iterations; use another one")
-    for key, least in (("begin", 0), ("end", 1), ("T_max", 1)):
+    for key, least in (("begin", 0), ("end", 1), ("T_max", 1), ("step_size", 1)):
         if schedule.get(key) is not None:
             whole_number(f"{name}.{key}", schedule[key], least)
+    if "step_epochs" in schedule:
+        _positive(f"{name}.step_epochs", schedule["step_epochs"])
+        if "step_size" in schedule:
+            raise UserError(f"config, {name} has step_size and step_epochs; give one of them")
     if "end" in schedule and schedule["end"] is None:
         del schedule["end"]
 

@@ -105,6 +105,8 @@ def _schedule(settings: dict[str, Any], wrapper: Any) -> None:
     settings = {"end": _LENGTH, **settings, "by_epoch": False}
     if settings["end"] is None:
         settings["end"] = _LENGTH
+    if settings.pop("step_epochs", None) is not None:
+        settings["step_size"] = _LENGTH
     PARAM_SCHEDULERS.build(settings, default_args=dict(optimizer=wrapper))
 
 
