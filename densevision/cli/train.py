@@ -19,7 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=int, metavar="N", help="stop after N evaluations in a row without a new best score"
     )
-    parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="bf16",
+        choices=("bf16", "fp16"),
+        help="mixed precision (default: bf16; fp16 on older GPUs)",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",

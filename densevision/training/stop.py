@@ -12,10 +12,11 @@ import time
 from types import FrameType
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SIGNAL_DEBOUNCE_S = 1.0
+_AGREE_EVERY = 10  # iterations
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -53,8 +54,17 @@ class StopRequest:
             signal.signal(number, handler)
         self._previous = {}
 
-    def agreed(self) -> int:
-        """Return the signal that any process received, 0 if none; every process must call this."""
+    def agreed(self, iteration: int = 0) -> int:
+        """Return the signal that any process received, 0 if none; every process must call this.
+
+        Args:
+            iteration: processes on GPUs exchange signals only every 10 iterations, because the answer waits for the
+                device.
+        """
+        if get_world_size() == 1:
+            return self._received
+        if torch.cuda.is_available() and iteration % _AGREE_EVERY:
+            return 0
         received = torch.tensor(self._received)
         all_reduce(received, op="max")
         return int(received)
