@@ -28,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="try one batch, an evaluation and a checkpoint; leaves no file"
     )
-    parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="bf16",
+        choices=("bf16", "fp16"),
+        help="mixed precision (default: bf16; fp16 on older GPUs)",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",

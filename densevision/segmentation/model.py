@@ -104,9 +104,9 @@ class Segmentor(BaseModel):
         """Return ``loss_seg`` and, with an auxiliary head, ``loss_aux``, both measured at the input's size."""
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
         features, size = self.features(inputs), inputs.shape[-2:]
-        losses = dict(loss_seg=self.loss_function(self.upsample_to(self.head(features), size), target))
+        losses = dict(loss_seg=self.loss_function(self.upsample_to(self.head(features).float(), size), target))
         if self.auxiliary is not None:
-            logits = self.upsample_to(self.auxiliary(features), size)
+            logits = self.upsample_to(self.auxiliary(features).float(), size)
             losses["loss_aux"] = self.auxiliary.weight * self.auxiliary.loss_function(logits, target)
         return losses
 
