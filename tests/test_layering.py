@@ -106,6 +106,7 @@ OWNERS = {
     },
     "jinja2": {"densevision.report", "densevision.inspection.grid"},
     "pycocotools": {"densevision.detection", "densevision.inference.results", "densevision.segmentation.polygons"},
+    "faster_coco_eval": {"densevision.detection.coco_eval"},
     "cityscapesscripts": {"densevision.segmentation.official"},
     "albumentations": {"densevision.data.augment", *(f"densevision.{task}.transforms" for task in TASKS)},
     "litert_torch": {"densevision.export.convert"},
