@@ -57,6 +57,9 @@ MAY_IMPORT = {
     | {"task", "config", "inference", "inspection", "evaluation", "training", "complexity", "benchmark"},
     "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training", "report"},
     "benchmark": LIGHT | {"inference"},
+    "adapt": LIGHT
+    | TASKS
+    | {"backbones", "data", "config", "checkpoints", "inference", "evaluation", "training", "export", "benchmark"},
     "environment": LIGHT,
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
@@ -102,6 +105,7 @@ OWNERS = {
         *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
         *(f"densevision.report.{name}" for name in ("content", "facts", "write")),
+        "densevision.adapt.short",
         "densevision.cli",
     },
     "jinja2": {"densevision.report", "densevision.inspection.grid"},
