@@ -91,6 +91,7 @@ OWNERS = {
         "densevision.registry",
         "densevision.config",
         "densevision.checkpoints.config",
+        "densevision.checkpoints.model",
         "densevision.training",
         "densevision.inspection.source",
         "densevision.evaluation",

@@ -18,15 +18,18 @@ from densevision.config.derive import LOADERS, fill_best, fill_sizes, fill_test,
 from densevision.config.find import find_config
 from densevision.config.init_from import InitFrom
 from densevision.config.paper import changes_network, check_paper
+from densevision.config.teacher import TeacherOptions
 from densevision.config.types import dotted_name, import_types
 from densevision.errors import UserError, did_you_mean
 
 _OURS = {
-    *("init_from", "total_batch", "paper", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"),
+    *("init_from", "teacher", "total_batch", "paper", "model_wrapper_cfg", "sync_bn", "compile"),
+    "activation_checkpointing",
 }
 _TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _OURS) - {"self", "cfg"}
 _LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
 _OPTIONS = {"work_dir": "--work-dir", "resume": "--resume", "launcher": "--launcher"}  # would overwrite such a key
+_OPTION_CLASSES = {"init_from": InitFrom, "teacher": TeacherOptions}
 _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -202,8 +205,8 @@ def accepted_keys(place: str, mapping: dict) -> set[str]:
         return _TOP_LEVEL
     if place in LOADERS:
         return _LOADER | {"dataset"}
-    if place == "init_from":
-        return {field.name for field in fields(InitFrom)}
+    if place in _OPTION_CLASSES:
+        return {field.name for field in fields(_OPTION_CLASSES[place])}
     if not callable(mapping.get("type")):
         return {"*"} if "type" in mapping else set()
     parameters = inspect.signature(mapping["type"]).parameters.values()
