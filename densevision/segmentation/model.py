@@ -26,11 +26,12 @@ from densevision.segmentation.distillation import PixelDistillation
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropyLoss, OHEMCrossEntropyLoss
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
+from densevision.segmentation.rmi import RMILoss
 from densevision.segmentation.sum_loss import SumLoss
 
 _HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
 _LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
-for _part in (*_HEADS, *_LOSSES, PixelDistillation):
+for _part in (*_HEADS, *_LOSSES, RMILoss, PixelDistillation):
     MODELS.register_module(module=_part)
 
 

@@ -44,6 +44,7 @@ SECTIONS = [
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
             "densevision.segmentation.loss.BoundaryCrossEntropyLoss",
             "densevision.segmentation.lovasz.LovaszSoftmaxLoss",
+            "densevision.segmentation.rmi.RMILoss",
             "densevision.segmentation.sum_loss.SumLoss",
         ],
     ),
