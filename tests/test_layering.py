@@ -96,6 +96,7 @@ OWNERS = {
         "densevision.registry",
         "densevision.config",
         "densevision.checkpoints.config",
+        "densevision.checkpoints.model",
         "densevision.training",
         "densevision.inspection.source",
         "densevision.evaluation",

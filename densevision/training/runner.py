@@ -42,6 +42,7 @@ from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.training.teacher import add_teacher
 from densevision.training.trial import try_parts
 from densevision.training.workdir import WorkDir, free_name, protect_others
 from densevision.weights.initialize import initialize
@@ -84,7 +85,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         with self.stop_request, self._running():
             self._find_resumed()
             self._check_data("train", "val")
-            self._report(training_lines(self, evaluates=self._dataset("val") is not None))
+            self._report([*training_lines(self, evaluates=self._dataset("val") is not None), *add_teacher(self)])
             self.training = True
             try:
                 return super().train()
@@ -258,7 +259,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if training:
         try_parts(config)
     else:
-        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from", "teacher"):
             config.pop(key, None)
     set_workers(config)
     default_hooks = config.get("default_hooks", {})

@@ -174,8 +174,8 @@ def main():
         found = in_process("--one", "frames", "--frames", arguments.frames)
         memory = ", ".join(f"{peak:.2f} GiB after {count}" for count, peak in found["memory"].items())
         print(
-            f"{arguments.frames} frames of {FRAME[1]}x{FRAME[0]} in {found['wall']:.1f} s ({found['processor']:.1f} s of "
-            f"the processor), peak memory {memory}, mIoU {found['figures']['seg/mIoU']:.4f}"
+            f"{arguments.frames} frames of {FRAME[1]}x{FRAME[0]} in {found['wall']:.1f} s ({found['processor']:.1f} s "
+            f"of the processor), peak memory {memory}, mIoU {found['figures']['seg/mIoU']:.4f}"
         )
     else:
         compare_backends(arguments)
