@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import densevision
 from densevision.cli.completion import ASK, candidates
 from densevision.cli.examples import EXAMPLES
-from densevision.cli.failures import describe_failure
+from densevision.cli.failures import describe_failure, forget
 from densevision.cli.parsing import CommandParser
 from densevision.cli.signals import ending_signals
 from densevision.cli.streams import SteadyStream, steady_streams
@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if said is None:
                 raise
             print(f"densevision: error: {said}", file=sys.stderr)
+            forget(error)
             return 1
 
 
