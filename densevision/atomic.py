@@ -34,12 +34,12 @@ def replacing(path: Path, option: str = "") -> Iterator[Path]:
     with contextlib.ExitStack() as undo:
         for folder in reversed(missing):
             undo.callback(_remove_empty, folder)
+        undo.callback(_remove_file, partial)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.touch()
         except OSError as error:
             raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
-        undo.callback(_remove_file, partial)
         yield partial
         partial.replace(path)
         undo.pop_all()

@@ -69,7 +69,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
                 if self._train_loop is not None:
                     self.notes += prepare_training(self)
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             self._undo_start()
             raise
 
@@ -145,7 +145,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                     self.on_exit.enter_context(locked(Path(self.work_dir)))
                 with config_errors():
                     yield
-            except UserError:
+            except (UserError, KeyboardInterrupt):
                 if not self._begun:
                     self._undo_start()
                 raise
