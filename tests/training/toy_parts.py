@@ -158,7 +158,7 @@ class ScriptedErrors(Scripted):
 
 
 class SignalSelf(Hook):
-    """Send this process, its group or a loader worker signal ``number`` in iteration ``at``, or in the next evaluation."""
+    """Send this process, its group or a loader worker signal ``number`` in iteration ``at``, or in the evaluation."""
 
     def __init__(self, at: int = 0, number: int = 2, when: str = "training", group: bool = False):
         self.at, self.number, self.when, self.group = at, number, when, group
