@@ -15,7 +15,7 @@ from densevision.images import write_image
 from tests.cli.test_demo import DETECTOR, save_model, write_video
 
 FEW, MANY = 200, 2000
-MOST = 20  # MB; the results of 1,800 images without streaming took more than 100
+MOST = 20  # MB; 1,800 images of 58 kB in memory would be 104
 ROOT = Path(__file__).parents[2]
 
 
