@@ -30,6 +30,7 @@ COMMANDS = {
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
+    "adapt": "narrow a trained network until its .tflite meets a latency",
     "convert": "convert published weights to a checkpoint",
     "convert-data": "write a data set as COCO json (boxes), Cityscapes folders (masks) or crops",
     "web": "write a web page that runs .tflite files in any browser",
@@ -46,7 +47,7 @@ GROUPS = {
     "data": ("new", "check", "browse", "convert-data"),
     "training": ("configs", "train", "test", "compare", "convert", "summary"),
     "using a model": ("demo", "predict"),
-    "on a phone": ("export", "web", "serve", "benchmark"),
+    "on a phone": ("export", "adapt", "web", "serve", "benchmark"),
     "this project": ("quickstart", "paper", "doctor", "completion", "help"),
 }
 _EXTRAS = {
@@ -60,7 +61,7 @@ _EXTRAS = {
 _OPENCV_LOGS = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 
-_WRITE_FILES = ("train", "test", "export", "convert", "convert-data", "new", "web", "quickstart")
+_WRITE_FILES = ("train", "test", "export", "adapt", "convert", "convert-data", "new", "web", "quickstart")
 _OUTPUTS = ("out", "json", "csv", "html", "save_images", "work_dir")  # options
 
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from densevision.console import Display
 from densevision.registry import HOOKS
-from densevision.training.checkpoint_hook import HISTORY
 from densevision.training.damage import damage_line, restore_damaged, store_damaged
+from densevision.training.deferred import HISTORY
 from densevision.training.lengths import Length
 from densevision.training.metrics import about_classes, numbers_of, warn_if_worthless
 from densevision.training.pace import evaluations_left
@@ -59,13 +59,16 @@ class ProgressHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object = None) -> None:
         """Advance the bar, and report every ``interval`` iterations and at the end."""
         iteration = runner.iter + 1
+        due = iteration % self.interval == 0 or iteration == runner.max_iters
+        if due:  # these wait for the device, which is part of the window's time
+            runner.train_loop.read_skips()
+            scalars = window_means(runner, (iteration - 1) % self.interval + 1)
         self.clock.step_done(len(data_batch["inputs"]) * get_world_size())
-        if iteration % self.interval and iteration != runner.max_iters:
+        if not due:
             self.display.advance(iteration)
             return
         for buffer in runner.message_hub.log_scalars.values():
             buffer.max_length = HISTORY  # mmengine copies the whole history at every update
-        scalars = window_means(runner, (iteration - 1) % self.interval + 1)
         note = f"{format_scalars(scalars)}  {self.clock.rate():.1f} img/s  data {self.clock.data_share():.0%}"
         eta = f"eta {_duration(self._seconds_left(runner, iteration))}"
         self.display.advance(iteration, f"{eta}  {note}", self.evaluation)

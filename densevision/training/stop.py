@@ -13,7 +13,7 @@ import time
 from types import FrameType
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from torch._utils import ExceptionWrapper
 
 from densevision.errors import MachineFault
@@ -22,6 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of these, one that a program handles itself stays so; schedulers of clusters send some before the time is up.
 _OTHERS = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU") if hasattr(signal, name))
 _SIGNAL_DEBOUNCE_S = 1.0
+_AGREE_EVERY = 10  # iterations
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -64,8 +65,17 @@ class StopRequest:
         """Stop after the first iteration, as after this signal."""
         self._received = number
 
-    def agreed(self) -> int:
-        """Return the signal that any process received, 0 if none; every process must call this."""
+    def agreed(self, iteration: int = 0) -> int:
+        """Return the signal that any process received, 0 if none; every process must call this.
+
+        Args:
+            iteration: processes on GPUs exchange signals only every 10 iterations, because the answer waits for the
+                device.
+        """
+        if get_world_size() == 1:
+            return self._received
+        if torch.cuda.is_available() and iteration % _AGREE_EVERY:
+            return 0
         received = torch.tensor(self._received)
         all_reduce(received, op="max")
         return int(received)
