@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --max-drop 1",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
+        "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --search --max-drop 0.5",
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
     "convert-data": (
