@@ -45,9 +45,9 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL.tflite", help="the file to write")
     parser.add_argument(
         "--quantize",
-        choices=("none", "float16", "int8", "int8x16"),
+        choices=("none", "float16", "int8"),
         default="none",
-        help="of the weights, with int8 also of the activations, which int8x16 keeps in 16 bits (default: none)",
+        help="of the weights, with int8 also of the activations (default: none)",
     )
     parser.add_argument(
         "--input",

@@ -25,7 +25,6 @@ _PRECISION = {
     "none": "float32",
     "float16": "weights float16, computed in float32",
     "int8": "weights and activations int8",
-    "int8x16": "weights int8, activations int16",
 }
 _OUTPUTS = {
     "detections": (

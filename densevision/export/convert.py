@@ -21,7 +21,7 @@ import torch
 
 from densevision.atomic import replacing
 from densevision.errors import UserError
-from densevision.export.exporter import CALIBRATED, Exporter, ExportOptions, Parity, make_exporter
+from densevision.export.exporter import Exporter, ExportOptions, Parity, make_exporter
 from densevision.export.metadata import attach_metadata
 from densevision.export.quantize import Ranges, to_float16, to_int8
 from densevision.export.tflite_graph import labeled, name_ops, read_graph, write_graph
@@ -121,8 +121,8 @@ def _calibrated(images: ExportImages) -> str:
 
 def check_images(images: ExportImages, size: tuple[int, int], options: ExportOptions) -> None:
     """Raise a UserError if images are missing, or have another size or type than the input."""
-    if options.quantize in CALIBRATED and not len(images.calibration):
-        raise UserError(f"{options.quantize} needs calibration images, and there are none")
+    if options.quantize == "int8" and not len(images.calibration):
+        raise UserError("int8 needs calibration images, and there are none")
     for image in (*images.check, *images.calibration):
         if image.shape != (*size, 3) or image.dtype != np.uint8:
             raise UserError(f"an image is {image.dtype} {image.shape}, the input takes uint8 {(*size, 3)}; resize it")
@@ -139,10 +139,9 @@ def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.nd
     """Quantize a converted graph by the options."""
     if options.quantize == "float16":
         return to_float16(content)
-    if options.quantize in CALIBRATED:
+    if options.quantize == "int8":
         uint8_input = options.input_type == "uint8"
-        bits = 16 if options.quantize == "int8x16" else 8
-        ranges = Ranges(options.activation_ranges, options.weight_ranges, bits)
+        ranges = Ranges(options.activation_ranges, options.weight_ranges)
         return to_int8(content, calibration, ranges=ranges, float_parts=options.float_parts, uint8_input=uint8_input)
     return content
 

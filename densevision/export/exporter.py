@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from densevision.config.load import Config
 
 
-CALIBRATED = ("int8", "int8x16")  # kinds of quantization that need ranges of activations
 _CHOICES: dict[str, tuple[object, ...]] = {
-    "quantize": ("none", "float16", "int8", "int8x16"),
+    "quantize": ("none", "float16", "int8"),
     "input_type": ("uint8", "float32"),
     "postprocess": ("nms", "none"),
     "nms": ("across-classes", "per-class"),
@@ -45,8 +44,7 @@ class ExportOptions:
 
     Attributes:
         size: (height, width) of the input, of a model without an ``input_size`` of its own.
-        quantize: float32 ("none"), float16 weights, full-integer int8, or int8 weights with
-            16-bit activations ("int8x16"), which few runtimes compute fast.
+        quantize: float32 ("none"), float16 weights, or full-integer int8.
         input_type: pixels as uint8, or as float32 from -1 to 1.
         postprocess: end a detector in ``TFLite_Detection_PostProcess``, or in boxes and scores.
         nms: how that op treats overlaps.
@@ -61,7 +59,7 @@ class ExportOptions:
     """
 
     size: tuple[int, int] | None = None
-    quantize: Literal["none", "float16", "int8", "int8x16"] = "none"
+    quantize: Literal["none", "float16", "int8"] = "none"
     input_type: InputType = "uint8"
     postprocess: Literal["nms", "none"] = "nms"
     nms: Nms = "across-classes"

@@ -21,7 +21,7 @@ from densevision.errors import UserError
 from densevision.evaluation import build_dataset, evaluate_predictor, metric_sign, primary_metric, read_images
 from densevision.export.card import Measured, write_card
 from densevision.export.convert import ExportImages, ExportReport, export_tflite
-from densevision.export.exporter import CALIBRATED, Exporter, ExportOptions, make_exporter
+from densevision.export.exporter import Exporter, ExportOptions, make_exporter
 from densevision.export.graph import InputType, is_plain
 from densevision.export.quantize import Ranges, parts_of, to_int8
 from densevision.export.search import Draft, Found, search
@@ -147,7 +147,7 @@ class ExportJob:
         return f"{len(self._test_data):,} images of {'/'.join(str(part) for part in place if part) or 'the test data'}"
 
     def _calibration(self, count: int | None) -> list[np.ndarray]:
-        if self.options.quantize not in CALIBRATED:
+        if self.options.quantize != "int8":
             return []
         data = build_dataset(self.config, "train_dataloader")
         count = min(CALIBRATION, len(data)) if count is None else count

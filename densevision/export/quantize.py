@@ -55,12 +55,10 @@ class Ranges:
         activations: "moving-average" of the calibration images' least and greatest values, or "min-max" over all.
         weights: "min-max" of each channel; or narrower ranges, which clip single large weights: "octav" (of the least
             expected error, found by iteration), or "mse" (that of a normal distribution of the weights' variance).
-        activation_bits: 8, or 16.
     """
 
     activations: str = "moving-average"
     weights: str = "min-max"
-    activation_bits: int = 8
 
 
 def to_int8(
@@ -95,12 +93,11 @@ def to_int8(
         if part not in FLOAT_PARTS or not _has(split, FLOAT_PARTS[part]):
             raise UserError(f"--float-parts {part}: the network has no such part; leave it out")
     patterns = [FLOAT_PARTS[part] for part in float_parts]
-    recipe = _int8_recipe(patterns, only, ranges, upsamples=upsamples)
+    recipe = _int8_recipe(patterns, only, ranges.weights, upsamples=upsamples)
     input_type = "float32" if is_float else "uint8"
     samples = [{"image": as_input(image[None], input_type)} for image in images]
     quantized = read_graph(_run(write_graph(split), recipe, samples, ranges.activations))
-    if ranges.activation_bits == 8:
-        take_argmax_in_int8(quantized)
+    take_argmax_in_int8(quantized)
     if uint8_input and is_float:
         take_uint8(quantized)
     return write_graph(quantized)
@@ -132,23 +129,34 @@ def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
     return model.subgraphs[0].tensors[operator.outputs[0]].name.decode()
 
 
-def _int8_recipe(float_patterns: Sequence[str], only: str | None, ranges: Ranges, *, upsamples: bool) -> Any:
+def _int8_recipe(float_patterns: Sequence[str], only: str | None, weights: str, *, upsamples: bool) -> Any:
     from ai_edge_quantizer import qtyping, recipe_manager
 
     kinds, none = qtyping.TFLOperationName, "no_quantize"
-    recipe, network = recipe_manager.RecipeManager(), f"^{only}" if only else ".*"
-    bits = dict(activation_num_bits=ranges.activation_bits, weight_num_bits=8)
-    recipe.add_static_config(regex=network, operation_name=kinds.ALL_SUPPORTED, **bits)
+    recipe = recipe_manager.RecipeManager()
+    recipe.add_static_config(
+        regex=f"^{only}" if only else ".*",
+        operation_name=kinds.ALL_SUPPORTED,
+        activation_num_bits=8,
+        weight_num_bits=8,
+    )
     # Of other operators, these algorithms would quantize the constants too, symmetrically, which activations are not.
-    for kind in _WEIGHTED if ranges.weights != "min-max" else ():
-        algorithm = ranges.weights.upper()
-        recipe.add_static_config(regex=network, operation_name=getattr(kinds, kind), algorithm_key=algorithm, **bits)
+    for kind in _WEIGHTED if weights != "min-max" else ():
+        recipe.add_static_config(
+            regex=f"^{only}" if only else ".*",
+            operation_name=getattr(kinds, kind),
+            activation_num_bits=8,
+            weight_num_bits=8,
+            algorithm_key=weights.upper(),
+        )
     # What follows the network is cheap and stays in float: each map of a detector thus keeps its own scale, and
     # boxes are not rounded to 1/256 of the widest. Only the _PAD, _UPSAMPLE and ARG_MAX of segmentation gain by int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
     if not only:
         for kind in _PAD + (_UPSAMPLE if upsamples else ()):
-            recipe.add_static_config(regex=f"^io/{kind}", operation_name=getattr(kinds, kind), **bits)
+            recipe.add_static_config(
+                regex=f"^io/{kind}", operation_name=getattr(kinds, kind), activation_num_bits=8, weight_num_bits=8
+            )
     for end in (kinds.INPUT, kinds.OUTPUT):
         recipe.add_quantization_config(".*", end, algorithm_key=none)
     for pattern in float_patterns:

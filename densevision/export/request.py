@@ -10,7 +10,6 @@ from densevision.errors import UserError
 from densevision.task import Task, foreign_options
 
 _ONLY_INT8 = ("calibration", "float_parts", "sensitivity", "search", "activation_ranges", "weight_ranges")
-_ALSO_INT8X16 = ("calibration", "float_parts", "activation_ranges")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,7 @@ def check_request(given: Mapping[str, Any], task: Task, spelling: Spelling) -> N
             "NMS is up to the reader; leave one of them out"
         )
     for name in _ONLY_INT8:
-        kinds = ("int8", "int8x16") if name in _ALSO_INT8X16 else ("int8",)
-        if name in given and given.get("quantize") not in kinds:
+        if name in given and given.get("quantize") != "int8":
             needed = write(spelling.choice, "quantize", "int8")
             raise UserError(f"{write(spelling.name, name)} would need {needed}; add that, or leave it out")
     for name in ("activation_ranges", "weight_ranges"):

@@ -36,7 +36,6 @@ _MOST_DIMENSIONS = 4
 LIMITS = {
     "none": dict(boxes=1e-4, scores=1e-4, rows=0.99, labels=0.999),
     "float16": dict(boxes=0.02, scores=0.05, rows=0.99, labels=0.99),
-    "int8x16": dict(mean_scores=0.05, shift=0.25, rows=0.95, labels=0.8),
     "int8": dict(mean_scores=0.05, shift=0.25, rows=0.95, labels=0.8),
 }
 _AT_LEAST = {"labels": "of the labels", "rows": "of the detections"}

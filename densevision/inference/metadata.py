@@ -29,7 +29,7 @@ class ModelInfo:
         classes: K names.
         size: (height, width) of the input in pixels.
         input_type: of the pixels; float32 runs from -1 to 1.
-        quantize: type of weights and, with int8, of activations; int8x16 has int16 activations.
+        quantize: type of weights and, with int8, of activations.
         palette: RGB of each class; empty for detectors.
         postprocess: a detector's ``PostProcess``: with "detections" that of the file itself, with "boxes" what the
             model was trained for; ``nms`` is the kind of NMS, per class or across classes.
@@ -47,7 +47,7 @@ class ModelInfo:
     classes: tuple[str, ...]
     size: tuple[int, int]
     input_type: Literal["uint8", "float32"]
-    quantize: Literal["none", "float16", "int8", "int8x16"]
+    quantize: Literal["none", "float16", "int8"]
     palette: tuple[tuple[int, int, int], ...] = ()
     postprocess: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, object] = field(default_factory=dict)

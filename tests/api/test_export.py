@@ -23,7 +23,7 @@ def test_an_export_needs_no_config_either(trained, data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(quantize="int4"), "quantize is 'int4'; give 'none', 'float16', 'int8' or 'int8x16'"),
+        (dict(quantize="int4"), "quantize is 'int4'; give 'none', 'float16' or 'int8'"),
         (dict(input_type="int8"), "input_type is 'int8'; give 'uint8' or 'float32'"),
         (dict(postprocess="x"), "postprocess is 'x'; give 'nms' or 'none'"),
         (dict(nms=None), "nms is None; give 'across-classes' or 'per-class'"),

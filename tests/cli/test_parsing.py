@@ -100,7 +100,7 @@ def test_options_mean_the_same_everywhere(name):
         (["conv"], ["convert-data", "convert"]),
         (["help", "tes"], ["test"]),
         (["export", "--max"], ["--max-drop"]),
-        (["export", "a.pth", "--quantize", ""], ["none", "float16", "int8", "int8x16"]),
+        (["export", "a.pth", "--quantize", ""], ["none", "float16", "int8"]),
         (["export", "a.pth", "--out", ""], []),
         (["train", "lraspp_v3_small_cam"], ["lraspp_v3_small_camvid"]),
         (["nothing", ""], []),
