@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from densevision.checkpoints.reading import check_weights, first_not_finite, read_checkpoint
+from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
 from densevision.config.build_errors import config_errors
 from densevision.errors import UserError
 from densevision.registry import MODELS
@@ -32,8 +32,7 @@ def load_model(config: Config, checkpoint_path: str | Path) -> tuple[Any, dict]:
     for part in getattr(model, "training_only", ()):
         setattr(model, part, None)
     check_weights(model, checkpoint, checkpoint_path)
-    if name := first_not_finite(model, dict(state_dict=checkpoint["state_dict"])):
-        raise UserError(f"{checkpoint_path}: {name} is not finite, so the network is broken; use an earlier checkpoint")
+    check_finite(model, checkpoint, checkpoint_path)
     model.load_state_dict(checkpoint["state_dict"])
     return model.eval(), info
 

@@ -225,7 +225,7 @@ class SSDLite(BaseModel):
         if self.assigner is None:
             columns, targets = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
         else:
-            grid = AnchorGrid(self.anchors, self._cells.to(self.anchors.device), self.coder)
+            grid = AnchorGrid(self.anchors, self._cells_on(self.anchors.device), self.coder)
             columns, targets = self.assigner((logits, deltas), boxes, labels, grid)
         if not getattr(self.loss_cls, "uses_quality", False):
             return columns, targets, None
@@ -233,14 +233,20 @@ class SSDLite(BaseModel):
             found, wanted = (self.coder.decode(each, self.anchors) for each in (deltas, targets))
             return columns, targets, torch.where(columns > 0, paired_iou(found, wanted), 0.0)
 
+    def _cells_on(self, device: torch.device) -> Tensor:
+        if self._cells.device != device:
+            self._cells = self._cells.to(device)  # once: each copy waits for the device
+        return self._cells
+
     def box_loss(self, deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor | None) -> Tensor:
         """Sum the weighted box loss of the anchors whose column is over 0; see ``detection.loss.box_loss``."""
         if self.loss_box is None:
             return self.loss_cls.box_weight * box_loss(deltas, targets, columns, quality)
         positive = columns > 0
-        anchors = self.anchors.expand_as(deltas)[positive]
-        found, wanted = (self.coder.decode(each[positive], anchors) for each in (deltas, targets))
-        return self.loss_box.weight * self.loss_box(found, wanted, None if quality is None else quality[positive])
+        found, wanted = (self.coder.decode(each, self.anchors) for each in (deltas, targets))
+        found = torch.where(positive[..., None], found, wanted)  # whatever the gradient of the other anchors were
+        weights = positive.to(deltas) if quality is None else torch.where(positive, quality, 0.0)
+        return self.loss_box.weight * self.loss_box(found, wanted, weights)
 
     def predict_dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, *input_size] normalized -> boxes [N, A, 4] in input pixels and scores [N, A, K].

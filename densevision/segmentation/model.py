@@ -110,10 +110,10 @@ class Segmentor(BaseModel):
         """Return ``loss_seg``, and the losses of an auxiliary head and a teacher, measured at the input's size."""
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
         features, size = self.features(inputs), inputs.shape[-2:]
-        outputs = self.upsample_to(self.head(features), size)
+        outputs = self.upsample_to(self.head(features).float(), size)
         losses = dict(loss_seg=self.loss_function(outputs, target))
         if self.auxiliary is not None:
-            logits = self.upsample_to(self.auxiliary(features), size)
+            logits = self.upsample_to(self.auxiliary(features).float(), size)
             losses["loss_aux"] = self.auxiliary.weight * self.auxiliary.loss_function(logits, target)
         return losses if self.teacher is None else losses | self.teacher(self, inputs, outputs, data_samples)
 

@@ -123,7 +123,7 @@ SECTIONS = [
     ),
     (
         "optim_wrapper",
-        "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
+        "The optimizer and what surrounds it. `--amp` sets `amp`.",
         [
             "densevision.training.optim.GuardedOptimWrapper",
             "densevision.training.optim.DecayWeightsOnly",
@@ -225,7 +225,7 @@ OTHER_TABLES = {
             "progress": "`ProgressHook`.",
             "curves": "`CurvesHook`.",
             "ema": "`EMAHook`: the moving average of the weights, which is evaluated and saved.",
-            "runtime_info": "MMEngine's `RuntimeInfoHook`; it must stay.",
+            "runtime_info": "`RuntimeInfoHook`, which logs losses and learning rate; it must stay.",
             "param_scheduler": "MMEngine's `ParamSchedulerHook`; it must stay where there are schedules.",
             "timer": "MMEngine's hook, switched off: `ProgressHook` reports the times.",
             "sampler_seed": "MMEngine's hook, switched off: `SeededSampler` needs no epochs.",
