@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --max-drop 1",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
+        "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --search --max-drop 0.5",
     ),
     "adapt": (
         "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x",

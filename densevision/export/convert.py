@@ -24,7 +24,7 @@ from densevision.errors import UserError
 from densevision.export.exporter import Exporter, ExportOptions, Parity, make_exporter
 from densevision.export.metadata import attach_metadata
 from densevision.export.native import check_room, hidden_errors
-from densevision.export.quantize import to_float16, to_int8
+from densevision.export.quantize import Ranges, to_float16, to_int8
 from densevision.export.tflite_graph import labeled, name_ops, read_graph, write_graph
 from densevision.export.verify import check_layout, check_ops, check_parity, ops_outside_delegate
 from densevision.inference.metadata import ModelInfo
@@ -144,7 +144,8 @@ def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.nd
         return to_float16(content)
     if options.quantize == "int8":
         uint8_input = options.input_type == "uint8"
-        return to_int8(content, calibration, float_parts=options.float_parts, uint8_input=uint8_input)
+        ranges = Ranges(options.activation_ranges, options.weight_ranges)
+        return to_int8(content, calibration, ranges=ranges, float_parts=options.float_parts, uint8_input=uint8_input)
     return content
 
 
