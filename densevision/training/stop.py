@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -72,10 +73,11 @@ class StopRequest:
 
 
 def protect_worker(worker_id: int) -> None:
-    """Ignore SIGINT and SIGTERM in a loader worker, but end it with its parent.
+    """Ignore SIGINT and SIGTERM in a loader worker, end it with its parent, and keep the memory that they share.
 
     The parent saves a checkpoint after a signal to the process group, which it can't do without its workers.
     """
+    gc.freeze()  # a pass of the collector would write to, and so copy, each page that the worker shares
     atexit.register(_exit_worker)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

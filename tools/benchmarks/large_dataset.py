@@ -1,13 +1,14 @@
 """Start a training on a data set of COCO's size, and watch its memory.
 
     python tools/benchmarks/large_dataset.py FOLDER [--images 118287] [--boxes 860001] [--iterations 2000] [--workers 8]
+        [--loader-only]
 
 writes to FOLDER, unless it is there, a JSON of that size (80 classes, polygons of 22 points, one of 85 a crowd) and
 links to the images of coco128 in $DENSEVISION_DATA. Then it trains ssdlite_v3_small_reduced_coco on it, in a process of
 its own: with 2 images of 96x96 per iteration, so that loading outweighs the network. It prints the time from the start
 of the process to the end of the first iteration, the peak memory of the main process, and the memory of the main
 process and all workers (PSS: a shared page counts once) along the training. Seconds of the processor are next to those
-of the clock, for a machine with other work.
+of the clock, for a machine with other work. --loader-only: load the same batches without training.
 """
 
 import argparse
@@ -64,6 +65,26 @@ def write_dataset(folder, images, boxes):
         file.write(f'], "categories": {json.dumps(categories)}}}')
 
 
+def load(folder, iterations, workers):
+    from mmengine.dataset import pseudo_collate
+    from torch.utils.data import DataLoader
+
+    from densevision.config.load import load_config
+    from densevision.data.sampler import SeededSampler
+    from densevision.registry import DATASETS
+    from densevision.training.stop import protect_worker
+
+    config = load_config(CONFIG, [f"train_dataloader.dataset.data_root={folder}", "model.input_size=(96,96)"])
+    data = DATASETS.build(config.train_dataloader.dataset.to_dict())
+    data.count("train")
+    options = dict(collate_fn=pseudo_collate, worker_init_fn=protect_worker)
+    loader = DataLoader(data, 2, sampler=SeededSampler(data), num_workers=workers, **options)
+    for done, _ in enumerate(loader, start=1):
+        tell(done, iterations)
+        if done == iterations:
+            return
+
+
 def train(folder, iterations, workers):
     from densevision.config.load import load_config
     from densevision.training.process import tune_process
@@ -90,13 +111,16 @@ def watcher(iterations):
         priority = "LOWEST"
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            done = runner.iter + 1
-            if done == 1:
-                print(json.dumps(dict(first=since_start(), processor=time.process_time(), peak=peak())), flush=True)
-            elif done % max(1, iterations // 10) == 0:
-                print(json.dumps(dict(iteration=done, memory=memory_of_all())), flush=True)
+            tell(runner.iter + 1, iterations)
 
     return Watcher()
+
+
+def tell(done, iterations):
+    if done == 1:
+        print(json.dumps(dict(first=since_start(), processor=time.process_time(), peak=peak())), flush=True)
+    elif done % max(1, iterations // 10) == 0:
+        print(json.dumps(dict(iteration=done, memory=memory_of_all())), flush=True)
 
 
 def since_start():
@@ -123,17 +147,20 @@ def main():
     parser.add_argument("--boxes", type=int, default=860_001)
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--loader-only", action="store_true")
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     if arguments.train:
-        train(folder, arguments.iterations, arguments.workers)
+        run = load if arguments.loader_only else train
+        run(folder, arguments.iterations, arguments.workers)
         return
     if not folder.exists():
         write_dataset(folder, arguments.images, arguments.boxes)
     size = (folder / "annotations" / "instances_train2017.json").stat().st_size
     print(f"JSON of {size / 2**20:,.0f} MiB", flush=True)
     options = ["--train", "--iterations", str(arguments.iterations), "--workers", str(arguments.workers)]
+    options += ["--loader-only"] if arguments.loader_only else []
     run = subprocess.Popen([sys.executable, __file__, str(folder), *options], stdout=subprocess.PIPE, text=True)
     memory = []
     for line in run.stdout:
