@@ -55,6 +55,7 @@ _EXTRAS = {
     "weights": ("timm", "safetensors"),
     "supervision": ("supervision", "trackers"),
     "hub": ("qai_hub",),
+    "coco": ("faster_coco_eval",),
 }
 
 # Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.
