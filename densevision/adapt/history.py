@@ -5,14 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from densevision.adapt.proposals import UNIFORM
 from densevision.atomic import write_json, write_whole
 from densevision.errors import UserError
 
 _STATE = "state.json"
+_STYLES: tuple[tuple[bool, bool | None, dict[str, Any]], ...] = (  # chosen, the uniform proposals, how they are drawn
+    (False, False, dict(marker="o", ls="", ms=4, color="#9aa3ad", label="proposals")),
+    (False, True, dict(marker="s", ls="", ms=4, color="#d9480f", label="uniform, not chosen")),
+    (True, None, dict(marker="o", ls="-", color="#1f6feb", label="chosen")),
+)
 _COLUMNS = ("step", "name", "latency_ms", "screen", "score", "chosen", "measured_ms")
 
 
@@ -99,11 +107,7 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
         UserError: there is a search and ``resume`` is False, or there is none to resume, or it is another one.
     """
     path = folder / _STATE
-    if not resume:
-        if path.exists():
-            raise UserError(
-                f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
-            )
+    if not resume and not path.exists():
         return History(folder, made_from)
     try:
         content = json.loads(path.read_bytes())
@@ -113,6 +117,12 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
         raise UserError(f"--resume: there is no search in {folder}; leave --resume out, or give --work-dir") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged; give another --work-dir and start again") from error
+    if not resume:
+        if rows:
+            raise UserError(
+                f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
+            )
+        return History(folder, made_from)
     differ = [key for key in made_from if stored.get(key) != made_from[key]]
     if differ:
         raise UserError(
@@ -134,23 +144,25 @@ def draw_history(rows: Sequence[Row], target_ms: float, path: Path) -> None:
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    scored = [row for row in rows if row.score is not None]
-    winners = [row for row in scored if row.chosen]
-    others = [row for row in scored if not row.chosen]
-    axes.plot([r.latency_ms for r in others], [r.score for r in others], "o", ms=4, color="#9aa3ad", label="proposals")
-    even = [row for row in others if row.name == "uniform"]
-    axes.plot(
-        [r.latency_ms for r in even], [r.score for r in even], "s", ms=5, color="#d9480f", label="uniform, not chosen"
-    )
-    axes.plot([r.latency_ms for r in winners], [r.score for r in winners], "o-", color="#1f6feb", label="chosen")
-    for row in winners:
-        place = dict(xytext=(4, 6), textcoords="offset points", fontsize=7.5, color="#1f3a63")
-        axes.annotate("seed" if row.step == 0 else str(row.step), (row.latency_ms, row.score or 0.0), **place)
+    scored = [(row, row.measured_ms or row.latency_ms, row.score or 0.0) for row in rows if _finite(row.score)]
+    for chosen, uniform, style in _STYLES:
+        points = [(x, y) for row, x, y in scored if row.chosen is chosen and uniform in (None, row.name == UNIFORM)]
+        if points:
+            axes.plot([x for x, _ in points], [y for _, y in points], **style)
+    for row, x, y in scored:
+        if row.chosen:
+            name = "seed" if row.step == 0 else str(row.step)
+            axes.annotate(name, (x, y), (4, 6), textcoords="offset points", fontsize=7.5, color="#1f3a63")
     axes.axvline(target_ms, ls="--", lw=1, color="#495057")
     axes.text(target_ms, 0.02, " target", transform=axes.get_xaxis_transform(), fontsize=8, color="#495057")
     axes.set(xlabel="latency of the file (ms)", ylabel="score after short training (minus the loss)")
     axes.grid(alpha=0.25)
+    axes.margins(x=0.08, y=0.1)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
     content = io.BytesIO()
     figure.savefig(content, format="png")
     write_whole(path, content.getvalue())
+
+
+def _finite(score: float | None) -> bool:
+    return score is not None and math.isfinite(score)

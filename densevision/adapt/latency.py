@@ -18,6 +18,7 @@ from densevision.adapt.layers import Geometry, layers_of
 from densevision.adapt.shape import Shape
 from densevision.atomic import write_json
 from densevision.benchmark.timing import bound_to_cores, file_hash, open_model
+from densevision.errors import UserError
 from densevision.export.layer_graph import Layer, layer_file
 
 _REFERENCE = Layer("conv", 40, 40, 64, 96, act="relu")  # its time measures the machine's speed at the moment
@@ -36,15 +37,22 @@ class LatencyTable:
         path: of the table; see ``table_path``.
         threads: of the runtime.
         int8: layers are quantized.
+    Raises:
+        UserError: the file is damaged.
     """
 
     def __init__(self, path: Path, *, threads: int = 1, int8: bool = False) -> None:
         self.path, self.threads, self.int8 = path, threads, int8
-        self.times: dict[str, float] = json.loads(path.read_bytes()) if path.is_file() else {}
+        try:
+            self.times: dict[str, float] = json.loads(path.read_bytes()) if path.is_file() else {}
+        except ValueError as error:
+            raise UserError(f"{path}, a table of latencies, is damaged; delete it to measure again") from error
 
     def add(self, layers: Iterable[Layer]) -> int:
         """Measure the layers that the table lacks; returns their number."""
         missing = sorted({layer for layer in layers if layer.key not in self.times})
+        if not missing:
+            return 0
         with tempfile.TemporaryDirectory() as folder:
             for start in range(0, len(missing), _BATCH):
                 batch = missing[start : start + _BATCH]

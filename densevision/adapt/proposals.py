@@ -34,8 +34,9 @@ def parts(shape: Shape) -> dict[str, tuple[str, ...]]:
 
     These are the expansions, the outputs that residuals tie, the last convolution, each extra map, and the head.
     """
-    spec, found, members = shape.spec, {}, {}
-    names = streams(spec)
+    spec, names = shape.spec, streams(shape.spec)
+    found: dict[str, tuple[str, ...]] = {}
+    members: dict[str, list[str]] = {}
     for index, name in enumerate(names):
         members.setdefault(name, []).append("stem" if index == 0 else f"{index - 1}")
     for index, block in enumerate(spec.blocks):
@@ -73,10 +74,12 @@ def ladder(shape: Shape, names: tuple[str, ...]) -> Iterator[Shape]:
     All widths are multiples of 8. A step takes at most a quarter of a layer, or 16 channels where that is more.
     """
     before = widths(shape)
-    for notch in range(1, 1 + max(_notches(before[name]) for name in names)):
-        share = notch / max(_notches(before[name]) for name in names)
-        new = {name: _down(before[name], share * _notches(before[name]) * MULTIPLE) for name in names}
-        if any(new[name] < before[name] for name in names):
+    last = {name: before[name] for name in names}
+    most = max(_notches(before[name]) for name in names)
+    for notch in range(1, 1 + most):
+        new = {name: _down(before[name], notch / most * _notches(before[name]) * MULTIPLE) for name in names}
+        if new != last:
+            last = new
             yield narrower(shape, new)
 
 

@@ -33,8 +33,7 @@ def write_result(search: Search, row: Row) -> Result:
     """
     folder, seed = search.folder, search.seed
     result = Result(folder / "adapted.py", folder / "adapted.pth", folder / "adapted.tflite")
-    config = config_of(seed.config, search.shape(row))
-    config.filename = str(result.config)
+    config = config_of(seed.config, search.shape(row), str(result.config))
     model = search.model(row)
     meta = dict(dataset_meta=seed.info, settings=settings_of(model), **describe_config(config))
     partial = partial_path(result.checkpoint)

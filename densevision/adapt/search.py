@@ -75,7 +75,7 @@ class Plan:
     """
 
     target: Target
-    step: float = 0.03
+    step: float = 0.015
     short_iters: int = 20
     finalists: int = 4
     reward: Literal["slope", "product"] = "slope"
@@ -102,6 +102,7 @@ class Search:
         self.history = open_history(folder, dict(checkpoint=digest, **facts), resume=resume)
         self.short = ShortTraining(seed, plan.short_iters)
         (folder / "weights").mkdir(parents=True, exist_ok=True)
+        self.history.save()  # a search that is killed before its first result can be resumed, too
 
     @cached_property
     def seed_file(self) -> Path:
@@ -210,7 +211,7 @@ class Search:
         step, latency, before = last.step + 1, self._latency(), self.shape(last)
         self.short.start(step)
         now, parent = self._now(last), self.model(last)
-        saving = min(self.plan.step * self.seed_ms, now - self.target_ms)
+        saving = max(min(self.plan.step * self.seed_ms, now - self.target_ms), _CLOSE * self.seed_ms)
         if latency.prepare(candidates(before)):
             stage(f"step {step}: measured new layers")
         proposals = propose(before, latency, saving)
@@ -230,7 +231,7 @@ class Search:
             if row.score is None:
                 stage(f"step {step}: training {number} of {len(finalists)}, {proposal.name}")
                 self._train(row, self.seed.narrowed(parent, before, proposal.shape))
-                self._save()
+                self.history.save()
         winner = rows[self._choose(finalists, rows, (now, last.score or 0.0)).name]
         winner.chosen = True
         self._save()
@@ -265,7 +266,8 @@ class Search:
     ) -> list[Proposal]:
         """Return the best proposals by the screen, and the uniform one in any case."""
         scores = {name: row.screen or 0.0 for name, row in rows.items()}
-        found, others = [], [p for p in proposals if p.name != UNIFORM]
+        found: list[Proposal] = []
+        others = [p for p in proposals if p.name != UNIFORM]
         while others and len(found) < self.plan.finalists - 1:
             found.append(select(others, scores, before))
             others.remove(found[-1])

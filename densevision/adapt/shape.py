@@ -110,7 +110,8 @@ def shape_of(model: Any, config: Config) -> Shape:
         raise UserError(f"{config.filename}: backbone {stated.name!r} is not a table; adapt narrows the tables only")
     spec = explicit(model.backbone.spec, output_stride=stated.get("output_stride", 32))
     if model.task == "detection" and type(model.head) is SSDLiteHead and type(model.extra) is ExtraLayers:
-        pairs = [(layer[0][0].out_channels, layer[2][0].out_channels) for layer in model.extra]
+        extras: Any = model.extra
+        pairs = [(layer[0][0].out_channels, layer[2][0].out_channels) for layer in extras]
         return Shape(spec, extras=tuple(pairs))
     if model.task == "segmentation" and type(model.head) in (LRASPPHead, RASPPHead):
         return Shape(spec, filters=model.head.class_layers[0].in_channels)
@@ -120,8 +121,12 @@ def shape_of(model: Any, config: Config) -> Shape:
     )
 
 
-def config_of(seed: Config, shape: Shape) -> Config:
-    """Return the seed's config with the channels of a shape; its widths, tail and ``paper`` row are gone."""
+def config_of(seed: Config, shape: Shape, filename: str | None = None) -> Config:
+    """Return the seed's config with the channels of a shape; its widths, tail and ``paper`` row are gone.
+
+    Args:
+        filename: of the new config; None keeps the seed's.
+    """
     content = copy.deepcopy(seed._cfg_dict)
     for key in ("paper", "init_from", "load_from", "work_dir", "resume", "launcher", "experiment_name"):
         content.pop(key, None)
@@ -135,4 +140,4 @@ def config_of(seed: Config, shape: Shape) -> Config:
         model["extra"] = dict(options, depths=[list(pair) for pair in shape.extras])
     if shape.filters:
         model["head"] = dict(model["head"], filters=shape.filters)
-    return complete_config(content, (), seed.filename)
+    return complete_config(content, (), filename or seed.filename)

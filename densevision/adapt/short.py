@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from densevision.data.sampler import SampleKey, SeededSampler
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset
 from densevision.segmentation.balance import BalanceClasses, set_class_weights
+from densevision.training.optim import NotFiniteError
 from densevision.training.splits import align
 
 _HELD_OUT = 64  # images that score, at most; a fifth of a small data set
@@ -49,7 +52,7 @@ class ShortTraining:
             raise UserError(f"{seed.config.filename}: adapt needs {_FEWEST} training images, and there are {count}")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_size = int(seed.config.train_dataloader.get("batch_size", 1))
-        order = np.random.default_rng(0).permutation(count)
+        order = np.random.default_rng(0).permutation(count).tolist()
         held_out = min(_HELD_OUT, count // 5)
         self._training = order[held_out:]
         self._held_out = self._evaluation_batches(order[:held_out])
@@ -94,11 +97,12 @@ class ShortTraining:
         for number, batch in enumerate(self._copies(self.iterations)):
             torch.manual_seed(number)
             _set_rates(wrapper, [_RATE * rate * (1 - number / self.iterations) for rate in rates])
-            model.train_step(batch, optim_wrapper=wrapper)
+            with contextlib.suppress(NotFiniteError):  # such a network gets a bad score, or an infinite one
+                model.train_step(batch, optim_wrapper=wrapper)
         model.eval()
 
     def score(self, model: Any) -> float:
-        """Return minus the mean loss of the images that were held out."""
+        """Return minus the mean loss of the images that were held out; minus infinity if it is not finite."""
         model.to(self.device).eval()
         self._share_loss(model)
         total = images = 0.0
@@ -109,7 +113,7 @@ class ShortTraining:
                 count = len(batch["data_samples"])
                 total += count * sum(float(loss) for loss in losses.values())
                 images += count
-        return -total / images
+        return -total / images if math.isfinite(total) else -math.inf
 
     def _share_loss(self, model: Any) -> None:
         if self._balances:
@@ -117,14 +121,14 @@ class ShortTraining:
 
     def _read(self, keys: Iterator[SampleKey]) -> Batch:
         drawn = [next(keys) for _ in range(self.batch_size)]
-        samples = [self.dataset[SampleKey(int(self._training[key.image_index]), key.seed)] for key in drawn]
+        samples = [self.dataset[SampleKey(self._training[key.image_index], key.seed)] for key in drawn]
         return pseudo_collate(samples)
 
     def _copies(self, count: int) -> Iterator[Batch]:
         return (copy.deepcopy(batch) for batch in self._batches[:count])
 
     def _evaluation_batches(self, indices: Sequence[int]) -> list[Batch]:
-        samples = [self.dataset[int(index)] for index in indices]
+        samples = [self.dataset[index] for index in indices]
         one_size = len({sample["inputs"].shape for sample in samples}) == 1
         size = 8 if one_size else 1
         return [pseudo_collate(samples[start : start + size]) for start in range(0, len(samples), size)]

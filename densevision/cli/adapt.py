@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the .tflite on this machine: 8.5ms, or 0.7x of the checkpoint's own",
     )
     parser.add_argument(
-        "--step", type=float, default=0.03, metavar="SHARE", help="of the latency that a step saves (default: 0.03)"
+        "--step", type=float, default=0.015, metavar="SHARE", help="of the latency that a step saves (default: 0.015)"
     )
     parser.add_argument(
         "--short-iters",
