@@ -1,4 +1,4 @@
-"""A good tiny setup of both tasks, which every row of the table damages in one way."""
+"""A good tiny setup of all tasks, which every row of the table damages in one way."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from densevision.cli.main import main
 from densevision.images import write_image
 from densevision.inference.metadata import ModelInfo
+from tests.classification.conftest import write_tree
 from tests.detection.conftest import TABLE
 
 SIDE = 64
@@ -65,6 +66,25 @@ train_cfg.update(max_iters=2, val_interval=2)
 optim_wrapper.update(optimizer=dict(type=SGD, lr=0.01))
 default_hooks.update(curves=None)
 """
+CLASSIFIER = """
+from mmengine.config import read_base
+from torch.optim import SGD
+from densevision.classification.model import ImageClassifier
+with read_base():
+    from densevision.configs._base_.runtime import *
+    from densevision.configs._base_.small_classification import *
+train_dataloader.dataset.update(data_root="cells", transforms=[])
+val_dataloader.dataset.update(data_root="cells")
+train_dataloader.update(batch_size=2, num_workers=0)
+val_dataloader.update(batch_size=2, num_workers=0)
+model = dict(
+    type=ImageClassifier, backbone=dict(name="mobilenet_v3_small", width=0.25), num_classes=None, input_size=(32, 32)
+)
+train_cfg.update(max_iters=2, val_interval=2)
+optim_wrapper.update(optimizer=dict(type=SGD, lr=0.01))
+default_hooks.update(curves=None)
+"""
+CONFIGS = {"det": DETECTOR, "seg": SEGMENTOR, "cls": CLASSIFIER}
 ABOUT = ModelInfo(
     "logits", ("sky", "road", "car"), (SIDE, SIDE), "uint8", "none", ((0, 0, 255), (9, 9, 9), (255, 0, 0))
 )
@@ -73,23 +93,30 @@ ABOUT = ModelInfo(
 def write_setup(folder: Path) -> None:
     """Write data, configs, a finished training of each task, images, a video and a .tflite below ``folder``."""
     os.environ.pop("DENSEVISION_DATA", None)
-    (folder / "det.py").write_text(DETECTOR)
-    (folder / "seg.py").write_text(SEGMENTOR)
-    write_boxes(folder / "boxes")
-    write_masks(folder / "masks")
+    write_configs_and_data(folder)
     write_tflite(folder / "seg.tflite")
     random = np.random.default_rng(0)
     for number in range(3):
         write_image(folder / "photos" / f"{number}.jpg", random.integers(0, 255, (48, 64, 3), np.uint8))
     write_video(folder / "video.avi", random)
     with chdir(folder):
-        for name in ("det", "seg"):
+        for name in CONFIGS:
             curves = "default_hooks.curves=dict(type='densevision.CurvesHook')"
             assert main(["train", f"{name}.py", "--work-dir", f"{name}_run", "--quiet", "--cfg-options", curves]) == 0
-    for name in ("det", "seg"):
+    for name in CONFIGS:
         run = folder / f"{name}_run"
         for path in [*run.rglob("events*"), *run.rglob("*.png"), *run.rglob("*.html"), *run.glob("iter_1*")]:
             path.unlink()
+
+
+def write_configs_and_data(folder: Path) -> None:
+    """Write a config of each task, and its data."""
+    for name, text in CONFIGS.items():
+        (folder / f"{name}.py").write_text(text)
+    write_boxes(folder / "boxes")
+    write_masks(folder / "masks")
+    counts = dict(train=dict(blue=2, green=2, red=2), val=dict(blue=1, green=1, red=1))
+    write_tree(folder / "cells", counts)
 
 
 def write_boxes(folder: Path) -> None:
