@@ -32,7 +32,7 @@ FORMATS = ("yolo", "voc", "labelme", "cvat", "label_studio", "createml", "csv")
 TARGETS: dict[str, Callable[[Path], Target]] = {
     one.__name__: one
     for one in (
-        *(targets.options, targets.config_json, targets.stored_config, targets.checkpoint, targets.tflite),
+        *(targets.options, targets.stored_config, targets.checkpoint, targets.tflite),
         *(targets.tflite_bytes, targets.coco, targets.image, targets.mask),
         *(text_targets.pointer, text_targets.curves, text_targets.phone_log, text_targets.class_names),
         *(text_targets.image_list, text_targets.report, text_targets.yolo_names, text_targets.tensorflow),
@@ -68,9 +68,9 @@ class Fuzzer:
 
     def run(self, cases: int, seconds: float) -> None:
         """Run up to ``cases`` cases, for up to ``seconds``."""
-        deadline = time.monotonic() + seconds
         with tempfile.TemporaryDirectory() as folder:
             target = TARGETS[self.name](Path(folder))
+            deadline = time.monotonic() + seconds
             while self.cases < cases and time.monotonic() < deadline:
                 found, status = self._fork(target, cases, deadline)
                 for place, (number, message) in found.items():

@@ -14,7 +14,16 @@ import numpy as np
 import torch
 
 from densevision.errors import UserError
-from tests.faults.fuzz.mutate import ODD, dumps, mutate_bytes, mutate_json, mutate_png, mutate_text, mutate_tree, mutate_zip
+from tests.faults.fuzz.mutate import (
+    ODD,
+    dumps,
+    mutate_bytes,
+    mutate_json,
+    mutate_png,
+    mutate_text,
+    mutate_tree,
+    mutate_zip,
+)
 
 
 @dataclass(frozen=True)
@@ -57,30 +66,16 @@ def options(folder: Path) -> Target:
         b"optim_wrapper.optimizer=dict(type='SGD',lr=0.1,momentum=0.9)",
         b"param_scheduler.0.end=3",
         b"custom_hooks=[dict(type='EMAHook')]",
-        b"train_dataloader.dataset.transforms.0.p={'a':[1,2.5,None,True]}",
+        b"train_dataloader.dataset.transforms={'a':[1,2.5,None,True]}",
         b"model.backbone.name=mobilenet_v3_large",
     )
     return Target(seeds, mutate_text, lambda content: as_config(config, [content.decode("utf-8", "replace")]))
 
 
-def config_json(folder: Path) -> Target:
-    """A config in json, as the dump of another program."""
-    from densevision.config.load import load_config
-    from densevision.config.stored import to_plain
-
-    seed = dumps(_listed(to_plain(load_config(_good(folder) / "det.py"))))
-
-    def read(content: bytes) -> None:
-        (folder / "config.json").write_bytes(content)
-        load_config(folder / "config.json")
-
-    return Target((seed,), mutate_json, read)
-
-
 def stored_config(folder: Path) -> Target:
     """The config in a checkpoint."""
-    from densevision.config.load import load_config
     from densevision.checkpoints.config import checkpoint_config
+    from densevision.config.load import load_config
     from densevision.config.stored import to_plain
 
     seeds = tuple(dumps(_listed(to_plain(load_config(_good(folder) / f"{name}.py")))) for name in ("det", "seg"))
@@ -88,21 +83,24 @@ def stored_config(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         tree = json.loads(content)
-        torch.save(dict(state_dict=dict(a=torch.zeros(1)), meta=dict(stored_config=dict(name="a.py", content=tree))), path)
+        torch.save(
+            dict(state_dict=dict(a=torch.zeros(1)), meta=dict(stored_config=dict(name="a.py", content=tree))), path
+        )
         checkpoint_config(path)
 
     return Target(seeds, lambda data, draw: dumps(mutate_tree(json.loads(data), draw)), read)
 
 
 def checkpoint(folder: Path) -> Target:
-    """A checkpoint: read, compared with a model, searched for values that are not finite, and asked for its threshold."""
+    """A checkpoint: read, compared with a model, searched for NaN, and asked for its threshold and config."""
     from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
-    from densevision.config.stored import to_plain
     from densevision.config.load import load_config
+    from densevision.config.stored import to_plain
 
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
+    parts = dict(backbone=torch.nn.Conv2d(3, 4, 3), extra=torch.nn.BatchNorm2d(4), head=torch.nn.Linear(4, 2))
+    model = torch.nn.ModuleDict(parts)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    model[2](torch.ones(1, 4)).sum().backward()
+    model.head(torch.ones(1, 4)).sum().backward()
     optimizer.step()
     content = to_plain(load_config(_good(folder) / "det.py"))
     good = dict(
@@ -113,12 +111,14 @@ def checkpoint(folder: Path) -> Target:
         message_hub=dict(log_scalars={"train/loss": [[1.0], [1]]}, runtime_info=dict(best_score=0.5), resumed_keys={}),
         meta=dict(
             iter=2, epoch=0, draws=4, score_threshold=0.4, stored_config=dict(name="det.py", content=content),
-            dataset_meta=dict(classes=["dog", "cat"], palette=[[1, 2, 3], [4, 5, 6]]), settings={"head.filters": 3},
+            dataset_meta=dict(classes=["dog", "cat"], palette=[[1, 2, 3], [4, 5, 6]]), settings={"head.in_features": 4},
             made_from=dict(settings={"a": 1}),
         ),
     )  # fmt: skip
-    odd = (*ODD, torch.zeros(2, 2), torch.tensor(float("nan")), torch.zeros(2).to_sparse(), torch.zeros(2, dtype=torch.int64),
-           torch.zeros(2, dtype=torch.complex64), torch.zeros(4, 3, 3, 3, dtype=torch.float16), torch.empty(0))  # fmt: skip
+    odd = (
+        *(*ODD, torch.zeros(2, 2), torch.tensor(float("nan")), torch.zeros(2).to_sparse(), torch.empty(0)),
+        *(torch.zeros(size, dtype=kind) for kind in (torch.int64, torch.complex64, torch.float16) for size in (2, 4)),
+    )
     seed, path = _saved(good), folder / "x.pth"
 
     def mutate(data: bytes, draw: Random) -> bytes:
@@ -142,8 +142,8 @@ def checkpoint(folder: Path) -> Target:
 
 def tflite(folder: Path) -> Target:
     """A ``.tflite``: its metadata, compared with its graph, which stays as it is."""
-    from densevision.inference.tflite_backend import load_tflite
     from densevision.inference.metadata import read_model_info
+    from densevision.inference.tflite_backend import load_tflite
 
     path = folder / "x.tflite"
     seed = (_good(folder) / "seg.tflite").read_bytes()
@@ -205,7 +205,9 @@ def label_format(name: str, folder: Path) -> Target:
 
     def mutate(data: bytes, draw: Random) -> bytes:
         index, _, content = data.partition(b"\n")
-        change = mutate_json if content[:1] in b"[{" and files[int(index)].suffix == ".json" and content else mutate_text
+        change = (
+            mutate_json if content[:1] in b"[{" and files[int(index)].suffix == ".json" and content else mutate_text
+        )
         return index + b"\n" + change(content, draw)
 
     def read(data: bytes) -> None:

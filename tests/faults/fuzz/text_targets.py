@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
-from densevision.errors import UserError
+import numpy as np
+
 from tests.faults.fuzz.mutate import dumps, mutate_json, mutate_text
 from tests.faults.fuzz.targets import Target
 
-_PHONE = """@prop ro.product.model=Pixel 3
+_FACTS = """@prop ro.product.model=Pixel 3
 @prop ro.soc.model=SDM845
-@hash 0.tflite {hash}
-@flags --graph=0.tflite --num_threads=4
-@cores 0-3
-@before temperature=31000 scaling=1200
-STARTING!
+@cores mask=f0 numbers=4 5 6 7 max_khz=2457600
+@hash 11aa  /data/local/tmp/densevision/benchmark_model
+@hash {hash}  /data/local/tmp/densevision/0.tflite
+@flags --graph=/data/local/tmp/densevision/0.tflite --num_threads=4 --num_runs=50
+@before governor=schedutil limit_khz=2457600 status=0 battery=285 cpu=41300 throttled=0
+"""
+_LOG = """STARTING!
 INFO: #threads used for CPU inference: [4]
 INFO: Explicitly applied XNNPACK delegate, and the model graph will be completely executed by the delegate.
 count=50 first=9000 curr=7000 min=6500 max=9100 avg=7100.5 std=120 p5=6600 median=7000 p95=7900
 Inference timings in us: Init: 1200, First inference: 9000, Warmup (avg): 7200, Inference (avg): 7100.5
 Memory footprint delta from the start of the tool (MB): init=3.2 overall=12.5
-@after temperature=33000 scaling=1200
-@exit 0
+"""
+_END = """@exit 0
+@after governor=schedutil limit_khz=1900800 status=2 battery=301 cpu=62 throttled=1
 @end
 """
 
@@ -67,12 +70,12 @@ def curves(folder: Path) -> Target:
 
 def phone_log(folder: Path) -> Target:
     """The log of the phone's script."""
-    from densevision.benchmark.phone.measurement import file_hash
     from densevision.benchmark.phone.script import read_phone_log
+    from densevision.benchmark.timing import file_hash
 
     model, path = folder / "0.tflite", folder / "phone.log"
     model.write_bytes(b"model")
-    good = _PHONE.format(hash=file_hash(model)).encode()
+    good = (_FACTS.format(hash=file_hash(model)) + _LOG + _END).encode()
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
@@ -168,9 +171,10 @@ def yolo_names(folder: Path) -> Target:
 def tensorflow(folder: Path) -> Target:
     """The index of a TensorFlow checkpoint."""
     from densevision.weights.tensorflow_checkpoint import read_tensorflow_checkpoint
-    from tests.weights.bundle import write_bundle
+    from tests.weights.bundle import write_checkpoint
 
-    write_bundle(folder / "model.ckpt")
+    variables = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b/c": np.ones(4, np.float32)}
+    write_checkpoint(folder / "model.ckpt", variables)
     files = {path: path.read_bytes() for path in folder.glob("model.ckpt*")}
     index = next(path for path in files if path.suffix == ".index")
 
@@ -183,7 +187,7 @@ def tensorflow(folder: Path) -> Target:
 
 def polygons(folder: Path) -> Target:
     """A COCO json with polygons and RLE, drawn as masks."""
-    from densevision.segmentation.masks import MaskDataset
+    from densevision.segmentation.polygons import PolygonDataset
     from tests.faults.good import write_boxes
 
     write_boxes(folder)
@@ -192,15 +196,11 @@ def polygons(folder: Path) -> Target:
         left, top, width, height = note["bbox"]
         corners = [left, top, left + width, top, left + width, top + height + 1]
         note["segmentation"] = [corners] if number != 3 else dict(size=[20, 20], counts=[0, 400])
-    shutil.rmtree(folder / "val.json", ignore_errors=True)
 
     def read(content: bytes) -> None:
         (folder / "x.json").write_bytes(content)
-        dataset = MaskDataset(data_root=str(folder), image_dir="images", ann_file="x.json")
+        dataset = PolygonDataset(str(folder), "x.json", "images")
         for index in range(len(dataset)):
             dataset[index]
 
     return Target((dumps(tree),), mutate_json, read)
-
-
-__all__ = ["UserError"]
