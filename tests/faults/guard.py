@@ -11,6 +11,7 @@ from pathlib import Path
 
 _STARTS = {"os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "os.startfile"}
 _CHANGES = {"os.rename": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdir": 1, "os.symlink": 2, "os.link": 2}
+_CACHES = tuple(os.path.expanduser(f"~/{name}/") for name in (".cache", ".config"))  # of Matplotlib
 _ALLOWED = {"lscpu", "nvidia-smi", "nvcc", "gcc", "cc", "c++", "ldconfig", "objdump", "ld", "file", "git", "uname"}
 
 
@@ -24,7 +25,8 @@ def guarded(*folders: Path, temporary: bool) -> Iterator[list[str]]:
     """
     roots = [f"{os.path.realpath(one)}{os.sep}" for one in folders]
     if temporary:
-        roots.append(os.path.join(os.path.realpath(tempfile.gettempdir()), "tmp"))
+        place = os.path.realpath(tempfile.gettempdir())
+        roots += [os.path.join(place, name) for name in ("tmp", "torchinductor_")]
     found: list[str] = []
     active = True
 
@@ -54,6 +56,7 @@ def _check(event: str, names: tuple, roots: list[str], found: list[str]) -> None
     for name in names:
         if isinstance(name, str | bytes | os.PathLike):
             path = os.path.realpath(os.fsdecode(name))
-            unnamed = os.path.isdir(path) and event == "open"  # a temporary file without a name
-            if not unnamed and not path.startswith(tuple(roots)) and "__pycache__" not in path and path != os.devnull:
+            exists = os.path.isdir(path) and event in ("open", "os.mkdir")  # a temporary file without a name; nothing
+            cache = "__pycache__" in path or path.startswith(_CACHES) or path == os.devnull
+            if not exists and not cache and not path.startswith(tuple(roots)):
                 found.append(f"{event} {path}")

@@ -239,7 +239,6 @@ PAYLOADS = [
             "train_dataloader.collate_fn='os.system'",
             "train_dataloader.worker_init_fn=dict(type='os.system')",
             "visualizer=dict(type='Visualizer',save_dir='../pwned')",
-            "val_evaluator.out_dir='../pwned'",
             "default_hooks.checkpoint.out_dir='../pwned'",
             "experiment_name='../../pwned'",
             "optim_wrapper.optimizer.type='builtins.exec'",
