@@ -14,24 +14,8 @@ from pathlib import Path
 import torch
 
 from tests.faults.good import about
+from tests.faults.payload_texts import BOMB, EPS, MVG, NAMES, PLAYLISTS, SHELL, SVG, XXE, YAML
 from tests.faults.row import TRAIN, TRAIN_SEG, Damage, put
-
-# The canary: a command that creates it, and names that a shell, a page or a path would take for something else.
-SHELL = "touch pwned"
-NAMES = (
-    "$(touch pwned)",
-    "`touch pwned`",
-    "a;touch pwned;b",
-    "a\ntouch pwned\nb",
-    "a' && touch pwned && '",
-    'a" && touch pwned && "',
-    "--out=pwned",
-    "-rf",
-    "<script>alert(1)</script>",
-    "%s%n{0}{x.__class__}",
-    "=cmd|' /C calc'!A0",
-)
-
 
 _FILES = [name for name in NAMES if "/" not in name]
 
@@ -162,30 +146,6 @@ def _folder(name: str) -> Damage:
     return lambda folder: shutil.copytree(folder / "photos", folder / name)
 
 
-_EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n(%pipe%touch pwned) (w) file closefile\n"
-_SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'
-_MVG = b"push graphic-context\nfill 'url(https://x/\"|touch pwned\")'\npop graphic-context\n"
-_PLAYLISTS = {
-    "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n",
-    "a.mp4": "ffconcat version 1.0\nfile /etc/passwd\n",
-    "a.avi": "#EXTM3U\n#EXTINF:1,\nconcat:video.avi|/etc/passwd\n",
-    "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
-}
-_XXE = (
-    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><filename>0.jpg</filename>'
-    "<size><width>64</width><height>48</height></size><object><name>&x;</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
-    "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
-)
-_BOMB = (
-    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "'
-    + "lol" * 100
-    + '">'
-    + "".join(f'<!ENTITY b{n} "{f"&b{n - 1 if n else str()};" * 10}">' for n in range(9))
-    + "]><annotation><filename>&b8;</filename></annotation>"
-)
-_YAML = f"names: !!python/object/apply:os.system ['{SHELL}']\ntrain: images\nval: images\n"
-
-
 def _voc(content: str) -> Damage:
     return put("photos/0.xml", content)
 
@@ -194,7 +154,7 @@ def _yolo(folder: Path) -> None:
     (folder / "yolo/images").mkdir(parents=True)
     shutil.copyfile(folder / "photos/0.jpg", folder / "yolo/images/0.jpg")
     put("yolo/labels/0.txt", "0 0.5 0.5 0.2 0.2\n")(folder)
-    put("yolo/data.yaml", _YAML)(folder)
+    put("yolo/data.yaml", YAML)(folder)
 
 
 def _mask(content: bytes) -> Damage:
@@ -266,7 +226,7 @@ PAYLOADS = [
     ),
     *(
         Payload(f"an image of {name}: {words[0]}", put("photos/a.jpg", content), words)
-        for name, content in (("PostScript", _EPS), ("SVG", _SVG), ("MVG", _MVG))
+        for name, content in (("PostScript", EPS), ("SVG", SVG), ("MVG", MVG))
         for words in (
             ("predict", DET, "photos", "--json", "out.json"),
             ("demo", DET, "--input", "photos", "--json", "o"),
@@ -274,11 +234,11 @@ PAYLOADS = [
     ),
     *(
         Payload(f"a mask of {name}", _mask(content), TRAIN_SEG)
-        for name, content in (("PostScript", _EPS), ("SVG", _SVG), ("MVG", _MVG))
+        for name, content in (("PostScript", EPS), ("SVG", SVG), ("MVG", MVG))
     ),
     *(
         Payload(f"a playlist {name}", put(name, text), ("demo", DET, "--input", name, "--json", "out.json"))
-        for name, text in _PLAYLISTS.items()
+        for name, text in PLAYLISTS.items()
     ),
     *(
         Payload(
@@ -312,11 +272,11 @@ PAYLOADS = [
             "import os",
         )
     ),
-    Payload("an xml that reads a file: new", _voc(_XXE), ("new", "photos", "--name", "mine")),
-    Payload("an xml that reads a file: check", _voc(_XXE), ("check", "photos", "--json", "out.json")),
-    Payload("an xml that grows: new", _voc(_BOMB), ("new", "photos", "--name", "mine")),
+    Payload("an xml that reads a file: new", _voc(XXE), ("new", "photos", "--name", "mine")),
+    Payload("an xml that reads a file: check", _voc(XXE), ("check", "photos", "--json", "out.json")),
+    Payload("an xml that grows: new", _voc(BOMB), ("new", "photos", "--name", "mine")),
     Payload("a yaml that runs a command", _yolo, ("new", "yolo", "--name", "mine")),
-    Payload("a yaml config that runs a command", put("x.yaml", _YAML), ("train", "x.yaml", "--work-dir", "out")),
+    Payload("a yaml config that runs a command", put("x.yaml", YAML), ("train", "x.yaml", "--work-dir", "out")),
     Payload(
         "a json config that names os.system",
         put("x.json", json.dumps({"model": {"type": "os.system"}})),

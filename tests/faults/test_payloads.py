@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.guard import guarded
-from tests.faults.payloads import NAMES, PAYLOADS, Payload
+from tests.faults.payload_texts import NAMES
+from tests.faults.payloads import PAYLOADS, Payload
 from tests.faults.run import run_main
 
 _QUICK = PAYLOADS[1::10]

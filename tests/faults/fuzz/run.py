@@ -2,7 +2,7 @@
 
 ``python -m tests.faults.fuzz.run --seconds 1800 --cases 100000 --out build/fuzz [TARGET ...]``. The case of a number is
 the same on every machine. Every case runs in a forked process with a limit of 1 GB above what it had at its start, and
-of 5 seconds of its own processor time; a process that dies is replaced. With ``--coverage``, atheris chooses the cases.
+of 5 seconds of its own processor time; a process that dies is replaced.
 """
 
 from __future__ import annotations

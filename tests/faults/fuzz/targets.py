@@ -43,7 +43,6 @@ class Target:
     documented: tuple[type[BaseException], ...] = (UserError,)
 
     def case(self, draw: Random) -> bytes:
-        """Return a damaged file."""
         return self.mutate(draw.choice(self.seeds), draw)
 
     def run(self, content: bytes) -> bool:
@@ -78,7 +77,7 @@ def stored_config(folder: Path) -> Target:
     from densevision.config.load import load_config
     from densevision.config.stored import to_plain
 
-    seeds = tuple(dumps(_listed(to_plain(load_config(_good(folder) / f"{name}.py")))) for name in ("det", "seg"))
+    seeds = tuple(dumps(to_plain(load_config(_good(folder) / f"{name}.py"))) for name in ("det", "seg"))
     path = folder / "stored.pth"
 
     def read(content: bytes) -> None:
@@ -93,7 +92,8 @@ def stored_config(folder: Path) -> Target:
 
 def checkpoint(folder: Path) -> Target:
     """A checkpoint: read, compared with a model, searched for NaN, and asked for its threshold and config."""
-    from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
+    from densevision.checkpoints.config import checkpoint_config
+    from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint, stored_threshold
     from densevision.config.load import load_config
     from densevision.config.stored import to_plain
 
@@ -127,9 +127,6 @@ def checkpoint(folder: Path) -> Target:
         return mutate_zip(data, draw, lambda name, member, inner: mutate_bytes(member, inner))
 
     def read(content: bytes) -> None:
-        from densevision.checkpoints.config import checkpoint_config
-        from densevision.checkpoints.reading import stored_threshold
-
         path.write_bytes(content)
         found = read_checkpoint(path)
         stored_threshold(path)
@@ -147,12 +144,11 @@ def tflite(folder: Path) -> Target:
 
     path = folder / "x.tflite"
     seed = (_good(folder) / "seg.tflite").read_bytes()
-    start = seed.index(b"PK\x03\x04")
-    parts = seed[:start], seed[start:]
+    graph = seed.index(b"PK\x03\x04")  # its bytes
 
     def mutate(data: bytes, draw: Random) -> bytes:
         change = lambda name, member, inner: (mutate_json if name.endswith("json") else mutate_text)(member, inner)  # noqa: E731
-        return data[: len(parts[0])] + mutate_zip(data, draw, change)[len(parts[0]) :]
+        return data[:graph] + mutate_zip(data, draw, change)[graph:]
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
@@ -268,10 +264,6 @@ def _saved(content: object) -> bytes:
     file = io.BytesIO()
     torch.save(content, file)
     return file.getvalue()
-
-
-def _listed(value: object) -> object:
-    return json.loads(json.dumps(value))
 
 
 def _encoded(pixels: np.ndarray, kind: str) -> bytes:
