@@ -1,4 +1,4 @@
-"""Stop a training between two iterations after Ctrl-C or SIGTERM."""
+"""Stop a training between two iterations after Ctrl-C, SIGTERM or SIGUSR1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from types import FrameType
 import torch
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_WARNINGS = [signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []  # Slurm sends it before it kills
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *_WARNINGS)
 _SIGNAL_DEBOUNCE_S = 1.0
 _AGREE_EVERY = 10  # iterations
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -35,7 +36,7 @@ class TrainingStopped(Exception):
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is only recorded; a later one takes effect immediately."""
+    """While entered, the first SIGINT, SIGTERM or SIGUSR1 is only recorded; a later one takes effect immediately."""
 
     def __init__(self) -> None:
         self._received = 0
@@ -82,12 +83,13 @@ class StopRequest:
 
 
 def protect_worker(worker_id: int) -> None:
-    """Ignore SIGINT and SIGTERM in a loader worker, but end it with its parent.
+    """Ignore SIGINT, SIGTERM and SIGUSR1 in a loader worker, but end it with its parent.
 
     The parent saves a checkpoint after a signal to the process group, which it can't do without its workers.
     """
     atexit.register(_exit_worker)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, *_WARNINGS):
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
