@@ -96,5 +96,12 @@ class CommandParser(argparse.ArgumentParser):
 def _is_file(word: str) -> bool:
     """Whether a word is a file that a command reads, not a value of an option."""
     if "=" in word:
+        return _exists(word)
+    return word.endswith(_FILES) or word in shipped_configs() or "/" in word or _exists(word)
+
+
+def _exists(word: str) -> bool:
+    try:
         return Path(word).is_file()
-    return word.endswith(_FILES) or word in shipped_configs() or "/" in word or Path(word).is_file()
+    except (OSError, ValueError):  # too long for a name, a null byte
+        return False

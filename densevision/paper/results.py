@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 from densevision.paper.tables import TABLES
 
 
@@ -27,7 +27,7 @@ def read_results(path: Path) -> list[OwnResult]:
         UserError: the file is missing or is not such a list, or the paper has no such row.
     """
     try:
-        entries = json.loads(path.read_text())
+        entries = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable json file ({error})") from error
     if not isinstance(entries, list):

@@ -28,7 +28,7 @@ from densevision.training.metrics import Evaluated, about_classes, details_of, s
 from densevision.training.prepare import whole_number
 from densevision.training.ranking import ranking_sign
 from densevision.training.stop import TrainingStopped
-from densevision.training.workdir import EXAMPLES, REPORTS, set_aside
+from densevision.training.workdir import EXAMPLES, REPORTS, disk_fault, read_name, set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 _START_AGAIN = "start again: there is no checkpoint to resume from"
@@ -215,7 +215,10 @@ class CheckpointHook(Hook):
         self._save(runner, name, iteration, resumable=True)
         if is_main_process():
             folder = Path(runner.work_dir)
-            write_durable(folder / "last_checkpoint", name.encode())
+            try:
+                write_durable(folder / "last_checkpoint", name.encode())
+            except OSError as error:
+                raise UserError(disk_fault(folder / "last_checkpoint", error)) from error
             for other in removed:
                 (folder / other).unlink(missing_ok=True)
 
@@ -242,18 +245,14 @@ class CheckpointHook(Hook):
                 publish(partial, path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise UserError(
-                f"{path} can't be written: {error.strerror or error}; free some disk space, then --resume"
-            ) from error
+            raise UserError(disk_fault(path, error)) from error
 
 
 def find_last_checkpoint(work_dir: Path) -> Path | None:
     """Return the checkpoint to resume from, also after the folder was moved; None if there is none."""
-    pointer = work_dir / "last_checkpoint"
-    if pointer.is_file():
-        named = work_dir / Path(pointer.read_text().strip()).name
-        if named.is_file():
-            return named
+    name = read_name(work_dir / "last_checkpoint")
+    if _NAME.fullmatch(name) and (work_dir / name).is_file():
+        return work_dir / name
     numbered = [path for path in work_dir.glob("iter_*.pth") if _NAME.fullmatch(path.name)]
     return max(numbered, key=lambda path: _iteration(path.name), default=None)
 

@@ -12,6 +12,7 @@ from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPERS
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.choice import readable
 from densevision.training.example_images import ExampleImagesHook
 from densevision.training.lengths import counts_epochs, resolve_epochs, resolve_steps
 from densevision.training.optim import GuardedOptimWrapper
@@ -53,7 +54,7 @@ def set_length(runner: DenseRunner) -> list[str]:
     notes = fill_schedules(runner.cfg)
     path = Path(runner._load_from) if runner._load_from else find_last_checkpoint(Path(runner.work_dir))
     if runner._resume and path is not None and path.is_file():
-        keep_schedule(runner, path)
+        keep_schedule(runner, readable(path))
     runner.param_schedulers = copy.deepcopy(runner.cfg.param_scheduler)
     for key in ("epochs", "val_epochs"):
         runner._train_loop.pop(key, None)

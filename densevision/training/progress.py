@@ -17,6 +17,7 @@ from rich.console import Console
 
 from densevision.console import Display
 from densevision.registry import HOOKS
+from densevision.training.damage import damage_line, restore_damaged, store_damaged
 from densevision.training.deferred import HISTORY
 from densevision.training.lengths import Length
 from densevision.training.metrics import about_classes, numbers_of, warn_if_worthless
@@ -46,6 +47,7 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Open the display."""
+        restore_damaged(runner)
         self.display = self._open(runner)
         self._start_bar(runner)
 
@@ -104,8 +106,15 @@ class ProgressHook(Hook):
         self._report(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
         runner.visualizer.add_scalars(figures | loss, step=runner.iter)
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep which images are damaged, also for the time after a resume."""
+        store_damaged(runner, checkpoint)
+
     def after_train(self, runner: Runner) -> None:
-        """Report that no evaluation found anything."""
+        """Report how many images were skipped, and that no evaluation found anything."""
+        if line := damage_line(runner):
+            self._report(runner, line)
+            runner.data_lines.append(line)
         if warning := runner.message_hub.runtime_info.get(WORTHLESS):
             self._report(runner, warning)
 

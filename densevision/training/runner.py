@@ -30,6 +30,7 @@ from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
 from densevision.stages import is_quiet
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.lock import locked
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
 from densevision.training.plan import prepare_training, scale_rate
@@ -42,6 +43,8 @@ from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.training.teacher import add_teacher
+from densevision.training.trial import try_parts
 from densevision.training.workdir import WorkDir, free_name, protect_others
 from densevision.weights.initialize import initialize
 
@@ -85,7 +88,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         with self.stop_request, self._running():
             self._find_resumed()
             self._check_data("train", "val")
-            self._report(training_lines(self, evaluates=self._dataset("val") is not None))
+            self._report([*training_lines(self, evaluates=self._dataset("val") is not None), *add_teacher(self)])
             self.training = True
             try:
                 return super().train()
@@ -143,6 +146,8 @@ class DenseRunner(SplitsRunner, ResumingRunner):
             set_multi_processing(**environment.get("mp_cfg", {}), distributed=self.distributed)
             set_random_seed(self.seed, deterministic=self.deterministic)
             try:
+                if is_main_process():
+                    self.on_exit.enter_context(locked(Path(self.work_dir)))
                 with config_errors():
                     yield
             except UserError:
@@ -254,8 +259,10 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     config = copy.deepcopy(config)
     check_parts(config, training=training)
     check_numbers(config)
-    if not training:
-        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
+    if training:
+        try_parts(config)
+    else:
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from", "teacher"):
             config.pop(key, None)
     set_workers(config)
     default_hooks = config.get("default_hooks", {})
