@@ -19,6 +19,12 @@ def job_name() -> str | None:
     return None if torchrun is None else f"torchrun {torchrun}"
 
 
+def job_meta() -> dict[str, object]:
+    """Return what checkpoints of this process store of its job."""
+    name = job_name()
+    return {} if name is None else {JOB: name}
+
+
 def is_restart() -> bool:
     """Whether torchrun (``--max-restarts``) or Slurm (``--requeue``) has started this job before."""
     return any(_count(name) > 0 for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))

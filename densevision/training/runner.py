@@ -38,7 +38,7 @@ from densevision.training.precision import check_precision
 from densevision.training.prepare import check_numbers, set_workers
 from densevision.training.process import began, check_sync_bn, kept_settings, start_processes
 from densevision.training.progress import quiet
-from densevision.training.restart import JOB, job_name
+from densevision.training.restart import job_meta
 from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
@@ -65,7 +65,6 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
         self._begun, self._prepared, self._classes_in, self.data_lines = False, False, {}, []
-        self.rate_lines: list[str] = []  # that say how the learning rate was scaled
         self.began = began()
         self.folder = WorkDir(work_dir)
         try:
@@ -280,9 +279,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
     runner.notes += note
-    runner.stored_config.update(stored)
-    if job_name() is not None:
-        runner.stored_config[JOB] = job_name()
+    runner.stored_config.update(stored | job_meta())
     return runner
 
 

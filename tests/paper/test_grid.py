@@ -66,6 +66,7 @@ def data(tmp_path_factory):
 GRID = [name for name, path in shipped_configs().items() if "\npaper = dict(table=" in path.read_text()]
 
 
+@pytest.mark.slow
 def test_the_grid_is_complete():
     rows = {(row["table"], row["row"]) for row in (load_config(name).paper for name in GRID)}
     assert len(rows) == len(GRID) == 11 + 11 + 7

@@ -15,14 +15,14 @@ from tests.training.test_distributed import HERE
 BATCH, ITERATIONS = 8, 12  # of the toy configs
 
 
-def train(folder: Path, task: str, processes: int, *options: str, words=(), torchrun=(), status=0) -> str:
+def train(folder: Path, task: str, processes: int, *options: str, words=(), job=None, status=0) -> str:
     """Train a toy config, with the same images per step in any number of processes."""
     command = ["-m", "densevision.cli.main", "train", HERE / f"toy_{task}_config.py", "--work-dir", folder, *words]
     if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *torchrun]
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
         command = [*launcher, *command, "--launcher", "pytorch"]
     settings = [f"train_dataloader.batch_size={BATCH // processes}", *options]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1", **(job or {})}
     done = subprocess.run(
         [sys.executable, *map(str, command), "--cfg-options", *settings],
         env=environment,
@@ -85,11 +85,14 @@ def test_a_resume_in_other_processes_continues_with_the_same_samples(alone, tmp_
 
 
 @pytest.mark.slow
-def test_a_failed_process_is_started_again_from_the_last_checkpoint(alone, tmp_path):
+def test_a_failed_job_that_is_started_again_continues_by_itself(alone, tmp_path):
+    """With torchrun's variables, as ``--max-restarts`` sets them."""
     task, folder, _ = alone
     options = ["custom_hooks.2.at=9", "default_hooks.checkpoint.interval=4"]
-    output = train(tmp_path / "run", task, 2, *options, torchrun=["--max-restarts=1"])
-    assert "a machine failed" in output and "iter_8.pth, iteration 8 of 12" in output
+    job = dict(TORCHELASTIC_RUN_ID="17", TORCHELASTIC_RESTART_COUNT="0")
+    assert "a machine failed" in train(tmp_path / "run", task, 1, *options, job=job, status=1)
+    output = train(tmp_path / "run", task, 1, *options, job=dict(job, TORCHELASTIC_RESTART_COUNT="1"))
+    assert "iter_8.pth, iteration 8 of 12" in output
     assert seen(tmp_path / "run") == seen(folder)
     assert losses(tmp_path / "run") == pytest.approx(losses(folder), rel=2e-5)
 
