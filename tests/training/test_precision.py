@@ -10,7 +10,7 @@ from densevision.segmentation.head import LRASPPHead
 from densevision.segmentation.model import Segmentor
 from densevision.training.optim import GuardedOptimWrapper
 
-SIDE, BATCH, ITERATIONS, WINDOW = 96, 8, 100, 10
+SIDE, BATCH, ITERATIONS, WINDOW = 96, 8, 100, 20
 
 
 def squares(number):
@@ -38,7 +38,7 @@ def detection():
             sample.gt = InstanceData(boxes=box, labels=torch.tensor([kind]))
         return dict(inputs=images, data_samples=samples)
 
-    return SSDLite(dict(name="mobilenet_v3_small"), num_classes=3, input_size=(SIDE, SIDE)), batch, 0.01
+    return SSDLite(dict(name="mobilenet_v3_small"), num_classes=3, input_size=(SIDE, SIDE)), batch, 0.003
 
 
 def segmentation():
@@ -69,9 +69,9 @@ def curve(task, amp):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "bound"), [(detection, 0.15), (segmentation, 0.05)])
-def test_the_loss_curve_of_bf16_is_that_of_float32(task, bound):
+@pytest.mark.parametrize("task", [detection, segmentation])
+def test_the_loss_curve_of_bf16_is_that_of_float32(task):
     wanted, found = curve(task, None), curve(task, "bf16")
     difference = ((found - wanted).abs() / wanted).max().item()
     print(f"{task.__name__}: float32 {wanted[0]:.3f} to {wanted[-1]:.3f}, bf16 at most {difference:.2%} off")
-    assert wanted[-1] < 0.7 * wanted[0] and difference < bound
+    assert wanted[-1] < 0.7 * wanted[0] and difference < 0.05
