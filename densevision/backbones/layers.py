@@ -53,7 +53,12 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self._pad_same(x) if self.same else x)
+        x = self._pad_same(x) if self.same else x
+        if self.stride != (1, 1) and x.shape[-2:] == (1, 1) and torch.is_autocast_enabled("cpu"):
+            # In bf16 PyTorch 2.14 leaves the weight's gradient of a depthwise layer as memory happens to be.
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom

@@ -157,6 +157,7 @@ def _schedule(proposal: Proposal) -> str:
 # {schedule.epochs:,.0f} epochs of {proposal.parts.images["train"]:,} images
 train_cfg.update(max_iters={schedule.iterations}, val_interval={schedule.interval})
 total_batch = {schedule.batch}  # the learning rate is for this number of images per step
+auto_scale_lr = True  # with more processes, or another batch size, the rate is scaled to it
 optim_wrapper.update(optimizer={optimizer})
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end={schedule.warmup}),
