@@ -178,13 +178,14 @@ def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequen
         one = counted.get((result.table, result.row))
         if one is None:
             continue
-        _draw_star(left, one.madds, result.accuracy, one.row)
+        _draw_star(left, one.madds, result, one.row)
         if result.latency_ms is not None:
-            _draw_star(right, result.latency_ms, result.accuracy, one.row)
+            _draw_star(right, result.latency_ms, result, one.row)
 
 
-def _draw_star(axes: Axes, cost: float, accuracy: float, row: PaperRow) -> None:
-    (star,) = axes.plot([cost], [accuracy], "*", color=STYLES[row.family][1], label=f"ours: {row.name}")
+def _draw_star(axes: Axes, cost: float, result: OwnResult, row: PaperRow) -> None:
+    label = f"ours{f' on {result.data}' if result.data else ''}: {row.name}"
+    (star,) = axes.plot([cost], [result.accuracy], "*", color=STYLES[row.family][1], label=label)
     star.set(markersize=15, markeredgecolor="black", zorder=3)
 
 
