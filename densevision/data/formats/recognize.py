@@ -64,9 +64,9 @@ def recognize(data: Path, task: str | None = None) -> Layout:
     for other in set(_BY_TASK) - set(tasks):
         if _first(data, other, faults) is not None:
             raise UserError(f"{data} has labels for {other}, none for {tasks[0]}")
-    if (name := single_class(data)) is not None and task in (None, "classification"):
+    if (only := single_class(data)) is not None and task in (None, "classification"):
         raise UserError(
-            f"{data} has images of one class, {name!r}; a classifier needs a folder of each of two or more, and other "
+            f"{data} has images of one class, {only!r}; a classifier needs a folder of each of two or more, and other "
             "tasks need labels"
         )
     if (inner := _only_folder(data)) is not None:
