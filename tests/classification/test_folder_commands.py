@@ -115,3 +115,10 @@ def test_browse_shows_a_row_per_class(here, capsys):
     assert "1 of 2 images of val" in capsys.readouterr().out
     assert main(["browse", "pets", "--class", "reed", "--out", "grid.png"]) == 2
     assert "--class reed: no such class" in capsys.readouterr().err
+
+
+def test_convert_data_has_nothing_to_convert(here, capsys):
+    write_tree(here, dict(pets=dict(red=2, blue=2)))
+    assert main(["convert-data", "pets", "--out", "out"]) == 2
+    assert "pets is a folder per class, which is read as it is: densevision new pets" in capsys.readouterr().err
+    assert not (here / "out").exists()
