@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ def replacing(path: Path, option: str = "") -> Iterator[Path]:
         path: a file that exists stays as it is until then; missing folders are made.
         option: of the command line, for the message.
     Raises:
-        UserError: the name can't be written, which shows before the work.
+        UserError: the name can't be written, or is that of a device, a folder or a link; both show before the work.
     """
+    if path.is_symlink() or path.exists() and not path.is_file():
+        raise UserError(f"{option} {path}: can't be written (a link or not a regular file)".lstrip())
     partial = partial_path(path)
     missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     with contextlib.ExitStack() as undo:
@@ -36,10 +39,15 @@ def replacing(path: Path, option: str = "") -> Iterator[Path]:
             partial.touch()
         except OSError as error:
             raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
-        undo.callback(partial.unlink, missing_ok=True)
+        undo.callback(_remove_file, partial)
         yield partial
         partial.replace(path)
         undo.pop_all()
+
+
+def _remove_file(path: Path) -> None:
+    with contextlib.suppress(OSError):  # the disk may be gone
+        path.unlink(missing_ok=True)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -77,6 +85,8 @@ def write_json(path: Path, content: object, option: str = "") -> None:
 
 def publish(partial: Path, path: Path) -> None:
     """Rename a file that is whole so that it survives a power failure."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
@@ -92,5 +102,10 @@ def write_durable(path: Path, content: bytes) -> None:
         OSError: it can't be written.
     """
     partial = partial_path(path)
-    partial.write_bytes(content)
-    publish(partial, path)
+    try:
+        partial.write_bytes(content)
+        publish(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 from densevision.paper.tables import TABLES, PaperRow
 
 
@@ -42,7 +43,7 @@ def read_own(paths: Sequence[Path]) -> list[OwnResult]:
 def _of_run(folder: Path) -> list[OwnResult]:
     """Return the rows of Tables 3 and 9 that have the network and the input size of a run, with its top-1."""
     try:
-        content = json.loads((folder / _REPORT).read_text())
+        content = parse_json((folder / _REPORT).read_text())
         settings, metrics = content["settings"], content["metrics"]
         data = Path(settings["val_dataloader.dataset.data_root"]).name
         size = settings.get("model.input_size", "(224, 224)")
@@ -51,32 +52,55 @@ def _of_run(folder: Path) -> list[OwnResult]:
         raise UserError(f"{folder} has no {_REPORT} of a training or a test; densevision test writes one") from error
     if not isinstance(metrics, Mapping) or "cls/top1" not in metrics:
         raise UserError(f"{folder}: the run has no top-1; work dirs of classifiers only, other results in a json file")
-    network = {"width": "1.0", **backbone}
-    own = f"{network.get('name')}, width {network['width']}, input {size}"
-    rows = [row for table in (3, 9) for row in TABLES[table] if _is_row(row, network, size)]
+    rows = _rows(backbone, size)
     if not rows:
+        own = f"{backbone.get('name')}, width {backbone.get('width', 1.0)}, input {size}"
         raise UserError(f"{folder}: {own} is no row of Tables 3 and 9; train a row's network at its input size")
     return [OwnResult(row.table, row.row, 100 * float(metrics["cls/top1"]), data=data) for row in rows]
+
+
+def _of_entry(entry: Mapping[str, Any]) -> list[OwnResult]:
+    """Return the rows of an entry of docs/results.json, none if it is of no classifier, or its network of no row."""
+    from densevision.config.load import load_config
+
+    if "top-1" not in entry["metrics"]:
+        return []
+    model = load_config(Path(entry["config"]).stem).model
+    backbone = {key: str(value) for key, value in model.backbone.items()}
+    rows = _rows(backbone, str(tuple(model.get("input_size", (224, 224)))))
+    return [OwnResult(row.table, row.row, 100 * entry["metrics"]["top-1"], data=entry["data"]) for row in rows]
+
+
+def _rows(backbone: Mapping[str, str], size: str) -> list[PaperRow]:
+    network = {"width": "1.0", **backbone}
+    return [row for table in (3, 9) for row in TABLES[table] if _is_row(row, network, size)]
 
 
 def _is_row(row: PaperRow, network: Mapping[str, str], size: str) -> bool:
     if str(row.size) != size or network.keys() != row.network.keys():
         return False
-    return network["name"] == row.network["name"] and float(network["width"]) == row.network["width"]
+    return network["name"] == row.network["name"] and network["width"] in (
+        f"{row.network['width']:g}",
+        f"{row.network['width']}",
+    )
 
 
 def read_results(path: Path) -> list[OwnResult]:
     """Read ``[{"table": 6, "row": 5, "accuracy": 21.9, "latency_ms": 120}, ...]``; the latency may be missing.
 
+    A list of trainings as in docs/results.json gives its classifiers.
+
     Raises:
         UserError: the file is missing or is not such a list, or the paper has no such row.
     """
     try:
-        entries = json.loads(path.read_text())
+        entries = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable json file ({error})") from error
     if not isinstance(entries, list):
         raise UserError(f"{path}: give a list of objects with table, row and accuracy")
+    if entries and all(isinstance(one, dict) and {"config", "metrics", "data"} <= one.keys() for one in entries):
+        return [result for entry in entries for result in _of_entry(entry)]
     return [_result(f"{path}, entry {number}", entry) for number, entry in enumerate(entries, 1)]
 
 

@@ -1,6 +1,7 @@
 """``--ours`` with the work dirs of classifiers."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,11 @@ def test_a_run_is_the_row_with_its_network_and_input_size(tmp_path):
     narrow = run(tmp_path / "c", "(224, 224)", top1=0.5, name="mobilenet_v3_large", width="0.75")
     assert read_own([proxyless]) == [OwnResult(3, 4, 50.0, data="pets")]
     assert [(one.table, one.row) for one in read_own([narrow])] == [(3, 2), (9, 3)]
+
+
+def test_our_own_results_are_read_from_the_docs():
+    (cells,) = read_own([Path(__file__).parents[2] / "docs/results.json"])
+    assert (cells.table, cells.row, cells.data) == (9, 19, "cells cut out of BCCD, val") and cells.accuracy > 95
 
 
 def test_command_prints_our_accuracy_next_to_the_papers(tmp_path, capsys):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from densevision.json_text import parse_json
 
 _Rgb = tuple[int, int, int]
 _IGNORED = ("__ignore__", "ignore", "ignored", "void", "unlabeled", "unlabelled")  # labels that are no class
@@ -128,13 +129,13 @@ def _read_yaml(path: Path) -> list[dict[str, Any]]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return _rows(content["names"])
 
 
 def _read_json(path: Path) -> list[dict[str, Any]]:
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = parse_json(path.read_bytes())
     if isinstance(content, dict):
         content = next(
             (content[key] for key in ("classes", "labels", "categories", "names") if key in content), content
