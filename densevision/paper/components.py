@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def median_ms(self) -> float | None:
-        return self.timing and self.timing.median_ms
+        return None if self.timing is None else self.timing.median_ms
 
 
 # Section 5.1: "16 filters with h-swish" against the stem of V2 and MnasNet.

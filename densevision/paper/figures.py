@@ -14,6 +14,7 @@ from densevision.backbones.layers import hard_sigmoid
 from densevision.paper.components import Measured
 from densevision.paper.latency import TimedRow
 from densevision.paper.pixels import TABLE_5
+from densevision.paper.plot import Name, Place, place_names
 
 SOFT, HARD, PALE = "#0b5fa5", "#c1272d", "#c9ced4"
 _RANGE = (-8.0, 8.0)
@@ -25,17 +26,17 @@ def plot_nonlinearities() -> Figure:
     """Plot sigmoid against hard sigmoid and swish against h-swish, as computed by our layers, as in Figure 6."""
     figure = _figure(2)
     x = torch.linspace(*_RANGE, 1601)
-    panels: tuple[tuple[dict[str, Callable[[Tensor], Tensor]], str], ...] = (
-        ({"sigmoid": torch.sigmoid, "hard sigmoid, ReLU6(x + 3) / 6": hard_sigmoid}, "upper left"),
-        ({"swish, x sigmoid(x)": nn.SiLU(), "h-swish, x hard sigmoid(x)": nn.Hardswish()}, "upper left"),
-    )
-    for axes, title, (curves, place) in zip(figure.axes, ("Gates", "Nonlinearities"), panels, strict=True):
+    panels: dict[str, dict[str, Callable[[Tensor], Tensor]]] = {
+        "Gates": {"sigmoid": torch.sigmoid, "hard sigmoid, ReLU6(x + 3) / 6": hard_sigmoid},
+        "Nonlinearities": {"swish, x sigmoid(x)": nn.SiLU(), "h-swish, x hard sigmoid(x)": nn.Hardswish()},
+    }
+    for axes, (title, curves) in zip(figure.axes, panels.items(), strict=True):
         for (name, function), color, style in zip(curves.items(), (SOFT, HARD), ("-", "--"), strict=True):
             axes.plot(x, function(x), style, color=color, linewidth=2, label=name)
         axes.set_title(title, loc="left", fontweight="bold")
         axes.set_xlabel("x")
         axes.set_xlim(*_RANGE)
-        axes.legend(frameon=False, loc=place)
+        axes.legend(frameon=False, loc="upper left")
         _open(axes)
     return figure
 
@@ -48,42 +49,46 @@ def plot_frontier(timed: Sequence[TimedRow]) -> Figure:
     """
     figure = _figure(2 if timed else 1)
     *measured, printed = figure.axes
+    panels = []
     for axes in measured:
         whole = [(one.name, one.timing.median_ms, one.accuracy) for one in timed if not one.split]
         simple = [(one.name, one.timing.median_ms, one.accuracy) for one in timed if one.split]
-        _draw_frontier(axes, whole, simple)
+        panels.append((axes, _draw_frontier(axes, whole, simple)))
         axes.set_xlabel("ms on one core of this machine")
     whole = [(one.row.name, one.row.latency_ms or 0.0, one.row.accuracy) for one in TABLE_5]
     simple = [(one.row.name, one.split_ms, one.row.accuracy) for one in TABLE_5 if one.row.network["hswish_from"]]
-    _draw_frontier(printed, whole, simple)
+    panels.append((printed, _draw_frontier(printed, whole, simple)))
     printed.set_xlabel("ms on one large core of Pixel 1, as printed in the paper")
     figure.axes[0].set_title(
         "V3-Large, h-swish from the layers of 16, 80 or 112 channels on", loc="left", fontweight="bold"
     )
     figure.axes[0].set_ylabel("ImageNet top-1 as printed in the paper, %")
     figure.axes[-1].legend(frameon=False, loc="lower right")
+    figure.draw_without_rendering()  # fixes the layout, which the placement of names needs
+    for axes, names in panels:
+        for own, side in zip(names, (-1, 1), strict=True):
+            place_names(axes, own, [*_places(side), *_places(-side)])
     return figure
 
 
-def _draw_frontier(axes: Axes, whole: Sequence[_Point], simple: Sequence[_Point]) -> None:
-    """Draw the points of both kinds of h-swish, and a line through those that no other one beats.
+def _places(side: int) -> list[Place]:
+    """Return positions on one side of a point, above it first on the left (-1), below it first on the right (1)."""
+    align = "left" if side > 0 else "right"
+    return [((7 * side * reach, -5 * side * turn * reach), align) for reach in (1, 2, 3) for turn in (1, 0, -1, 2, -2)]
 
-    The line of one operator is steep, that of simple ones is not: names are left of the first and below the second.
-    """
+
+def _draw_frontier(axes: Axes, whole: Sequence[_Point], simple: Sequence[_Point]) -> list[list[Name]]:
+    """Draw the points of both kinds of h-swish, and a line through those that no other one beats; return the names."""
     relu = [one for one in whole if one[0] == _RELU]
+    names = []
     for points, color, label in ((whole, HARD, "h-swish as one operator"), (simple, SOFT, "h-swish of simple ones")):
         best = frontier([*points, *relu])
         axes.plot([ms for _, ms, _ in best], [top1 for *_, top1 in best], "-", color=color, linewidth=1.2)
         axes.plot([ms for _, ms, _ in points], [top1 for *_, top1 in points], "o", color=color, label=label)
-        for name, ms, top1 in points:
-            left = color == HARD and (name, ms, top1) in best and name != _RELU
-            offset, side = ((-8, 4), "right") if left else ((5, -10), "left")
-            text = name.removeprefix("h-swish ")
-            axes.annotate(
-                text, (ms, top1), offset, textcoords="offset points", ha=side, va="center", fontsize=8, color=color
-            )
+        names.append([Name(name.removeprefix("h-swish "), ms, top1, color) for name, ms, top1 in points])
     axes.margins(0.2, 0.15)
     _open(axes)
+    return names
 
 
 def frontier(points: Sequence[_Point]) -> list[_Point]:
