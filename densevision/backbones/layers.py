@@ -18,6 +18,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
+    "swish": nn.SiLU,
 }
 
 
@@ -101,8 +102,8 @@ class ConvNormAct(nn.Sequential):
             BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
         ]
         if act is not None:
-            # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
-            layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
+            # h-swish and swish need their input for the gradient: in place, PyTorch would copy it first.
+            layers.append(ACTIVATIONS[act](inplace=act in ("relu", "relu6")))
         super().__init__(*layers)
 
 
