@@ -180,13 +180,14 @@ def train(
     from densevision.training.checkpoint_hook import find_last_checkpoint
     from densevision.training.lengths import parse_duration
     from densevision.training.plan import use_amp
+    from densevision.training.restart import continues
     from densevision.training.runner import build_runner
     from densevision.training.workdir import check_work_dir
 
     loaded = as_config(config, as_overrides(overrides))
     source = Path(loaded.filename)
     loaded.work_dir = str(Path("work_dirs", source.stem) if work_dir is None else as_path(work_dir, "work_dir"))
-    loaded.resume = resume
+    loaded.resume = resume or continues(Path(loaded.work_dir))
     check_work_dir(loaded.work_dir, source)
     if amp:
         use_amp(loaded, "bf16" if amp is True else str(amp))

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from densevision.errors import UserError
@@ -34,12 +34,12 @@ def replacing(path: Path, option: str = "") -> Iterator[Path]:
     with contextlib.ExitStack() as undo:
         for folder in reversed(missing):
             undo.callback(_remove_empty, folder)
+        undo.callback(_remove_file, partial)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.touch()
         except OSError as error:
             raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
-        undo.callback(_remove_file, partial)
         yield partial
         partial.replace(path)
         undo.pop_all()
@@ -81,6 +81,35 @@ def write_whole(path: Path, content: bytes, option: str = "") -> None:
 def write_json(path: Path, content: object, option: str = "") -> None:
     """Write plain data as JSON, whole or not at all; raises as ``write_whole``."""
     write_whole(path, f"{json.dumps(content, indent=1)}\n".encode(), option)
+
+
+@contextlib.contextmanager
+def json_list(
+    path: Path, head: Mapping[str, object], name: str, option: str = ""
+) -> Iterator[Callable[[object], None]]:
+    """Write a JSON object whose last value is a list, item by item, so that a long list takes no memory.
+
+    Args:
+        head: what comes before the list; not empty.
+        name: key of the list.
+    Yields:
+        A function that appends an item; the file gets its name at the end.
+    Raises:
+        UserError: as ``write_whole``, also from the function.
+    """
+    with replacing(path, option) as partial, partial.open("w", encoding="ascii") as file:
+
+        def write(text: str) -> None:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError as error:
+                raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
+
+        before = iter([""])
+        write(f"{json.dumps(head, indent=1)[:-2]},\n {json.dumps(name)}: [\n")
+        yield lambda item: write(f"{next(before, ',' + chr(10))}  {json.dumps(item)}")
+        write("\n ]\n}\n")
 
 
 def publish(partial: Path, path: Path) -> None:

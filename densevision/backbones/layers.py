@@ -18,6 +18,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
+    "swish": nn.SiLU,
 }
 
 
@@ -53,7 +54,12 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self._pad_same(x) if self.same else x)
+        x = self._pad_same(x) if self.same else x
+        if self.stride != (1, 1) and x.shape[-2:] == (1, 1) and torch.is_autocast_enabled("cpu"):
+            # In bf16 PyTorch 2.14 leaves the weight's gradient of a depthwise layer as memory happens to be.
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom
@@ -96,8 +102,8 @@ class ConvNormAct(nn.Sequential):
             BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
         ]
         if act is not None:
-            # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
-            layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
+            # h-swish and swish need their input for the gradient: in place, PyTorch would copy it first.
+            layers.append(ACTIVATIONS[act](inplace=act in ("relu", "relu6")))
         super().__init__(*layers)
 
 

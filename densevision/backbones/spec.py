@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-Activation = Literal["relu", "relu6", "hswish"]
+Activation = Literal["relu", "relu6", "hswish", "swish"]
 ReducedTail = Literal["detection", "segmentation"]
 
 
@@ -219,13 +219,13 @@ def original_last_stage(spec: BackboneSpec) -> BackboneSpec:
     return replace(spec, blocks=(*spec.blocks, bottleneck), last=1280, hidden=None, widen_hidden=False)
 
 
-def wide_stem(spec: BackboneSpec) -> BackboneSpec:
-    """Restore the stem of 32 filters with ReLU, whose first bottleneck has no expansion either.
+def wide_stem(spec: BackboneSpec, act: Activation = "relu") -> BackboneSpec:
+    """Restore the stem of 32 filters with ReLU or swish, whose first bottleneck has no expansion either.
 
     Source: paper section 5.1, where 16 filters with h-swish are as accurate and save 10 million multiply-adds.
     """
     first, *others = spec.blocks
-    return replace(spec, stem=32, stem_act="relu", blocks=(replace(first, expand=32), *others))
+    return replace(spec, stem=32, stem_act=act, blocks=(replace(first, expand=32), *others))
 
 
 def place_hswish(spec: BackboneSpec, channels: int | None) -> BackboneSpec:

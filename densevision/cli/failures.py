@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import re
+import sys
 import traceback
 
 _DISK = {
@@ -63,6 +65,17 @@ def describe_failure(error: BaseException) -> str | None:
         text = " ".join(str(error).split())
         return next((say for said, say in _SAID if re.search(said, text)), None)
     return None
+
+
+def forget(error: BaseException) -> None:
+    """Release what an error holds, silently: half-started parts of libraries print tracebacks when they are deleted."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 def _raised_in(error: BaseException) -> str:

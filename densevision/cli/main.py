@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import densevision
 from densevision.cli.completion import ASK, candidates
 from densevision.cli.examples import EXAMPLES
-from densevision.cli.failures import describe_failure
+from densevision.cli.failures import describe_failure, forget
 from densevision.cli.parsing import CommandParser
 from densevision.cli.signals import ending_signals
 from densevision.cli.streams import SteadyStream, steady_streams
@@ -55,13 +55,14 @@ _EXTRAS = {
     "weights": ("timm", "safetensors"),
     "supervision": ("supervision", "trackers"),
     "hub": ("qai_hub",),
+    "coco": ("faster_coco_eval",),
 }
 
 # Faults are raised as exceptions that name the file; OpenCV would also print lines of its own.
 _OPENCV_LOGS = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 
-_WRITE_FILES = ("train", "test", "export", "convert", "convert-data", "new", "web", "quickstart")
+_WRITE_FILES = ("train", "test", "export", "adapt", "convert", "convert-data", "new", "web", "quickstart")
 _OUTPUTS = ("out", "json", "csv", "html", "save_images", "work_dir")  # options
 
 
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if said is None:
                 raise
             print(f"densevision: error: {said}", file=sys.stderr)
+            forget(error)
             return 1
 
 

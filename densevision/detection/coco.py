@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,16 @@ from densevision.data.check import SplitCounts
 from densevision.data.dataset import SeededDataset
 from densevision.data.files import find_files
 from densevision.data.paths import resolve_data_root
+from densevision.data.reduced import read_reduced
 from densevision.data.samples import DetSample
 from densevision.data.sizes import Annotated, check_headers, even_sample, size_fault
+from densevision.detection.coco_classes import choose_categories, unknown_class
 from densevision.detection.coco_counts import count_annotations, untrained_reasons
 from densevision.detection.coco_json import CocoTable
 from densevision.detection.coco_reader import CocoReader
 from densevision.detection.mixing import Mixing
 from densevision.detection.other_images import OtherImages, Sample
-from densevision.errors import UserError, did_you_mean, listed
+from densevision.errors import UserError
 from densevision.images import read_header, read_image, resize_image
 from densevision.registry import DATASETS
 from densevision.structures import check_range
@@ -48,6 +48,8 @@ class CocoDataset(SeededDataset):
         image_list: text file that names the images in use, one per line, relative to ``data_root``; None uses all.
         mix: what combines images, before ``transforms``: ``[dict(type=BoxMosaic, p=0.5)]``, see ``Mixing``.
         mix_until: share of the training after which ``mix`` is off, in 0..1.
+        min_decoded: decode a training JPEG at a half, a quarter or an eighth where each side keeps this many times
+            the network's: 1 if whole images are trained on, more for crops of them; None always decodes all.
     Images without objects are kept. Crowds, and boxes under one pixel or outside of their image, are ignored in
     training and kept for evaluation, as COCO's tools do.
     Attributes:
@@ -74,6 +76,7 @@ class CocoDataset(SeededDataset):
         image_list: str | None = None,
         mix: Sequence[dict] = (),
         mix_until: float = 0.85,
+        min_decoded: float | None = None,
     ):
         root = resolve_data_root(data_root)
         self.image_dir, self.exif = root / image_dir, exif
@@ -100,6 +103,9 @@ class CocoDataset(SeededDataset):
         super().__init__(len(table.image_ids))
         self.augment = Augment([*transforms, Resize(*self.input_size)], boxes=True)
         check_range("mix_until in the data set", mix_until, low=0, high=1)
+        self.min_decoded = min_decoded
+        if min_decoded is not None:
+            check_range("min_decoded in the data set", min_decoded, low=1, high=64)
         self.mixing = Mixing(mix, self.metainfo["classes"])
         self.late_after = mix_until if self.mixing.mixers else 1.0
         self._others: OtherImages | None = None
@@ -159,7 +165,7 @@ class CocoDataset(SeededDataset):
         objects = self._counts.objects
         unknown = [name for name, count in objects.items() if count and name not in classes]
         if unknown:
-            raise UserError(_unknown_class(unknown[0], objects[unknown[0]], classes, self.metainfo["ann_file"]))
+            raise UserError(unknown_class(unknown[0], objects[unknown[0]], classes, self.metainfo["ann_file"]))
         position = {name: label for label, name in enumerate(classes)}
         moved = np.array([position.get(name, -1) for name in self.metainfo["classes"]], np.int64)
         self.labels = moved[self.labels] if len(self.labels) else self.labels
@@ -175,13 +181,16 @@ class CocoDataset(SeededDataset):
         """Load an image as ``load`` does, without ``mix``."""
         return self._load(index, seed, mixes=False)
 
-    def read_sample(self, index: int) -> Sample:
-        """Read one image with its boxes, at its own size."""
+    def read_sample(self, index: int, *, reduce: bool = False) -> Sample:
+        """Read one image with its boxes, at its own size, or reduced as ``min_decoded`` allows."""
         rows = slice(self.starts[index], self.starts[index + 1])
-        return dict(image=self.read(index), boxes=self.boxes[rows], labels=self.labels[rows])
+        image, boxes = self.read(index, reduce=reduce), self.boxes[rows]
+        if reduce and self._sized[index] and self.sizes[index].tolist() != list(image.shape[:2]):
+            boxes = boxes * np.tile(np.divide(image.shape[:2], self.sizes[index])[::-1], 2).astype(np.float32)
+        return dict(image=image, boxes=boxes, labels=self.labels[rows])
 
     def _load(self, index: int, seed: int | None, *, mixes: bool) -> dict:
-        sample = self.read_sample(index)
+        sample = self.read_sample(index, reduce=seed is not None and self.min_decoded is not None)
         image = sample["image"]
         if seed is not None:
             if mixes and self.mixing.mixers:
@@ -214,16 +223,24 @@ class CocoDataset(SeededDataset):
         """Return the path of each image, by index."""
         return [f"{self.image_dir}/{name}" for name in self.file_names.tolist()]
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int, *, reduce: bool = False) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB at its own size, rotated by EXIF unless ``exif`` is "ignore".
 
+        Args:
+            reduce: decode a JPEG whose size the json gives at a part of it, as ``min_decoded`` allows.
         Raises:
             OSError: the image can't be read.
             UserError: the image does not have the size that the json gives.
         """
         annotation = self.annotated(index)
-        image = read_image(annotation.path, apply_exif=self.exif == "apply")
-        if annotation.size not in ((0, 0), image.shape[:2]):
+        apply_exif = self.exif == "apply"
+        if reduce and annotation.size != (0, 0):
+            least = [(self.min_decoded or 1) * side for side in self.input_size]
+            image, size = read_reduced(annotation.path, least, apply_exif=apply_exif)
+        else:
+            image = read_image(annotation.path, apply_exif=apply_exif)
+            size = image.shape[:2]
+        if annotation.size not in ((0, 0), size):
             fault = size_fault(annotation, read_header(annotation.path), self.exif)
             raise UserError(fault or f"{annotation.path}: its pixels do not have the size in its header")
         return image
@@ -236,57 +253,7 @@ def resize_sample(sample: dict[str, np.ndarray], size: tuple[int, int]) -> dict[
     return dict(image=resize_image(sample["image"], size), boxes=sample["boxes"] * scale, labels=sample["labels"])
 
 
-def choose_categories(table: CocoTable, classes: Sequence[str] | int | None) -> dict[str, Any]:
-    """Map class name -> category id, in the order of the labels.
-
-    Args:
-        table: from ``CocoReader``.
-        classes: as for ``CocoDataset``.
-    Raises:
-        UserError: a name is not in the json, or an id is higher than the number.
-    """
-    ids = dict(zip(table.names, table.category_ids, strict=True))
-    if classes is None:
-        return ids
-    if isinstance(classes, int):
-        return _all_ids(ids, classes, table.path)
-    if len(set(classes)) < len(classes):
-        raise UserError(f"classes={list(classes)} in the config: each class must occur once")
-    unknown = [name for name in classes if name not in ids]
-    if unknown and ids:
-        raise UserError(f"class {unknown[0]!r} in the config is not in {table.path}; its classes are: {', '.join(ids)}")
-    return {name: ids.get(name, number) for number, name in enumerate(classes, start=1)}
-
-
-def _all_ids(ids: Mapping[str, Any], last: int, path: Path) -> dict[str, int]:
-    names = {id_: name for name, id_ in ids.items()}
-    wrong = [id_ for id_ in names if isinstance(id_, str) or not 1 <= id_ <= last]
-    if wrong:
-        in_order = list(names)
-        raise UserError(f"classes={last} in the config: {path} has the category ids {in_order[0]} to {in_order[-1]}")
-    return {names.get(id_, f"N/A {id_}"): id_ for id_ in range(1, last + 1)}
-
-
 def _pack_ids(ids: list) -> np.ndarray:
     """Store ids unchanged, in one block of memory if they are of one type."""
     packed = np.array(ids) if len(set(map(type, ids))) == 1 else np.array(ids, object)
     return packed if packed.tolist() == ids else np.array(ids, object)
-
-
-def _normalized(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
-
-
-def _unknown_class(name: str, count: int, classes: Sequence[str], path: str) -> str:
-    twin = {_normalized(known): known for known in classes}.get(_normalized(name))
-    what = f"{name!r} ({count:,} boxes)"
-    if twin is not None:
-        return (
-            f"{path}: the class {what} differs from the model's {twin!r} only in case, spaces or "
-            "Unicode form; rename it there"
-        )
-    hint = did_you_mean(name, classes) or f"it has {listed(classes, 12)}."
-    return (
-        f"{path}: the model has no class {what}; {hint} Correct the name, or leave the class out with "
-        "classes=[...] in the data set of the config"
-    )

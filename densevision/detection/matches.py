@@ -135,17 +135,19 @@ def match_boxes(
     found_by = np.full(len(truth), -1, np.int64)
     outcomes = np.where(_in_range(detections[:, 3] * detections[:, 4]), FALSE, IGNORED).astype(np.int8)
     ignored = crowds | ~_in_range(areas)
-    of_truth = _groups(truth[:, 0], truth[:, 5], ignored)
-    for pair, rows in _groups(detections[:, 0], detections[:, 6], -detections[:, 5]).items():
-        outcomes[rows[_MOST:]] = IGNORED
-        objects = of_truth.get(pair)
-        if objects is None:
-            continue
-        rows = rows[:_MOST]
-        ious = mask.iou(detections[rows, 1:5], truth[objects, 1:5], crowds[objects].astype(np.uint8).tolist())
-        matches = _match(ious, ignored[objects], crowds[objects])
-        for row, match in zip(rows[matches >= 0], objects[matches[matches >= 0]], strict=True):
-            outcomes[row], found_by[match] = IGNORED if ignored[match] else TRUE, row
+    of_truth, of_found = _keys(truth[:, [0, 5]]), _keys(detections[:, [0, 6]])
+    order, starts = _sort(of_found, -detections[:, 5])
+    late = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order))) >= _MOST
+    outcomes[order[late]] = IGNORED
+    objects = _groups(of_truth, ignored, np.arange(len(truth)))
+    near = order[~late & np.isin(of_found[order], of_truth)]
+    for key, rows in _groups(of_found[near], np.zeros(len(near)), near).items():
+        candidates = objects[key]
+        crowd = crowds[candidates].tolist()
+        ious = mask.iou(detections[rows, 1:5], truth[candidates, 1:5], crowd)
+        for row, match in zip(rows.tolist(), _match(ious, ignored[candidates].tolist(), crowd), strict=True):
+            if match is not None:
+                outcomes[row], found_by[candidates[match]] = IGNORED if ignored[candidates[match]] else TRUE, row
     return outcomes, found_by
 
 
@@ -153,29 +155,41 @@ def _in_range(areas: np.ndarray) -> np.ndarray:
     return (areas >= 0) & (areas <= 1e10)  # COCO's "all"
 
 
-def _groups(images: np.ndarray, categories: np.ndarray, ranks: np.ndarray) -> dict[tuple[float, float], np.ndarray]:
-    """Return the rows of each image and category, by rank, equals in their order."""
-    order = np.lexsort((ranks, categories, images))
-    keys = np.stack([images, categories], axis=1)[order]
-    starts = np.flatnonzero(np.any(keys[1:] != keys[:-1], axis=1)) + 1
-    firsts = keys[np.append(0, starts)] if len(keys) else keys
-    return dict(zip(map(tuple, firsts.tolist()), np.split(order, starts), strict=False))
+def _keys(pairs: np.ndarray) -> np.ndarray:
+    """[N, 2] image and category, below 2^32 each -> [N] int64, one number for both."""
+    return (pairs[:, 0].astype(np.int64) << 32) | pairs[:, 1].astype(np.int64)
 
 
-def _match(ious: np.ndarray, ignored: np.ndarray, crowds: np.ndarray) -> np.ndarray:
-    """Return the object of each detection, or -1: the largest IoU of those left, objects before ignored ones.
+def _sort(keys: np.ndarray, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order by key and then by rank, equals as they are, and the place of each key's first in it."""
+    order = np.lexsort((ranks, keys))
+    return order, np.flatnonzero(np.diff(keys[order], prepend=-1))
+
+
+def _groups(keys: np.ndarray, ranks: np.ndarray, rows: np.ndarray) -> dict[int, np.ndarray]:
+    """Return the rows of each key, by rank."""
+    order, starts = _sort(keys, ranks)
+    slices = map(slice, starts.tolist(), [*starts[1:].tolist(), len(order)])
+    return {key: rows[order[some]] for key, some in zip(keys[order[starts]].tolist(), slices, strict=True)}
+
+
+def _match(ious: np.ndarray, ignored: list[bool], crowds: list[bool]) -> list[int | None]:
+    """Return the object of each detection, or None: the largest IoU of those left, objects before ignored ones.
 
     Args:
-        ious: [D, G]; detections by falling score, ignored objects last.
+        ious: [D, G]; detections by falling score.
     """
-    matches, taken = np.full(len(ious), -1), np.zeros(len(ignored), bool)
-    for row in np.flatnonzero((ious >= _IOU).any(axis=1)):
-        for among in (~ignored, ignored):
-            free = np.flatnonzero(among & (crowds | ~taken) & (ious[row] >= _IOU))
-            if len(free):
-                best = free[ious[row, free] == ious[row, free].max()][-1]  # of equals the last
-                matches[row], taken[best] = best, True
-                break
+    matches: list[int | None] = [None] * len(ious)
+    taken = [False] * len(ignored)
+    for row, values in enumerate(ious.tolist()):
+        free = [
+            (not ignored[one], iou, one)
+            for one, iou in enumerate(values)
+            if iou >= _IOU and (crowds[one] or not taken[one])
+        ]
+        if free:  # of equals the last
+            best = max(free)[2]
+            matches[row], taken[best] = best, True
     return matches
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import ceil
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -210,7 +210,7 @@ class SSDLite(BaseModel):
         matched = (columns > 0).sum().float() if quality is None else quality.sum()
         if together:
             all_reduce(matched, op="mean")
-        matched = matched.clamp(min=1)
+        matched = matched.clamp(min=1 / get_world_size() if together else 1)
         classes = (logits, columns) if quality is None else (logits, columns, quality)
         return {
             "loss_cls": self.loss_cls(*classes) / matched,

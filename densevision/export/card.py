@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from densevision.atomic import write_whole
 from densevision.errors import UserError
+from densevision.export.search import table
 from densevision.inference.metadata import ModelInfo, read_model_info
 from densevision.task import TASKS, is_share
 
@@ -123,6 +124,7 @@ def _facts(measured: Measured, about: ModelInfo) -> list[tuple[str, str]]:
         ("input", f"[1, {height}, {width}, 3] {about.input_type}, RGB, {values}"),
         ("outputs", _OUTPUTS[about.outputs]),
         ("precision", _PRECISION[about.quantize]),
+        *_search(about),
         ("size", f"{report.size_bytes:,} bytes"),
         ("sha256", f"`{report.sha256}`"),
         ("metric", _metric(measured)),
@@ -137,6 +139,11 @@ def _facts(measured: Measured, about: ModelInfo) -> list[tuple[str, str]]:
         facts.append(("made by", ", ".join(f"{key} {value}" for key, value in versions.items())))
     facts.append(("config", f"`{about.origin.get('config_name', 'unknown')}`; its text is in the file"))
     return facts
+
+
+def _search(about: ModelInfo) -> list[tuple[str, str]]:
+    found = about.origin.get("int8_search")
+    return [("int8 search", "<br>".join(table(found)))] if isinstance(found, dict) else []
 
 
 def _metric(measured: Measured) -> str:

@@ -72,7 +72,7 @@ def examine(path: str, *, apply_exif: bool = True) -> ImageFacts:
     try:
         data = read_file(path)
         header = parse_header(data.tobytes()) or ImageHeader((0, 0))
-        image = decode_image(path, data, apply_exif=apply_exif, shrink=min(header.size) >= _SHRINK)
+        image = decode_image(path, data, apply_exif=apply_exif, shrink=8 if min(header.size) >= _SHRINK else 1)
     except OSError as error:
         fault = error.strerror or str(error).removeprefix(f"{path}: ")
         return ImageFacts(path, fault=fault, cut_short=isinstance(error, CutShortError))

@@ -79,6 +79,8 @@ def _divide(layout: Layout, folder: Path, name: str) -> tuple[Layout, Parts]:
     try:
         return layout, divide(layout, folder, name)
     except UserError as fault:
+        if layout.task == "classification":
+            raise
         note = "the labels fit the images as stored, so the rotation in the EXIF tags is ignored (exif)"
         stored = replace(layout, shared={**layout.shared, "exif": "ignore"}, notes=(*layout.notes, note))
         try:

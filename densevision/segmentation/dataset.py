@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -229,7 +230,7 @@ class LabelMapDataset(SeededDataset):
             UserError: the file is not a map of known ids.
         """
         ids = self._pairs.labels.read_ids(index)
-        labels = self.lookup[ids]
+        labels = cv2.LUT(ids, self.lookup)
         if (labels == UNEXPECTED).any():
             raise UserError(unexpected_ids(self.labels[index], np.unique(ids[labels == UNEXPECTED]).tolist()))
         return labels

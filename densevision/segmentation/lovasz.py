@@ -15,6 +15,8 @@ class LovaszSoftmaxLoss(nn.Module):
     It measures what mIoU measures: every class counts the same, however few pixels it has. As the only loss it trains
     badly from scratch, so that it is added to the cross-entropy late, see ``SumLoss``.
 
+    Each process measures its own batch.
+
     Args:
         step: one row and one column of ``step`` are measured: sorting all pixels takes longer than a small network.
     Raises:

@@ -45,7 +45,8 @@ class CurvesHook(Hook):
         path = Path(runner.work_dir, "curves.csv")
         try:
             old = read_table(path) if runner.iter and path.is_file() else []
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:  # a half-written block, another program
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+            # a half-written block, another program
             runner.logger.warning(f"{path} can't be read ({error}); the curves begin at iteration {runner.iter}")
             old = []
         self.rows = [row for row in old if row["iteration"] <= runner.iter]

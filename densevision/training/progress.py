@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+import torch
 from mmengine.config import Config
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.console import Console
@@ -210,12 +211,19 @@ def quiet(handlers: Iterable[logging.Handler]) -> None:
 
 
 def window_means(runner: Runner, steps: int) -> dict[str, float]:
-    """Return the mean of every logged scalar over the last ``steps`` iterations, and the current learning rate."""
+    """Return the mean of every logged scalar over the last ``steps`` iterations, and the current learning rate.
+
+    The losses are means over all processes, each of which must call this.
+    """
     scalars = {}
     for name, buffer in runner.message_hub.log_scalars.items():
         if name.startswith("train/") and name != "train/base_lr":
             short = name.removeprefix("train/")
             scalars[short] = float(buffer.current() if short == "lr" else buffer.mean(steps))
+    if get_world_size() > 1:
+        means = torch.tensor([scalars[name] for name in sorted(scalars)], dtype=torch.float64)
+        all_reduce(means, op="mean")
+        scalars = {name: means[sorted(scalars).index(name)].item() for name in scalars}
     return scalars
 
 

@@ -33,11 +33,12 @@ from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.lock import locked
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
-from densevision.training.plan import prepare_training
+from densevision.training.plan import prepare_training, scale_rate
 from densevision.training.precision import check_precision
 from densevision.training.prepare import check_numbers, set_workers
-from densevision.training.process import began, kept_settings, start_processes
+from densevision.training.process import began, check_sync_bn, kept_settings, start_processes
 from densevision.training.progress import quiet
+from densevision.training.restart import job_meta
 from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
@@ -71,7 +72,8 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
                 if self._train_loop is not None:
                     self.notes += prepare_training(self)
-        except UserError:
+                    self.rate_lines = scale_rate(self)
+        except (UserError, KeyboardInterrupt):
             self._undo_start()
             raise
 
@@ -147,7 +149,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                     self.on_exit.enter_context(locked(Path(self.work_dir)))
                 with config_errors():
                     yield
-            except UserError:
+            except (UserError, KeyboardInterrupt):
                 if not self._begun:
                     self._undo_start()
                 raise
@@ -271,12 +273,13 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
         raise UserError(nothing_to_resume(config.work_dir))
     config.setdefault("launcher", "none")  # the folder's copy of the config is known as a run's by this key
     if training:
+        check_sync_bn(config)
         check_precision((config.get("optim_wrapper") or {}).get("amp"), get_device())
     if config.launcher != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
     runner.notes += note
-    runner.stored_config.update(stored)
+    runner.stored_config.update(stored | job_meta())
     return runner
 
 

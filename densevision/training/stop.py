@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import multiprocessing.queues
 import os
 import signal
@@ -97,10 +98,11 @@ def _ends_process(handler: object) -> bool:
 
 
 def protect_worker(worker_id: int) -> None:
-    """Ignore signals in a loader worker, but end it with its parent, and tell the parent what can't be sent.
+    """Ignore signals in a loader worker, end it with its parent, keep shared memory, and say what can't be sent.
 
     The parent saves a checkpoint after a signal to the process group, which it can't do without its workers.
     """
+    gc.freeze()  # a pass of the collector would write to, and so copy, each page that the worker shares
     atexit.register(_exit_worker)
     multiprocessing.queues.Queue._on_queue_feeder_error = _send_error  # type: ignore[attr-defined]
     for number in (signal.SIGINT, *_OTHERS):

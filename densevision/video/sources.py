@@ -105,7 +105,7 @@ def _open_pattern(pattern: str, every: int) -> Source:
         raise UserError(f"{pattern}: no image matches{others}")
     names = [path.name for path in images]
     if len(set(names)) < len(names):
-        twice = next(name for row, name in enumerate(names) if name in names[:row])
+        twice = Counter(names).most_common(1)[0][0]
         raise UserError(f"{pattern}: two images have the name {twice}; annotate one folder at a time")
     return _open_images(images[::every], "folder")
 

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from densevision.detection import coco_polygons
 from densevision.detection.coco import CocoDataset
 from densevision.detection.coco_json import read_coco
+from densevision.detection.coco_polygons import read_without_polygons
 from densevision.errors import UserError
 from tests.detection.conftest import TABLE
 
@@ -330,3 +332,18 @@ def test_annotations_may_lack_ids(coco_root):
 def test_byte_order_mark_is_ignored(coco_root):
     (coco_root / "truth.json").write_text(json.dumps(TABLE), encoding="utf-8-sig")
     assert len(read_coco(coco_root / "truth.json").boxes) == 5
+
+
+def test_polygons_are_left_out_wherever_a_piece_of_the_file_ends(tmp_path, monkeypatch):
+    rows = [dict(id=1, segmentation=[[1, 2.5, -3, 4]], note='"segmentation": [[5]]'), dict(segmentation=[[]], a="}")]
+    rows += [dict(segmentation=dict(counts=[1, 2], size=[1, 3])), dict(b=[{}], segmentation=[[0, 1], [2, 3e-1]])]
+    path = tmp_path / "a.json"
+    for indent in (None, 1):
+        path.write_text(json.dumps(dict(annotations=rows), indent=indent))
+        for piece in range(1, 60):
+            monkeypatch.setattr(coco_polygons, "_PIECE", piece)
+            found = json.loads(read_without_polygons(path))["annotations"]
+            assert [row["segmentation"] for row in found] == [[0], [[]], dict(counts=[1, 2], size=[1, 3]), [0]]
+            assert found[0]["note"] == rows[0]["note"] and found[1]["a"] == "}"
+    path.write_bytes(json.dumps(rows).encode("utf-8-sig"))
+    assert json.loads(read_without_polygons(path))[0]["id"] == 1

@@ -1,4 +1,4 @@
-"""Trainings that ``kill -9`` ends at a change of a file, half of it written, or at any instant, and their resume."""
+"""Trainings that ``kill -9`` ends at a change of a file or at any instant, and their resume."""
 
 from __future__ import annotations
 

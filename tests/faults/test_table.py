@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults import config_rows, data_rows, file_rows
-from tests.faults.good import write_setup
 from tests.faults.row import Row
 from tests.faults.run import fault_of, judge
 from tests.training.toy_runs import ROOT
@@ -19,14 +18,6 @@ pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed"
 ROWS: list[Row] = [*config_rows.ROWS, *file_rows.ROWS, *data_rows.ROWS]
 _QUICK, _SLOW = [row for row in ROWS if row.quick], [row for row in ROWS if not row.quick]
 REAL = [row for row in _QUICK if "\0" not in "".join(row.words)][::3][:20]
-
-
-@pytest.fixture(scope="session")
-def good(tmp_path_factory):
-    """Return the folder of a good setup."""
-    folder = tmp_path_factory.mktemp("good")
-    write_setup(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -107,7 +107,7 @@ def evaluate_frames(frames, folder):
             pred = torch.where(gt == 255, 0, gt)
             pred[:, :: 2 + number % 5] = number % LABELS
             metric.process(None, [dict(pred=dict(labels=pred), gt=dict(labels=gt), img_path=f"{number}.png")])
-            if number + 1 in (frames // 10, frames):
+            if number + 1 in (frames // 10, frames // 2, frames):
                 memory[number + 1] = peak()
         figures = metric.evaluate(frames)
     return clock.measured() | dict(figures=figures, memory=memory)
@@ -174,8 +174,9 @@ def main():
         found = in_process("--one", "frames", "--frames", arguments.frames)
         memory = ", ".join(f"{peak:.2f} GiB after {count}" for count, peak in found["memory"].items())
         print(
-            f"{arguments.frames} frames of {FRAME[1]}x{FRAME[0]} in {found['wall']:.1f} s ({found['processor']:.1f} s "
-            f"of the processor), peak memory {memory}, mIoU {found['figures']['seg/mIoU']:.4f}"
+            f"{arguments.frames} frames of {FRAME[1]}x{FRAME[0]} in {found['wall']:.1f} s "
+            f"({found['processor']:.1f} s of the processor), peak memory {memory}, "
+            f"mIoU {found['figures']['seg/mIoU']:.4f}"
         )
     else:
         compare_backends(arguments)

@@ -294,6 +294,14 @@ TOP_LEVEL = {
         "Images per step, over all processes, that the learning rate was chosen for; another number is reported.",
         "densevision.training.start.training_lines",
     ),
+    "auto_scale_lr": (
+        "True: scale the learning rate by the images per step divided by `total_batch`; the start prints it.",
+        "densevision.training.plan.scale_rate",
+    ),
+    "sync_bn": (
+        '`"torch"`: batch norms over the images of all processes, on GPUs.',
+        "densevision.training.process.check_sync_bn",
+    ),
     "paper": (
         "The row of the paper that the network is, `dict(table=6, row=5)`, rows counted from 1: `benchmark` prints its "
         "latency next to the measured one. Leave it out of a config with another network.",
@@ -320,12 +328,7 @@ TOP_LEVEL = {
         "densevision.training.runner.DenseRunner",
     ),
     "data_preprocessor": ("Default of `model.data_preprocessor`.", "densevision.training.runner.DenseRunner"),
-    "auto_scale_lr": (
-        "MMEngine's scaling of the learning rate by batch size.",
-        "densevision.training.runner.DenseRunner",
-    ),
     "model_wrapper_cfg": ("MMEngine's wrapper for several processes.", "densevision.training.runner.DenseRunner"),
-    "sync_bn": ("MMEngine's synchronized batch norm, for several GPUs.", "densevision.training.runner.DenseRunner"),
     "compile": ("MMEngine's `torch.compile`.", "densevision.training.runner.DenseRunner"),
     "activation_checkpointing": ("MMEngine's, saves GPU memory.", "densevision.training.runner.DenseRunner"),
 }

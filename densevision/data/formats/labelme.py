@@ -23,7 +23,7 @@ from densevision.data.formats.content import (
     per_image_notes,
     stated_size,
 )
-from densevision.data.formats.outlines import ellipse_polygon, paste_mask, rectangle_polygon
+from densevision.data.formats.outlines import check_pixels, ellipse_polygon, paste_mask, rectangle_polygon
 from densevision.data.threads import read_files
 from densevision.errors import UserError
 from densevision.image_formats import check_file
@@ -108,6 +108,7 @@ def _add_shape(content: CocoContent, image: int, shape: Mapping[str, Any], file:
 
 def _painted(shape: Mapping[str, Any], box: Sequence[float], size: tuple[int, int], file: Path) -> dict[str, Any]:
     """Read the mask of a shape, a PNG of the pixels in its box."""
+    check_pixels(size, str(file))
     try:
         content = base64.b64decode(str(shape.get("mask")))
         check_file(content)

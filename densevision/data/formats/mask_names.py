@@ -53,7 +53,7 @@ def is_ignored(name: str) -> bool:
 def _try(read: Callable[[Path], list[dict[str, Any]]], path: Path) -> ClassNames | None:
     try:
         rows = read(path)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, csv.Error):
         return None  # a file of the same name with another purpose
     names = [row["name"] for row in rows]
     if not names or len(set(names)) < len(names) or not all(isinstance(n, str) and n.strip() for n in names):
