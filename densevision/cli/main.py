@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"densevision: interrupted{by}", file=sys.stderr)
             return 128 + ending.number
         except UserError as error:
-            print(f"densevision: error: {error}", file=sys.stderr)
+            print(f"densevision: error: {_short(str(error))}", file=sys.stderr)
             return error.status
         except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
             if error.name is None or error.name.startswith("densevision"):
@@ -117,6 +117,14 @@ def _run(words: Sequence[str], output: SteadyStream) -> int:
         return status
     print(f"densevision: warning: standard output can't be written ({output.fault})", file=sys.stderr)
     return status if output.goes_on else status or 1
+
+
+def _short(message: str) -> str:
+    """Cut a message that quotes too much in its middle."""
+    return message if len(message) <= _MOST_CHARACTERS else f"{message[:600]} ... {message[-200:]}"
+
+
+_MOST_CHARACTERS = 900
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
