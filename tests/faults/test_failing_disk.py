@@ -21,7 +21,7 @@ COMMANDS = {
     "train seg": ("train", "seg.py", "--work-dir", "out", "--quiet"),
     "test": ("test", DET, "--work-dir", "out", "--json", "out.json"),
     "export": ("export", DET, "--out", "m.tflite"),
-    "predict": ("predict", "seg.tflite", "photos", "--json", "out.json", "--csv", "out.csv", "--out", "drawn"),
+    "predict": ("predict", "seg.tflite", "photos", "--json", "out.json", "--csv", "out.csv"),
     "demo": ("demo", "seg.tflite", "--input", "video.avi", "--out", "o.mp4", "--json", "o.json"),
     "new": ("new", "boxes/train.json", "--name", "mine", "--weights", "none"),
     "check": ("check", "det.py", "--json", "out.json"),

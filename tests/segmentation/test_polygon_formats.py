@@ -96,3 +96,20 @@ def test_a_mask_that_reaches_past_the_image_is_cut():
 def test_an_ellipse_is_rotated_clockwise():
     x, y = np.reshape(ellipse_polygon((5, 5), (3, 1), 90), (-1, 2)).T
     assert np.allclose([x.min(), x.max(), y.min(), y.max()], [4, 6, 2, 8])
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        dict(size=[20, 20], counts=[256, 400]),  # 656 pixels, not 400
+        dict(size=[20, 20], counts=[-1, 401]),
+        dict(size=[20, 20], counts="~"),
+        dict(size=[2**40, 1], counts=[2**40]),
+        [[60, 20, 80, 2**31, 80, 41]],  # pycocotools ended the process
+        [[60, 20, 80, float("nan"), 80, 41]],
+    ],
+)
+def test_an_outline_that_pycocotools_cannot_draw_is_no_outline(outline):
+    from densevision.data.formats.polygons import _outline
+
+    assert _outline(outline) is None
