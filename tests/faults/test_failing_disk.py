@@ -26,9 +26,8 @@ COMMANDS = {
     "new": ("new", "boxes/train.json", "--name", "mine", "--weights", "none"),
     "check": ("check", "det.py", "--json", "out.json"),
     "browse": ("browse", "det.py", "--out", "out.html"),
-    "web": ("web", "seg.tflite", "--out", "site"),
     "compare": ("compare", "det_run", "seg_run", "--json", "out.json", "--html", "out.html"),
-    "benchmark": ("benchmark", "seg.tflite", "--runs", "1", "--warmup", "0", "--json", "out.json"),
+    "benchmark": ("benchmark", "seg.tflite", "--runs", "1", "--json", "out.json"),
 }
 
 
