@@ -124,8 +124,14 @@ class DrawnLabels:
         if not self._in_order:
             drawn.sort(key=lambda item: -int(coco_mask.area(item[1])))
         for name, rle in drawn:
-            ids[coco_mask.decode(rle) > 0] = self._id_of.get(name, IGNORE_LABEL)
+            ids[self._decode(index, rle) > 0] = self._id_of.get(name, IGNORE_LABEL)
         return ids
+
+    def _decode(self, index: int, rle: dict[str, Any]) -> np.ndarray:
+        try:
+            return coco_mask.decode(rle)
+        except ValueError as error:
+            raise UserError(f"{self.paths[index]}: {error} of {self._images[index]}; correct the file") from error
 
     def _is_drawn(self, shape: Shape) -> bool:
         return shape.name in self._id_of or shape.name.lower() in _IGNORED

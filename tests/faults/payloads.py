@@ -215,7 +215,7 @@ PAYLOADS = [
             "predict": ("predict", "seg.tflite", "photos/0.jpg", "--csv", "out.csv"),
             "demo": ("demo", "seg.tflite", "--input", "video.avi", "--out", "out.mp4"),
             "test": ("test", "seg.tflite", "--config", "seg.py", "--work-dir", "out"),
-            "benchmark": ("benchmark", "seg.tflite", "--runs", "1", "--warmup", "0", "--json", "out.json"),
+            "benchmark": ("benchmark", "seg.tflite", "--runs", "1", "--json", "out.json"),
         }.items()
     ),
     *(Payload(f"a class is {name!r}", _named_class(name), TRAIN) for name in NAMES),

@@ -21,14 +21,13 @@ COMMANDS = {
     "train seg": ("train", "seg.py", "--work-dir", "out", "--quiet"),
     "test": ("test", DET, "--work-dir", "out", "--json", "out.json"),
     "export": ("export", DET, "--out", "m.tflite"),
-    "predict": ("predict", "seg.tflite", "photos", "--json", "out.json", "--csv", "out.csv", "--out", "drawn"),
+    "predict": ("predict", "seg.tflite", "photos", "--json", "out.json", "--csv", "out.csv"),
     "demo": ("demo", "seg.tflite", "--input", "video.avi", "--out", "o.mp4", "--json", "o.json"),
     "new": ("new", "boxes/train.json", "--name", "mine", "--weights", "none"),
     "check": ("check", "det.py", "--json", "out.json"),
     "browse": ("browse", "det.py", "--out", "out.html"),
-    "web": ("web", "seg.tflite", "--out", "site"),
     "compare": ("compare", "det_run", "seg_run", "--json", "out.json", "--html", "out.html"),
-    "benchmark": ("benchmark", "seg.tflite", "--runs", "1", "--warmup", "0", "--json", "out.json"),
+    "benchmark": ("benchmark", "seg.tflite", "--runs", "1", "--json", "out.json"),
 }
 
 

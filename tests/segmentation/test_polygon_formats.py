@@ -103,3 +103,20 @@ def test_a_mask_of_an_impossible_size_takes_no_memory():
         check_pixels((10**6, 10**6), "a.json")
     with pytest.raises(UserError, match="too many"):
         decode_runs([10**12], (10**6, 10**6), "a.xml")
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        dict(size=[20, 20], counts=[256, 400]),  # 656 pixels, not 400
+        dict(size=[20, 20], counts=[-1, 401]),
+        dict(size=[20, 20], counts="~"),
+        dict(size=[2**40, 1], counts=[2**40]),
+        [[60, 20, 80, 2**31, 80, 41]],  # pycocotools ended the process
+        [[60, 20, 80, float("nan"), 80, 41]],
+    ],
+)
+def test_an_outline_that_pycocotools_cannot_draw_is_no_outline(outline):
+    from densevision.data.formats.polygons import _outline
+
+    assert _outline(outline) is None

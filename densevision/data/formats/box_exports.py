@@ -119,5 +119,12 @@ def image_names_in(file: Path, kind: str) -> list[str]:
     elif kind == "cvat":
         names = [html.unescape(name) for name in _CVAT_NAME.findall(head)]
     else:
-        names = [parse_json(f'"{name}"') for name in _JSON_NAME.findall(head)]
+        names = [_unescaped(name) for name in _JSON_NAME.findall(head)]
     return names[:_FILES]
+
+
+def _unescaped(name: str) -> str:
+    try:
+        return str(parse_json(f'"{name}"'))
+    except ValueError:  # a control character, half an escape: the reader of the file says so
+        return name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +50,9 @@ class Outlines:
     notes: Sequence[str] = ()
     relative: bool = False
     in_order: bool = False
+
+
+_MOST_SIDE = 2**16  # pixels; pycocotools writes beyond its memory where corners are far outside
 
 
 def load_json(path: Path) -> Mapping[str, Any]:
@@ -114,15 +116,15 @@ def _table(content: Mapping[str, Any], key: str, source: Path) -> list[dict[str,
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     try:
         height, width = int(image["height"]), int(image["width"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return (height, width) if height > 0 and width > 0 else None
+    return (height, width) if 0 < height < _MOST_SIDE and 0 < width < _MOST_SIDE else None
 
 
 def _outline(segmentation: Any) -> list[list[float]] | dict[str, Any] | None:
     """Return polygons of at least three points, or an RLE; None if there is nothing to fill."""
     if isinstance(segmentation, dict):
-        return segmentation if {"size", "counts"} <= segmentation.keys() else None
+        return segmentation if _is_rle(segmentation.get("size"), segmentation.get("counts")) else None
     if not isinstance(segmentation, Sequence) or isinstance(segmentation, str) or not segmentation:
         return None
     polygons = [segmentation] if isinstance(segmentation[0], int | float) else segmentation
@@ -130,6 +132,20 @@ def _outline(segmentation: Any) -> list[list[float]] | dict[str, Any] | None:
     return kept or None
 
 
+def _is_rle(size: Any, counts: Any) -> bool:
+    """Tell whether pycocotools, which checks nothing and may end the process, can decode this RLE."""
+    if not isinstance(size, list) or len(size) != 2 or not all(_is_count(side) for side in size):
+        return False
+    if isinstance(counts, list):
+        return all(map(_is_count, counts)) and sum(counts) == size[0] * size[1]
+    packed = isinstance(counts, str) and bool(counts) and all(48 <= ord(c) < 112 for c in counts)
+    return packed and not (ord(counts[-1]) - 48) & 0x20
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST_SIDE**2
+
+
 def _is_polygon(polygon: Any) -> bool:
-    numbers = isinstance(polygon, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in polygon)
+    numbers = isinstance(polygon, list) and all(isinstance(v, int | float) and abs(v) < 2 * _MOST_SIDE for v in polygon)
     return numbers and len(polygon) >= 6 and len(polygon) % 2 == 0
