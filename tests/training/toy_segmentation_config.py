@@ -17,7 +17,7 @@ from tests.training.toy_tasks import FailOnce, FixedNorms, Seen, Sizes, Tiny
 model = dict(
     type=Segmentor,
     backbone=dict(name="mobilenet_v3_small", width=0.35, output_stride=16),
-    head=dict(type=LRASPPHead, filters=16, dropout=0.0),
+    head=dict(type=LRASPPHead, filters=16),
     num_classes=None,
 )
 train_dataloader = dict(
