@@ -143,7 +143,8 @@ def _facts(measured: Measured, about: ModelInfo) -> list[tuple[str, str]]:
 
 def _search(about: ModelInfo) -> list[tuple[str, str]]:
     found = about.origin.get("int8_search")
-    return [("int8 search", "<br>".join(table(found)))] if isinstance(found, dict) else []
+    lines = table(found) if isinstance(found, dict) else []
+    return [("int8 search", "<br>".join(re.sub(" {2,}", " · ", line) for line in lines))] if lines else []
 
 
 def _metric(measured: Measured) -> str:
