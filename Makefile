@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 OPENCV = $(shell sed -n 's/^opencv-python-headless==/==/p' constraints.txt)
 
-.PHONY: help setup demo test lint docs web-runtime test-web
+.PHONY: help setup demo test lint docs web-runtime test-web fuzz soak
 
 help:
 	@echo "make demo   set up, then train and evaluate both models and run them on a video (runs/demo)"
@@ -14,6 +14,8 @@ help:
 	@echo "make docs   set up, then build the documentation site (build/site)"
 	@echo "make web-runtime   download the browser runtime of densevision web with npm (densevision/web/runtime)"
 	@echo "make test-web      set up with Chromium and the runtime, then run the tests in a browser"
+	@echo "make fuzz   set up, then damage files of every kind and read them (FUZZ_SECONDS per reader, 1800)"
+	@echo "make soak   set up, then work in one process and watch memory, descriptors and threads (SOAK_MINUTES, 30)"
 
 setup: $(READY)
 
@@ -49,3 +51,12 @@ test-web: setup web-runtime
 	command -v chromium || command -v google-chrome || apt-get install -y --no-install-recommends chromium
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[browser]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow" tests/web tests/browser
+
+FUZZ_SECONDS ?= 1800
+SOAK_MINUTES ?= 30
+
+fuzz: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.fuzz.run --cases 100000 --seconds $(FUZZ_SECONDS)
+
+soak: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)

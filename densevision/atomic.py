@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from densevision.errors import UserError
@@ -24,22 +25,29 @@ def replacing(path: Path, option: str = "") -> Iterator[Path]:
         path: a file that exists stays as it is until then; missing folders are made.
         option: of the command line, for the message.
     Raises:
-        UserError: the name can't be written, which shows before the work.
+        UserError: the name can't be written, or is that of a device, a folder or a link; both show before the work.
     """
+    if path.is_symlink() or path.exists() and not path.is_file():
+        raise UserError(f"{option} {path}: can't be written (a link or not a regular file)".lstrip())
     partial = partial_path(path)
     missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     with contextlib.ExitStack() as undo:
         for folder in reversed(missing):
             undo.callback(_remove_empty, folder)
+        undo.callback(_remove_file, partial)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.touch()
         except OSError as error:
             raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
-        undo.callback(partial.unlink, missing_ok=True)
         yield partial
         partial.replace(path)
         undo.pop_all()
+
+
+def _remove_file(path: Path) -> None:
+    with contextlib.suppress(OSError):  # the disk may be gone
+        path.unlink(missing_ok=True)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -75,8 +83,39 @@ def write_json(path: Path, content: object, option: str = "") -> None:
     write_whole(path, f"{json.dumps(content, indent=1)}\n".encode(), option)
 
 
+@contextlib.contextmanager
+def json_list(
+    path: Path, head: Mapping[str, object], name: str, option: str = ""
+) -> Iterator[Callable[[object], None]]:
+    """Write a JSON object whose last value is a list, item by item, so that a long list takes no memory.
+
+    Args:
+        head: what comes before the list; not empty.
+        name: key of the list.
+    Yields:
+        A function that appends an item; the file gets its name at the end.
+    Raises:
+        UserError: as ``write_whole``, also from the function.
+    """
+    with replacing(path, option) as partial, partial.open("w", encoding="ascii") as file:
+
+        def write(text: str) -> None:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError as error:
+                raise UserError(f"{option} {path}: can't be written ({error.strerror})".lstrip()) from error
+
+        before = iter([""])
+        write(f"{json.dumps(head, indent=1)[:-2]},\n {json.dumps(name)}: [\n")
+        yield lambda item: write(f"{next(before, ',' + chr(10))}  {json.dumps(item)}")
+        write("\n ]\n}\n")
+
+
 def publish(partial: Path, path: Path) -> None:
     """Rename a file that is whole so that it survives a power failure."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
@@ -92,5 +131,10 @@ def write_durable(path: Path, content: bytes) -> None:
         OSError: it can't be written.
     """
     partial = partial_path(path)
-    partial.write_bytes(content)
-    publish(partial, path)
+    try:
+        partial.write_bytes(content)
+        publish(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise

@@ -21,6 +21,7 @@ _ACTIVATIONS = {
     _aten.hardtanh,
     _aten.hardtanh_,
     _aten.hardswish,
+    _aten.silu,
     _aten.hardsigmoid,
     _aten.sigmoid,
     _aten._prelu_kernel,

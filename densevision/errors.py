@@ -9,13 +9,21 @@ from pathlib import Path
 class UserError(Exception):
     """Wrong input: one line that names the file or field and the remedy.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with ``status``.
     """
+
+    status = 2
 
     def __str__(self) -> str:
         # A loader's worker passes the message on as a whole traceback; its last line is the message.
         last = super().__str__().strip().rpartition("\n")[2]
-        return last.removeprefix(f"{__name__}.UserError: ")
+        return last.removeprefix(f"{__name__}.{type(self).__name__}: ")
+
+
+class MachineFault(UserError):
+    """The machine lacks what the work needs: memory, disk space, open files; the input may be right."""
+
+    status = 1
 
 
 def as_path(value: object, name: str) -> Path:
@@ -40,7 +48,10 @@ def as_path(value: object, name: str) -> Path:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean a or b?" if known names are close to ``name``, else an empty string."""
-    near = difflib.get_close_matches(name, [str(other) for other in known])
+    spelled = {str(other).lower(): str(other) for other in known}
+    close = difflib.get_close_matches(name.lower(), spelled)
+    beginning = sorted(word for word in spelled if len(name) > 2 and word.startswith(name.lower()))
+    near = [spelled[word] for word in close or beginning[:2]]
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 

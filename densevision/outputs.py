@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from densevision.atomic import partial_path
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def _head(path: Path) -> bytes:
 
 def _is_results(path: Path) -> bool:
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except ValueError:  # also UnicodeDecodeError
         return False
     return not (isinstance(content, dict) and _DATA_KEYS & content.keys())

@@ -19,9 +19,11 @@ MODULES = {
 # Modules that a light install needs; all parts may import them.
 LIGHT = {
     "errors",
+    "json_text",
     "atomic",
     "outputs",
     "structures",
+    "image_formats",
     "image_header",
     "images",
     "visualize",
@@ -55,6 +57,9 @@ MAY_IMPORT = {
     | {"task", "config", "inference", "inspection", "evaluation", "training", "complexity", "benchmark"},
     "api": LIGHT | {"task", "inference", "video", "config", "checkpoints", "evaluation", "training", "report"},
     "benchmark": LIGHT | {"inference"},
+    "adapt": LIGHT
+    | TASKS
+    | {"backbones", "data", "config", "checkpoints", "inference", "evaluation", "training", "export", "benchmark"},
     "environment": LIGHT,
     "complexity": {"errors"},
     "video": LIGHT | {"inference"},
@@ -91,6 +96,7 @@ OWNERS = {
         "densevision.registry",
         "densevision.config",
         "densevision.checkpoints.config",
+        "densevision.checkpoints.model",
         "densevision.training",
         "densevision.inspection.source",
         "densevision.evaluation",
@@ -100,6 +106,7 @@ OWNERS = {
         *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
         *(f"densevision.report.{name}" for name in ("content", "facts", "write")),
+        "densevision.adapt.short",
         "densevision.cli",
     },
     "jinja2": {"densevision.report", "densevision.inspection.grid"},
@@ -198,6 +205,7 @@ def test_what_the_light_install_runs_never_imports_torch():
         "errors",
         "atomic",
         "outputs",
+        "image_formats",
         "image_header",
         "images",
         "visualize",

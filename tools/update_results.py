@@ -1,4 +1,4 @@
-"""Copy the figures of docs/results.json to README.md, docs/results.md and the headers of the configs.
+"""Copy the figures of docs/results.json to README.md, to pages in docs and to the headers of the configs.
 
     python tools/update_results.py
 
@@ -27,7 +27,12 @@ def updated(runs: list[dict]) -> Iterator[tuple[Path, str]]:
     for run in runs:
         path = ROOT / run["config"]
         yield path, _replace(_OURS, f"Ours: {headline(run)} on {run['data']} (docs/results.md).", path)
-    for path, lines in ((ROOT / "README.md", readme_lines(runs)), (ROOT / "docs/results.md", results_lines(runs))):
+    pages = {
+        "README.md": readme_lines(runs),
+        "docs/results.md": results_lines(runs),
+        "docs/classification.md": classification_lines(runs),
+    }
+    for path, lines in ((ROOT / page, lines) for page, lines in pages.items()):
         block = "\n".join(lines)
         yield path, _replace(_BLOCK, rf"\1{block}\n\2", path)
 
@@ -57,6 +62,16 @@ def results_lines(runs: list[dict]) -> list[str]:
     ]
     lines += ["", "```", *dict.fromkeys(run["command"] for run in runs), "```", ""]
     return lines + [f"- {run['model']}, {run['data']}: {' '.join(_sentences(run))}" for run in runs]
+
+
+def classification_lines(runs: list[dict]) -> list[str]:
+    """Write the classifiers' figures for docs/classification.md."""
+    own = [run for run in runs if run["config"].startswith("configs/classification/")]
+    return [
+        f"{run['model']}, {run['data']}: {figures(run)}, {run['wall_time']} (`{run['command']}`, {run['date']}). "
+        + " ".join(_sentences(run))
+        for run in own
+    ]
 
 
 def _sentences(run: dict) -> Iterator[str]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densevision.backbones.backbone import Backbone
 from densevision.backbones.layers import ACTIVATIONS, Padding
-from densevision.backbones.spec import place_hswish, scale_spec
+from densevision.backbones.spec import BackboneSpec, place_hswish, scale_spec
 from densevision.backbones.tables import find_spec
 
 
@@ -17,7 +17,7 @@ class Classifier(nn.Module):
     """Pool C5, one more layer where the table has it, dropout, class logits.
 
     Args:
-        backbone: name of a registered table.
+        backbone: name of a registered table, or a table.
         width: multiplier of the channels; the layer after the pooling keeps its size under 1, and where the
             table has none (V1, V2, MnasNet) the last convolution does.
         num_classes: K; the authors' V3 has 1001.
@@ -29,7 +29,7 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        backbone: str,
+        backbone: str | BackboneSpec,
         *,
         width: float = 1.0,
         num_classes: int = 1001,
@@ -39,7 +39,7 @@ class Classifier(nn.Module):
         bn_eps: float = 1e-3,
     ):
         super().__init__()
-        table = find_spec(backbone)
+        table = find_spec(backbone) if isinstance(backbone, str) else backbone
         spec = scale_spec(table, width=width, keep_last=table.hidden is None)
         if hswish_from != "table":
             spec = place_hswish(spec, hswish_from)

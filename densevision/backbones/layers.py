@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densevision.backbones.spec import Block, make_divisible
+from densevision.backbones.spec import Block, has_residual, is_expanded, squeezed_channels
 
 Padding = Literal["symmetric", "same"]
 
@@ -18,6 +18,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
+    "swish": nn.SiLU,
 }
 
 
@@ -53,7 +54,12 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, pad, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self._pad_same(x) if self.same else x)
+        x = self._pad_same(x) if self.same else x
+        if self.stride != (1, 1) and x.shape[-2:] == (1, 1) and torch.is_autocast_enabled("cpu"):
+            # In bf16 PyTorch 2.14 leaves the weight's gradient of a depthwise layer as memory happens to be.
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom
@@ -96,8 +102,8 @@ class ConvNormAct(nn.Sequential):
             BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),  # PyTorch momentum = 1 - TensorFlow decay 0.99
         ]
         if act is not None:
-            # h-swish needs its input for the gradient: in place, PyTorch would copy it first.
-            layers.append(ACTIVATIONS[act](inplace=act != "hswish"))
+            # h-swish and swish need their input for the gradient: in place, PyTorch would copy it first.
+            layers.append(ACTIVATIONS[act](inplace=act in ("relu", "relu6")))
         super().__init__(*layers)
 
 
@@ -130,9 +136,9 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, block: Block, *, stride: int, dilation: int, padding: Padding):
         super().__init__()
-        self.residual = stride == 1 and in_channels == block.out and not block.separable
+        self.residual = has_residual(block, in_channels, stride)
         self.expansion = (
-            ConvNormAct(in_channels, block.expand, act=block.act) if block.expand != in_channels else nn.Identity()
+            ConvNormAct(in_channels, block.expand, act=block.act) if is_expanded(block, in_channels) else nn.Identity()
         )
         self.depthwise = ConvNormAct(
             block.expand,
@@ -162,7 +168,8 @@ class InvertedResidual(nn.Module):
 
 
 def _squeeze_excite(in_channels: int, block: Block) -> nn.Module:
-    """Squeeze to 1/4 of the expansion rounded to 8, as in the paper, or to 1/4 of the block's input as in MnasNet."""
+    """Build the gate of a block: the paper's, or MnasNet's with a sigmoid."""
+    squeezed = squeezed_channels(block, in_channels)
     if block.se == "input":
-        return SqueezeExcite(block.expand, round(in_channels / 4), torch.sigmoid)
-    return SqueezeExcite(block.expand, make_divisible(block.expand / 4)) if block.se else nn.Identity()
+        return SqueezeExcite(block.expand, squeezed, torch.sigmoid)
+    return SqueezeExcite(block.expand, squeezed) if block.se else nn.Identity()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from densevision.benchmark.timing import Ratio, Timing, file_hash, paired_ratio
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 KIND, KIND_OF_MANY = "densevision browser timing", "densevision browser timings"
 MAX_MODELS, MAX_ROUNDS = 64, 2000
@@ -161,12 +161,12 @@ def read_browser_results(path: Path) -> list[BrowserResult]:
         UserError: it is missing or is no such file.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         results = content["results"] if content.get("kind") == KIND_OF_MANY else [content]
         return [parse_result(one) for one in results]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give the file of densevision serve --json") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
+    except (ValueError, KeyError, TypeError, AttributeError, UserError):
         raise UserError(f"{path} has no browser timings; give the file of densevision serve --json") from None
 
 

@@ -36,6 +36,8 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
+        if zipfile.is_zipfile(path):
+            _check_sums(path)
         return torch.load(path, map_location=map_location, weights_only=True)
     except UserError:
         raise
@@ -43,6 +45,16 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
         raise UserError(
             f"{path} is damaged or contains more than plain weights: {first_line(error)}; copy or write it again"
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the contents with the checksums of the zip, which torch does not."""
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise UserError(f"{path} is compressed, which torch never writes; give the file as training wrote it")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise UserError(f"{path} is damaged: the checksum of {damaged} is wrong; copy or write it again")
 
 
 def _other_kind(path: Path) -> str | None:

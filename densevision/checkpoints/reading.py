@@ -43,13 +43,55 @@ def stored_threshold(path: str | Path) -> float | None:
     return float(found) if isinstance(found, int | float) and 0 <= found < 1 else None
 
 
+# Entries and their types, where a checkpoint has them; "optimizer.param_groups" is the entry in the entry.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "state_dict": dict,
+    "ema_state_dict": dict,
+    "meta": (dict, type(None)),
+    "meta.iter": int,
+    "meta.dataset_meta": (dict, type(None)),
+    "meta.settings": (dict, type(None)),
+    "meta.made_from": (dict, type(None)),
+    "meta.made_from.settings": dict,
+    "optimizer": dict,
+    "optimizer.param_groups": list,
+    "optimizer.state": dict,
+    "message_hub": dict,
+    "message_hub.log_scalars": dict,
+    "message_hub.runtime_info": dict,
+}
+
+
 def _is_sound(checkpoint: dict) -> bool:
-    """Return whether weights and descriptions have the types that training writes."""
+    """Return whether the entries have the types that training writes."""
+    for entry, kind in _TYPES.items():
+        if (value := _entry(checkpoint, entry)) is not _ABSENT and not isinstance(value, kind):
+            return False
     meta = checkpoint.get("meta") or {}
-    if not isinstance(checkpoint["state_dict"], dict) or not isinstance(meta, dict):
+    groups = (checkpoint.get("optimizer") or {}).get("param_groups", ())
+    if meta.get("iter", 0) < 0 or not all(isinstance(group, dict) for group in groups):
         return False
-    info, settings = meta.get("dataset_meta") or {}, meta.get("settings") or {}
-    return isinstance(info, dict) and isinstance(settings, dict) and _names_classes(info)
+    states = (checkpoint["state_dict"], checkpoint.get("ema_state_dict", {}))
+    if not all(_is_weight(name, value) for state in states for name, value in state.items()):
+        return False
+    return _names_classes(meta.get("dataset_meta") or {})
+
+
+_ABSENT = object()
+
+
+def _entry(checkpoint: dict, entry: str) -> object:
+    value: object = checkpoint
+    for key in entry.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return value
+
+
+def _is_weight(name: object, value: object) -> bool:
+    plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_complex()
+    return isinstance(name, str) and plain and isinstance(value, Tensor) and not value.is_meta
 
 
 def _names_classes(info: dict) -> bool:
@@ -91,6 +133,16 @@ def check_weights(model: nn.Module, checkpoint: dict, origin: str | Path, *, res
 
 def _without(parts: tuple[str, ...], tensors: dict) -> dict:
     return {name: tensor for name, tensor in tensors.items() if name.partition(".")[0] not in parts}
+
+
+def check_finite(model: nn.Module, checkpoint: dict, origin: str | Path) -> None:
+    """Check that the weights of a checkpoint of a model are finite.
+
+    Raises:
+        UserError: names the first tensor that is not.
+    """
+    if name := first_not_finite(model, dict(state_dict=checkpoint["state_dict"])):
+        raise UserError(f"{origin}: {name} is not finite, so the network is broken; use an earlier checkpoint")
 
 
 def first_not_finite(model: nn.Module, checkpoint: dict) -> str | None:

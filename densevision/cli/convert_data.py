@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.resolve().is_relative_to(arguments.data.resolve()) and arguments.data.is_dir():
         raise UserError(f"--out {arguments.out} is in the data's own folder; give another folder")
     layout = recognize(arguments.data, arguments.task)
+    if layout.task == "classification":
+        raise UserError(f"{arguments.data} is {layout.name}, which is read as it is: densevision new {arguments.data}")
     if arguments.crops and (layout.task != "detection" or arguments.copy):
         raise UserError("--crops cuts objects out by their boxes, and copies no images: leave --copy or --crops out")
     print(f"{arguments.data}: {layout.name}")

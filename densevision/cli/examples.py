@@ -32,6 +32,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --max-drop 1",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
+        "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --search --max-drop 0.5",
+    ),
+    "adapt": (
+        "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x",
+        "densevision adapt work_dirs/mine/best.pth --target-latency 8.5ms --quantize int8 --train-final",
+        "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x --resume",
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
     "convert-data": (
@@ -53,7 +59,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'densevision benchmark float.tflite int8.tflite --device "hub:Google Pixel 3"',
         "densevision benchmark float.tflite int8.tflite --browser times.json",
     ),
-    "paper": ("densevision paper --table 6", "densevision paper --plot paper.png --json rows.json"),
+    "paper": (
+        "densevision paper --table 6",
+        "densevision paper --plot paper.png --json rows.json",
+        "densevision paper --figure 9 --plot figure9.png",
+    ),
     "summary": ("densevision summary lraspp_v3_small_camvid --size 360 480",),
     "quickstart": ("densevision quickstart --out runs/demo",),
     "doctor": ("densevision doctor", "densevision doctor --json environment.json"),

@@ -31,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="int8: also print the metric with each part of the network quantized alone",
     )
+    parser.add_argument(
+        "--search",
+        action="store_true",
+        default=None,
+        help="int8: try kinds of ranges, and parts in float where a file loses over --max-drop (0.5 without), on the "
+        "val data; keep the best",
+    )
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
 
 
@@ -104,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.errors import UserError
     from densevision.export.job import ExportJob, read_config
     from densevision.export.request import COMMAND, check_request
+    from densevision.export.search import table
     from densevision.inference.load import model_task
 
     if arguments.out.suffix != ".tflite":
@@ -121,6 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     if arguments.nms == "per-class":
         print("warning: run this file on one thread: per class, TFLite's op loses class number N on N threads")
+    if job.found:
+        print(f"int8 search, {len(job.found.tried)} files tried: {table(job.found.record())[-1]}")
     if job.drop:
         for line in drop_lines(job.drop, job.input_size):
             print(line)
@@ -142,6 +152,7 @@ def read_options(arguments: argparse.Namespace) -> ExportOptions:
         labels=arguments.labels or "argmax",
         upsample=None if arguments.full_size else arguments.upsample or 1,
         float_parts=tuple(arguments.float_parts or ()),
+        search=bool(arguments.search),
     )
 
 

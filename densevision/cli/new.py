@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the config, written as NAME.py (default: from the folder's name)")
     parser.add_argument("--model", help="small, large, or the name of a backbone (default: by --target)")
     parser.add_argument("--target", choices=_TARGETS, default="balanced", help="what matters most (default: balanced)")
-    parser.add_argument("--task", choices=("detection", "segmentation"), help="where the labels allow both")
+    parser.add_argument(
+        "--task", choices=("detection", "segmentation", "classification"), help="where the labels allow several"
+    )
     parser.add_argument(
         "--weights",
         default="auto",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from densevision.atomic import write_json
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 MARKER = ".densevision.json"
 _ABOUT = "densevision quickstart wrote the files listed here, as [bytes, time of the last change], and replaces them"
@@ -85,7 +85,7 @@ class OwnFolder:
 
     def _read_marker(self) -> dict:
         try:
-            content = json.loads(self._marker.read_bytes())
+            content = parse_json(self._marker.read_bytes())
             if isinstance(content["started"], int) and isinstance(content["made"], dict | None):
                 return content
         except (ValueError, KeyError, TypeError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json
+from densevision.cli import paper_figures
 from densevision.errors import UserError
 from densevision.outputs import JSON, PNG, check_output
 
@@ -27,13 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table", type=int, choices=sorted(TABLES + TIMED_ONLY), help="only this table; 4 and 5 with --latency"
     )
+    parser.add_argument(
+        "--figure",
+        type=int,
+        choices=paper_figures.FIGURES,
+        help="draw this figure with --plot; 8 and 9 with --latency too",
+    )
+    parser.add_argument(
+        "--components", action="store_true", help="stems and components of V3-Large (section 5.1, Figure 9)"
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the rows as a list of objects")
     parser.add_argument("--plot", type=Path, metavar="OUT", help="also draw accuracy against MAdds and latency")
-    parser.add_argument("--ours", type=Path, metavar="FILE", help="json list of table, row, accuracy to draw as stars")
+    parser.add_argument(
+        "--ours",
+        type=Path,
+        nargs="+",
+        metavar="RUN|FILE",
+        help="work dirs of classifiers, or json lists of table, row, accuracy: print them, and draw them as stars",
+    )
     parser.add_argument(
         "--latency",
         action="store_true",
-        help="export the rows of Tables 3 to 7 and time them on one core of this machine",
+        help="export the rows of Tables 3 to 7, or the networks of a figure, and time them on one core of this machine",
     )
     parser.add_argument(
         "--work-dir",
@@ -47,15 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print our counts next to the paper's; return 1 if a row deviates without a documented reason."""
     check_outputs(arguments)
+    if arguments.figure:
+        return paper_figures.run_figure(arguments)
+    if arguments.components:
+        return paper_figures.run_components(arguments)
     if arguments.latency:
         return run_latency(arguments)
     from rich.console import Console
 
     from densevision.paper.compare import DOCUMENTED, MISMATCH, OK, compare_row
-    from densevision.paper.results import read_results
+    from densevision.paper.results import read_own
     from densevision.paper.tables import TABLES as PRINTED
 
-    ours = read_results(arguments.ours) if arguments.ours else []
+    ours = read_own(arguments.ours or [])
     console, compared = Console(), []
     for number in [arguments.table] if arguments.table else TABLES:
         rows = [compare_row(row) for row in PRINTED[number]]
@@ -63,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         for one in rows:
             if one.verdict == DOCUMENTED:
                 console.print(f"  row {one.row.row}, {one.row.name}: {one.row.note}")
+        if own := [result for result in ours if result.table == number]:
+            console.print(paper_figures.accuracy_table(number, own))
         compared += rows
     count = Counter(one.verdict for one in compared)
     console.print(
@@ -168,16 +190,19 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         UserError: a file can't be written, a plot is not a .png, or an option would have no effect.
     """
     if arguments.json:
-        check_output("--json", arguments.json, JSON, [arguments.plot, arguments.ours])
+        check_output("--json", arguments.json, JSON, [arguments.plot, *(arguments.ours or [])])
     if arguments.plot:
-        check_output("--plot", arguments.plot, PNG, [arguments.ours])
+        check_output("--plot", arguments.plot, PNG, arguments.ours or [])
     if arguments.latency:
         check_output("--work-dir", arguments.work_dir / LATENCY_PLOT, PNG, [arguments.json], makes_folder=True)
     if arguments.plot and arguments.plot.suffix != ".png":
         raise UserError(f"--plot {arguments.plot}: the plot is a .png file; give a name with this suffix")
+    if arguments.figure or arguments.components:
+        paper_figures.check_options(arguments)
+        return
     if arguments.table in TIMED_ONLY and not arguments.latency:
         raise UserError(f"--table {arguments.table}: the paper prints no counts in this table; give --latency too")
     if arguments.plot and arguments.latency:
         raise UserError(f"--plot {arguments.plot}: --latency draws its own plot in --work-dir; omit --plot")
-    if arguments.ours and not arguments.plot:
-        raise UserError(f"--ours {arguments.ours}: the results are drawn by --plot; give --plot OUT.png too")
+    if arguments.ours and arguments.latency:
+        raise UserError("--ours has no effect with --latency; omit one of them")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import glob
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from densevision.atomic import write_json, write_whole
+from densevision.atomic import json_list, replacing, write_whole
 from densevision.errors import UserError
 from densevision.outputs import ANY, CSV, JSON, check_output, check_taken
 
@@ -42,21 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
     paths = find_images(arguments.images)
     _check_outputs(arguments, paths)
     model = load(arguments.model, arguments.config, score_threshold=arguments.score_threshold, nms=arguments.nms)
-    found: list[tuple[Path, Result]] = []
-    interrupted = False
-    try:
-        for path, result in _predict(model, paths):
-            found.append((path, result))
-            if arguments.save_images:
-                _save(result, arguments.save_images / path.name)
-            elif not (arguments.json or arguments.csv):
-                print(f"{path}: {result.summary()}", flush=True)
-    except KeyboardInterrupt:
-        interrupted = True
-    if not found and not interrupted:
-        raise UserError("none of the images could be read")
-    _write(arguments, model, found)
-    if remark := model.predictor.nothing_found(len(found)):
+    found, interrupted = 0, False
+    with contextlib.ExitStack() as outputs:
+        writers = _open_outputs(arguments, model, outputs)
+        try:
+            for path, result in _predict(model, paths):
+                for write in writers:
+                    write(path, result)
+                found += 1
+        except KeyboardInterrupt:
+            interrupted = True
+        if not found and not interrupted:
+            raise UserError("none of the images could be read")
+    if places := [str(place) for place in (arguments.json, arguments.csv, arguments.save_images) if place]:
+        print(f"wrote {' and '.join(places)}: {found} image{'s' * (found != 1)}")
+    if remark := model.predictor.nothing_found(found):
         print(remark)
     return 130 if interrupted else 0
 
@@ -100,11 +101,12 @@ def _check_outputs(arguments: argparse.Namespace, paths: Sequence[Path]) -> None
             check_output(option, path, kind, [*inputs, other, folder, *images], makes_folder=True)
     if folder is None:
         return
-    names = [path.name for path in paths]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    names = Counter(path.name for path in paths)
+    if twice := next((name for name, count in names.items() if count > 1), None):
         raise UserError(f"--save-images {folder}: two images are named {twice}; predict their folders one at a time")
-    for name in names:
-        check_output("--save-images", folder / name, ANY, inputs, makes_folder=True)
+    for path in paths:  # of the inputs, only one of this name can be the same file: all with all would take minutes
+        others = [arguments.model, arguments.config, path]
+        check_output("--save-images", folder / path.name, ANY, others, makes_folder=True)
     check_taken("--save-images", folder, names)
 
 
@@ -118,22 +120,47 @@ def _predict(model: Model, paths: Iterable[Path]) -> Iterator[tuple[Path, Result
         yield path, result
 
 
+def _open_outputs(
+    arguments: argparse.Namespace, model: Model, outputs: contextlib.ExitStack
+) -> list[Callable[[Path, Result], None]]:
+    """Open what the results go to, one by one; files get their names when the stack closes without an error."""
+    writers: list[Callable[[Path, Result], None]] = []
+    if arguments.save_images:
+        writers.append(lambda path, result: _save(result, arguments.save_images / path.name))
+    if arguments.json:
+        head = dict(model=str(arguments.model), task=model.task, classes=list(model.classes))
+        add = outputs.enter_context(json_list(arguments.json, head, "results", "--json"))
+        writers.append(
+            lambda path, result: add(dict(file=str(path), size=list(result.image.shape[:2]), **result.record()))
+        )
+    if arguments.csv:
+        write = outputs.enter_context(_csv_rows(arguments.csv))
+        write([["file", *model.predictor.columns]])
+        writers.append(lambda path, result: write([str(path), *row] for row in result.rows()))
+    if not writers:
+        writers.append(lambda path, result: print(f"{path}: {result.summary()}", flush=True))
+    return writers
+
+
+@contextlib.contextmanager
+def _csv_rows(path: Path) -> Iterator[Callable[[Iterable[Sequence[object]]], None]]:
+    with (
+        replacing(path, "--csv") as partial,
+        partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+
+        def write(rows: Iterable[Sequence[object]]) -> None:
+            try:
+                writer.writerows(rows)
+                file.flush()
+            except OSError as error:
+                raise UserError(f"--csv {path}: can't be written ({error.strerror})") from error
+
+        yield write
+
+
 def _save(result: Result, path: Path) -> None:
     from densevision.images import encode_image
 
     write_whole(path, encode_image(result.draw(), path.suffix), "--save-images")
-
-
-def _write(arguments: argparse.Namespace, model: Model, found: Sequence[tuple[Path, Result]]) -> None:
-    if arguments.json:
-        images = [dict(file=str(path), size=list(result.image.shape[:2]), **result.record()) for path, result in found]
-        content = dict(model=str(arguments.model), task=model.task, classes=list(model.classes), results=images)
-        write_json(arguments.json, content, "--json")
-    if arguments.csv:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", *model.predictor.columns])
-        writer.writerows([str(path), *row] for path, result in found for row in result.rows())
-        write_whole(arguments.csv, text.getvalue().encode(), "--csv")
-    if places := [str(place) for place in (arguments.json, arguments.csv, arguments.save_images) if place]:
-        print(f"wrote {' and '.join(places)}: {len(found)} image{'s' * (len(found) != 1)}")

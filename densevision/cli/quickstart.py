@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import shutil
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from densevision.atomic import write_json
 from densevision.cli.own_folder import OwnFolder
+from densevision.json_text import parse_json
 
 if TYPE_CHECKING:
     from densevision.inference.predictor import Predictor
@@ -141,7 +141,7 @@ def compare(predictors: Mapping[str, Any], out: Path) -> Path:
     from densevision.visualize import draw_boxes, draw_labels, draw_truth, side_by_side
 
     detect, segment = predictors["detection"], predictors["segmentation"]
-    table = json.loads((out / "scenes/annotations/instances_val.json").read_text())
+    table = parse_json((out / "scenes/annotations/instances_val.json").read_text())
     label_of = {row["id"]: detect.classes.index(row["name"]) for row in table["categories"]}
     index_of = np.full(256, 255, np.uint8)
     index_of[class_info(segment.classes)["label_ids"]] = np.arange(len(segment.classes))

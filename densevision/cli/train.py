@@ -6,6 +6,12 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densevision.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=int, metavar="N", help="stop after N evaluations in a row without a new best score"
     )
-    parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="try one batch, an evaluation and a checkpoint; leaves no file"
+    )
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="bf16",
+        choices=("bf16", "fp16"),
+        help="mixed precision (default: bf16; fp16 on older GPUs)",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -49,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.patience is not None:
         config.merge_from_dict({"train_cfg.patience": whole_number("--patience", arguments.patience)})
     tune_process()
+    if arguments.dry_run:
+        return _dry_run(config, arguments)
     options = dict(work_dir=arguments.work_dir, resume=arguments.resume, amp=arguments.amp)
     try:
         with command_since(began):
@@ -61,4 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"trained; checkpoints and curves are in {result.work_dir}")
         if result.report:
             print(f"report: {result.report}")
+    return 0
+
+
+def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
+    from densevision.training.dry_run import dry_run
+    from densevision.training.plan import use_amp
+
+    if arguments.resume or arguments.max_time is not None:
+        raise UserError("--dry-run tries the start of a training; omit --resume and --max-time")
+    config.work_dir = arguments.work_dir or str(Path("work_dirs", Path(config.filename).stem))
+    if arguments.amp:
+        use_amp(config, arguments.amp)
+    for line in dry_run(config):
+        print(line)
     return 0

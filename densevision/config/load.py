@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import ast
-import inspect
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
+from densevision.config.arguments import TOP_LEVEL, accepted_keys, check_arguments, check_structure, near
 from densevision.config.bases import package_bases
-from densevision.config.derive import LOADERS, fill_best, fill_sizes, fill_test, forget_copies
+from densevision.config.derive import fill_best, fill_sizes, fill_test, forget_copies
 from densevision.config.find import find_config
-from densevision.config.init_from import InitFrom
 from densevision.config.paper import changes_network, check_paper
-from densevision.config.types import dotted_name, import_types
-from densevision.errors import UserError, did_you_mean
+from densevision.config.types import dotted_name, resolve_texts
+from densevision.errors import UserError
 
-_OURS = {
-    *("init_from", "total_batch", "paper", "model_wrapper_cfg", "sync_bn", "compile", "activation_checkpointing"),
-}
-_TOP_LEVEL = (set(inspect.signature(Runner.__init__).parameters) | _OURS) - {"self", "cfg"}
-_LOADER = set(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {"num_batch_per_epoch"}
 _OPTIONS = {"work_dir": "--work-dir", "resume": "--resume", "launcher": "--launcher"}  # would overwrite such a key
 _CONSTANTS = {"true": True, "false": False, "none": None, "null": None}
 
@@ -53,15 +44,18 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
         content: it is changed.
         filename: the config's name in messages.
     """
-    val = forget_copies(content)
     overrides = list(overrides)
+    check_structure(content)
+    val = forget_copies(content)
     for override in overrides:
         if not override.startswith("test_"):
             _apply(content, override)
+    check_structure(content)
     fill_test(content, val)
     for override in overrides:
         if override.startswith("test_"):
             _apply(content, override)
+    check_structure(content)
     fill_sizes(content)
     fill_best(content)
     if content.get("paper") is None or changes_network(overrides):
@@ -69,10 +63,9 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
     else:
         check_paper(content["paper"])
     for name in content:
-        if name not in _TOP_LEVEL:
-            raise UserError(f"{filename}: unknown key {name!r}{_near(name, _TOP_LEVEL)}")
-    for place, mapping in _mappings(content, ""):
-        _check_arguments(place, mapping)
+        if name not in TOP_LEVEL:
+            raise UserError(f"{filename}: unknown key {name!r}{near(name, TOP_LEVEL)}")
+    check_arguments(content)
     return Config(content, cfg_text=filename, filename=filename)  # with a text, mmengine opens no file
 
 
@@ -122,10 +115,10 @@ def _read(path: Path) -> ConfigDict:
         items = loaded._cfg_dict.items()  # resolves the imports
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:  # a config is a program: anything may go wrong in it
+    except (Exception, SystemExit) as error:  # a config is a program: anything may go wrong in it
         raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     content = ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
-    import_types(content)
+    resolve_texts(content, may_import=True)
     return content
 
 
@@ -141,7 +134,7 @@ def _apply(content: ConfigDict, override: str) -> None:
         target, place = _child(target, part, place, key), f"{place}{part}."
         typed = typed or isinstance(target, dict) and "type" in target
     new = {last: parse_value(key, text)}
-    import_types(new)
+    resolve_texts(new, place.rstrip("."))
     if isinstance(target, list):
         target[_position(target, last, key)] = new[last]
         return
@@ -149,7 +142,7 @@ def _apply(content: ConfigDict, override: str) -> None:
     if typed and "type" not in target:
         known.add("*")  # arguments that a constructor passes on, and refuses when the config is built
     if last not in known and "*" not in known:
-        raise UserError(f"--cfg-options {key}: nothing reads {last!r} there{_near(last, known)}")
+        raise UserError(f"--cfg-options {key}: nothing reads {last!r} there{near(last, known)}")
     target[last] = new[last]
 
 
@@ -157,13 +150,13 @@ def _child(target: object, part: str, place: str, key: str) -> object:
     if isinstance(target, list):
         return target[_position(target, part, key)]
     if not isinstance(target, dict) or not isinstance(target.get(part), dict | list):
-        near = _near(part, target) if isinstance(target, dict) else ""
-        raise UserError(f"--cfg-options {key}: the config has no {place}{part} to set something in{near}")
+        nearest = near(part, target) if isinstance(target, dict) else ""
+        raise UserError(f"--cfg-options {key}: the config has no {place}{part} to set something in{nearest}")
     return target[part]
 
 
 def _position(target: list, part: str, key: str) -> int:
-    if not part.isdigit() or int(part) >= len(target):
+    if not part.isdecimal() or int(part) >= len(target):
         raise UserError(f"--cfg-options {key}: {part!r} should be a position in a list, 0 to {len(target) - 1}")
     return int(part)
 
@@ -178,9 +171,11 @@ def parse_value(key: str, text: str) -> object:
         return _CONSTANTS[text.lower()]
     try:
         return _literal(ast.parse(text.strip(), mode="eval").body)
+    except (MemoryError, RecursionError, TypeError) as error:  # thousands of brackets; a dict as a key
+        raise UserError(f"--cfg-options {key}: can't read {text[:60]!r}; it is no value of a config") from error
     except (ValueError, SyntaxError) as error:
         if text.lstrip().startswith(("[", "(", "{", "dict(")):
-            raise UserError(f"--cfg-options {key}: can't read {text!r}; quote the words in it") from error
+            raise UserError(f"--cfg-options {key}: can't read {text[:200]!r}; quote the words in it") from error
         return text
 
 
@@ -194,48 +189,3 @@ def _literal(node: ast.expr) -> object:
             ast.literal_eval(key): _literal(value) for key, value in zip(node.keys, node.values, strict=True) if key
         }
     return ast.literal_eval(node)
-
-
-def accepted_keys(place: str, mapping: dict) -> set[str]:
-    """Return the keys that a config dict at ``place`` may have; "*" stands for any key."""
-    if place == "":
-        return _TOP_LEVEL
-    if place in LOADERS:
-        return _LOADER | {"dataset"}
-    if place == "init_from":
-        return {field.name for field in fields(InitFrom)}
-    if not callable(mapping.get("type")):
-        return {"*"} if "type" in mapping else set()
-    parameters = inspect.signature(mapping["type"]).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return {"*"}
-    wrapper = {"constructor", "paramwise_cfg"} if place == "optim_wrapper" else set()
-    hook = {"priority"} if "hooks" in place else set()
-    return {parameter.name for parameter in parameters} | {"type"} | wrapper | hook
-
-
-def _check_arguments(place: str, mapping: dict) -> None:
-    if not callable(mapping.get("type")) and place not in LOADERS:
-        return
-    known = accepted_keys(place, mapping)
-    for name in mapping:
-        if name not in known and "*" not in known:
-            owner = getattr(mapping.get("type"), "__name__", "the loader")
-            raise UserError(f"config, {place}: {owner} has no argument {name!r}{_near(name, known)}")
-
-
-def _mappings(value: object, place: str) -> Iterator[tuple[str, dict]]:
-    """Yield every dict below ``value`` with its dotted place."""
-    if isinstance(value, dict):
-        if place:
-            yield place, value
-        for key, item in value.items():
-            yield from _mappings(item, f"{place}.{key}" if place else key)
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            yield from _mappings(item, f"{place}.{position}")
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = did_you_mean(name, known)
-    return f"; {near}" if near else ""

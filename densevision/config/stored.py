@@ -10,11 +10,11 @@ from types import FunctionType
 from mmengine.config import Config, ConfigDict
 
 from densevision.config.load import complete_config
-from densevision.config.types import dotted_name, resolve_type
+from densevision.config.types import TYPE_KEYS, dotted_name, resolve_texts
 from densevision.errors import UserError
 
 _OF_A_RUN = ("work_dir", "resume", "load_from", "launcher", "experiment_name")  # not part of what was trained
-_TYPE_KEYS = ("type", "constructor", "ema_type")  # whose text mmengine looks up, or else imports
+_OUTPUTS = ("out_dir", "out_file_path", "save_dir")
 _SCOPES = (None, "densevision", "mmengine")
 
 Plain = dict[str, object]
@@ -43,7 +43,7 @@ def _to_plain(value: object, place: str) -> object:
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, type | FunctionType) and place.rpartition(".")[2] in _TYPE_KEYS:
+    if isinstance(value, type | FunctionType) and place.rpartition(".")[2] in TYPE_KEYS:
         return dotted_name(value)
     raise UserError(f"config, {place} is {value!r}, which is neither text, number, list, dict nor a registered class")
 
@@ -59,33 +59,15 @@ def from_plain(data: Mapping[str, object], filename: str, overrides: Iterable[st
     Raises:
         UserError: a type is not registered, or see ``load_config``.
     """
-    content = {key: _from_plain(value, key) for key, value in copy.deepcopy(dict(data)).items()}
+    content = {key: copy.deepcopy(_without_outputs(value)) for key, value in data.items() if key not in _OF_A_RUN}
+    resolve_texts(content, short=True)
     if content.get("default_scope") not in _SCOPES:
         raise UserError(f"{filename}: default_scope is {content['default_scope']!r}; it must be None or 'densevision'")
     return complete_config(ConfigDict(content), overrides, filename)
 
 
-def _from_plain(value: object, place: str) -> object:
-    if isinstance(value, list | tuple):
-        return type(value)(_from_plain(item, f"{place}.{position}") for position, item in enumerate(value))
-    if not isinstance(value, dict):
-        return value
-    if "_scope_" in value:
-        raise UserError(f"config, {place}: a stored config can't contain _scope_; give the config's file")
-    found = {key: _from_plain(item, f"{place}.{key}") for key, item in value.items()}
-    for key in _TYPE_KEYS:
-        name = found.get(key)
-        if isinstance(name, str):
-            found[key] = _resolve(name, f"{place}.{key}")
-    return found
-
-
-def _resolve(name: str, place: str) -> object:
-    try:
-        found = resolve_type(name)
-    except UserError as error:
-        raise UserError(
-            f"config, {place}: {name!r} is not a registered class; import the module that registers it first, "
-            "or give the config's file"
-        ) from error
-    return found if "." in name else name  # the registry that builds the part looks a short name up itself
+def _without_outputs(value: object) -> object:
+    """Drop where something would be written: a file that was read does not choose that."""
+    if isinstance(value, Mapping):
+        return {key: _without_outputs(item) for key, item in value.items() if key not in _OUTPUTS}
+    return type(value)(map(_without_outputs, value)) if isinstance(value, list | tuple) else value

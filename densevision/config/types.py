@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
-from types import FunctionType
 from typing import Any
 
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
 import densevision.registry
+from densevision.config.places import is_part
 from densevision.errors import UserError, did_you_mean
+
+TYPE_KEYS = ("type", "constructor", "ema_type")  # whose text mmengine looks up, or else imports
 
 
 def resolve_type(value: object, registry: Registry | None = None) -> type:
@@ -63,27 +66,54 @@ def dotted_name(member: Any) -> str:
     return f"{member.__module__}.{member.__qualname__}"
 
 
-def import_types(value: object) -> None:
-    """Replace dotted names in ``type`` by what they name, as the registries would; only for a config that may run code.
+def resolve_texts(value: object, place: str = "", *, may_import: bool = False, short: bool = False) -> None:
+    """Replace dotted names in a ``type`` by the classes that they name, and refuse what is no part of a config.
 
-    Names that can't be imported stay: the registry that builds them reports them.
+    Such a name is a registered one, or names a class of a kind that configs have parts of (``places.is_part``). Other
+    names stay: the registry that builds them looks them up.
 
+    Args:
+        place: dotted key of ``value``.
+        may_import: for the text of a Python config, which is code: import the module that a name states. Otherwise the
+            module must be loaded already: an option and a stored config are data.
+        short: also refuse names without a module that are not registered.
     Raises:
-        UserError: a name is that of something else that can be called, such as a built-in function.
+        UserError: a name is that of something else, or a part of another package's registry is asked for.
     """
     if isinstance(value, dict):
-        named = value.get("type")
-        if isinstance(named, str) and "." in named:
-            found = _imported(named)
-            if callable(found) and not isinstance(found, type | FunctionType):
-                raise UserError(f"config, type {named!r} is not a class or a function that builds one; name such a one")
-            if callable(found):
-                value["type"] = found
-        for item in value.values():
-            import_types(item)
+        if "_scope_" in value:
+            raise UserError(f"config, {place}: _scope_ is not supported; name the class by its module")
+        for key, item in value.items():
+            where = f"{place}.{key}" if place else str(key)
+            if key in TYPE_KEYS and isinstance(item, str) and (short or "." in item):
+                found = _resolve_text(item, where, may_import=may_import)
+                value[key] = found if "." in item else item  # the registry that builds it looks it up itself
+            else:
+                resolve_texts(item, where, may_import=may_import, short=short)
     elif isinstance(value, list | tuple):
-        for item in value:
-            import_types(item)
+        for position, item in enumerate(value):
+            resolve_texts(item, f"{place}.{position}", may_import=may_import, short=short)
+
+
+def _resolve_text(name: str, place: str, *, may_import: bool) -> object:
+    try:
+        return resolve_type(name)
+    except UserError:
+        found = _imported(name) if may_import else _loaded(name)
+    if is_part(found):
+        return found
+    if found is None and may_import:
+        return name  # the registry that builds it reports it
+    near = did_you_mean(name.rpartition(".")[2], [one for level in _levels(None) for one in level.module_dict])
+    raise UserError(
+        f"config, {place}: {name!r} is not a registered class; "
+        f"import the module that registers it first, or give the config's file{near and f'; {near}'}"
+    )
+
+
+def _loaded(name: str) -> object:
+    module, _, member = name.rpartition(".")
+    return getattr(sys.modules.get(module), member, None)
 
 
 def _imported(name: str) -> object:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from densevision.image_header import JPEG_START, parse_header
+from densevision.image_formats import JPEG_START
+from densevision.image_header import parse_header
 from densevision.images import decode_image, read_file
 
 _FACTORS = (8, 4, 2)

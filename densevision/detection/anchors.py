@@ -74,6 +74,10 @@ def cell_sizes(
 ) -> Tensor:
     """Return the (width, height) of the cell of each anchor, [A, 2] float32 in input pixels; see ``place_anchors``."""
     height, width = input_size
-    sizes = [[width / columns, height / rows] for rows, columns in feature_sizes]
-    counts = [rows * columns * len(one) for one, (rows, columns) in zip(shapes, feature_sizes, strict=True)]
-    return torch.tensor(sizes).repeat_interleave(torch.tensor(counts), dim=0)
+    maps = zip(shapes, feature_sizes, strict=True)
+    return torch.cat(
+        [
+            torch.tensor([[width / columns, height / rows]]).expand(rows * columns * len(one), 2)
+            for one, (rows, columns) in maps
+        ]
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import os
 from collections import Counter
@@ -17,6 +16,7 @@ import numpy as np
 from densevision.detection import coco_fields as fields
 from densevision.detection.coco_polygons import LEFT_OUT, polygon_box, read_without_polygons
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ class _Reading:
 
     def _parse(self, *, polygons: bool) -> dict:
         try:
-            rows = json.loads(self.path.read_bytes() if polygons else read_without_polygons(self.path))
+            rows = parse_json(self.path.read_bytes() if polygons else read_without_polygons(self.path))
         except FileNotFoundError:
             raise UserError(f"annotation file {self.path} does not exist; set ann_file in the config") from None
-        except (ValueError, OSError, RecursionError) as error:
+        except (ValueError, OSError) as error:
             raise UserError(f"annotation file {self.path} is not readable json: {error}") from error
         return {"annotations": None} | rows if isinstance(rows, dict) else {"annotations": None}
 

@@ -94,7 +94,7 @@ class CocoMetric(BaseMetric):
     def write_report(self, folder: str | Path) -> dict[str, str]:
         """Write the table of the last evaluation to ``ap.txt``; return the paths of all result files by kind."""
         table = Path(folder, "ap.txt")
-        table.write_text(self.table + "\n")
+        table.write_text(self.table + "\n", encoding="utf-8")
         files = {"ap_table": str(table)}
         return files if self.out_dir is None else files | {"detections": str(self.out_dir / "detections.json")}
 

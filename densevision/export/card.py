@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from densevision.atomic import write_whole
 from densevision.errors import UserError
+from densevision.export.search import table
 from densevision.inference.metadata import ModelInfo, read_model_info
 from densevision.task import TASKS, is_share
 
@@ -75,7 +76,7 @@ def write_card(measured: Measured) -> Path | None:
         sections = _read_sections(path)
         sections[measured.report.path.name] = _section(measured, read_model_info(measured.report.path))
         kept = [text for name, text in sections.items() if (path.parent / name).is_file()]
-        write_whole(path, "\n".join([_TITLE, *kept]).encode())
+        write_whole(path, "\n".join([_TITLE, *kept]).encode(errors="surrogateescape"))
     except (OSError, UserError, ValueError) as error:
         print(f"warning: no model card was written: {error}")
         return None
@@ -85,7 +86,7 @@ def write_card(measured: Measured) -> Path | None:
 def _read_sections(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     found = {match[1]: match[0] for match in _SECTION.finditer(text)}
     if path.is_symlink() or _SECTION.sub("", text).strip() != _TITLE.strip():
         raise UserError(f"{path} is not the work of densevision export alone; rename it")
@@ -123,6 +124,7 @@ def _facts(measured: Measured, about: ModelInfo) -> list[tuple[str, str]]:
         ("input", f"[1, {height}, {width}, 3] {about.input_type}, RGB, {values}"),
         ("outputs", _OUTPUTS[about.outputs]),
         ("precision", _PRECISION[about.quantize]),
+        *_search(about),
         ("size", f"{report.size_bytes:,} bytes"),
         ("sha256", f"`{report.sha256}`"),
         ("metric", _metric(measured)),
@@ -137,6 +139,11 @@ def _facts(measured: Measured, about: ModelInfo) -> list[tuple[str, str]]:
         facts.append(("made by", ", ".join(f"{key} {value}" for key, value in versions.items())))
     facts.append(("config", f"`{about.origin.get('config_name', 'unknown')}`; its text is in the file"))
     return facts
+
+
+def _search(about: ModelInfo) -> list[tuple[str, str]]:
+    found = about.origin.get("int8_search")
+    return [("int8 search", "<br>".join(table(found)))] if isinstance(found, dict) else []
 
 
 def _metric(measured: Measured) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
-import sys
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from densevision.atomic import replacing
+from densevision.atomic import check_writable, replacing
 from densevision.errors import UserError
 from densevision.export.exporter import Exporter, ExportOptions, Parity, make_exporter
 from densevision.export.metadata import attach_metadata
-from densevision.export.quantize import to_float16, to_int8
+from densevision.export.native import check_room, hidden_errors
+from densevision.export.quantize import Ranges, to_float16, to_int8
 from densevision.export.tflite_graph import labeled, name_ops, read_graph, write_graph
 from densevision.export.verify import check_layout, check_ops, check_parity, ops_outside_delegate
 from densevision.inference.metadata import ModelInfo
@@ -94,12 +95,14 @@ def export_tflite(
     check_images(images, exporter.size, options)
     exporter.check_graph(images.check[0] if len(images.check) else _waves(exporter.size))
     info = build_model_info(exporter, model, options, about or {})
+    check_writable(path, "--out")
+    check_room(sum(weights.numel() * weights.element_size() for weights in model.parameters()))
+    stage(f"converting for {exporter.size[0]}x{exporter.size[1]}")
+    converted = convert(exporter.graph, exporter.size)
     with replacing(path, "--out") as unfinished:
-        stage(f"converting for {exporter.size[0]}x{exporter.size[1]}")
-        content = convert(exporter.graph, exporter.size)
         if options.quantize != "none":
             stage(f"quantizing to {options.quantize}{_calibrated(images)}")
-        content = quantize(content, options, images.calibration)
+        content = quantize(converted, options, images.calibration)
         content = finish(content, exporter, info)
         unfinished.write_bytes(content)
         check_layout(unfinished, path, info, exporter)
@@ -141,7 +144,8 @@ def quantize(content: bytes, options: ExportOptions, calibration: Sequence[np.nd
         return to_float16(content)
     if options.quantize == "int8":
         uint8_input = options.input_type == "uint8"
-        return to_int8(content, calibration, float_parts=options.float_parts, uint8_input=uint8_input)
+        ranges = Ranges(options.activation_ranges, options.weight_ranges)
+        return to_int8(content, calibration, ranges=ranges, float_parts=options.float_parts, uint8_input=uint8_input)
     return content
 
 
@@ -157,7 +161,10 @@ def convert(graph: Any, size: tuple[int, int]) -> bytes:
     parts = network.parts() if hasattr(network, "parts") else {}
     dtype = torch.uint8 if graph.pixels.uint8 else torch.float32
     sample = torch.zeros(1, *size, 3, dtype=dtype)
-    with _contained(), tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _contained(lambda: shutil.rmtree(folder, ignore_errors=True)),
+    ):
         try:
             import litert_torch
         except ImportError as error:
@@ -176,15 +183,10 @@ _PROGRESS = "LITERT_TORCH_SHOW_PROGRESS"
 
 
 @contextlib.contextmanager
-def _contained() -> Iterator[None]:
+def _contained(leftover: Callable[[], None]) -> Iterator[None]:
     """Keep the converter's progress and C++ log lines off the terminal, and its settings out of the process."""
-    sys.stderr.flush()
     handlers, start_method = list(logging.root.handlers), multiprocessing.get_start_method(allow_none=True)
-    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.ExitStack() as undo:
-        saved = os.dup(2)
-        undo.callback(os.close, saved)
-        undo.callback(os.dup2, saved, 2)
-        os.dup2(nowhere.fileno(), 2)
+    with warnings.catch_warnings(), contextlib.ExitStack() as undo, hidden_errors(leftover):
         if _PROGRESS not in os.environ:
             os.environ[_PROGRESS] = "n"
             undo.callback(os.environ.pop, _PROGRESS)

@@ -28,6 +28,9 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "nms": ("across-classes", "per-class"),
     "labels": ("argmax", "logits"),
     "upsample": (1, 2, None),
+    "activation_ranges": ("moving-average", "min-max"),
+    "weight_ranges": ("min-max", "octav", "mse"),
+    "search": (True, False),
 }
 
 
@@ -48,6 +51,9 @@ class ExportOptions:
         labels: end a segmentation model in a label map, or in logits.
         upsample: factor of the segmentation logits' upsampling; None makes them as large as the image.
         float_parts: keys of ``quantize.FLOAT_PARTS`` that an int8 file keeps in float.
+        activation_ranges, weight_ranges: of an int8 file, see ``quantize.Ranges``.
+        search: try ranges of int8, and further float parts, and keep what is best on the val data; see
+            ``search.search``.
     Raises:
         UserError: a value is none of these.
     """
@@ -60,6 +66,9 @@ class ExportOptions:
     labels: Literal["argmax", "logits"] = "argmax"
     upsample: int | None = 1
     float_parts: tuple[str, ...] = ()
+    activation_ranges: str = "moving-average"
+    weight_ranges: str = "min-max"
+    search: bool = False
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from densevision.config.load import Config
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset, evaluate_predictor, metric_sign, primary_metric, read_images
 from densevision.export.card import Measured, write_card
-from densevision.export.convert import ExportImages, ExportReport, build_model_info, convert, export_tflite, finish
+from densevision.export.convert import ExportImages, ExportReport, export_tflite
 from densevision.export.exporter import Exporter, ExportOptions, make_exporter
 from densevision.export.graph import InputType, is_plain
-from densevision.export.quantize import parts_of, to_int8
+from densevision.export.quantize import Ranges, parts_of, to_int8
+from densevision.export.search import Draft, Found, search
 from densevision.inference.load import load_model, model_task
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
@@ -33,6 +34,7 @@ CHECKED = 8  # images of the parity check
 CALIBRATION = 100  # images, or as many as there are
 _TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert")
 _SMALLEST, _LARGEST = 32, 4096  # pixels a side
+_LOSS = 0.5  # points that a search accepts without max_drop before it tries float parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +95,7 @@ class ExportJob:
         own: the second config of ``read_config``.
     Attributes:
         drop: what ``run`` measured for ``max_drop``.
+        found: what its search tried.
         input_size: (height, width) of the file's input.
     Raises:
         UserError: config, checkpoint or data are at fault.
@@ -102,6 +105,7 @@ class ExportJob:
         self.config, self._own, self._checkpoint = config, own, checkpoint
         self.model, self._info = load_model(self.config, checkpoint)
         self.drop: Drop | None = None
+        self.found: Found | None = None
         size = self.model.input_size if model_task(config).fixed_size else options.size
         self._resized = size is not None
         self._test_data = build_dataset(self.config, "test_dataloader")
@@ -128,7 +132,12 @@ class ExportJob:
                 self._judge(path, out, max_drop)
 
         images = ExportImages(self._check, self._calibration(calibration))
-        report = export_tflite(self.model, out, self.options, images, about=self._about, judge=judge)
+        about = self.about
+        if self.options.search:
+            self.found = search(self, images.calibration, _LOSS if max_drop is None else max_drop)
+            self.options = dataclasses.replace(self.options, search=False, **self.found.best.choice())
+            about = {**about, "origin": {**about["origin"], "int8_search": self.found.record()}}
+        report = export_tflite(self.model, out, self.options, images, about=about, judge=judge)
         card = write_card(Measured(report, self.drop, self._data_name(), type(self.model).__name__))
         return dataclasses.replace(report, card=card)
 
@@ -145,6 +154,30 @@ class ExportJob:
         if not 0 < count <= len(data):
             raise UserError(f"--calibration {count}: there are {len(data)} training images; ask for 1 to {len(data)}")
         return read_images(data, count, self.options.size)
+
+    def measure_val(self, predictor: Predictor) -> tuple[str, float]:
+        """Return name and value of the primary metric on the val data; on the test data where there are no val data."""
+        if self._val_data is None:
+            return self._metric(predictor)
+        return primary_metric(evaluate_predictor(predictor, self._val_data, self.config.val_evaluator)[0])
+
+    @property
+    def searched(self) -> str:
+        """Name of the data of ``measure_val``."""
+        return "test" if self.config.get("val_dataloader") is None else "val"
+
+    @cached_property
+    def _val_data(self) -> Any:
+        loader = self.config.get("val_dataloader")
+        if loader is None or loader.dataset == self.config.test_dataloader.dataset:
+            return None
+        return build_dataset(self.config, "val_dataloader")
+
+    def val_baseline(self) -> tuple[str, float]:
+        """Return the same of the PyTorch model that the file is compared with."""
+        if self._val_data is None:
+            return self.baseline
+        return self.measure_val(self._exporter.counterpart(self._info, self.config, resized=self._resized))
 
     def _metric(self, predictor: Predictor) -> tuple[str, float]:
         return primary_metric(evaluate_predictor(predictor, self._test_data, self.config.test_evaluator)[0])
@@ -193,7 +226,8 @@ class ExportJob:
         return model.input_size, self._metric(reference)[1]
 
     @cached_property
-    def _about(self) -> dict:
+    def about(self) -> dict:
+        """The data of ``build_model_info``."""
         digest = hashlib.sha256()
         for name, tensor in self.model.state_dict().items():
             digest.update(name.encode() + tensor.numpy().tobytes())
@@ -223,14 +257,10 @@ class ExportJob:
         yield "float", self.baseline[1]
         # In float32, so that rounding of pixels is not attributed to a part.
         kind: InputType = "float32" if is_plain(self.model.data_preprocessor) else "uint8"
-        options = dataclasses.replace(self.options, input_type=kind)
-        exporter, images = make_exporter(self.model, options), self._calibration(calibration)
-        content = convert(exporter.graph, exporter.size)
-        info = build_model_info(exporter, self.model, options, self._about)
-        patterns: dict[str, str | None] = {"all": None, **parts_of(content)}
+        draft = Draft(self, dataclasses.replace(self.options, input_type=kind))
+        images = self._calibration(calibration)
+        ranges = Ranges(self.options.activation_ranges, self.options.weight_ranges)
+        patterns: dict[str, str | None] = {"all": None, **parts_of(draft.content)}
         for part, pattern in patterns.items():
-            whole = finish(to_int8(content, images, only=pattern, uint8_input=False), exporter, info)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "model.tflite")
-                path.write_bytes(whole)
-                yield part, self._metric(load_tflite(path))[1]
+            quantized = to_int8(draft.content, images, ranges=ranges, only=pattern, uint8_input=False)
+            yield part, draft.measure(quantized, self._metric)[1]

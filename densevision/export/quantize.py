@@ -7,6 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from densevision.inference.tflite_backend import as_input
 FLOAT_PARTS = {"se": r"block\d+\.se/", "stem": "stem/", "predictors": "predictors/", "head": "head/"}
 # A segmentation model's padding, its upsampling and the cut that follows it.
 _PAD, _UPSAMPLE = ("PAD",), ("RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE")
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _SIGNATURE = "serving_default"
 _WILDEST = 1e6  # an activation past this comes from a broken network, and would abort TFLite
 
@@ -45,10 +47,25 @@ def to_float16(content: bytes) -> bytes:
     return _run(content, recipe, None)
 
 
+@dataclass(frozen=True)
+class Ranges:
+    """From what the scales of an int8 file follow.
+
+    Attributes:
+        activations: "moving-average" of the calibration images' least and greatest values, or "min-max" over all.
+        weights: "min-max" of each channel; or narrower ranges, which clip single large weights: "octav" (of the least
+            expected error, found by iteration), or "mse" (that of a normal distribution of the weights' variance).
+    """
+
+    activations: str = "moving-average"
+    weights: str = "min-max"
+
+
 def to_int8(
     content: bytes,
     images: Sequence[np.ndarray],
     *,
+    ranges: Ranges = Ranges(),  # noqa: B008
     float_parts: Sequence[str] = (),
     only: str | None = None,
     uint8_input: bool = True,
@@ -58,6 +75,7 @@ def to_int8(
     Args:
         content: a graph from uint8 pixels, or from float32 ones in -1..1, with the names of ``name_ops``.
         images: [H, W, 3] uint8 RGB of its size; they give the activations' ranges.
+        ranges: from what the scales follow.
         float_parts: keys of FLOAT_PARTS that stay in float.
         only: a pattern; operators whose names do not begin with it stay in float.
         uint8_input: give a graph from float32 pixels an input of uint8 ones.
@@ -74,10 +92,11 @@ def to_int8(
     for part in float_parts:
         if part not in FLOAT_PARTS or not _has(split, FLOAT_PARTS[part]):
             raise UserError(f"--float-parts {part}: the network has no such part; leave it out")
-    recipe = _int8_recipe([FLOAT_PARTS[part] for part in float_parts], only, upsamples=upsamples)
+    patterns = [FLOAT_PARTS[part] for part in float_parts]
+    recipe = _int8_recipe(patterns, only, ranges.weights, upsamples=upsamples)
     input_type = "float32" if is_float else "uint8"
     samples = [{"image": as_input(image[None], input_type)} for image in images]
-    quantized = read_graph(_run(write_graph(split), recipe, samples))
+    quantized = read_graph(_run(write_graph(split), recipe, samples, ranges.activations))
     take_argmax_in_int8(quantized)
     if uint8_input and is_float:
         take_uint8(quantized)
@@ -96,6 +115,12 @@ def parts_of(content: bytes) -> dict[str, str]:
     return patterns | ({"se": FLOAT_PARTS["se"]} if _has(model, FLOAT_PARTS["se"]) else {})
 
 
+def float_parts_of(content: bytes) -> list[str]:
+    """Return the keys of FLOAT_PARTS that a network has."""
+    model = read_graph(content)
+    return [part for part, pattern in FLOAT_PARTS.items() if _has(model, pattern)]
+
+
 def _has(model: schema.ModelT, pattern: str) -> bool:
     return any(re.match(pattern, _name(model, operator)) for operator in model.subgraphs[0].operators)
 
@@ -104,7 +129,7 @@ def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
     return model.subgraphs[0].tensors[operator.outputs[0]].name.decode()
 
 
-def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, upsamples: bool) -> Any:
+def _int8_recipe(float_patterns: Sequence[str], only: str | None, weights: str, *, upsamples: bool) -> Any:
     from ai_edge_quantizer import qtyping, recipe_manager
 
     kinds, none = qtyping.TFLOperationName, "no_quantize"
@@ -115,6 +140,15 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, upsamples: 
         activation_num_bits=8,
         weight_num_bits=8,
     )
+    # Of other operators, these algorithms would quantize the constants too, symmetrically, which activations are not.
+    for kind in _WEIGHTED if weights != "min-max" else ():
+        recipe.add_static_config(
+            regex=f"^{only}" if only else ".*",
+            operation_name=getattr(kinds, kind),
+            activation_num_bits=8,
+            weight_num_bits=8,
+            algorithm_key=weights.upper(),
+        )
     # What follows the network is cheap and stays in float: each map of a detector thus keeps its own scale, and
     # boxes are not rounded to 1/256 of the widest. Only the _PAD, _UPSAMPLE and ARG_MAX of segmentation gain by int8.
     recipe.add_quantization_config("^io/", kinds.ALL_SUPPORTED, algorithm_key=none)
@@ -130,8 +164,9 @@ def _int8_recipe(float_patterns: Sequence[str], only: str | None, *, upsamples: 
     return recipe
 
 
-def _run(content: bytes, recipe: Any, samples: list[dict] | None) -> bytes:
-    from ai_edge_quantizer import quantizer
+def _run(content: bytes, recipe: Any, samples: list[dict] | None, activations: str = "moving-average") -> bytes:
+    from ai_edge_quantizer import calibrator, quantizer
+    from ai_edge_quantizer.utils import qsv_utils
 
     worker = quantizer.Quantizer(content, recipe.get_quantization_recipe())
     ranges = None
@@ -139,8 +174,11 @@ def _run(content: bytes, recipe: Any, samples: list[dict] | None) -> bytes:
         warnings.simplefilter("ignore")  # that the calibrator keeps tensors in memory
         if samples is not None:
             # The default mode keeps every tensor of every image: ten times the time and memory.
-            mode = quantizer._CalibrationMode.CALIBRATION_PROFILER_BASED
-            ranges = worker.calibrate({_SIGNATURE: samples}, num_threads=1, mode=mode)
+            mode = calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED
+            update = qsv_utils.min_max_update if activations == "min-max" else qsv_utils.moving_average_update
+            run = calibrator.Calibrator(content, num_threads=1, mode=mode, qsv_update_func=update)
+            run.calibrate({_SIGNATURE: samples}, recipe)
+            ranges = run.get_model_qsvs()
             _check_ranges(ranges)
             for bound, value in (("min", -1.0), ("max", 1.0)):  # whatever pixels the calibration saw
                 if "image" in ranges:  # not where it is uint8

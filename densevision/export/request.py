@@ -9,7 +9,7 @@ from typing import Any
 from densevision.errors import UserError
 from densevision.task import Task, foreign_options
 
-_ONLY_INT8 = ("calibration", "float_parts", "sensitivity")
+_ONLY_INT8 = ("calibration", "float_parts", "sensitivity", "search", "activation_ranges", "weight_ranges")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ def check_request(given: Mapping[str, Any], task: Task, spelling: Spelling) -> N
         if name in given and given.get("quantize") != "int8":
             needed = write(spelling.choice, "quantize", "int8")
             raise UserError(f"{write(spelling.name, name)} would need {needed}; add that, or leave it out")
+    for name in ("activation_ranges", "weight_ranges"):
+        if given.get("search") and name in given:
+            raise UserError(f"{write(spelling.name, name)} is what a search chooses; leave one of them out")
     points, images = given.get("max_drop", 0), given.get("calibration", 1)
     if not (isinstance(points, int | float) and 0 <= points <= 100):  # also NaN
         raise UserError(f"{write(spelling.wrong, 'max_drop', points)} give a number of points from 0 to 100")

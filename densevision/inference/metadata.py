@@ -6,13 +6,15 @@ Source of the slots below: TFLite's metadata_schema.fbs, version 1.2.0.
 
 from __future__ import annotations
 
-import json
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 from densevision.structures import PostProcess, check_range
 from densevision.task import task_of_outputs
 
@@ -75,25 +77,73 @@ def read_model_info(path: str | Path) -> ModelInfo:
         if file.read(8)[4:] != b"TFL3":
             raise UserError(f"{path} is no .tflite file; densevision export writes one from a checkpoint")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _parse(archive.read(ABOUT_FILE))
-    except (zipfile.BadZipFile, AttributeError, KeyError, ValueError, TypeError, OSError, UserError):
+        return _parse(_read_member(path))
+    except _FAULTS as error:
+        fault = f" ({str(error)[:200]})" if isinstance(error, UserError) else ""
         raise UserError(
-            f"{path} is cut short or was not written by densevision export of this version; export it again"
+            f"{path} is cut short or was not written by densevision export of this version; export it again{fault}"
         ) from None
 
 
+_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, UserError, AttributeError, KeyError, ValueError, TypeError),
+    *(OSError, EOFError, NotImplementedError, RuntimeError, OverflowError),
+)
+_MOST_BYTES = 16 * 2**20  # of the metadata
+
+
+def _read_member(path: Path) -> bytes:
+    """Read the metadata, which are stored as they are; never more than a bound, whatever the file says."""
+    with zipfile.ZipFile(path) as archive, archive.open(ABOUT_FILE) as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise UserError("its metadata are too large")
+    return content
+
+
 def _parse(content: bytes) -> ModelInfo:
-    settings: dict[str, Any] = {name: _tuples(value) for name, value in json.loads(content).items()}
+    settings: dict[str, Any] = {name: _tuples(value) for name, value in parse_json(content).items()}
     about = ModelInfo(**settings)
     task_of_outputs(about.outputs)
+    _check(about)
     if about.outputs in ("detections", "boxes"):
-        PostProcess(**{one.name: about.postprocess[one.name] for one in fields(PostProcess)})
+        if set(about.postprocess) != {one.name for one in fields(PostProcess)}:
+            raise UserError("postprocess has other keys")
+        PostProcess(**about.postprocess)
     if about.score_threshold is not None:
         check_range("score_threshold", about.score_threshold, low=0, high=1)
     if about.center_crop is not None:
         check_range("center_crop", about.center_crop, low=0, high=1, with_low=False)
     return about
+
+
+def _check(about: ModelInfo) -> None:
+    """Check the types and ranges of what json may spell in any way.
+
+    Raises:
+        UserError: names the entry.
+    """
+    names = about.classes
+    if not isinstance(names, tuple) or not names or not all(isinstance(name, str) and name for name in names):
+        raise UserError(f"classes is {names!r:.60}")
+    for entry, sides in (("size", about.size), ("padded_size", about.padded_size)):
+        if sides is None and entry == "padded_size":
+            continue
+        if not isinstance(sides, tuple) or len(sides) != 2 or not all(_is_whole(side, 1, 2**15) for side in sides):
+            raise UserError(f"{entry} is {sides!r:.60}")
+    if about.input_type not in ("uint8", "float32") or about.quantize not in ("none", "float16", "int8"):
+        raise UserError(f"input_type is {about.input_type!r:.60}, quantize {about.quantize!r:.60}")
+    if not isinstance(about.palette, tuple) or len(about.palette) not in (0, len(names)):
+        raise UserError("the palette has another number of colors than there are classes")
+    for color in about.palette:
+        if not isinstance(color, tuple) or len(color) != 3 or not all(_is_whole(value, 0, 255) for value in color):
+            raise UserError(f"the palette has the color {color!r:.60}")
+    if not isinstance(about.postprocess, dict) or not isinstance(about.origin, dict):
+        raise UserError("postprocess or origin is no object")
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
 
 
 def _tuples(value: object) -> object:

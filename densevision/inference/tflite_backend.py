@@ -18,6 +18,8 @@ from densevision.stages import native_output_hidden
 from densevision.structures import Nms, PostProcess
 from densevision.task import TASKS, resolve
 
+_WITH_SCORES = ("boxes", "logits")  # outputs whose last axis are the classes
+
 
 class TFLiteBackend:
     """A ``Backend`` on TFLite's interpreter.
@@ -47,6 +49,8 @@ class TFLiteBackend:
         found = [*entry["shape"].tolist(), np.dtype(entry["dtype"]).name, len(outputs)]
         if found != [1, *self.about.size, 3, self.about.input_type, TASKS[self.about.task].outputs[self.about.outputs]]:
             raise UserError(f"{path}: its metadata does not fit its network; export it again")
+        if self.about.outputs in _WITH_SCORES and outputs[-1]["shape"][-1] != len(self.about.classes):
+            raise UserError(f"{path}: its metadata names {len(self.about.classes)} classes, its network another number")
         self._input, self._outputs = entry["index"], [detail["index"] for detail in outputs]
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
@@ -115,6 +119,10 @@ def spread_detections(
         Boxes [1, count, 4] in pixels and scores [1, count, K], zero except for the class of each row.
     """
     found = int(count[0])
+    if found and classes[0, :found].max() >= num_classes:
+        raise UserError(
+            f"the file finds class {int(classes[0, :found].max())}, and names {num_classes}; export it again"
+        )
     spread = np.zeros((1, found, num_classes), np.float32)
     spread[0, np.arange(found), classes[0, :found].astype(np.int64)] = scores[0, :found]
     return boxes_in_pixels(boxes[:, :found], size), spread

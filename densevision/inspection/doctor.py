@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from densevision.classification.dataset import ImageFolder
 from densevision.data.check import SplitCounts
 from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError, listed
 from densevision.inspection.boxes import box_findings, box_statistics, fit_findings
-from densevision.inspection.duplicates import duplicate_findings
+from densevision.inspection.duplicates import contradiction_findings, duplicate_findings
 from densevision.inspection.finding import Finding, Inspection, Severity, SplitReport, in_order
 from densevision.inspection.image_findings import image_findings, size_fact
 from densevision.inspection.masks import MaskFacts, examine_mask, mask_findings, mask_statistics
@@ -21,7 +22,7 @@ from densevision.segmentation.dataset import LabelMapDataset
 from densevision.stages import steps
 
 _DOMINANT = 0.95  # share of one class that is worth a note
-_FEW = 10  # boxes of a class that training hardly learns from
+_FEW = 10  # boxes or images of a class that training hardly learns from
 
 
 def inspect_source(source: Source) -> Inspection:
@@ -80,6 +81,8 @@ def _inspect_split(
         fitting, facts = fit_findings(name, dataset, images, config.model) if config else ([], [])
         findings += fitting
         report = replace(report, statistics=box_statistics(dataset, images), facts=(*report.facts, *facts))
+    elif isinstance(dataset, ImageFolder):
+        findings += contradiction_findings(name, images, [dataset.metainfo["classes"][each] for each in dataset.labels])
     elif masks:
         findings += mask_findings(name, dataset, images, masks)
         report = replace(report, statistics=mask_statistics(dataset))
@@ -123,8 +126,8 @@ def _class_findings(split: Split, counts: SplitCounts) -> list[Finding]:
         severity: Severity = "warning" if split.trains else "note"
         findings.append(Finding("empty-class", severity, name, text, "use", effect, len(empty)))
     few = [f"{each} {count}" for each, count in counts.per_class.items() if 0 < count < _FEW]
-    if few and split.trains and counts.unit == "boxes":
-        text = f"fewer than {_FEW} boxes of {len(few)} classes: {listed(few, 8)}"
+    if few and split.trains and counts.unit in ("boxes", "labels"):
+        text = f"fewer than {_FEW} {counts.unit} of {len(few)} classes: {listed(few, 8)}"
         effect = "used; such classes are hardly learned: add images of them"
         findings.append(Finding("rare-class", "warning", name, text, "use", effect, len(few)))
     return findings

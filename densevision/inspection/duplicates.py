@@ -94,6 +94,33 @@ def duplicate_findings(images: Mapping[str, Sequence[ImageFacts]]) -> list[Findi
     ]
 
 
+def contradiction_findings(split: str, images: Sequence[ImageFacts], classes: Sequence[str]) -> list[Finding]:
+    """Find images that are in the folders of two classes.
+
+    Args:
+        images: of a split of a folder per class.
+        classes: name of the class of each image.
+    """
+    pairs = [pair for pair in find_pairs(images) if pair.exact and classes[pair.first] != classes[pair.second]]
+    if not pairs:
+        return []
+    one, other = classes[pairs[0].first], classes[pairs[0].second]
+    text = f"{len(pairs):,} images are in the folders of two classes, such as {one} and {other}"
+    return [
+        Finding(
+            kind="contradiction",
+            severity="warning",
+            split=split,
+            text=text,
+            action="use",
+            effect="used with both labels, which no model can learn: keep one of each",
+            count=len(pairs),
+            files=tuple(images[pair.second].path for pair in pairs),
+            twins=tuple(images[pair.first].path for pair in pairs),
+        )
+    ]
+
+
 def _describe(key: tuple[bool, str, str], twins: Mapping[str, str], images: int) -> Finding:
     exact, first, split = key
     files = tuple(twins)

@@ -1,4 +1,4 @@
-"""Choose images of every class, and draw their boxes or masks, before and after augmentation."""
+"""Choose images of every class, and draw them with their boxes or masks, before and after augmentation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from densevision.classification.dataset import ImageFolder
 from densevision.detection.coco import CocoDataset
 from densevision.errors import UserError, did_you_mean, listed
 from densevision.images import shrink_image
@@ -54,13 +55,13 @@ class Sample:
 
 
 def check_shown(dataset: Any, classes: Sequence[str]) -> None:
-    """Raise an error if a data set is of neither task, or lacks a class.
+    """Raise an error if a data set is of no known task, or lacks a class.
 
     Raises:
         UserError: with the classes that it has.
     """
-    if not isinstance(dataset, CocoDataset | LabelMapDataset):
-        raise UserError(f"browse shows data sets of boxes and of masks, not {type(dataset).__name__}")
+    if not isinstance(dataset, CocoDataset | LabelMapDataset | ImageFolder):
+        raise UserError(f"browse shows data sets of boxes, masks and class folders, not {type(dataset).__name__}")
     names = dataset.metainfo["classes"]
     for name in classes:
         if name not in names:
@@ -86,6 +87,8 @@ def _images_with(dataset: Any, label: int) -> np.ndarray:
     if isinstance(dataset, CocoDataset):
         rows = np.repeat(np.arange(len(dataset)), np.diff(dataset.starts))
         return np.unique(rows[dataset.labels == label])
+    if isinstance(dataset, ImageFolder):
+        return np.flatnonzero(dataset.labels == label)
     known = [index for index in dataset.id_counts.known if index not in dataset.id_counts.damaged]
     with_label = dataset.id_counts.read(known)[:, dataset.lookup == label].any(axis=1)
     return np.array(known, int)[with_label]
@@ -125,6 +128,8 @@ def _draw_plain(dataset: Any, index: int, side: int) -> np.ndarray:
     if isinstance(dataset, CocoDataset):
         rows = slice(dataset.starts[index], dataset.starts[index + 1])
         return _with_boxes(image, dataset.boxes[rows], dataset.labels[rows], dataset.metainfo, side)
+    if isinstance(dataset, ImageFolder):
+        return shrink_image(image, side)[0]
     if not len(dataset.labels):
         return image
     return _with_mask(image, dataset.read_labels(index), dataset.metainfo, side)
@@ -138,6 +143,8 @@ def _draw_augmented(dataset: Any, index: int, choice: Choice) -> np.ndarray:
     item = dataset.load(index, int(np.random.SeedSequence([choice.seed, index]).generate_state(1)[0]))
     image = np.ascontiguousarray(item["inputs"].permute(1, 2, 0).numpy())
     truth = item["data_samples"].gt
+    if isinstance(dataset, ImageFolder):
+        return image
     if isinstance(dataset, CocoDataset):
         return _with_boxes(image, truth.boxes.numpy(), truth.labels.numpy(), dataset.metainfo, choice.side)
     return _with_mask(image, truth.labels[0].numpy(), dataset.metainfo, choice.side)

@@ -109,7 +109,7 @@ def _open_folder(folder: Path) -> Source:
 
 def _arguments(layout: Layout, part: Mapping[str, Any]) -> dict[str, Any]:
     kind: Any = resolve_type(layout.dataset, DATASETS)
-    size = dict(input_size=_FOLDER_INPUT) if layout.task == "detection" else {}
+    size = {} if layout.task == "segmentation" else dict(input_size=_FOLDER_INPUT)
     return {"type": kind, **size, **layout.shared, **part}
 
 

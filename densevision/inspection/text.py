@@ -81,7 +81,7 @@ def named(files: Sequence[str]) -> str:
 def _paired(finding: Finding) -> Iterator[str]:
     pairs = list(zip(finding.files, finding.twins, strict=True))[:_FILES]
     cut = len(_common_folder([path for pair in pairs for path in pair]))
-    sign = "=" if finding.kind.startswith("identical") else "~"
+    sign = "~" if finding.kind.startswith("near") else "="
     yield from (f"{file[cut:]} {sign} {twin[cut:]}" for file, twin in pairs)
     if more := _more(finding.files):
         yield more.strip()

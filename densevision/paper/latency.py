@@ -164,14 +164,26 @@ def split_file(content: bytes) -> bytes:
 
 def export_row(row: PaperRow, path: Path, *, quantized: bool) -> None:
     """Export the network of a row with seeded random weights, up to its scores: no NMS, no upsampling."""
-    torch.manual_seed(0)
     if row.kind == "classifier":
-        classifier = set_statistics(build_classifier(row), row.size)
-        write_whole(path, _convert_classifier(classifier, row.size, quantized))
+        export_classifier(lambda: build_classifier(row), row.size, path, quantized=quantized)
         return
+    torch.manual_seed(0)
     options = ExportOptions(size=row.size, postprocess="none", labels="logits")
     about = dict(origin=dict(paper=row_field(row)))
     export_tflite(set_statistics(build_dense(row), row.size), path, options, about=about)
+
+
+def export_classifier(
+    build: Callable[[], nn.Module], size: tuple[int, int], path: Path, *, quantized: bool = False
+) -> None:
+    """Export a classifier with seeded random weights, up to its scores.
+
+    Args:
+        build: makes the network, with weights from the seed.
+        size: (height, width) of the input in pixels.
+    """
+    torch.manual_seed(0)
+    write_whole(path, _convert_classifier(set_statistics(build(), size), size, quantized))
 
 
 def set_statistics(model: _Model, size: tuple[int, int]) -> _Model:

@@ -33,8 +33,8 @@ STYLES = {
     "espnet_v1": ("ESPNetv1, 512x1024", "#6a3d9a", "d"),
 }
 
-# Possible positions of a point's name, in order of preference: offset in points, and its alignment.
-PLACES = [
+Place = tuple[tuple[float, float], str]  # offset of a point's name in points, and its alignment
+PLACES: list[Place] = [
     ((dx, dy), side)
     for reach in (1, 2, 3, 4)
     for dx, dy, side in (
@@ -178,13 +178,14 @@ def _draw_ours(left: Axes, right: Axes, rows: Sequence[Comparison], ours: Sequen
         one = counted.get((result.table, result.row))
         if one is None:
             continue
-        _draw_star(left, one.madds, result.accuracy, one.row)
+        _draw_star(left, one.madds, result, one.row)
         if result.latency_ms is not None:
-            _draw_star(right, result.latency_ms, result.accuracy, one.row)
+            _draw_star(right, result.latency_ms, result, one.row)
 
 
-def _draw_star(axes: Axes, cost: float, accuracy: float, row: PaperRow) -> None:
-    (star,) = axes.plot([cost], [accuracy], "*", color=STYLES[row.family][1], label=f"ours: {row.name}")
+def _draw_star(axes: Axes, cost: float, result: OwnResult, row: PaperRow) -> None:
+    label = f"ours{f' on {result.data}' if result.data else ''}: {row.name}"
+    (star,) = axes.plot([cost], [result.accuracy], "*", color=STYLES[row.family][1], label=label)
     star.set(markersize=15, markeredgecolor="black", zorder=3)
 
 
@@ -198,11 +199,15 @@ class Name:
     color: str
 
 
-def place_names(axes: Axes, names: Sequence[Name]) -> None:
-    """Write the name of every point next to it, away from points, lines and other names; needs a fixed layout."""
-    taken = _drawn(axes)
+def place_names(axes: Axes, names: Sequence[Name], places: Sequence[Place] = PLACES) -> None:
+    """Write the name of every point next to it, away from points, lines and other names; needs a fixed layout.
+
+    Args:
+        places: possible positions in order of preference; a name without a free one gets the last.
+    """
+    taken = [*_drawn(axes), *(text.get_window_extent() for text in axes.texts)]
     for name in sorted(names, key=lambda name: -name.y):
-        for offset, side in PLACES:
+        for number, (offset, side) in enumerate(places, 1):
             text = axes.annotate(
                 name.text,
                 (name.x, name.y),
@@ -216,7 +221,8 @@ def place_names(axes: Axes, names: Sequence[Name]) -> None:
             box = text.get_window_extent()
             if not box.count_overlaps(taken) and axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1:
                 break
-            text.remove()
+            if number < len(places):
+                text.remove()
         taken.append(box)
 
 

@@ -23,7 +23,7 @@ from densevision.registry import DATASETS
 _ENDS = 1 << 16  # bytes at both ends of a file that its digest is computed from
 _HEADERS = 300  # images whose size is read
 _MASKS = 200  # masks that are read to find which classes an image has; those that ``count`` has read
-_ANY_SIZE = (320, 320)  # a detection data set needs an input size; nothing here depends on it
+_ANY_SIZE = (320, 320)  # data sets of detection and classification need an input size; nothing here depends on it
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Facts:
         contents: labels in each image; empty where they were not read.
         boxes: [M, 4] xyxy as fractions of the image; none in segmentation.
         labels: [M] label of each box.
-        uniform: whether all images have one size; True for a detector, which resizes them.
+        uniform: whether all images have one size; True for a detector and a classifier, which resize them.
         counts: images, boxes or pixels per class, and notes.
     """
 
@@ -72,15 +72,15 @@ def measure(layout: Layout, part: str, classes: Sequence[str] = (), *, training:
     """
     arguments = arguments_of(layout, part)
     kind: Any = resolve_type(layout.dataset, DATASETS)
-    detection = layout.task == "detection"
-    dataset = kind(**arguments, **(dict(input_size=_ANY_SIZE) if detection else {}))
+    resized = layout.task != "segmentation"
+    dataset = kind(**arguments, **(dict(input_size=_ANY_SIZE) if resized else {}))
     if not len(dataset):
         raise UserError(f"{arguments['data_root']}: the part {part!r} has no images")
     if classes:
         dataset.align_classes(classes)
     counts = dataset.count("train" if training else "val")
     check_counts("train" if training else "val", counts)
-    boxes, labels, contents = (_read_boxes if detection else _read_masks)(dataset)
+    boxes, labels, contents = _READERS[layout.task](dataset)
     return Facts(
         classes=tuple(dataset.metainfo["classes"]),
         paths=tuple(dataset.image_paths()),
@@ -88,7 +88,7 @@ def measure(layout: Layout, part: str, classes: Sequence[str] = (), *, training:
         contents=tuple(contents),
         boxes=boxes,
         labels=labels,
-        uniform=detection or _is_uniform(dataset),
+        uniform=resized or _is_uniform(dataset),
         counts=counts,
     )
 
@@ -120,6 +120,13 @@ def _read_masks(dataset: Any) -> tuple[np.ndarray, np.ndarray, list[frozenset[in
         labels = np.unique(dataset.lookup[np.flatnonzero(found.sum(0))])
         contents[row] = frozenset(labels[labels < number].tolist())
     return np.zeros((0, 4)), np.zeros(0, np.int64), contents
+
+
+def _read_labels(dataset: Any) -> tuple[np.ndarray, np.ndarray, list[frozenset[int]]]:
+    return np.zeros((0, 4)), np.zeros(0, np.int64), [frozenset([label]) for label in dataset.labels.tolist()]
+
+
+_READERS = {"detection": _read_boxes, "segmentation": _read_masks, "classification": _read_labels}
 
 
 def _read_sizes(paths: Sequence[str], exif: str) -> np.ndarray:

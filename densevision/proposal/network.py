@@ -23,7 +23,7 @@ def choose_backbone(task: str, model: str | None, target: str) -> Choice[Mapping
     """Return the arguments of ``build_backbone``, with the reason.
 
     Args:
-        task: "detection" or "segmentation".
+        task: "detection", "segmentation" or "classification".
         model: "small", "large" or the name of a backbone; None to choose by target.
         target: one of ``TARGETS``.
     Raises:
@@ -36,7 +36,7 @@ def choose_backbone(task: str, model: str | None, target: str) -> Choice[Mapping
     backbone: dict[str, Any] = dict(name=name)
     if task == "segmentation":
         backbone["output_stride"] = 32 if target == "phone-fast" else 16
-    if name == SHORT["small"]:
+    if name == SHORT["small"] and task != "classification":
         backbone["reduced_tail"] = task
     why = f"--target {target}: {_WHY[target]}" if model is None else f"--model {model}"
     return Choice(backbone, why)

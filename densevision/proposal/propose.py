@@ -17,9 +17,9 @@ from densevision.proposal.anchors import AnchorChoice, fit_anchors
 from densevision.proposal.facts import Facts, arguments_of, common_folder, content_hashes, measure
 from densevision.proposal.flips import choose_flips
 from densevision.proposal.network import choose_backbone, describe_backbone
-from densevision.proposal.schedule import DETECTION, SEGMENTATION, Schedule, choose_schedule
-from densevision.proposal.sizes import choose_crop, choose_input_size
-from densevision.proposal.split import split_images
+from densevision.proposal.schedule import RECIPES, Schedule, choose_schedule
+from densevision.proposal.sizes import choose_class_input, choose_crop, choose_input_size
+from densevision.proposal.split import split_classes, split_images
 from densevision.proposal.start import Start
 
 
@@ -54,8 +54,8 @@ class Proposal:
         layout: of the data.
         parts: the divided data.
         backbone: arguments of ``build_backbone``.
-        size: (height, width) of the detector's input, or of the segmentation model's crop.
-        anchors: None in segmentation.
+        size: (height, width) of the detector's or classifier's input, or of the segmentation model's crop.
+        anchors: of a detector; None in the other tasks.
         flips: names of the flips.
         schedule: of the training.
         val_batch: images per batch of an evaluation.
@@ -93,7 +93,11 @@ def divide(layout: Layout, folder: Path, name: str) -> Parts:
         images = dict(train=len(facts.paths), val=len(val.paths))
         lines = (*facts.lines("train"), *val.lines("val"))
         return Parts(arguments, facts, images, {}, "as the folder divides them", lines, val.uniform)
-    split = split_images(facts.paths, content_hashes(facts.paths), facts.contents)
+    hashes = content_hashes(facts.paths)
+    if layout.task == "classification":
+        split = split_classes(facts.paths, hashes, [min(labels) for labels in facts.contents])
+    else:
+        split = split_images(facts.paths, hashes, facts.contents)
     root = common_folder(arguments_of(layout, whole))
     rows_of = dict(train=split.train, val=split.val)
     lists = {part: tuple(sorted(_relative(facts.paths[row], root) for row in rows)) for part, rows in rows_of.items()}
@@ -118,13 +122,14 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
     Raises:
         UserError: there is no such model.
     """
-    facts, detection = parts.facts, layout.task == "detection"
+    facts = parts.facts
     backbone = choose_backbone(layout.task, model, target)
     flips = choose_flips(facts.classes)
-    recipe = DETECTION if detection else SEGMENTATION
-    schedule = choose_schedule(parts.images["train"], recipe, pretrained=start.path is not None)
+    schedule = choose_schedule(parts.images["train"], RECIPES[layout.task], pretrained=start.path is not None)
     anchors = None
-    if detection:
+    if layout.task == "classification":
+        size = choose_class_input(facts.sizes, target)
+    elif layout.task == "detection":
         size = choose_input_size(facts.sizes, facts.boxes, facts.labels, target)
         height, width = size.value
         anchors = fit_anchors(facts.boxes * np.array([width, height] * 2), facts.labels, size.value)
@@ -133,12 +138,16 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
     chosen = {
         "split": f"{parts.images['train']:,} train, {parts.images['val']:,} val: {parts.reason}",
         "model": f"{describe_backbone(backbone.value)} ({backbone.reason})",
-        "input" if detection else "crop": f"{describe_size(size.value)} (width x height): {size.reason}",
+        "crop"
+        if layout.task == "segmentation"
+        else "input": f"{describe_size(size.value)} (width x height): {size.reason}",
         "weights": start.reason if start.path else f"from scratch: {start.reason}",
         "anchors": _describe_anchors(anchors) if anchors else "",
         "schedule": _describe_schedule(schedule, parts.images["train"], pretrained=start.path is not None),
         "flips": flips.reason,
-        "balance": "" if detection else "classes weigh by how rare their pixels are (BalanceClasses)",
+        "balance": "classes weigh by how rare their pixels are (BalanceClasses)"
+        if layout.task == "segmentation"
+        else "",
     }
     return Proposal(
         layout=layout,
@@ -148,16 +157,16 @@ def propose(layout: Layout, parts: Parts, start: Start, *, model: str | None, ta
         anchors=anchors,
         flips=flips.value,
         schedule=schedule,
-        val_batch=_val_batch(parts, schedule.batch, detection=detection),
+        val_batch=_val_batch(parts, schedule.batch, layout.task),
         start=start,
         reasons={setting: line for setting, line in chosen.items() if line},
     )
 
 
-def _val_batch(parts: Parts, batch: int, *, detection: bool) -> int:
+def _val_batch(parts: Parts, batch: int, task: str) -> int:
     """Return the batch of an evaluation: 1 for segmentation of images of several sizes, which no batch can contain."""
-    if detection:
-        return min(16, parts.images["val"])
+    if task != "segmentation":
+        return min(16 if task == "detection" else 32, parts.images["val"])
     return min(4, batch, parts.images["val"]) if parts.uniform else 1
 
 

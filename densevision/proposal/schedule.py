@@ -36,6 +36,9 @@ class Recipe:
 DETECTION = Recipe(batch=16, seen=24_000, seen_pretrained=9_600, rate=0.1, warmup=200, warmup_share=1 / 6)
 # As configs/segmentation/lraspp_v3_small_camvid.py, at 367 images.
 SEGMENTATION = Recipe(batch=8, seen=20_000, seen_pretrained=10_000, rate=5e-3, warmup=100, warmup_share=1 / 10)
+# As configs/classification/v3_small_bccd_cells.py, at 2,804 images.
+CLASSIFICATION = Recipe(batch=32, seen=19_200, seen_pretrained=9_600, rate=0.05, warmup=100, warmup_share=1 / 6)
+RECIPES = {"detection": DETECTION, "segmentation": SEGMENTATION, "classification": CLASSIFICATION}
 
 
 @dataclass(frozen=True)

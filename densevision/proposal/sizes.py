@@ -16,6 +16,8 @@ _STEP = 32  # stride of the last feature map of the backbone
 _USUAL = 320  # side of the input that the published detectors of this family have
 _SMALLEST_SIDE = 224
 _LARGEST = {"phone-fast": 256, "balanced": 512, "accurate": 640}
+_SMALLEST_CLASS = 96
+_LARGEST_CLASS = {"phone-fast": 160, "balanced": 224, "accurate": 256}
 _SMALL_OBJECT = 16  # input pixels: the stride of the finest feature map
 _SQUARE = 1.4  # images of up to this ratio of the sides are resized to a square, as the published detectors' are
 _CROP_SHARE = 0.8
@@ -74,6 +76,19 @@ def choose_crop(sizes: np.ndarray, target: str) -> Choice[Size]:
             (height, width), f"of images that are mostly {whole}; evaluated whole: resize them if that is slow"
         )
     return Choice((height, width), f"about {_CROP_SHARE:.0%} of each side of images that are mostly {whole}")
+
+
+def choose_class_input(sizes: np.ndarray, target: str) -> Choice[Size]:
+    """Choose the square that a classifier resizes every image to: about the images' own size, 224 at most as usual.
+
+    Args:
+        sizes: [S, 2] (height, width) of the images.
+        target: key of the largest size.
+    """
+    side = min(_LARGEST_CLASS[target], max(_SMALLEST_CLASS, _round(float(np.sqrt(np.median(sizes.prod(axis=1)))))))
+    return Choice(
+        (side, side), f"images are mostly {describe_size(_median(sizes))}; {target} ends at {_LARGEST_CLASS[target]}"
+    )
 
 
 def _median(sizes: np.ndarray) -> Size:

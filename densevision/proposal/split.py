@@ -59,6 +59,31 @@ def split_images(names: Sequence[str], hashes: Sequence[str], classes: Sequence[
     return Split(train, tuple(rows_of_val), reason)
 
 
+def split_classes(names: Sequence[str], hashes: Sequence[str], labels: Sequence[int]) -> Split:
+    """Choose about 17 % of the images of each class as ``split_images`` does; a class of one image is trained on.
+
+    Args:
+        names: path of each image.
+        hashes: hex digest of the content of each image.
+        labels: class of each image.
+    Raises:
+        UserError: no class has two different images.
+    """
+    train: list[int] = []
+    val: list[int] = []
+    for label in sorted(set(labels)):
+        rows = [row for row, own in enumerate(labels) if own == label]
+        if len({hashes[row] for row in rows}) < 2:
+            train += rows
+            continue
+        found = split_images([names[row] for row in rows], [hashes[row] for row in rows], [frozenset()] * len(rows))
+        train += [rows[row] for row in found.train]
+        val += [rows[row] for row in found.val]
+    if not val:
+        raise UserError(f"{names[0] if names else 'no image'}: a class needs two different images, one to validate on")
+    return Split(tuple(sorted(train)), tuple(sorted(val)), "of each class by content hash, similar names kept together")
+
+
 def group_name(name: str) -> tuple[str, int | None]:
     """Return what similar images have in common in their paths, and the number at the end of the name, if any.
 

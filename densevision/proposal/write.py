@@ -11,6 +11,23 @@ from densevision.proposal.network import describe_backbone
 from densevision.proposal.propose import Proposal
 
 _WIDTH = 110
+_MODELS = {"detection": "SSDLite", "segmentation": "LR-ASPP 128", "classification": "Classifier"}
+_TRANSFORMS = {
+    "detection": (),
+    "segmentation": ("ColorJitter", "PadIfNeeded", "RandomCrop", "RandomScale"),
+    "classification": ("ColorJitter",),
+}
+_OURS = {
+    "detection": ("from densevision.detection.model import SSDLite",),
+    "segmentation": (
+        "from densevision.segmentation.head import LRASPPHead",
+        "from densevision.segmentation.model import Segmentor",
+    ),
+    "classification": (
+        "from densevision.classification.model import ImageClassifier",
+        "from densevision.classification.transforms import InceptionCrop",
+    ),
+}
 
 
 def config_text(proposal: Proposal, name: str, today: datetime.date) -> str:
@@ -31,8 +48,8 @@ def image_lists(proposal: Proposal, name: str) -> dict[str, str]:
 def _docstring(proposal: Proposal, name: str, today: datetime.date) -> str:
     layout, facts = proposal.layout, proposal.parts.facts
     height, width = proposal.size
-    model = "SSDLite" if layout.task == "detection" else "LR-ASPP 128"
-    size = f"{height}x{width}" if layout.task == "detection" else f"crops of {height}x{width}"
+    model = _MODELS[layout.task]
+    size = f"crops of {height}x{width}" if layout.task == "segmentation" else f"{height}x{width}"
     folder = "".join(c for c in Path(layout.shared["data_root"]).name if c.isprintable() and c not in "\\\"'")
     images = " and ".join(f"{count:,} {part}" for part, count in proposal.parts.images.items())
     return f'''"""{model} on {describe_backbone(proposal.backbone)}, {size}: {name}, {len(facts.classes)} classes.
@@ -49,24 +66,21 @@ It is yours to change; docs/own_data.md says what each line is for.
 
 
 def _imports(proposal: Proposal) -> str:
-    detection = proposal.layout.task == "detection"
-    transforms = [*proposal.flips, *(() if detection else ("ColorJitter", "PadIfNeeded", "RandomCrop", "RandomScale"))]
+    task = proposal.layout.task
+    transforms = [*proposal.flips, *_TRANSFORMS[task]]
     module, _, dataset = proposal.layout.dataset.rpartition(".")
     ours = [f"from {module} import {dataset}"]
     if _normalize(proposal):
         ours.append("from densevision.data.normalize import Normalize")
-    if detection:
-        ours.append("from densevision.detection.model import SSDLite")
-    else:
-        ours.append("from densevision.segmentation.head import LRASPPHead")
-        ours.append("from densevision.segmentation.model import Segmentor")
+    ours += _OURS[task]
     lines = [f"from albumentations import {', '.join(sorted(transforms))}"] if transforms else []
     lines.append("from mmengine.config import read_base")
-    lines.append(f"from mmengine.optim import {'CosineAnnealingLR, LinearLR' if detection else 'LinearLR, PolyLR'}")
-    lines.append(f"from torch.optim import {'SGD' if detection else 'AdamW'}")
-    base = "small_detection" if detection else "small_segmentation"
+    lines.append(
+        f"from mmengine.optim import {'LinearLR, PolyLR' if task == 'segmentation' else 'CosineAnnealingLR, LinearLR'}"
+    )
+    lines.append(f"from torch.optim import {'AdamW' if task == 'segmentation' else 'SGD'}")
     lines += ["", *sorted(ours), "", "with read_base():"]
-    lines += [f"    from densevision.configs._base_.{part} import *" for part in ("runtime", base)]
+    lines += [f"    from densevision.configs._base_.{part} import *" for part in ("runtime", f"small_{task}")]
     return "\n".join([*lines, ""])
 
 
@@ -93,6 +107,13 @@ def _transforms(proposal: Proposal) -> str:
     flips = [f"dict(type={flip})" for flip in proposal.flips]
     if proposal.layout.task == "detection":
         return f"train_dataloader.dataset.transforms += [{', '.join(flips)}]"
+    if proposal.layout.task == "classification":
+        lines = [
+            "dict(type=InceptionCrop, scale=(0.5, 1.0)),",
+            *(f"{flip}," for flip in flips),
+            "dict(type=ColorJitter, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, p=0.5),",
+        ]
+        return "\n    ".join(["train_dataloader.dataset.transforms = [", *lines]) + "\n]"
     height, width = proposal.size
     return (
         "\n    ".join(
@@ -110,22 +131,25 @@ def _transforms(proposal: Proposal) -> str:
 
 
 def _model(proposal: Proposal) -> str:
-    settings = proposal.start.settings
+    settings, task = proposal.start.settings, proposal.layout.task
+    model = {"detection": "SSDLite", "segmentation": "Segmentor", "classification": "ImageClassifier"}[task]
     backbone = dict(proposal.backbone)
     backbone |= {key.partition(".")[2]: value for key, value in settings.items() if key.startswith("backbone.")}
     lines = []
     if proposal.start.path is not None:
         lines.append(f"init_from = {_init_from(proposal)}")
-    lines += ["model = dict(", f"    type={'SSDLite' if proposal.anchors else 'Segmentor'},"]
+    lines += ["model = dict(", f"    type={model},"]
     lines.append(f"    backbone=dict({_arguments(backbone)}),")
-    if not proposal.anchors:
+    if task == "segmentation":
         lines.append("    head=dict(type=LRASPPHead, filters=128),")
     lines.append("    num_classes=None,  # as in the data")
-    if proposal.anchors:
+    if task != "segmentation":
         lines.append(f"    input_size={proposal.size},  # (height, width)")
-        if not proposal.anchors.is_default:
-            lines.append(f"    anchors=dict(scales={proposal.anchors.scales}, lowest={proposal.anchors.lowest}),")
-    else:
+    if proposal.anchors and not proposal.anchors.is_default:
+        lines.append(f"    anchors=dict(scales={proposal.anchors.scales}, lowest={proposal.anchors.lowest}),")
+    if task == "classification":
+        lines.append("    label_smoothing=0.1,")
+    if task != "detection":
         lines.append("    bn_momentum=0.1,")
     if scaling := _normalize(proposal):
         lines.append(f"    data_preprocessor=dict({_arguments(scaling)}),")
@@ -147,7 +171,7 @@ def _init_from(proposal: Proposal) -> str:
 
 def _schedule(proposal: Proposal) -> str:
     schedule = proposal.schedule
-    if proposal.layout.task == "detection":
+    if proposal.layout.task != "segmentation":
         optimizer = f"dict(type=SGD, lr={schedule.rate}, momentum=0.9, weight_decay=5e-4)"
         decay = f"dict(type=CosineAnnealingLR, begin={schedule.warmup})"
     else:
@@ -157,6 +181,7 @@ def _schedule(proposal: Proposal) -> str:
 # {schedule.epochs:,.0f} epochs of {proposal.parts.images["train"]:,} images
 train_cfg.update(max_iters={schedule.iterations}, val_interval={schedule.interval})
 total_batch = {schedule.batch}  # the learning rate is for this number of images per step
+auto_scale_lr = True  # with more processes, or another batch size, the rate is scaled to it
 optim_wrapper.update(optimizer={optimizer})
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end={schedule.warmup}),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from densevision.errors import UserError, did_you_mean
+from densevision.json_text import parse_json
 from densevision.report.content import FORMAT
 from densevision.report.page import format_count, format_metric
 from densevision.task import is_share
@@ -29,13 +29,13 @@ def read_report(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{run} has no report.json; densevision train and test write one into their work dir")
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
             raise ValueError
         shown = [content[name] for name in ("metrics", "model", "curves", "settings", "metric", "iterations", "name")]
         if not all(isinstance(value, dict | list | str) for value in shown):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no report that this version of densevision wrote; run the test again") from error
     return content
 

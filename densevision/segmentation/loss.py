@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from densevision.structures import check_whole
@@ -30,15 +31,24 @@ class CrossEntropyLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar.
 
-        Without a labeled pixel the result is 0, with zero gradients.
+        Without a labeled pixel the result is 0, with zero gradients. In training, the number of labeled pixels is the
+        mean over all processes, so that every pixel counts the same in the gradient.
         """
         losses, weights = self.per_pixel(logits, target)
-        return losses.sum() / weights.sum().clamp(min=1e-6)
+        return losses.sum() / self._total(weights)
+
+    def _total(self, weights: Tensor) -> Tensor:
+        total = weights.sum()
+        if self.training:  # evaluations may have different numbers of batches
+            all_reduce(total, op="mean")
+        return total.clamp(min=1e-6)
 
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
         target = target.long()
-        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        if self.class_weights is not None and self.class_weights.device != logits.device:
+            self.class_weights = self.class_weights.to(logits.device)  # once: each copy waits for the device
+        weights = self.class_weights
         losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_LABEL, reduction="none")
         labeled = target != IGNORE_LABEL
         if weights is None:
@@ -50,7 +60,7 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
     """Average the cross-entropy over the hard pixels only.
 
     A pixel is hard if the score of its target class is below ``threshold``; at least the hardest ``min_kept`` of the
-    labeled pixels always count.
+    labeled pixels always count. Each process selects among its own pixels.
 
     Args:
         class_weights: as in :class:`CrossEntropyLoss`; hardness does not depend on them.
@@ -73,14 +83,16 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
         """Reduce logits [N, K, H, W] and target [N, H, W] (uint8, 255 is ignored) to a scalar."""
         losses, weights = self.per_pixel(logits, target)
         hard = self._hard(losses.detach() / weights.clamp(min=1e-6), weights > 0)
-        return (losses * hard).sum() / (weights * hard).sum().clamp(min=1e-6)
+        return (losses * hard).sum() / self._total(weights * hard)
 
     def _hard(self, losses: Tensor, labeled: Tensor) -> Tensor:
-        limit = -torch.log(torch.tensor(self.threshold))
-        values = losses[labeled]
-        kept = int(self.min_kept * values.numel())
-        if kept > 0:
-            limit = torch.minimum(limit.to(values), values.topk(kept).values[-1])
+        limit = losses.new_full((), self.threshold).log().neg()
+        most = int(self.min_kept * losses.numel())
+        if most > 0:  # the number of labeled pixels, and so of kept ones, stays on the device
+            kept = (labeled.sum().double() * self.min_kept).long()
+            hardest = losses.masked_fill(~labeled, -torch.inf).flatten().topk(most).values
+            least = hardest.gather(0, (kept - 1).clamp(min=0)[None])[0]
+            limit = torch.where(kept > 0, torch.minimum(limit, least), limit)
         return (losses >= limit) & labeled
 
 

@@ -14,16 +14,17 @@ from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from densevision.checkpoints.reading import check_weights, first_not_finite, read_checkpoint
 from densevision.errors import UserError, listed
 
 _PARTS = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "randomness", "custom_hooks")
-_RECORDED = (*_PARTS, "val_dataloader.dataset", "val_evaluator", "default_hooks.ema", "default_hooks.checkpoint")
+_RULES = ("default_hooks.ema", "default_hooks.checkpoint")
+_RECORDED = (*_PARTS, "teacher", "val_dataloader.dataset", "val_evaluator", *_RULES)
 # These do not change what is learned: the loaders' speed, and sizes derived from model.input_size.
 _IGNORED = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory", "input_size")
 _NEW_STATE = {"amsgrad", "centered"}  # they need state that the checkpoint's optimizer does not have
 _FAMILY = {"betas", "momentum", "alpha", "rho", "lr_decay"}  # they identify an optimizer in old checkpoints
 _SHOWN = 20  # lines
+TEACHER = "teacher"  # in a checkpoint's meta: a digest of the file of the teacher's weights
 _STRUCTURE = ("optim_wrapper.optimizer.type", "optim_wrapper.constructor")
 _START_FROM = "undo that, or start a new training from its weights with init_from"
 
@@ -47,37 +48,6 @@ def made_from(runner: Runner) -> dict[str, Any]:
     }
 
 
-def choose_checkpoint(runner: Runner, path: Path) -> tuple[Path, list[str]]:
-    """Return the checkpoint to resume from: ``path``, or the latest one before it whose values are finite.
-
-    Returns:
-        The path, and messages about the choice.
-    Raises:
-        UserError: the file is damaged or of a different model, or no checkpoint is finite.
-    """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    checkpoint = read_checkpoint(path)
-    check_weights(model, checkpoint, path, resuming=True)
-    wrong = first_not_finite(model, checkpoint)
-    if wrong is None:
-        return path, []
-    for earlier in _earlier(path, checkpoint):
-        other = read_checkpoint(earlier)
-        if first_not_finite(model, other) is None:
-            check_weights(model, other, earlier, resuming=True)
-            return earlier, [f"{path.name} has values that are not finite ({wrong}); resuming from {earlier.name}"]
-    raise UserError(
-        f"{path} has values that are not finite ({wrong}), and no earlier checkpoint is finite; start from scratch "
-        "without --resume, with a lower optim_wrapper.optimizer.lr or a lower optim_wrapper.clip_grad.max_norm"
-    )
-
-
-def _earlier(path: Path, checkpoint: dict) -> list[Path]:
-    last = checkpoint.get("meta", {}).get("iter", 0)
-    numbered = {int(p.stem[5:]): p for p in path.parent.glob("iter_*.pth") if p.stem[5:].isdigit() and p != path}
-    return [numbered[number] for number in sorted(numbered, reverse=True) if number < last]
-
-
 class Resumed:
     """A checkpoint compared with the config of the training that resumes from it.
 
@@ -92,7 +62,10 @@ class Resumed:
     def __init__(self, runner: Runner, checkpoint: dict, origin: str | Path):
         self.runner, self.origin = runner, origin
         self.meta = dict(checkpoint.get("meta", {}))
-        self.groups = (checkpoint.get("optimizer") or {}).get("param_groups") or []
+        optimizer = checkpoint.get("optimizer") or {}
+        self.groups = optimizer.get("param_groups") or []
+        self.parts = {key for key in ("param_schedulers", "ema_state_dict", "message_hub") if checkpoint.get(key)}
+        self.parts |= {"optimizer state"} if optimizer.get("state") else set()
         record, self.now = self.meta.get("made_from"), made_from(runner)
         self.known = record is not None
         self.then = record or {}
@@ -114,11 +87,26 @@ class Resumed:
             raise UserError(
                 f"{self.origin} has only weights; resume from an iter_<n>.pth, or start from it with init_from"
             )
+        self._check_whole()
         trained = _names_differ(self.then.get("trained"), self.now["trained"])
         if trained:
             raise UserError(f"{self.origin} does not fit this config: {trained}; {_START_FROM}")
         self._check_optimizer()
         self._check_optimizer_state()
+
+    def _check_whole(self) -> None:
+        """Check that the file has what its training had; a moving average that is new in the config may be missing."""
+        settings = self.then.get("settings") or {}
+        wanted = {"message_hub"}
+        wanted |= {"param_schedulers"} if any(key.startswith("param_scheduler.") for key in settings) else set()
+        wanted |= {"ema_state_dict"} if settings.get("default_hooks.ema.type") is not None else set()
+        needs_state = self.groups[0].get("momentum") or "betas" in self.groups[0] or "alpha" in self.groups[0]
+        wanted |= {"optimizer state"} if needs_state and self.meta.get("iter") else set()
+        if missing := sorted(wanted - self.parts):
+            raise UserError(
+                f"{self.origin} is incomplete: it has no {', '.join(missing)}; resume from another iter_<n>.pth, or "
+                "start from its weights with init_from"
+            )
 
     def _check_optimizer(self) -> None:
         groups = self.runner.optim_wrapper.optimizer.param_groups
@@ -202,6 +190,8 @@ class Resumed:
         for key, what in (("processes", "processes"), ("train_images", "training images")):
             if self.known and self.then.get(key) != self.now[key]:
                 lines.append(f"  {what}: {self.then.get(key)} -> {self.now[key]}, from here on")
+        if self.meta.get(TEACHER) and self.runner.stored_config.get(TEACHER, self.meta[TEACHER]) != self.meta[TEACHER]:
+            lines.append("  teacher: its file has other weights than before, from here on")
         if "draws" in self.meta and self._other_batch:
             lines.append(f"  samples continue after the first {self.meta['draws']:,} of the shuffled order")
         if self.then.get("train_images", self.now["train_images"]) != self.now["train_images"]:

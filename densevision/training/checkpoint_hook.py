@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -24,14 +23,14 @@ from densevision.checkpoints.reading import THRESHOLD, first_not_finite
 from densevision.errors import UserError
 from densevision.registry import HOOKS
 from densevision.training.changes import made_from
+from densevision.training.deferred import HISTORY, DeferredBuffer
 from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
 from densevision.training.ranking import ranking_sign
 from densevision.training.stop import TrainingStopped
-from densevision.training.workdir import EXAMPLES, REPORTS, set_aside
+from densevision.training.workdir import EXAMPLES, REPORTS, disk_fault, read_name, set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
-HISTORY = 1000  # values of every logged scalar that are kept
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
 _HALF_WRITTEN = re.compile(
@@ -100,8 +99,9 @@ class CheckpointHook(Hook):
     ) -> None:
         """Save if a checkpoint is due, and stop if it was requested."""
         iteration = runner.iter + 1
-        stop = runner.stop_request.agreed()
+        stop = runner.stop_request.agreed(iteration)
         if stop or self._due(runner, iteration):
+            runner.train_loop.read_skips()
             self._save_latest(runner, iteration, requested=bool(stop))
         if stop:
             raise TrainingStopped(stop, iteration)
@@ -152,7 +152,7 @@ class CheckpointHook(Hook):
         checkpoint.get("meta", {}).pop("config", None)
         hub = checkpoint.get("message_hub", {"log_scalars": {}})
         hub["log_scalars"] = OrderedDict(
-            (name, HistoryBuffer(*history, max_length=HISTORY)) for name, history in hub["log_scalars"].items()
+            (name, DeferredBuffer(*history)) for name, history in hub["log_scalars"].items()
         )
 
     def check_figures(self, figures: Mapping[str, object], classes: Sequence[str]) -> None:
@@ -215,7 +215,10 @@ class CheckpointHook(Hook):
         self._save(runner, name, iteration, resumable=True)
         if is_main_process():
             folder = Path(runner.work_dir)
-            write_durable(folder / "last_checkpoint", name.encode())
+            try:
+                write_durable(folder / "last_checkpoint", name.encode())
+            except OSError as error:
+                raise UserError(disk_fault(folder / "last_checkpoint", error)) from error
             for other in removed:
                 (folder / other).unlink(missing_ok=True)
 
@@ -242,18 +245,14 @@ class CheckpointHook(Hook):
                 publish(partial, path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise UserError(
-                f"{path} can't be written: {error.strerror or error}; free some disk space, then --resume"
-            ) from error
+            raise UserError(disk_fault(path, error)) from error
 
 
 def find_last_checkpoint(work_dir: Path) -> Path | None:
     """Return the checkpoint to resume from, also after the folder was moved; None if there is none."""
-    pointer = work_dir / "last_checkpoint"
-    if pointer.is_file():
-        named = work_dir / Path(pointer.read_text().strip()).name
-        if named.is_file():
-            return named
+    name = read_name(work_dir / "last_checkpoint")
+    if _NAME.fullmatch(name) and (work_dir / name).is_file():
+        return work_dir / name
     numbered = [path for path in work_dir.glob("iter_*.pth") if _NAME.fullmatch(path.name)]
     return max(numbered, key=lambda path: _iteration(path.name), default=None)
 

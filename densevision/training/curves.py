@@ -43,7 +43,12 @@ class CurvesHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Read the rows up to the checkpoint's iteration."""
         path = Path(runner.work_dir, "curves.csv")
-        old = read_table(path) if runner.iter and path.is_file() else []
+        try:
+            old = read_table(path) if runner.iter and path.is_file() else []
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+            # a half-written block, another program
+            runner.logger.warning(f"{path} can't be read ({error}); the curves begin at iteration {runner.iter}")
+            old = []
         self.rows = [row for row in old if row["iteration"] <= runner.iter]
 
     def after_train_iter(
@@ -102,7 +107,7 @@ def _place(name: str) -> tuple[bool, bool, bool, str]:
 
 def read_table(path: Path) -> list[dict[str, float]]:
     """Read what ``format_table`` wrote; ``iteration`` comes back as an int."""
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
     return [{**row, "iteration": int(row["iteration"])} for row in rows]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -20,14 +22,19 @@ _LEAST = {  # smallest value of every whole number; those in _MAY_BE_NONE may al
     "train_cfg.patience": 1,
     "optim_wrapper.accumulative_counts": 1,
     "randomness.seed": 0,
+    "auto_scale_lr.base_batch_size": 1,
+    "model.num_classes": 1,
+    "model.head.filters": 1,
     **{f"{loader}.batch_size": 1 for loader in LOADERS},
     **{f"{loader}.num_workers": 0 for loader in LOADERS},
     **{f"{loader}.prefetch_factor": 1 for loader in LOADERS},
 }
+_MOST = {"model.bn_momentum": 1.0, "model.backbone.width": 100.0}  # largest value of numbers over 0
 AUTO = "auto"  # num_workers
 _LARGEST_SEED = 2**32 - 1  # NumPy's
 _MAY_BE_NONE = {
     "total_batch",
+    "model.num_classes",
     "train_cfg.patience",
     "randomness.seed",
     *(f"{loader}.prefetch_factor" for loader in LOADERS),
@@ -57,12 +64,17 @@ def check_numbers(config: Config) -> None:
     if settings.get("max_time") is not None:
         parse_duration("train_cfg.max_time", settings["max_time"])
     for key, least in _LEAST.items():
-        *parents, last = key.split(".")
-        mapping = (config.get(parents[0]) or {}) if parents else config
+        mapping, last = _lookup(config, key)
         if last == "num_workers" and mapping.get(last) == AUTO:
             continue
         if last in mapping and (mapping[last] is not None or key not in _MAY_BE_NONE):
             whole_number(key, mapping[last], least)
+    for key, most in _MOST.items():
+        mapping, last = _lookup(config, key)
+        if last in mapping:
+            _positive(key, mapping[last])
+            if mapping[last] > most:
+                raise UserError(f"config, {key} is {mapping[last]!r}; it must be {most:g} at most")
     if ((config.get("randomness") or {}).get("seed") or 0) > _LARGEST_SEED:
         raise UserError(f"config, randomness.seed is {config.randomness.seed}; it must be {_LARGEST_SEED} at most")
     optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
@@ -74,6 +86,27 @@ def check_numbers(config: Config) -> None:
     for key in ("max_norm", "clip_value"):
         if key in clip:
             _positive(f"optim_wrapper.clip_grad.{key}", clip[key])
+    for number, schedule in enumerate(_listed(config.get("param_scheduler"))):
+        _check_schedule(f"param_scheduler.{number} ({_type_name(schedule)})", dict(schedule))
+    if settings.get("max_iters") is not None:
+        _check_average(config, settings["max_iters"])
+
+
+def _lookup(config: Config, key: str) -> tuple[Any, str]:
+    """Return the dict that may have a dotted key, empty if it is missing, and the key's last word."""
+    *parents, last = key.split(".")
+    mapping: Any = config
+    for parent in parents:
+        mapping = mapping.get(parent) or {}
+        if not isinstance(mapping, dict):
+            return {}, last
+    return mapping, last
+
+
+def _listed(schedules: object) -> Sequence[ConfigDict]:
+    return (
+        [schedules] if isinstance(schedules, ConfigDict) else schedules if isinstance(schedules, list | tuple) else []
+    )
 
 
 def _positive(key: str, value: object, *, zero: bool = False) -> None:
@@ -122,9 +155,8 @@ def fill_schedules(config: Config) -> list[str]:
         UserError: a schedule counts epochs, or its begin or end is not an iteration.
     """
     last = config.train_cfg.max_iters
-    schedules = config.get("param_scheduler") or []
     kept, notes = [], []
-    for number, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
+    for number, schedule in enumerate(_listed(config.get("param_scheduler"))):
         name = f"param_scheduler.{number} ({_type_name(schedule)})"
         _resolve_shares(schedule, last)
         _check_schedule(name, schedule)
@@ -140,13 +172,13 @@ def fill_schedules(config: Config) -> list[str]:
     return notes
 
 
-def _resolve_shares(schedule: ConfigDict, last: int) -> None:
+def _resolve_shares(schedule: dict, last: int) -> None:
     for key in ("begin", "end"):
         if isinstance(schedule.get(key), float) and 0 < schedule[key] < 1:
             schedule[key] = max(1, round(schedule[key] * last))
 
 
-def _check_schedule(name: str, schedule: ConfigDict) -> None:
+def _check_schedule(name: str, schedule: dict) -> None:
     if schedule.get("by_epoch") or schedule.get("convert_to_iter_based"):
         raise UserError(
             f"config, {name} counts epochs, but this training counts iterations: omit by_epoch and "
@@ -154,10 +186,14 @@ def _check_schedule(name: str, schedule: ConfigDict) -> None:
         )
     if _type_name(schedule).startswith("ReduceOnPlateau"):
         raise UserError(f"config, {name} works with epochs only, but this training counts iterations; use another one")
-    for key, least in (("begin", 0), ("end", 1), ("T_max", 1)):
+    for key, least in (("begin", 0), ("end", 1), ("T_max", 1), ("step_size", 1)):
         if schedule.get(key) is not None:
             whole_number(f"{name}.{key}", schedule[key], least)
-    if "end" in schedule and schedule.end is None:
+    if "step_epochs" in schedule:
+        _positive(f"{name}.step_epochs", schedule["step_epochs"])
+        if "step_size" in schedule:
+            raise UserError(f"config, {name} has step_size and step_epochs; give one of them")
+    if "end" in schedule and schedule["end"] is None:
         del schedule["end"]
 
 
@@ -182,7 +218,7 @@ def _without_effect(schedule: ConfigDict, last: int) -> list[str]:
 
 def _check_average(config: Config, last: int) -> None:
     average = (config.get("default_hooks") or {}).get("ema") or {}
-    begin = average.get("begin_iter", 0)
+    begin = whole_number("default_hooks.ema.begin_iter", average.get("begin_iter", 0), 0)
     if average.get("begin_epoch"):
         raise UserError("config, default_hooks.ema.begin_epoch counts epochs; give begin_iter, in iterations")
     if begin > last:

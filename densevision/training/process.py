@@ -141,6 +141,22 @@ def start_processes(config: Config) -> None:
     atexit.register(_leave_processes)
 
 
+def check_sync_bn(config: Config) -> None:
+    """Check ``sync_bn``, which computes the batch norms over the images of all processes.
+
+    Raises:
+        UserError: it is not "torch", or there is no GPU.
+    """
+    setting = config.get("sync_bn")
+    if setting is not None and setting != "torch":
+        raise UserError(f"config, sync_bn is {setting!r}; give 'torch', or None")
+    if setting is not None and not torch.cuda.is_available():
+        raise UserError(
+            "config, sync_bn works on GPUs only, and torch finds none; omit it: without, each process normalizes its "
+            "own images, and the running statistics are averaged over the processes"
+        )
+
+
 def _leave_processes() -> None:
     """End gloo's threads; if a process ends before them, it may abort, and torchrun reports a failure."""
     if torch.distributed.is_initialized():

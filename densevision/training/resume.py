@@ -8,10 +8,11 @@ import torch
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from densevision.checkpoints.reading import check_weights, read_checkpoint
+from densevision.checkpoints.reading import check_finite, check_weights, read_checkpoint
 from densevision.errors import UserError
-from densevision.training.changes import Resumed, choose_checkpoint, hyperparameters, rebuild_schedules
+from densevision.training.changes import Resumed, hyperparameters, rebuild_schedules
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.choice import choose_checkpoint
 
 
 class ResumingRunner(Runner):
@@ -66,6 +67,7 @@ class ResumingRunner(Runner):
         checkpoint = read_checkpoint(filename, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         check_weights(model, checkpoint, filename, resuming=self._resume)
+        check_finite(model, checkpoint, filename)
         if self._resume:
             self._resumed = Resumed(self, checkpoint, filename)
             self._resumed.check()

@@ -30,16 +30,21 @@ from densevision.config.init_from import InitFrom
 from densevision.errors import UserError
 from densevision.stages import is_quiet
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from densevision.training.lock import locked
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
-from densevision.training.plan import prepare_training
+from densevision.training.plan import prepare_training, scale_rate
+from densevision.training.precision import check_precision
 from densevision.training.prepare import check_numbers, set_workers
-from densevision.training.process import began, kept_settings, start_processes
+from densevision.training.process import began, check_sync_bn, kept_settings, start_processes
 from densevision.training.progress import quiet
+from densevision.training.restart import job_meta
 from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.training.teacher import add_teacher
+from densevision.training.trial import try_parts
 from densevision.training.workdir import WorkDir, free_name, protect_others
 from densevision.weights.initialize import initialize
 
@@ -67,7 +72,8 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
                 if self._train_loop is not None:
                     self.notes += prepare_training(self)
-        except UserError:
+                    self.rate_lines = scale_rate(self)
+        except (UserError, KeyboardInterrupt):
             self._undo_start()
             raise
 
@@ -81,7 +87,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         with self.stop_request, self._running():
             self._find_resumed()
             self._check_data("train", "val")
-            self._report(training_lines(self, evaluates=self._dataset("val") is not None))
+            self._report([*training_lines(self, evaluates=self._dataset("val") is not None), *add_teacher(self)])
             self.training = True
             try:
                 return super().train()
@@ -139,9 +145,11 @@ class DenseRunner(SplitsRunner, ResumingRunner):
             set_multi_processing(**environment.get("mp_cfg", {}), distributed=self.distributed)
             set_random_seed(self.seed, deterministic=self.deterministic)
             try:
+                if is_main_process():
+                    self.on_exit.enter_context(locked(Path(self.work_dir)))
                 with config_errors():
                     yield
-            except UserError:
+            except (UserError, KeyboardInterrupt):
                 if not self._begun:
                     self._undo_start()
                 raise
@@ -250,8 +258,10 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     config = copy.deepcopy(config)
     check_parts(config, training=training)
     check_numbers(config)
-    if not training:
-        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
+    if training:
+        try_parts(config)
+    else:
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from", "teacher"):
             config.pop(key, None)
     set_workers(config)
     default_hooks = config.get("default_hooks", {})
@@ -262,11 +272,14 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
         raise UserError(nothing_to_resume(config.work_dir))
     config.setdefault("launcher", "none")  # the folder's copy of the config is known as a run's by this key
+    if training:
+        check_sync_bn(config)
+        check_precision((config.get("optim_wrapper") or {}).get("amp"), get_device())
     if config.launcher != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
     runner.notes += note
-    runner.stored_config.update(stored)
+    runner.stored_config.update(stored | job_meta())
     return runner
 
 
@@ -280,18 +293,6 @@ def _stored_config(config: Config) -> tuple[dict[str, object], list[str]]:
 
 _RUN_NUMBERS = itertools.count()
 _MMENGINE_HOOKS = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-
-
-def use_amp(config: Config) -> None:
-    """Switch a config to mixed precision.
-
-    Raises:
-        UserError: there is no GPU.
-    """
-    if not torch.cuda.is_available():
-        raise UserError("--amp: mixed precision needs a CUDA GPU, and torch finds none; omit --amp")
-    config.optim_wrapper.type = "densevision.GuardedAmpOptimWrapper"
-    config.optim_wrapper.loss_scale = "dynamic"
 
 
 def _tensorboard() -> Mapping[str, object]:

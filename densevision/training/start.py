@@ -43,6 +43,7 @@ def training_lines(runner: Runner, *, evaluates: bool) -> list[str]:
     return [
         *machine_lines(runner),
         *_length_lines(runner, evaluates=evaluates),
+        *runner.rate_lines,
         f"results: {runner.work_dir}",
         *(f"warning: {line}" for line in (*runner.notes, *_batch_notes(runner, model), *_rate_notes(config))),
     ]

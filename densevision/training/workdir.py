@@ -92,6 +92,19 @@ def record_results(folder: Path, config: Path) -> None:
     (folder / _RECORD).write_text("".join(f"{name}\n" for name in names))
 
 
+def disk_fault(path: Path, error: OSError) -> str:
+    """Return what to say where a file of a training can't be written."""
+    return f"{path} can't be written: {error.strerror or error}; free some disk space, then --resume"
+
+
+def read_name(pointer: Path) -> str:
+    """Return the name of a file in the same folder that a file has as its text; empty if it has none, or junk."""
+    try:
+        return Path(pointer.read_text(encoding="utf-8").strip()).name
+    except (OSError, ValueError):
+        return ""
+
+
 def set_aside(files: Sequence[Path], folder: Path, timestamp: str) -> Path:
     """Move files into a new folder ``before_<timestamp>`` below ``folder``, and return it."""
     target = free_name(folder / f"before_{timestamp}")
@@ -133,7 +146,7 @@ def check_work_dir(work_dir: str | Path, config: Path) -> None:
 def _is_dump(path: Path) -> bool:
     """Return whether a run wrote this config: only assignments, no comment, and the keys that a run adds."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         statements = ast.parse(text).body
     except (OSError, ValueError, SyntaxError):
         return False

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from densevision.atomic import check_writable, write_json
+from densevision.atomic import json_list
 from densevision.console import Display
 from densevision.errors import UserError
 from densevision.video.pipeline import VideoReport, run_pipeline
@@ -60,24 +60,25 @@ class FrameWriter:
         predictor: gives the results.
         sink: takes the annotated frames; None writes none.
         rate: frames per second, for the times in the record.
+        record: takes what was found, a dict per frame; None keeps nothing.
     Attributes:
         latest: the last annotated frame.
-        record: what was found, a dict per frame.
     """
 
-    def __init__(self, view: View, sink: Sink | None, rate: float):
+    def __init__(self, view: View, sink: Sink | None, rate: float, record: Callable[[object], None] | None = None):
         self.latest: np.ndarray | None = None
-        self.record: list[dict[str, Any]] = []
-        self._view, self._sink, self._rate = view, sink, rate
+        self._view, self._sink, self._rate, self._record = view, sink, rate, record
 
     def write(self, frame: Frame, result: Any, drawn: np.ndarray) -> None:
         """Write an annotated frame and record the result."""
         self.latest = drawn
         if self._sink is not None:
             self._sink.write(frame, drawn)
+        if self._record is None:
+            return
         seconds = round(frame.number / self._rate if frame.seconds is None else frame.seconds, 4)
         place = dict(file=frame.name) if frame.name else dict(time=seconds)
-        self.record.append(dict(frame=frame.number) | place | self._view.record(result))
+        self._record(dict(frame=frame.number) | place | self._view.record(result))
 
 
 def annotate_video(
@@ -102,20 +103,18 @@ def annotate_video(
         UserError: the input can't be read or the output can't be written.
     """
     source = open_source(where, every)
+    height, width = source.size
+    head = dict(input=where, size=[height, width], rate=source.rate, classes=list(view.classes))
+    with json_list(json_path, head, "frames", "--json") if json_path else contextlib.nullcontext() as record:
+        drawn = replace(source, size=view.size(source.size))
+        sink = open_sink(output, drawn, where) if output is not None else None
+        writer = FrameWriter(view, sink, source.rate, record)
+        caption = source.kind in ("video", "stream", "camera")
+        with _finished(sink) as places, Display(Console()) as display:
+            progress = _Progress(display, source, writer, window)
+            draw = partial(view.draw, caption=caption)
+            report = run_pipeline(source.frames, view.predict, draw, writer.write, progress.watch)
     if json_path is not None:
-        check_writable(json_path, "--json")
-    drawn = replace(source, size=view.size(source.size))
-    sink = open_sink(output, drawn, where) if output is not None else None
-    writer = FrameWriter(view, sink, source.rate)
-    caption = source.kind in ("video", "stream", "camera")
-    with _finished(sink) as places, Display(Console()) as display:
-        progress = _Progress(display, source, writer, window)
-        draw = partial(view.draw, caption=caption)
-        report = run_pipeline(source.frames, view.predict, draw, writer.write, progress.watch)
-    if json_path is not None:
-        height, width = source.size
-        head = dict(input=where, size=[height, width], rate=source.rate, classes=list(view.classes))
-        write_json(json_path, head | dict(frames=writer.record), "--json")
         places.append(str(json_path))
     _print_summary(report, source, places)
     if remark := view.nothing_found(report.frames):

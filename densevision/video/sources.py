@@ -18,6 +18,7 @@ from densevision.errors import UserError
 from densevision.images import IMAGE_SUFFIXES, read_header, read_image
 
 FOLDER_RATE = 10.0  # frames per second of a video made from a folder of images
+_MOST_CAMERAS = 1000
 _DEFAULT_RATE = 25.0  # where a file does not state its own
 _HEADER = 4 << 20  # bytes at both ends of a file that are searched
 _TIMEOUT_MS = 5000  # of a stream
@@ -79,6 +80,8 @@ def open_source(where: str, every: int = 1) -> Source:
     """
     if where.isdecimal() or where.startswith("/dev/video"):
         camera = int(where.removeprefix("/dev/video")) if where[-1].isdecimal() else 0
+        if camera >= _MOST_CAMERAS:
+            raise UserError(f"{where[:40]}: no camera has this number; give 0 for the first one")
         return _open_capture(camera, "camera", f"camera {where}", every)
     if _URL.match(where):
         return _open_capture(where, "stream", where, every)
@@ -102,7 +105,7 @@ def _open_pattern(pattern: str, every: int) -> Source:
         raise UserError(f"{pattern}: no image matches{others}")
     names = [path.name for path in images]
     if len(set(names)) < len(names):
-        twice = next(name for row, name in enumerate(names) if name in names[:row])
+        twice = Counter(names).most_common(1)[0][0]
         raise UserError(f"{pattern}: two images have the name {twice}; annotate one folder at a time")
     return _open_images(images[::every], "folder")
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import NoReturn
 
 from densevision.atomic import write_json
 from densevision.benchmark.browser import (
@@ -18,6 +16,7 @@ from densevision.benchmark.browser import (
     result_as_dict,
 )
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 MAX_RESULTS = 200
 
@@ -59,10 +58,6 @@ class ResultStore:
 
 def _parse(body: bytes) -> object:
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):  # also UnicodeDecodeError
+        return parse_json(body.decode(), constants=False)
+    except ValueError:  # also UnicodeDecodeError
         raise UserError("not JSON") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)

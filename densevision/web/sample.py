@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from densevision.errors import UserError
-from densevision.images import encode_image, read_image, resize_image, shrink_image
+from densevision.images import encode_image, fit_image, read_image, shrink_image
+from densevision.inference.classification import ClassificationPredictor
 from densevision.inference.predictor import DRAWING, DetectionPredictor, SegmentationPredictor
 from densevision.inference.tflite_backend import TFLiteBackend, load_tflite
 from densevision.stages import native_output_hidden
@@ -57,20 +58,24 @@ def answer(model: Path, image: np.ndarray, stem: str) -> Answer:
         stem: begins the files' names.
     Returns:
         Content with ``input``, the file of the image at the network's size, ``input_adler32`` of its RGB bytes, and
-        ``postprocess`` with ``detections`` (rows of label, score, and xyxy in pixels of the sample), or ``labels``,
-        the file of the label map: of the cells that the file computes, or of the input's pixels if it computes logits.
+        ``postprocess`` with ``detections`` (rows of label, score, and xyxy in pixels of the sample); or ``scores`` [K]
+        of a classifier; or ``labels``, the file of the label map: of the cells that the file computes, or of the
+        input's pixels if it computes logits.
     Raises:
         UserError: the file can't be run, or is of a task that the page can't show.
     """
     with native_output_hidden():  # XNNPACK's line
         backend = TFLiteBackend(model, threads=1)
         predictor = load_tflite(model, threads=1, nms=DRAWING.nms)
-    if not isinstance(predictor, DetectionPredictor | SegmentationPredictor):
-        raise UserError(f"{model}: the page shows detectors and segmentation models only; leave it out")
-    pixels = resize_image(image, backend.input_size)
+    if not isinstance(predictor, DetectionPredictor | SegmentationPredictor | ClassificationPredictor):
+        raise UserError(f"{model}: the page shows no models of this task; leave it out")
+    crop = predictor.center_crop if isinstance(predictor, ClassificationPredictor) else None
+    pixels = fit_image(image, backend.input_size, crop)
     content: dict[str, Any] = {"input": f"{stem}-input.png", "input_adler32": zlib.adler32(pixels.tobytes())}
     files = {content["input"]: encode_image(pixels)}
-    if isinstance(predictor, SegmentationPredictor):
+    if isinstance(predictor, ClassificationPredictor):
+        content["scores"] = predictor(image).tolist()
+    elif isinstance(predictor, SegmentationPredictor):
         content["labels"] = f"{stem}-labels.png"
         labels = predictor(pixels) if backend.about.outputs == "logits" else backend.run(pixels[None])[0][0]
         files[content["labels"]] = encode_image(labels)

@@ -19,6 +19,7 @@ import densevision
 from densevision.errors import UserError
 from densevision.images import encode_image
 from densevision.inference.metadata import read_model_info
+from densevision.json_text import parse_json
 from densevision.visualize import class_color
 from densevision.web.runtime import NAME, VERSION, as_served, read_runtime
 from densevision.web.sample import answer, read_sample
@@ -87,7 +88,7 @@ def check_site(out: Path) -> None:
 
 def _own_files(out: Path) -> Mapping[str, str]:
     try:
-        return dict(json.loads((out / MANIFEST).read_bytes())["files"])
+        return dict(parse_json((out / MANIFEST).read_bytes())["files"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"--out {out} is not empty and has no site of densevision web; give a new folder") from None
 
@@ -140,7 +141,7 @@ def _model(name: str, path: Path, sample: np.ndarray) -> tuple[dict[str, Any], d
     return entry, files
 
 
-_SHOWN = ("outputs", "classes", "size", "input_type", "quantize", "padded_size", "score_threshold")
+_SHOWN = ("outputs", "classes", "size", "input_type", "quantize", "padded_size", "score_threshold", "center_crop")
 
 
 def _write(out: Path, content: Mapping[str, bytes]) -> None:

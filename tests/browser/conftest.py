@@ -5,7 +5,7 @@ import pytest
 from densevision.images import write_image
 from tests.browser.chromium import BROWSER, need_runtime, start, write_camera
 
-CLASSES = {"detector": ["car", "bus"], "segmentor": ["road", "sky", "tree"]}
+CLASSES = {"detector": ["car", "bus"], "segmentor": ["road", "sky", "tree"], "classifier": ["cat", "dog", "cow", "owl"]}
 # Name of a file: the model, and what differs from the default export.
 FILES = {
     "det-float32": ("detector", {}),
@@ -21,6 +21,9 @@ FILES = {
     "seg-logits-int8": ("segmentor", dict(labels="logits", quantize="int8")),
     "seg-full": ("segmentor", dict(upsample=None)),
     "seg-float-input": ("segmentor", dict(input_type="float32")),
+    "cls-float32": ("classifier", {}),
+    "cls-int8": ("classifier", dict(quantize="int8")),
+    "cls-crop": ("classifier", {}),
 }
 
 
@@ -30,16 +33,18 @@ def exported(tmp_path_factory):
     need_runtime()
     pytest.importorskip("litert_torch", reason="the extra tflite is not installed")
     from densevision.export import convert
-    from tests.export.toy import SIZE, convert_once, detector, random_images, segmentor
+    from tests.export.toy import SIZE, classifier, convert_once, detector, random_images, segmentor
 
     folder = tmp_path_factory.mktemp("exported")
-    models, plain = {"detector": detector(), "segmentor": segmentor()}, convert.ExportOptions(size=SIZE)
+    models = {"detector": detector(), "segmentor": segmentor(), "classifier": classifier(4)}
+    plain = convert.ExportOptions(size=SIZE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convert, "convert", convert_once)
         for name, (kind, choices) in FILES.items():
             images = convert.ExportImages(calibration=random_images(8)) if choices.get("quantize") == "int8" else None
             options = dataclasses.replace(plain, **choices)
             about = dict(classes=CLASSES[kind])
+            models["classifier"].center_crop = 0.875 if name == "cls-crop" else None
             arguments = [images] if images else []
             convert.export_tflite(models[kind], folder / f"{name}.tflite", options, *arguments, about=about)
     write_image(folder / "sample.png", random_images(1, (150, 300))[0])

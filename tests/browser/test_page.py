@@ -7,7 +7,7 @@ import pytest
 
 from densevision.web.runtime import OWN_FOLDER
 from tests.browser.chromium import FOREIGN_HOST, Site, Tab, start
-from tests.browser.conftest import FILES
+from tests.browser.conftest import CLASSES, FILES
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +37,11 @@ def test_every_kind_of_file_gives_pythons_answer(tab, site):
     for name, found in worst.items():
         if name.startswith("seg"):
             assert found == {"labels": 1}, name
+        elif name.startswith("cls"):
+            assert found["sameClass"] and found["scores"] < 1e-5, (name, found)
         else:
             assert found["sameObjects"] and found["scores"] < 1e-5 and found["boxes"] < 1e-5 * 300, (name, found)
+    assert [model["center_crop"] for model in site.models if model["outputs"] == "scores"] == [None, None, 0.875]
     found = [len(model["answer"].get("detections", "none")) for model in site.models]
     assert min(found) > 0  # the toy detectors find something
 
@@ -55,6 +58,27 @@ def test_the_page_shows_each_model_next_to_pythons_answer(tab, site):
     tab.page.click("#about summary")
     facts = tab.page.inner_text("#facts")
     assert "float16 weights are stored as float32" in facts and "one thread, as its NMS per class needs" in facts
+
+
+def test_a_classifier_shows_the_best_classes_of_sample_photo_and_camera(browser, site, exported):
+    tab = Tab(browser, site, width=390).ready()
+    for name in ("cls-float32", "cls-crop"):
+        (answer,) = (model["answer"]["scores"] for model in site.models if model["name"] == f"{name}.tflite")
+        best = sorted(range(4), key=lambda label: -answer[label])[:3]
+        expected = [[CLASSES["classifier"][label], f"{answer[label]:.3f}"] for label in best]
+        rows = "() => [...document.querySelectorAll('#caption0 .scores li')].map(row => row.innerText.split('\\n'))"
+        tab.page.select_option("#model", str([*FILES].index(name)))
+        tab.wait("name => caption0.innerText.startsWith(name) && caption0.querySelector('.same')", f"{name}.tflite")
+        assert tab.page.evaluate(rows) == expected and tab.page.is_hidden("#settings")
+        tab.page.set_input_files("#file", exported / "sample.png")
+        tab.wait("() => caption0.innerText.includes('network ')")
+        assert [row[0] for row in tab.page.evaluate(rows)] == [row[0] for row in expected]
+        tab.page.click("#camera")
+        tab.wait("() => caption0.innerText.includes('frames/s') && caption0.querySelector('.scores li')")
+        assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
+        tab.page.click("#sample")
+        tab.wait("() => video.srcObject === null")
+    tab.check()
 
 
 def colors(tab, view="view0"):
@@ -127,7 +151,10 @@ def test_a_browser_without_relaxed_simd_takes_the_compat_build(browser, site, bu
     tab.check()
 
 
-def test_without_https_the_page_says_why_there_is_no_camera_and_times(browser, site):
+def test_without_https_the_page_says_why_there_is_no_camera_and_times(browser, site, built):
+    manifest = json.loads((built / "site.json").read_text())
+    manifest["models"] = manifest["models"][:2]
+    site.answers["site.json"] = json.dumps(manifest).encode()
     tab = Tab(browser, site, host=FOREIGN_HOST, permissions=()).ready()
     tab.page.click("#camera")
     assert tab.fault().startswith("The camera needs https, or localhost")

@@ -7,7 +7,7 @@ from albumentations import HorizontalFlip
 from mmengine.optim import LinearLR
 from torch.optim import SGD
 
-from densevision.config.types import import_types, resolve_type
+from densevision.config.types import resolve_texts, resolve_type
 from densevision.detection.model import SSDLite
 from densevision.errors import UserError
 from densevision.registry import DATASETS, HOOKS, MODELS, OPTIMIZERS, PARAM_SCHEDULERS, TRANSFORMS
@@ -56,7 +56,8 @@ def test_other_values_are_refused(value, registry, message):
 def module(tmp_path, monkeypatch):
     """A module that leaves a trace when it is imported."""
     (tmp_path / "traced_module.py").write_text(
-        "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\nA = dict\n"
+        "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n"
+        "from mmengine.hooks import Hook\nclass A(Hook): pass\nB = dict\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
@@ -75,8 +76,8 @@ def test_a_config_that_may_run_code_has_its_names_imported(module):
         hooks=[dict(type="traced_module.A"), dict(type="nowhere.B")],
         plain=dict(type="SSDLite"),
     )
-    import_types(content)
-    assert content["model"]["type"] is SSDLite and content["hooks"][0]["type"] is dict
+    resolve_texts(content, may_import=True)
+    assert content["model"]["type"] is SSDLite and content["hooks"][0]["type"].__name__ == "A"
     assert content["hooks"][1]["type"] == "nowhere.B" and content["plain"]["type"] == "SSDLite"
     assert (module / "ran").exists()
 
@@ -87,6 +88,30 @@ def test_without_a_registry_all_of_them_are_searched():
         resolve_type("os.system")
 
 
-def test_a_type_that_is_no_class_is_refused():
-    with pytest.raises(UserError, match="config, type 'os.system' is not a class or a function that builds one"):
-        import_types(dict(test_evaluator=[dict(type="os.system")]))
+@pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "builtins.exec", "torch.load", "shutil.rmtree"])
+@pytest.mark.parametrize("may_import", [False, True])
+def test_what_is_no_part_of_a_config_is_refused(name, may_import):
+    with pytest.raises(UserError, match=f"config, test_evaluator.0.type: '{name}' is not a registered class"):
+        resolve_texts(dict(test_evaluator=[dict(type=name)]), may_import=may_import)
+
+
+def test_an_option_imports_no_module(module):
+    with pytest.raises(UserError, match=r"config, hooks.0.type: 'traced_module.A' is not a registered class"):
+        resolve_texts(dict(hooks=[dict(type="traced_module.A")]))
+    assert not (module / "ran").exists()
+
+
+def test_an_option_may_name_a_class_of_a_module_that_a_config_has_imported(module):
+    import traced_module
+
+    content = dict(hooks=[dict(type="traced_module.A")])
+    resolve_texts(content)
+    assert content["hooks"][0]["type"] is traced_module.A
+    with pytest.raises(UserError, match="'traced_module.B' is not a registered class"):
+        resolve_texts(dict(hooks=[dict(type="traced_module.B")]))
+
+
+@pytest.mark.parametrize("key", ["constructor", "ema_type"])
+def test_other_keys_that_name_classes_are_looked_up_the_same_way(key):
+    with pytest.raises(UserError, match=f"config, part.{key}: 'os.system' is not a registered class"):
+        resolve_texts(dict(part={key: "os.system"}))

@@ -83,7 +83,6 @@ def test_wrong_file_of_results_raises_a_one_line_error(tmp_path, capsys, content
         (["--plot", "grid.xyz"], "--plot grid.xyz: the plot is a .png file"),
         (["--plot", "."], "--plot .: can't be written"),
         (["--json", "no/rows.json"], "--json no/rows.json: can't be written"),
-        (["--ours", "ours.json"], "--ours ours.json: the results are drawn by --plot"),
     ],
 )
 def test_wrong_options_raise_a_one_line_error_before_the_counting(tmp_path, monkeypatch, capsys, options, fault):

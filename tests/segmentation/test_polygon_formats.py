@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from densevision.data.formats.outlines import ellipse_polygon, paste_mask
+from densevision.data.formats.outlines import check_pixels, decode_runs, ellipse_polygon, paste_mask
 from densevision.data.formats.recognize import recognize
 from densevision.errors import UserError
 from densevision.segmentation.polygons import PolygonDataset
@@ -96,3 +96,10 @@ def test_a_mask_that_reaches_past_the_image_is_cut():
 def test_an_ellipse_is_rotated_clockwise():
     x, y = np.reshape(ellipse_polygon((5, 5), (3, 1), 90), (-1, 2)).T
     assert np.allclose([x.min(), x.max(), y.min(), y.max()], [4, 6, 2, 8])
+
+
+def test_a_mask_of_an_impossible_size_takes_no_memory():
+    with pytest.raises(UserError, match="a.json states 1000000x1000000 pixels, too many for an image"):
+        check_pixels((10**6, 10**6), "a.json")
+    with pytest.raises(UserError, match="too many"):
+        decode_runs([10**12], (10**6, 10**6), "a.xml")

@@ -121,7 +121,7 @@ def test_private_names_and_imports_do_not_reach_the_runner():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.type=NoSuchModel", "type 'NoSuchModel' is not a registered model"),
+        ("model.type=NoSuchModel", "config, model.type: 'NoSuchModel' is not a registered model"),
         (
             "param_scheduler.0.start_factor=7",
             "config, LinearLR: .*start.* should between 0 and 1|start_factor|Start",

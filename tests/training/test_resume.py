@@ -119,7 +119,7 @@ def test_kill_9_leaves_no_process_and_resume_continues_exactly(finished, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_to_the_whole_group_with_workers(finished, tmp_path, number):
     loader = "train_dataloader.num_workers=2"
     sending = ["custom_hooks.0.at=13", "custom_hooks.0.group=True", f"custom_hooks.0.number={int(number)}"]

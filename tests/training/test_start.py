@@ -247,3 +247,45 @@ def test_workers_are_chosen_where_the_config_leaves_them_open():
     set_workers(config)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert {config[loader].num_workers for loader in loaders} == {automatic_workers(cores, 1)}
+
+
+class TestScaledRate:
+    def rate(self, tmp_path, *options):
+        runner = make_runner(tmp_path, *FAST, *options)
+        return runner.optim_wrapper["optimizer"]["lr"], runner.rate_lines
+
+    def test_it_is_off_unless_stated(self, tmp_path):
+        assert self.rate(tmp_path, "total_batch=8") == (0.2, [])
+        assert self.rate(tmp_path, "total_batch=8", "auto_scale_lr=False") == (0.2, [])
+
+    def test_it_is_proportional_to_the_images_per_step(self, tmp_path):
+        line = "learning rate 0.2 for 16 images per step, scaled to 0.05 for 4"
+        assert self.rate(tmp_path, "total_batch=16", "auto_scale_lr=True") == (0.05, [line])
+        line = "learning rate 0.2 for 16 images per step, scaled to 0.1 for 8"
+        accumulated = "optim_wrapper.accumulative_counts=2"
+        assert self.rate(tmp_path, "total_batch=16", "auto_scale_lr=True", accumulated) == (0.1, [line])
+        assert self.rate(tmp_path, "total_batch=4", "auto_scale_lr=True") == (0.2, [])
+
+    def test_the_copy_in_the_work_dir_is_not_scaled_twice(self, tmp_path, capsys):
+        train(tmp_path / "run", *FAST, "total_batch=16", "auto_scale_lr=True")
+        assert "scaled to 0.05 for 4" in capsys.readouterr().out
+        copied = (tmp_path / "run" / "toy_config.py").read_text()
+        assert "total_batch = 4" in copied and "lr=0.05" in copied and "auto_scale_lr = True" in copied
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["auto_scale_lr=True"], "auto_scale_lr needs total_batch"),
+            (["auto_scale_lr=4"], "auto_scale_lr is 4; give True, with total_batch, or False"),
+            (["auto_scale_lr=dict(enable=True)"], "auto_scale_lr needs base_batch_size"),
+            (["sync_bn=mmcv"], "sync_bn is 'mmcv'; give 'torch', or None"),
+        ],
+    )
+    def test_a_wrong_setting_is_one_line(self, tmp_path, options, message):
+        with pytest.raises(UserError, match=message):
+            make_runner(tmp_path, *FAST, *options)
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    def test_synchronized_norms_need_a_gpu(self, tmp_path):
+        with pytest.raises(UserError, match="sync_bn works on GPUs only, and torch finds none; omit it"):
+            make_runner(tmp_path, *FAST, "sync_bn=torch")

@@ -118,6 +118,6 @@ def test_a_config_with_quotes_and_newlines_in_a_key_is_written_and_read_again(tm
     config = load_config(CONFIG, FAST)
     config.work_dir, config.custom_hooks = str(tmp_path), []
     names = {"driver's seat": 1, "seat": 3, "two\nlines": 2}
-    config.env_cfg.names = names
+    config.env_cfg.dist_cfg.names = names
     build_runner(config).train()
-    assert load_config(tmp_path / CONFIG.name).env_cfg.names == names
+    assert load_config(tmp_path / CONFIG.name).env_cfg.dist_cfg.names == names

@@ -1,5 +1,6 @@
 """The smallest real training: a two-layer network learns which half of an image is brighter."""
 
+import multiprocessing
 import os
 import threading
 
@@ -157,7 +158,7 @@ class ScriptedErrors(Scripted):
 
 
 class SignalSelf(Hook):
-    """Send this process or its group signal ``number`` in iteration ``at``, or in the evaluation after it."""
+    """Send this process, its group or a loader worker signal ``number`` in iteration ``at``, or in the evaluation."""
 
     def __init__(self, at: int = 0, number: int = 2, when: str = "training", group: bool = False):
         self.at, self.number, self.when, self.group = at, number, when, group
@@ -165,6 +166,8 @@ class SignalSelf(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if self.when == "training" and runner.iter + 1 == self.at:
             self._send()
+        if self.when == "worker" and runner.iter + 1 == self.at:
+            os.kill(multiprocessing.active_children()[0].pid, self.number)
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if self.when == "evaluation" and runner.iter == self.at and batch_idx == 1:

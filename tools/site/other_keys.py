@@ -44,6 +44,7 @@ SECTIONS = [
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
             "densevision.segmentation.loss.BoundaryCrossEntropyLoss",
             "densevision.segmentation.lovasz.LovaszSoftmaxLoss",
+            "densevision.segmentation.rmi.RMILoss",
             "densevision.segmentation.sum_loss.SumLoss",
         ],
     ),
@@ -59,6 +60,16 @@ SECTIONS = [
             "densevision.detection.anchors.anchor_shapes",
             "densevision.detection.box_coder.BoxCoder",
             "densevision.structures.PostProcess",
+        ],
+    ),
+    (
+        "teacher",
+        "A file name, or a dict with the keys of `TeacherOptions`. See [recipes](recipes.md#a-teacher). The others are "
+        "the losses of a detector and of a segmentation model.",
+        [
+            "densevision.config.teacher.TeacherOptions",
+            "densevision.detection.distillation.AnchorDistillation",
+            "densevision.segmentation.distillation.PixelDistillation",
         ],
     ),
     ("model.data_preprocessor", "`dict(type=Normalize, ...)`.", ["densevision.data.normalize.Normalize"]),
@@ -112,7 +123,7 @@ SECTIONS = [
     ),
     (
         "optim_wrapper",
-        "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
+        "The optimizer and what surrounds it. `--amp` sets `amp`.",
         [
             "densevision.training.optim.GuardedOptimWrapper",
             "densevision.training.optim.DecayWeightsOnly",
@@ -214,7 +225,7 @@ OTHER_TABLES = {
             "progress": "`ProgressHook`.",
             "curves": "`CurvesHook`.",
             "ema": "`EMAHook`: the moving average of the weights, which is evaluated and saved.",
-            "runtime_info": "MMEngine's `RuntimeInfoHook`; it must stay.",
+            "runtime_info": "`RuntimeInfoHook`, which logs losses and learning rate; it must stay.",
             "param_scheduler": "MMEngine's `ParamSchedulerHook`; it must stay where there are schedules.",
             "timer": "MMEngine's hook, switched off: `ProgressHook` reports the times.",
             "sampler_seed": "MMEngine's hook, switched off: `SeededSampler` needs no epochs.",
@@ -278,9 +289,18 @@ TOP_LEVEL = {
     "default_hooks": ("Checkpoints, progress, curves, moving average.", "densevision.training.runner.build_runner"),
     "custom_hooks": ("A list of further hooks.", "densevision.training.runner.DenseRunner"),
     "init_from": ("The weights that a training starts from.", "densevision.config.init_from.InitFrom"),
+    "teacher": ("A trained network whose outputs a training follows.", "densevision.config.teacher.TeacherOptions"),
     "total_batch": (
         "Images per step, over all processes, that the learning rate was chosen for; another number is reported.",
         "densevision.training.start.training_lines",
+    ),
+    "auto_scale_lr": (
+        "True: scale the learning rate by the images per step divided by `total_batch`; the start prints it.",
+        "densevision.training.plan.scale_rate",
+    ),
+    "sync_bn": (
+        '`"torch"`: batch norms over the images of all processes, on GPUs.',
+        "densevision.training.process.check_sync_bn",
     ),
     "paper": (
         "The row of the paper that the network is, `dict(table=6, row=5)`, rows counted from 1: `benchmark` prints its "
@@ -308,12 +328,7 @@ TOP_LEVEL = {
         "densevision.training.runner.DenseRunner",
     ),
     "data_preprocessor": ("Default of `model.data_preprocessor`.", "densevision.training.runner.DenseRunner"),
-    "auto_scale_lr": (
-        "MMEngine's scaling of the learning rate by batch size.",
-        "densevision.training.runner.DenseRunner",
-    ),
     "model_wrapper_cfg": ("MMEngine's wrapper for several processes.", "densevision.training.runner.DenseRunner"),
-    "sync_bn": ("MMEngine's synchronized batch norm, for several GPUs.", "densevision.training.runner.DenseRunner"),
     "compile": ("MMEngine's `torch.compile`.", "densevision.training.runner.DenseRunner"),
     "activation_checkpointing": ("MMEngine's, saves GPU memory.", "densevision.training.runner.DenseRunner"),
 }

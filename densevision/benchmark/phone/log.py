@@ -69,6 +69,15 @@ def parse_benchmark_log(text: str) -> PhoneLog:
     Raises:
         LogError: the run failed, or the log ends before its summary.
     """
+    try:
+        return _parse(text)
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, LogError):
+            raise
+        raise LogError(f"a number in it is damaged: {error}") from error
+
+
+def _parse(text: str) -> PhoneLog:
     text = text[max(text.rfind("STARTING!"), 0) :].replace("\r\n", "\n")
     times = _microseconds(text) or _milliseconds(text)
     if times is None:

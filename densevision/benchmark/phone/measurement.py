@@ -91,10 +91,14 @@ def read_measurements(text: str, models: Sequence[Path]) -> dict[Path, list[Meas
     for number, part in enumerate(split_measurements(text), 1):
         try:
             measurement = parse_measurement(part)
+            index = int(Path(measurement.graph).stem)
         except LogError as error:
             raise LogError(f"run {number}: {error}") from error
-        index = int(Path(measurement.graph).stem)
-        if index >= len(models):
+        except StopIteration:
+            raise LogError(f"run {number}: its @flags name no graph") from None
+        except ValueError:
+            raise LogError(f"run {number}: {measurement.graph[:60]!r} is no numbered .tflite") from None
+        if not 0 <= index < len(models):
             raise OtherFileError(f"model {index}")
         model = models[index]
         if measurement.hashes.get(measurement.graph, "") not in ("", file_hash(model)):
@@ -110,8 +114,19 @@ def parse_measurement(text: str) -> Measurement:
     """Read one call's part of the output.
 
     Raises:
-        LogError: it is cut short, or benchmark_model failed.
+        LogError: it is cut short or damaged, or benchmark_model failed.
     """
+    try:
+        return _parse(text)
+    except LogError:
+        raise
+    except KeyError as error:
+        raise LogError(f"the phone's output has no {error.args[0]!r}: a line is missing or damaged") from error
+    except (ValueError, IndexError, OverflowError) as error:
+        raise LogError(f"the phone's output is damaged: {error}") from error
+
+
+def _parse(text: str) -> Measurement:
     lines = text.replace("\r\n", "\n").splitlines()
     marked = [line[1:].partition(" ")[::2] for line in lines if line.startswith("@")]
     parts = {name: _fields(rest) for name, rest in marked if name in ("cores", "before", "after")}
@@ -119,7 +134,7 @@ def parse_measurement(text: str) -> Measurement:
     if ("end", "") not in marked:
         raise LogError("the phone's output is cut short")
     if ("exit", "0") not in marked:
-        raise LogError(f"benchmark_model ended with status {dict(marked)['exit']}")
+        raise LogError(f"benchmark_model ended with status {dict(marked)['exit'][:60]}")
     properties = [rest.partition("=")[::2] for name, rest in marked if name == "prop"]
     hashes = [rest.split(maxsplit=1)[::-1] for name, rest in marked if name == "hash" and rest]
     cores = parts["cores"]

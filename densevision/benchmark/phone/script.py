@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from densevision.atomic import write_whole
 from densevision.benchmark.phone.driver import FOLDER, MEASURE, Plan
 from densevision.benchmark.phone.log import LogError
 from densevision.benchmark.phone.measurement import Measurement, OtherFileError, read_measurements
@@ -39,7 +40,14 @@ fi
 
 
 def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
-    """Return the text of a script that does the same as ``time_on_phone``, and leaves ``LOG_NAME``."""
+    """Return the text of a script that does the same as ``time_on_phone``, and leaves ``LOG_NAME``.
+
+    Raises:
+        UserError: a file's name has a newline or another control character.
+    """
+    for path in (binary, *models):
+        if not str(path.resolve()).isprintable():  # a newline would end a comment of the script, and run what follows
+            raise UserError(f"{str(path)!r} has control characters in its name; rename the file")
     pushes = [f'adb push {_quoted(model)} "$folder/{index}.tflite"' for index, model in enumerate(models)]
     return _SCRIPT.format(
         script=SCRIPT_NAME,
@@ -54,11 +62,11 @@ def phone_script(binary: Path, models: Sequence[Path], plan: Plan) -> str:
 
 
 def write_script(path: Path, text: str) -> None:
-    """Write the script; raises UserError if that is not possible."""
+    """Write the script whole or not at all; raises UserError if that is not possible."""
     try:
-        path.write_text(text)
-    except OSError as error:
-        raise UserError(f"{path} can't be written ({error.strerror}); change to a folder of yours") from error
+        write_whole(path, text.encode())
+    except UserError as error:
+        raise UserError(f"{error}; change to a folder of yours") from error
 
 
 def read_phone_log(path: Path, models: Sequence[Path]) -> dict[Path, list[Measurement]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_folders import children, split_folders
 from densevision.data.formats.tables import CSV_COLUMNS
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 _HEAD = 1 << 16  # bytes of a file that show its format
 _FILES = 20  # annotation files of one folder that are looked at
@@ -119,5 +119,5 @@ def image_names_in(file: Path, kind: str) -> list[str]:
     elif kind == "cvat":
         names = [html.unescape(name) for name in _CVAT_NAME.findall(head)]
     else:
-        names = [json.loads(f'"{name}"') for name in _JSON_NAME.findall(head)]
+        names = [parse_json(f'"{name}"') for name in _JSON_NAME.findall(head)]
     return names[:_FILES]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from densevision.data.formats.mask_folders import SPLITS, children, split_folder
 from densevision.data.formats.roboflow import Project, roboflow_project
 from densevision.data.formats.yolo import NAME_FILES, class_names, label_file, load_yaml
 from densevision.errors import UserError, listed
+from densevision.json_text import parse_json
 
 BOX_DATASET = "densevision.detection.coco.CocoDataset"
 _SKIPPED_JSON = re.compile(r"(panoptic|captions|person_keypoints|stuff|image_info)", re.IGNORECASE)
@@ -87,7 +87,7 @@ def _coco_content(file: Path) -> dict[str, Any] | None:
     if not re.search(rb'"(images|annotations|categories)"\s*:\s*\[', head):
         return None
     try:
-        content = json.loads(head if file.stat().st_size <= len(head) else file.read_bytes())
+        content = parse_json(head if file.stat().st_size <= len(head) else file.read_bytes())
     except ValueError as error:
         raise UserError(f"{file} is not readable json: {error}") from error
     is_coco = isinstance(content, dict) and isinstance(content.get("images"), list) and "annotations" in content

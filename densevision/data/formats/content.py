@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any
 
 from densevision.data.pairs import Folders, list_images
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before the names of uploaded files
 
@@ -170,8 +170,8 @@ def load_json_text(path: Path) -> Any:
         UserError: it can't be read, is not in UTF-8, or is no json.
     """
     try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        return parse_json(read_text(path))
+    except ValueError as error:
         raise UserError(f"{path} is not readable json: {error}") from error
 
 

@@ -16,7 +16,7 @@ from densevision.data.formats.content import (
     rotated_corners,
     stated_size,
 )
-from densevision.data.formats.outlines import decode_runs, ellipse_polygon, paste_mask
+from densevision.data.formats.outlines import check_pixels, decode_runs, ellipse_polygon, paste_mask
 from densevision.data.formats.voc import parse_xml
 from densevision.errors import UserError
 
@@ -101,6 +101,7 @@ def _mask(shape: ElementTree.Element, source: str) -> _Outline:
 
 
 def _rle(shape: ElementTree.Element, size: tuple[int, int], source: str) -> dict[str, Any]:
+    check_pixels(size, source)
     left, top, width, height = (int(value) for value in _numbers(shape, "left top width height", source))
     runs = [int(number(run, "rle", source)) for run in (shape.get("rle") or "").split(",")]
     return paste_mask(decode_runs(runs, (height, width), source), left, top, size)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from densevision.json_text import parse_json
 
 _Rgb = tuple[int, int, int]
 _IGNORED = ("__ignore__", "ignore", "ignored", "void", "unlabeled", "unlabelled")  # labels that are no class
@@ -52,7 +53,7 @@ def is_ignored(name: str) -> bool:
 def _try(read: Callable[[Path], list[dict[str, Any]]], path: Path) -> ClassNames | None:
     try:
         rows = read(path)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, csv.Error):
         return None  # a file of the same name with another purpose
     names = [row["name"] for row in rows]
     if not names or len(set(names)) < len(names) or not all(isinstance(n, str) and n.strip() for n in names):
@@ -128,13 +129,13 @@ def _read_yaml(path: Path) -> list[dict[str, Any]]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return _rows(content["names"])
 
 
 def _read_json(path: Path) -> list[dict[str, Any]]:
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = parse_json(path.read_bytes())
     if isinstance(content, dict):
         content = next(
             (content[key] for key in ("classes", "labels", "categories", "names") if key in content), content

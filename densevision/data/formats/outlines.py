@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from densevision.errors import UserError
+from densevision.image_formats import MOST_PIXELS
 
 _CORNERS = 64  # of the polygon for an ellipse; it has 0.2 % less area
 
@@ -37,6 +38,12 @@ def rectangle_polygon(left: float, top: float, width: float, height: float) -> l
     return [left, top, right, top, right, bottom, left, bottom]
 
 
+def check_pixels(size: tuple[int, int], source: str) -> None:
+    """Raise a UserError, before memory is reserved, if a mask or its image has more pixels than are decoded."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise UserError(f"{source} states {size[1]}x{size[0]} pixels, too many for an image; correct the file")
+
+
 def paste_mask(part: np.ndarray, left: int, top: int, size: tuple[int, int]) -> dict[str, Any]:
     """Return a painted mask as COCO's RLE of the whole image.
 
@@ -62,6 +69,7 @@ def decode_runs(runs: Sequence[int], size: tuple[int, int], source: str) -> np.n
     Raises:
         UserError: they do not fill the size.
     """
+    check_pixels(size, source)
     values = np.arange(len(runs)) % 2 == 1
     if min(runs, default=0) < 0 or sum(runs) != size[0] * size[1]:
         raise UserError(f"{source}: its rle has {sum(runs):,} pixels, its width and height {size[0] * size[1]:,}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def load_json(path: Path) -> Mapping[str, Any]:
         UserError: it is missing, not json, or has no images or categories.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; correct ann_file in the config") from error
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from densevision.data.formats.box_exports import recognize_exports, recognize_labelme
 from densevision.data.formats.box_layouts import recognize_coco, recognize_voc, recognize_yolo
+from densevision.data.formats.class_folders import recognize_class_folders, single_class
 from densevision.data.formats.layout import Layout
 from densevision.data.formats.mask_datasets import SEGMENTATION_FORMATS
 from densevision.data.formats.polygon_layouts import recognize_polygons
@@ -27,10 +28,12 @@ DETECTION_FORMATS: tuple[Recognizer, ...] = (
 _BY_TASK: Mapping[str, tuple[Recognizer, ...]] = {
     "detection": DETECTION_FORMATS,
     "segmentation": (*SEGMENTATION_FORMATS, recognize_polygons),
+    "classification": (recognize_class_folders,),
 }
 _KNOWN = (
     "known are, with boxes: COCO json, YOLO (data.yaml, images/, labels/), Pascal VOC xml, LabelMe, CVAT xml, Label "
-    "Studio, CreateML, csv; with masks: images/ and masks/, Cityscapes, ADE20K, VOC, CamVid"
+    "Studio, CreateML, csv; with masks: images/ and masks/, Cityscapes, ADE20K, VOC, CamVid; "
+    "with classes: a folder of images per class"
 )
 
 
@@ -39,7 +42,8 @@ def recognize(data: Path, task: str | None = None) -> Layout:
 
     Args:
         data: the folder, or the annotation file in it.
-        task: "detection" or "segmentation"; None takes the first that fits, boxes before masks.
+        task: "detection", "segmentation" or "classification"; None takes the first that fits, boxes before masks
+            before class folders.
     Raises:
         UserError: it is no folder of labeled images, with what was found and what is looked for.
     """
@@ -60,6 +64,11 @@ def recognize(data: Path, task: str | None = None) -> Layout:
     for other in set(_BY_TASK) - set(tasks):
         if _first(data, other, faults) is not None:
             raise UserError(f"{data} has labels for {other}, none for {tasks[0]}")
+    if (only := single_class(data)) is not None and task in (None, "classification"):
+        raise UserError(
+            f"{data} has images of one class, {only!r}; a classifier needs a folder of each of two or more, and other "
+            "tasks need labels"
+        )
     if (inner := _only_folder(data)) is not None:
         return recognize(inner, task)
     raise UserError(f"{data}: {_near_miss(data) or f'no labeled images found ({_contents(data)})'}; {_KNOWN}")

@@ -4,7 +4,7 @@ import { closeCamera, hasSeveralCameras, nextFrame, openCamera } from "./camera.
 import { ask } from "./client.js";
 import { draw } from "./draw.js";
 import { unsupported } from "./support.js";
-import { describe, describeCheck, describeSpeed, showFacts, showHint, showLegend } from "./text.js";
+import { describe, describeCheck, describeSpeed, scoreBars, showFacts, showHint, showLegend } from "./text.js";
 import { setUpTiming } from "./timing_view.js";
 
 /** @typedef {import("./engine.js").Model} Model */
@@ -73,6 +73,8 @@ function label(results, notes = []) {
     const { summary, sentence } = describe(model, results[at], threshold);
     $(`caption${at}`).replaceChildren(strong(model.name), ` · ${summary}`, ...(notes[at] ? [` · ${notes[at]}`] : []));
     if (checks[at]) $(`caption${at}`).append(document.createElement("br"), checks[at]);
+    const bars = scoreBars(model, results[at]);
+    if (bars) $(`caption${at}`).append(bars);
     $(`view${at}`).setAttribute("aria-label", sentence);
   });
   showLegend($("legend"), shownModels(), results);
@@ -116,8 +118,7 @@ async function show() {
 function showLayout() {
   const models = shownModels();
   $("view1").parentElement.hidden = models.length < 2;
-  const kinds = models.map(({ outputs }) => outputs === "labels" || outputs === "logits");
-  $("threshold-label").hidden = kinds.every(Boolean);
+  $("threshold-label").hidden = !models.some(({ outputs }) => outputs === "detections" || outputs === "boxes");
   $("smooth-label").hidden = !models.some(({ outputs, padded_size }) => outputs === "labels" && !padded_size);
   $("settings").hidden = $("threshold-label").hidden && $("smooth-label").hidden;
   for (const name of MODES) $(name).setAttribute("aria-pressed", String(name === mode));

@@ -1,6 +1,7 @@
 // Compares this browser with Python on the sample, in the worker.
 
 import { adler32, readPixels, run } from "./engine.js";
+import { ranked } from "./postprocess.js";
 
 /** @typedef {import("./engine.js").Model} Model */
 /** @typedef {import("./postprocess.js").Size} Size */
@@ -11,6 +12,7 @@ import { adler32, readPixels, run } from "./engine.js";
  * @property {number} [scores] largest difference
  * @property {boolean} [sameObjects] whether both found the same number of objects, of the same classes
  * @property {number} [labels] share of cells with the same label
+ * @property {boolean} [sameClass] whether both have the same class first
  */
 
 /** @param {string} file an image of the sample's folder, decoded without color management */
@@ -44,6 +46,11 @@ export async function compareWithPython(model, size) {
     let same = 0;
     for (let at = 0; at < found.labels.length; at++) same += Number(bytes[3 * at] === found.labels[at]);
     return { samePixels, labels: same / found.labels.length };
+  }
+  if (found.scores) {
+    const expected = model.answer.scores ?? [];
+    const scores = Math.max(...found.scores.map((score, label) => Math.abs(score - expected[label])));
+    return { samePixels, scores, sameClass: ranked(found.scores)[0] === ranked(expected)[0] };
   }
   const rows = model.answer.detections ?? [], detections = found.detections ?? [];
   const check = { samePixels, boxes: 0, scores: 0, sameObjects: rows.length === detections.length };

@@ -14,15 +14,16 @@ import { denseBoxes, labelMap, select, smoothLabels } from "./postprocess.js";
  * @property {string} sha256
  * @property {boolean} widened
  * @property {number | null} max_threads
- * @property {"detections" | "boxes" | "labels" | "logits"} outputs
+ * @property {"detections" | "boxes" | "labels" | "logits" | "scores"} outputs
  * @property {string[]} classes
  * @property {Size} size
  * @property {"uint8" | "float32"} input_type
  * @property {string} quantize
  * @property {Size | null} padded_size
  * @property {number | null} score_threshold
+ * @property {number | null} center_crop of a classifier: share of the shorter side that is kept in front of it
  * @property {number[][]} colors
- * @property {{input: string, input_adler32: number, labels?: string, detections?: number[][],
+ * @property {{input: string, input_adler32: number, labels?: string, detections?: number[][], scores?: number[],
  *   postprocess?: import("./postprocess.js").PostProcess}} answer
  */
 /**
@@ -30,6 +31,7 @@ import { denseBoxes, labelMap, select, smoothLabels } from "./postprocess.js";
  * @property {Detection[]} [detections] above the file's own threshold, by falling score
  * @property {Uint8Array} [labels]
  * @property {Size} [labelSize]
+ * @property {Float32Array} [scores] of the classes of the whole image
  * @property {{pixels: number, model: number, results: number}} ms
  */
 
@@ -108,12 +110,16 @@ export function adler32(data) {
 
 /**
  * RGB bytes of an image at a network's size.
- * @param {CanvasImageSource} image @param {Size} size
+ * @param {ImageBitmap} image @param {Size} size
+ * @param {number | null} [crop] share of the largest central part with the size's aspect ratio; null: the whole image
  */
-export function readPixels(image, [height, width]) {
+export function readPixels(image, [height, width], crop = null) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   if (!context) throw new Error("this browser has no canvas in workers");
-  context.drawImage(image, 0, 0, width, height);
+  const scale = (crop ?? 1) * Math.min(image.height / height, image.width / width);
+  const part = crop === null ? [image.width, image.height] : [width, height].map((side) => Math.max(1, Math.round(scale * side)));
+  const corner = [(image.width - part[0]) >> 1, (image.height - part[1]) >> 1];
+  context.drawImage(image, corner[0], corner[1], part[0], part[1], 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
   const pixels = new Uint8Array(3 * height * width);
   for (let from = 0, to = 0; from < data.length; from += 4) {
@@ -171,6 +177,7 @@ export async function run(model, pixels, target, how) {
  * @returns {Omit<Result, "ms">}
  */
 function interpret(model, values, target, { smooth, cells }) {
+  if (model.outputs === "scores") return { scores: values.scores };
   if (model.outputs === "labels" || model.outputs === "logits") {
     const output = values[model.outputs];
     const details = compiled.get(model.file).getOutputDetails();

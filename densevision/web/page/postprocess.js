@@ -275,3 +275,8 @@ function bestClass(planes, rows, columns) {
   }
   return labels;
 }
+
+/** Labels by falling score; of equal scores the first, as in Python. @param {ArrayLike<number>} scores */
+export function ranked(scores) {
+  return Array.from(scores, (_, label) => label).sort((one, other) => scores[other] - scores[one]);
+}

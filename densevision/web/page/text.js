@@ -1,6 +1,7 @@
 // What the page says.
 
 import { shown } from "./draw.js";
+import { ranked } from "./postprocess.js";
 import { quantile } from "./statistics.js";
 
 /** @typedef {import("./engine.js").Model} Model */
@@ -11,12 +12,38 @@ import { quantile } from "./statistics.js";
  * @param {Model} model @param {Result} result @param {number} threshold
  */
 export function describe(model, result, threshold) {
+  if (result.scores) {
+    const best = top(model, result.scores).map(([name, score]) => `${name} ${percent(score)}`);
+    return { summary: best[0], sentence: `${model.name} found: ${best.join(", ")}` };
+  }
   const names = result.labels
     ? shares(model, result).map(([label, share]) => `${model.classes[label]} ${percent(share)}`)
     : counts(model, shown(result, threshold));
   const found = names.join(", ") || "nothing";
   const summary = result.labels ? `${names.length} classes` : names.join(", ") || "no object above the lowest score";
   return { summary, sentence: `${model.name} found: ${found}` };
+}
+
+const TOP = 3; // classes with their scores
+
+/** @param {Model} model @param {Float32Array} scores @returns {[string, number][]} */
+function top(model, scores) {
+  return ranked(scores).slice(0, TOP).map((label) => [model.classes[label], scores[label]]);
+}
+
+/** The best classes of a classifier as bars; null for other models. @param {Model} model @param {Result} result */
+export function scoreBars(model, result) {
+  if (!result.scores) return null;
+  const list = Object.assign(document.createElement("ol"), { className: "scores" });
+  list.setAttribute("aria-label", "Classes with the highest scores");
+  for (const [name, score] of top(model, result.scores)) {
+    const row = document.createElement("li"), bar = document.createElement("i");
+    bar.style.setProperty("--share", String(score));
+    const words = [name, score.toFixed(3)].map((textContent) => Object.assign(document.createElement("span"), { textContent }));
+    row.append(words[0], bar, words[1]);
+    list.append(row);
+  }
+  return list;
 }
 
 /** @param {Model} model @param {import("./postprocess.js").Detection[]} detections */
@@ -67,6 +94,7 @@ export function showLegend(list, models, results) {
  */
 export function describeCheck(check, size) {
   const line = document.createElement("span");
+  if (check.sameClass !== undefined) return describeScores(line, check);
   const same = check.labels === undefined
     ? check.sameObjects && (check.scores ?? 1) <= 1e-5 && (check.boxes ?? 1) <= 1e-5 * Math.max(...size)
     : check.labels === 1;
@@ -78,6 +106,16 @@ export function describeCheck(check, size) {
     : same ? "the whole label map" : `${(100 - 100 * check.labels).toPrecision(2)} % of the label map`;
   line.textContent = `${same ? "✓ Same as in Python" : "Differs from Python"}: ${figures}.`;
   if (!check.samePixels) line.textContent += " (this browser changes the pixels of images)";
+  return line;
+}
+
+/** @param {HTMLElement} line @param {import("./check.js").Check} check of a classifier */
+function describeScores(line, { sameClass, scores = 1, samePixels }) {
+  const same = sameClass && scores <= 1e-5;
+  line.className = same ? "same" : "differs";
+  const figures = sameClass ? `scores differ by at most ${small(scores)}` : "another class";
+  line.textContent = `${same ? "✓ Same as in Python" : "Differs from Python"}: ${figures}.`;
+  if (!samePixels) line.textContent += " (this browser changes the pixels of images)";
   return line;
 }
 
@@ -114,7 +152,8 @@ export function describeSpeed() {
 
 /** Say that an image is squeezed. @param {HTMLElement} line @param {Model[]} models @param {ImageBitmap} image */
 export function showHint(line, models, image) {
-  const squeezed = models.find(({ size: [height, width] }) => {
+  const squeezed = models.find(({ size: [height, width], center_crop }) => {
+    if (center_crop) return false;
     const ratio = image.width / image.height / (width / height);
     return ratio > 1.4 || ratio < 1 / 1.4;
   });

@@ -22,7 +22,7 @@ const HANDLERS = {
     const results = [];
     for (const [at, model] of models.entries()) {
       const started = performance.now();
-      const pixels = engine.readPixels(image, model.size);
+      const pixels = engine.readPixels(image, model.size, model.center_crop);
       const read = performance.now() - started;
       const result = await engine.run(model, pixels, targets[at], { smooth });
       result.ms.pixels = read;
