@@ -69,6 +69,9 @@ def _is_sound(checkpoint: dict) -> bool:
             return False
     meta = checkpoint.get("meta") or {}
     groups = (checkpoint.get("optimizer") or {}).get("param_groups", ())
+    kept = (checkpoint.get("optimizer") or {}).get("state", {})
+    if isinstance(kept, dict) and not all(isinstance(state, dict) for state in kept.values()):
+        return False
     if meta.get("iter", 0) < 0 or not all(isinstance(group, dict) for group in groups):
         return False
     states = (checkpoint["state_dict"], checkpoint.get("ema_state_dict", {}))

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain again at its end
         return 141
     except UserError as error:
-        print(f"densevision: error: {error}", file=sys.stderr)
+        print(f"densevision: error: {_short(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno not in _FAULTS_OF_DISK:
@@ -94,6 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _short(message: str) -> str:
+    """Cut a message that quotes too much in its middle."""
+    return message if len(message) <= _MOST_CHARACTERS else f"{message[:600]} ... {message[-200:]}"
+
+
+_MOST_CHARACTERS = 900
 _FAULTS_OF_DISK = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN),
     *(errno.EMFILE, errno.ENFILE),
@@ -121,6 +127,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     if words[0] not in COMMANDS:
         near = did_you_mean(words[0], COMMANDS)
         parser.error(f"no command {words[0]!r}; {near or 'densevision --help lists the commands'}")
+    for before, word in zip(words, words[1:], strict=False):
+        if "\0" in word:  # no file has such a name
+            parser.error(f"{before}: {word!r} has a null character; leave it out")
     return command_parser(words[0]).parse_command(words[1:])
 
 

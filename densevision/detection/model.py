@@ -63,12 +63,14 @@ class SSDLite(BaseModel):
         assigner: config of ``DynamicAssigner``; default ``assign_targets`` with ``match_threshold``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        reads: argument -> what takes the items of that dict, so that a config can be checked.
         background_columns: number of output channels of a class layer, per anchor, in addition to the K classes.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
     task = "detection"
     background_columns = 1
+    reads = dict(backbone=build_backbone, anchors=anchor_shapes, coder=BoxCoder, postprocess=PostProcess)
 
     def __init__(
         self,

@@ -69,9 +69,11 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                 super().__init__(cfg=printable(cfg), work_dir=work_dir, **kwargs)
                 if self._train_loop is not None:
                     self.notes += prepare_training(self)
-        except UserError:
+        except (UserError, ImportError) as error:
             self._undo_start()
-            raise
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"config, visualizer: {error}") from error  # a backend looks for its library when used
 
     def train(self) -> nn.Module:
         """Train; Ctrl-C and SIGTERM stop it after the current iteration.
