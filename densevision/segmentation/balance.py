@@ -49,6 +49,8 @@ class BalanceClasses(Hook):
             UserError: no loss of the model takes class weights.
         """
         dataset = runner.train_dataloader.dataset
+        if not isinstance(dataset, LabelMapDataset):
+            raise UserError(f"BalanceClasses counts pixels of masks; {type(dataset).__name__} has none, leave it out")
         weights = class_weights(pixel_frequency(dataset))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device = next(model.parameters()).device

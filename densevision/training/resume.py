@@ -59,6 +59,12 @@ class ResumingRunner(Runner):
                 self.message_hub.runtime_info.pop(key, None)
         self._report(self._resumed.summary())
 
+    def _check_schedules(self, kept: object, filename: str) -> None:
+        own = self.param_schedulers
+        if self._resumed.rebuilds or not isinstance(kept, list) or not isinstance(own, list) or len(kept) == len(own):
+            return
+        raise UserError(f"{filename} has {len(kept)} param_schedulers, and the config {len(own)}; correct the config")
+
     def _check_moments(self) -> None:
         """Raise ValueError if what the optimizer keeps of a weight has another shape; torch does not check it."""
         for weight, state in getattr(self.optim_wrapper.optimizer, "state", {}).items():
@@ -83,6 +89,7 @@ class ResumingRunner(Runner):
             self._resumed.check()
             self._config_groups = hyperparameters(self)
             self._resumed.adapt(checkpoint)
+            self._check_schedules(checkpoint.get("param_schedulers"), filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True
