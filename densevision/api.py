@@ -157,7 +157,7 @@ def train(
     *,
     work_dir: str | Path | None = None,
     resume: bool = False,
-    amp: bool = False,
+    amp: bool | str = False,
     max_time: str | None = None,
     overrides: Overrides = (),
 ) -> TrainResult:
@@ -167,7 +167,7 @@ def train(
         config: a path, a shipped config's name or a ``Config``.
         work_dir: where checkpoints and curves go; None uses work_dirs/<config name>.
         resume: continue from the last checkpoint of the work dir.
-        amp: mixed precision, on a GPU.
+        amp: mixed precision: "bf16", "fp16", or True for bf16.
         max_time: duration such as "20m", "90s" or "1h30m"; the schedule is scaled to it.
         overrides: of config values: a dict by dotted key, or "key=value" texts.
     Raises:
@@ -179,7 +179,8 @@ def train(
     from densevision.report.write import report_training
     from densevision.training.checkpoint_hook import find_last_checkpoint
     from densevision.training.lengths import parse_duration
-    from densevision.training.runner import build_runner, use_amp
+    from densevision.training.plan import use_amp
+    from densevision.training.runner import build_runner
     from densevision.training.workdir import check_work_dir
 
     loaded = as_config(config, as_overrides(overrides))
@@ -188,7 +189,7 @@ def train(
     loaded.resume = resume
     check_work_dir(loaded.work_dir, source)
     if amp:
-        use_amp(loaded)
+        use_amp(loaded, "bf16" if amp is True else str(amp))
     if max_time is not None:
         parse_duration("max_time", max_time)
         loaded.merge_from_dict({"train_cfg.max_time": max_time})

@@ -23,7 +23,7 @@ def write_confusion(confusion: np.ndarray, classes: Sequence[str], folder: Path,
         The paths, with the keys ``confusion_csv`` and ``confusion_png``.
     """
     table, image = folder / "confusion.csv", folder / "confusion.png"
-    with open(table, "w", newline="") as file:
+    with open(table, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["target \\ predicted", *classes])
         writer.writerows([name, *row] for name, row in zip(classes, confusion.tolist(), strict=True))

@@ -9,13 +9,21 @@ from pathlib import Path
 class UserError(Exception):
     """Wrong input: one line that names the file or field and the remedy.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with ``status``.
     """
+
+    status = 2
 
     def __str__(self) -> str:
         # A loader's worker passes the message on as a whole traceback; its last line is the message.
         last = super().__str__().strip().rpartition("\n")[2]
-        return last.removeprefix(f"{__name__}.UserError: ")
+        return last.removeprefix(f"{__name__}.{type(self).__name__}: ")
+
+
+class MachineFault(UserError):
+    """The machine lacks what the work needs: memory, disk space, open files; the input may be right."""
+
+    status = 1
 
 
 def as_path(value: object, name: str) -> Path:

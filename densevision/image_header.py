@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import threading
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte, padding, nor a restart
+from densevision.image_formats import JPEG_END, PILLOW_FORMATS, check_size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _ORIENTATION = 0x0112
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _WARNINGS_LOCK = threading.Lock()  # ``catch_warnings`` changes the whole process, and headers are read in threads
 _FILLER = bytes((89 * i + 91) % 255 for i in range(2048))  # data that changes an image whose pixels are not complete
 
@@ -31,35 +32,34 @@ class ImageHeader:
         return self.size[::-1] if self.orientation >= 5 else self.size
 
 
-def parse_header(data: bytes) -> ImageHeader | None:
-    """Read size and orientation from a file's first bytes; None if they do not suffice or the format is unknown."""
+def open_with_pillow(file: Any) -> Image:
+    """Open an image file of a known format and possible size with Pillow, which decodes it at first use.
+
+    Args:
+        file: a path or an open file.
+    Raises:
+        Exception: Pillow documents no list of what it raises for a damaged file, here and at the first use.
+    """
     from PIL import Image
 
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # large images are fine here
+        image = Image.open(file, formats=PILLOW_FORMATS)
+    check_size(image.size[::-1])
+    return image
+
+
+def parse_header(data: bytes) -> ImageHeader | None:
+    """Read size and orientation from a file's first bytes; None if they do not suffice or the format is unknown."""
     try:
-        with _WARNINGS_LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        image = open_with_pillow(io.BytesIO(data))
+    except ImportError:
+        raise
+    except Exception:  # see ``open_with_pillow``
         return None
     if image.format == "TIFF":  # both Pillow and OpenCV rotate it when they open it
         return ImageHeader(image.size[::-1])
     return ImageHeader(image.size[::-1], _parse_exif(image.info.get("exif", b"").removeprefix(b"Exif\0\0")))
-
-
-def jpeg_end(data: bytes) -> int | None:
-    """Return the position where the first image of a JPEG file ends; None without an end marker.
-
-    A phone's "motion photo" has a video after the image, a stereo photo has a second image, and EXIF can have a
-    thumbnail with its own end marker.
-    """
-    position = len(JPEG_START) - 1
-    while found := _MARKER.search(data, position):
-        marker, position = data[found.end() - 1], found.end()
-        if marker == JPEG_END[1]:
-            return position
-        if marker not in (0x01, JPEG_START[1]):
-            position += int.from_bytes(data[position : position + 2], "big")
-    return None
 
 
 def has_all_pixels(data: bytes) -> bool:
@@ -67,16 +67,10 @@ def has_all_pixels(data: bytes) -> bool:
 
     If it has, a decoder ignores data appended to it; if not, the data changes the image.
     """
-    try:
-        from PIL import Image
-    except ImportError:  # Pillow is not a runtime requirement
-        return False
     scan = data.rstrip(b"\xff")
     try:
-        with _WARNINGS_LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large images are fine here
-            plain, filled = (Image.open(io.BytesIO(scan + filler + JPEG_END)).tobytes() for filler in (b"", _FILLER))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        plain, filled = (open_with_pillow(io.BytesIO(scan + filler + JPEG_END)).tobytes() for filler in (b"", _FILLER))
+    except Exception:  # see ``open_with_pillow``; Pillow is not a runtime requirement either
         return False
     return plain == filled
 

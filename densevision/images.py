@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,23 @@ import cv2
 import numpy as np
 
 from densevision.errors import UserError, as_path
-from densevision.image_header import (
+from densevision.image_formats import (
     JPEG_END,
     JPEG_START,
     PNG_END,
     PNG_START,
-    ImageHeader,
-    has_all_pixels,
+    CutShortError,
+    DamagedError,
+    check_file,
+    explain_unreadable,
     jpeg_end,
-    parse_header,
 )
+from densevision.image_header import ImageHeader, has_all_pixels, parse_header
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "CutShortError",
+    "DamagedError",
     "ImageHeader",
     "as_image",
     "check_image",
@@ -41,28 +45,21 @@ __all__ = [
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _HEAD = 65536  # bytes with size and orientation, except in files with a large thumbnail or color profile
+_MOST_BYTES = 2**30
 _PIL_MODES = ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")  # of 8 bits or less
-_OTHER_KINDS = {
-    b"version https://git-lfs": "a Git LFS pointer; run git lfs pull",
-    b"<": "a web page or XML, not an image; download it again",
-    b"PK\x03\x04": "a zip archive, not an image",
-    b"%PDF": "a PDF, not an image",
-}
-
-
-class CutShortError(OSError):
-    """The end of an image file is missing."""
 
 
 def read_image(path: str | Path, *, apply_exif: bool = True) -> np.ndarray:
     """Read an image as [H, W, 3] uint8 RGB.
 
     Args:
-        path: of any format that OpenCV decodes; of a file with several images, the first is read.
+        path: JPEG, PNG, BMP, TIFF, WebP, GIF, PNM, JPEG 2000, and AVIF where OpenCV has it; of a file with several
+            images, the first is read.
         apply_exif: rotate the image as its EXIF tag says; False returns the pixels as they are stored.
     Raises:
-        OSError: the file is missing, not an image or cut short. OpenCV 4 returns a gray-filled image for half a
-            JPEG.
+        CutShortError, DamagedError: it is not an image, cut short, damaged, or of more pixels than are decoded. OpenCV
+            returns a gray-filled image for half a JPEG.
+        OSError: the file is missing or can't be read.
     """
     return decode_image(path, read_file(path), apply_exif=apply_exif)
 
@@ -71,11 +68,19 @@ def read_file(path: str | Path) -> np.ndarray:
     """Read the bytes of an image file, [B] uint8.
 
     Raises:
-        OSError: there is no such file, or it is a folder.
+        OSError: there is no such file, or it is a folder, a device or larger than a gigabyte.
     """
-    if Path(path).is_dir():
-        raise OSError(f"{path}: a folder, not an image")
+    _check_regular(path)
     return np.fromfile(path, np.uint8)
+
+
+def _check_regular(path: str | Path) -> None:
+    """Refuse what could be read for ever, or would fill the memory."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path}: {'a folder' if stat.S_ISDIR(status.st_mode) else 'a device or a pipe'}, not an image")
+    if status.st_size > _MOST_BYTES:
+        raise DamagedError(f"{path}: a file of {status.st_size / 2**30:.1f} GB, too large for an image")
 
 
 def decode_image(path: str | Path, data: np.ndarray, *, apply_exif: bool = True, shrink: bool = False) -> np.ndarray:
@@ -88,22 +93,31 @@ def decode_image(path: str | Path, data: np.ndarray, *, apply_exif: bool = True,
         shrink: decode a JPEG at an eighth of its size, which reads all of the file in a third of the time.
     Raises:
         CutShortError: the end of the file is missing.
-        OSError: it is not an image.
+        DamagedError: it is not an image, damaged, or of more pixels than are decoded.
     """
-    start, end = data[:8].tobytes(), data[-8:].tobytes()
-    is_jpeg = start.startswith(JPEG_START)
-    if is_jpeg and not end.endswith(JPEG_END):
-        data = _whole_jpeg(path, data.tobytes())
-    if start == PNG_START and end != PNG_END and PNG_END not in data.tobytes():
-        raise CutShortError(f"{path}: the PNG is cut short")
-    flags = cv2.IMREAD_REDUCED_COLOR_8 if shrink and is_jpeg else cv2.IMREAD_COLOR
+    content = data.tobytes()
     try:
-        image = cv2.imdecode(data, flags if apply_exif else flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        image = None
+        check_file(content)
+    except (CutShortError, DamagedError) as error:
+        raise type(error)(f"{path}: {error}") from None
+    is_jpeg = content.startswith(JPEG_START)
+    if is_jpeg and not content.endswith(JPEG_END):
+        data = _whole_jpeg(path, content)
+    flags = cv2.IMREAD_REDUCED_COLOR_8 if shrink and is_jpeg else cv2.IMREAD_COLOR
+    image = _decode(data, flags if apply_exif else flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise OSError(f"{path}: {explain_unreadable(data.tobytes())}")
+        raise DamagedError(f"{path}: {explain_unreadable(content)}")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _decode(data: np.ndarray, flags: int) -> np.ndarray | None:
+    """Return what OpenCV decodes, None where it can't; only the lack of memory is another error."""
+    try:
+        return cv2.imdecode(data, flags)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(str(error)) from error
+        return None
 
 
 def read_header(path: str | Path) -> ImageHeader:
@@ -112,8 +126,7 @@ def read_header(path: str | Path) -> ImageHeader:
     Raises:
         OSError: as ``read_image``; damage inside the file shows only when it is decoded.
     """
-    if Path(path).is_dir():
-        raise OSError(f"{path}: a folder, not an image")
+    _check_regular(path)
     with open(path, "rb") as file:
         head = file.read(_HEAD)
         file.seek(max(file.seek(0, os.SEEK_END) - 8, 0))
@@ -121,7 +134,7 @@ def read_header(path: str | Path) -> ImageHeader:
     has_end_mark = head.startswith((JPEG_START, PNG_START))
     whole = not has_end_mark or tail.endswith((JPEG_END, PNG_END))
     header = parse_header(head) if has_end_mark and whole else None
-    header = header or parse_header(Path(path).read_bytes())
+    header = header or parse_header(read_file(path).tobytes())
     if header and whole:
         return header
     height, width = read_image(path, apply_exif=False).shape[:2]
@@ -212,18 +225,6 @@ def _whole_jpeg(path: str | Path, data: bytes) -> np.ndarray:
             raise CutShortError(f"{path}: the JPEG is cut short")
         data = data.rstrip(b"\xff") + JPEG_END
     return np.frombuffer(data[:end], np.uint8)
-
-
-def explain_unreadable(data: bytes) -> str:
-    """Return what a file is that can't be decoded as an image, given its content."""
-    if not data:
-        return "the file is empty"
-    if data[4:8] == b"ftyp":
-        kind = data[8:12].decode("latin1").strip()
-        known = {"heic": "a HEIC photo", "heix": "a HEIC photo", "mif1": "a HEIF photo", "avif": "an AVIF image"}
-        return f"{known.get(kind, f'a {kind!r} video or image')}, which can't be read; convert it to JPEG or PNG"
-    kinds = (what for start, what in _OTHER_KINDS.items() if data.lstrip().startswith(start))
-    return next(kinds, "not a readable image")
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

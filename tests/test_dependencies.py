@@ -16,6 +16,7 @@ OPTIONAL = {  # module -> extra
     **dict.fromkeys(("safetensors", "timm"), "weights"),
     **dict.fromkeys(("supervision", "trackers"), "supervision"),
     "qai_hub": "hub",
+    "faster_coco_eval": "coco",
 }
 
 

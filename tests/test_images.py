@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from densevision.image_header import jpeg_end
+from densevision.image_formats import jpeg_end
 from densevision.images import ImageHeader, read_header, read_image
 
 PIXELS = cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 9, 3), dtype=np.uint8), (90, 60))

@@ -20,11 +20,13 @@ moving average off. Names with a leading underscore are private.
 """
 
 from mmengine.config import read_base  # noqa: F401
-from mmengine.hooks import EMAHook, ParamSchedulerHook, RuntimeInfoHook
+from mmengine.hooks import ParamSchedulerHook
 from mmengine.runner import TestLoop, ValLoop
 
+from densevision.training.average import EMAHook
 from densevision.training.checkpoint_hook import CheckpointHook
 from densevision.training.curves import CurvesHook
+from densevision.training.deferred import RuntimeInfoHook
 from densevision.training.loop import TrainLoop
 from densevision.training.optim import DecayWeightsOnly, GuardedOptimWrapper
 from densevision.training.progress import ProgressHook

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from densevision.backbones.freeze import freeze
 from densevision.backbones.layers import ConvNormAct, InvertedResidual, Padding
-from densevision.backbones.spec import BackboneSpec, ReducedTail, place_hswish, scale_spec
+from densevision.backbones.spec import (
+    BackboneSpec,
+    ReducedTail,
+    block_strides,
+    place_hswish,
+    scale_spec,
+    spec_from_plain,
+)
 from densevision.backbones.tables import find_backbone
 from densevision.errors import UserError
 
@@ -79,19 +86,13 @@ class Backbone(nn.Module):
         self.stem = ConvNormAct(3, spec.stem, 3, stride=2, act=spec.stem_act, padding=padding)
         self.blocks = nn.ModuleList()
         taps = {}
-        channels, stride_so_far, dilation = spec.stem, 2, 1
-        for index, block in enumerate(spec.blocks):
+        channels, stride_so_far = spec.stem, 2
+        strides = block_strides(spec, output_stride)
+        for index, (block, (stride, dilation)) in enumerate(zip(spec.blocks, strides, strict=True)):
             if index == spec.c4 and spec.c4_from == "expansion":
                 taps["c4"] = Tap(block.expand, stride_so_far)
-            keep_stride = stride_so_far * block.stride <= output_stride
-            stride = block.stride if keep_stride else 1
-            # The strided convolution itself needs no dilation: its inputs are as dense as before.
-            next_dilation = dilation if keep_stride else dilation * block.stride
-            block_dilation = next_dilation if spec.dilate_strided else dilation
-            self.blocks.append(
-                InvertedResidual(channels, block, stride=stride, dilation=block_dilation, padding=padding)
-            )
-            channels, stride_so_far, dilation = block.out, stride_so_far * stride, next_dilation
+            self.blocks.append(InvertedResidual(channels, block, stride=stride, dilation=dilation, padding=padding))
+            channels, stride_so_far = block.out, stride_so_far * stride
             if index == spec.c3:
                 taps["c3"] = Tap(block.out if spec.c3_from == "output" else block.expand, stride_so_far)
             if index == spec.c4 and spec.c4_from == "output":
@@ -144,11 +145,20 @@ class Backbone(nn.Module):
         return *(f"blocks.{index}." for index in range(self.spec.tail_start, len(self.blocks))), "last."
 
 
-def build_backbone(name: str, *, frozen_stages: int = 0, freeze_norm_statistics: bool = False, **settings: Any) -> Any:
-    """Build a registered backbone.
+def build_backbone(
+    name: str,
+    *,
+    table: Mapping[str, Any] | None = None,
+    frozen_stages: int = 0,
+    freeze_norm_statistics: bool = False,
+    **settings: Any,
+) -> Any:
+    """Build a registered backbone, or that of a table in the config.
 
     Args:
-        name: a key of ``BACKBONES``.
+        name: a key of ``BACKBONES``; any name with ``table``.
+        table: see ``spec_from_plain``; its channels are final, so that ``width`` and ``reduced_tail`` do not go with
+            it. ``densevision adapt`` writes it.
         frozen_stages: number of stages, from the input on, that do not train; see ``freeze``.
         freeze_norm_statistics: keep the running statistics of all batch norms, and normalize by them.
         settings: of a table the arguments of ``build_table``, of a builder its own.
@@ -157,7 +167,9 @@ def build_backbone(name: str, *, frozen_stages: int = 0, freeze_norm_statistics:
     Raises:
         ValueError: unknown name (the message lists the known ones) or value.
     """
-    found = find_backbone(name)
+    found = find_backbone(name) if table is None else spec_from_plain(table)
+    if table is not None and (wrong := settings.keys() - {"output_stride", "padding", "bn_eps"}):
+        raise ValueError(f"model.backbone has a table and {min(wrong)}; leave {min(wrong)} out")
     backbone = build_table(found, **settings) if isinstance(found, BackboneSpec) else found(**settings)
     taps = getattr(backbone, "taps", None)
     if not isinstance(backbone, nn.Module) or not isinstance(taps, Mapping) or not _are_taps(taps.values()):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densevision.backbones.spec import Block, make_divisible
+from densevision.backbones.spec import Block, has_residual, is_expanded, squeezed_channels
 
 Padding = Literal["symmetric", "same"]
 
@@ -130,9 +130,9 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, block: Block, *, stride: int, dilation: int, padding: Padding):
         super().__init__()
-        self.residual = stride == 1 and in_channels == block.out and not block.separable
+        self.residual = has_residual(block, in_channels, stride)
         self.expansion = (
-            ConvNormAct(in_channels, block.expand, act=block.act) if block.expand != in_channels else nn.Identity()
+            ConvNormAct(in_channels, block.expand, act=block.act) if is_expanded(block, in_channels) else nn.Identity()
         )
         self.depthwise = ConvNormAct(
             block.expand,
@@ -162,7 +162,8 @@ class InvertedResidual(nn.Module):
 
 
 def _squeeze_excite(in_channels: int, block: Block) -> nn.Module:
-    """Squeeze to 1/4 of the expansion rounded to 8, as in the paper, or to 1/4 of the block's input as in MnasNet."""
+    """Build the gate of a block: the paper's, or MnasNet's with a sigmoid."""
+    squeezed = squeezed_channels(block, in_channels)
     if block.se == "input":
-        return SqueezeExcite(block.expand, round(in_channels / 4), torch.sigmoid)
-    return SqueezeExcite(block.expand, make_divisible(block.expand / 4)) if block.se else nn.Identity()
+        return SqueezeExcite(block.expand, squeezed, torch.sigmoid)
+    return SqueezeExcite(block.expand, squeezed) if block.se else nn.Identity()

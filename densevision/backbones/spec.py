@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 Activation = Literal["relu", "relu6", "hswish"]
 ReducedTail = Literal["detection", "segmentation"]
@@ -20,6 +21,10 @@ class Block:
     act: Activation  # "NL"
     stride: int  # 1 or 2
     separable: bool = False  # MobileNetV1: an activation after the projection, and no residual
+    # What follows from the channels where it is None; ``explicit`` states it, so that a change of channels keeps it.
+    expansion: bool | None = None  # whether there is a 1x1 expansion; else if expand is not the block's input
+    residual: bool | None = None  # whether the input is added; else if its shape is the output's
+    squeezed: int | None = None  # channels inside squeeze-and-excite
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,86 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def is_expanded(block: Block, in_channels: int) -> bool:
+    """Whether a block of a table has a 1x1 expansion."""
+    return block.expand != in_channels if block.expansion is None else block.expansion
+
+
+def has_residual(block: Block, in_channels: int, stride: int) -> bool:
+    """Whether a block adds its input to its output; ``stride`` is the one that it runs with."""
+    if block.residual is not None:
+        return block.residual
+    return stride == 1 and in_channels == block.out and not block.separable
+
+
+def squeezed_channels(block: Block, in_channels: int) -> int:
+    """Return the channels inside squeeze-and-excite; 0 without.
+
+    They are 1/4 of the expansion rounded to 8, as in the paper, or 1/4 of the block's input as in MnasNet.
+    """
+    if not block.se:
+        return 0
+    rule = round(in_channels / 4) if block.se == "input" else make_divisible(block.expand / 4)
+    return rule if block.squeezed is None else block.squeezed
+
+
+def block_strides(spec: BackboneSpec, output_stride: int) -> list[tuple[int, int]]:
+    """Return (stride, dilation) of every block's depthwise convolution, with a limit of the output stride."""
+    found = []
+    stride_so_far, dilation = 2, 1
+    for block in spec.blocks:
+        keep_stride = stride_so_far * block.stride <= output_stride
+        stride = block.stride if keep_stride else 1
+        # The strided convolution itself needs no dilation: its inputs are as dense as before.
+        next_dilation = dilation if keep_stride else dilation * block.stride
+        found.append((stride, next_dilation if spec.dilate_strided else dilation))
+        stride_so_far, dilation = stride_so_far * stride, next_dilation
+    return found
+
+
+def explicit(spec: BackboneSpec, *, output_stride: int = 32) -> BackboneSpec:
+    """State the expansions, residuals and gates of a table, so that other channels do not add or drop any."""
+    blocks, channels = [], spec.stem
+    for block, (stride, _) in zip(spec.blocks, block_strides(spec, output_stride), strict=True):
+        stated = replace(
+            block,
+            expansion=is_expanded(block, channels),
+            residual=has_residual(block, channels, stride),
+            squeezed=squeezed_channels(block, channels) or None,
+        )
+        blocks.append(stated)
+        channels = block.out
+    return replace(spec, blocks=tuple(blocks))
+
+
+def spec_to_plain(spec: BackboneSpec) -> dict[str, object]:
+    """Return a table as numbers, text and lists, for a config; what is the default is left out."""
+    return {**_changed(spec), "blocks": [_changed(block) for block in spec.blocks]}
+
+
+def _changed(row: BackboneSpec | Block) -> dict[str, object]:
+    return {one.name: getattr(row, one.name) for one in fields(row) if getattr(row, one.name) != one.default}
+
+
+def spec_from_plain(table: Mapping[str, Any]) -> BackboneSpec:
+    """Return the table of ``spec_to_plain``.
+
+    Raises:
+        ValueError: a field is missing or unknown, or the channels contradict a stated expansion or residual.
+    """
+    try:
+        blocks = tuple(Block(**row) for row in table["blocks"])
+        spec = BackboneSpec(**{**table, "blocks": blocks})
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"the table of the backbone is not one: {error}") from error
+    channels = spec.stem
+    for index, block in enumerate(blocks):
+        if block.expansion is False and block.expand != channels or block.residual and block.out != channels:
+            raise ValueError(f"the table of the backbone: block {index} does not fit the {channels} channels before it")
+        channels = block.out
+    return spec
 
 
 def scale_spec(

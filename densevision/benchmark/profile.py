@@ -198,7 +198,7 @@ def peak_bytes(path: Path, threads: int) -> int | None:
 def _process_status() -> Mapping[str, int]:
     """Return the sizes in /proc/self/status in bytes; empty without this file."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
     return {

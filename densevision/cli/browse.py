@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         worst = [draw_sample(dataset, index, choice) for index in worst_images(dataset, found)[:_WORST]]
         style = files("densevision.report").joinpath("style.css").read_text()
         page = Page(f"{arguments.source}, {split.name}", style, samples, worst, legend)
-        write_whole(out, render_page(page, found).encode(), "--out")
+        write_whole(out, render_page(page, found).encode(errors="surrogateescape"), "--out")
     shown = len({index for rows in chosen.values() for index in rows})
     print(f"wrote {out}: {shown:,} of {len(dataset):,} images of {split.name}")
     return 0

@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(arguments.json, dict(zip(names, contents, strict=True)), "--json")
     if arguments.html:
-        write_whole(arguments.html, render_comparison(names, contents, tables).encode(), "--html")
+        write_whole(
+            arguments.html, render_comparison(names, contents, tables).encode(errors="surrogateescape"), "--html"
+        )
     return 0
 
 

@@ -33,6 +33,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --max-drop 1",
         "densevision export work_dirs/mine/best.pth --out model.tflite --quantize int8 --float-parts se stem",
     ),
+    "adapt": (
+        "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x",
+        "densevision adapt work_dirs/mine/best.pth --target-latency 8.5ms --quantize int8 --train-final",
+        "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x --resume",
+    ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
     "convert-data": (
         "densevision convert-data photos --out photos_coco",

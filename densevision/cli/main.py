@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 import densevision
 from densevision.cli.completion import ASK, candidates
 from densevision.cli.examples import EXAMPLES
+from densevision.cli.failures import describe_failure
 from densevision.cli.parsing import CommandParser
+from densevision.cli.signals import ending_signals
+from densevision.cli.streams import SteadyStream, steady_streams
 from densevision.errors import UserError, did_you_mean
 from densevision.stages import QUIET
 
@@ -27,6 +30,7 @@ COMMANDS = {
     "demo": "run a checkpoint on a video, a folder, an image or a camera",
     "predict": "run a checkpoint or a .tflite on images",
     "export": "export a checkpoint to a verified .tflite",
+    "adapt": "narrow a trained network until its .tflite meets a latency",
     "convert": "convert published weights to a checkpoint",
     "convert-data": "write a data set as COCO json (boxes), Cityscapes folders (masks) or crops",
     "web": "write a web page that runs .tflite files in any browser",
@@ -43,7 +47,7 @@ GROUPS = {
     "data": ("new", "check", "browse", "convert-data"),
     "training": ("configs", "train", "test", "compare", "convert", "summary"),
     "using a model": ("demo", "predict"),
-    "on a phone": ("export", "web", "serve", "benchmark"),
+    "on a phone": ("export", "adapt", "web", "serve", "benchmark"),
     "this project": ("quickstart", "paper", "doctor", "completion", "help"),
 }
 _EXTRAS = {
@@ -57,41 +61,43 @@ _EXTRAS = {
 _OPENCV_LOGS = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 
+_WRITE_FILES = ("train", "test", "export", "convert", "convert-data", "new", "web", "quickstart")
+_OUTPUTS = ("out", "json", "csv", "html", "save_images", "work_dir")  # options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status, 2 if the user's input is wrong."""
+    """Run one command.
+
+    Returns:
+        Its exit status: 2 if the user's input is wrong, 1 if the machine fails, 128 + the number of a signal.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     for name, level in _OPENCV_LOGS.items():
         os.environ.setdefault(name, level)
-    if words[:1] == [ASK]:
-        print("\n".join(candidates(words[1:])))
-        return 0
-    parsed = _parse(words)
-    os.environ.pop(QUIET, None)
-    os.environ.update({QUIET: "1"} if parsed.quiet else {})
-    try:
-        status = parsed.run(parsed) or 0
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain again at its end
-        return 141
-    except UserError as error:
-        print(f"densevision: error: {_short(str(error))}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno not in _FAULTS_OF_DISK:
-            raise
-        print(f"densevision: error: {_disk_fault(error)}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
-        if error.name is None or error.name.startswith("densevision"):
-            raise
-        extra = _extra(error.name)
-        print(f"densevision: error: this command needs {error.name}; pip install densevision{extra}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("densevision: interrupted", file=sys.stderr)
-        return 130
+    with steady_streams() as (output, _), ending_signals() as ending:
+        try:
+            return ending.status(_run(words, output))
+        except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+            return 141
+        except KeyboardInterrupt:
+            by = "" if ending.number == signal.SIGINT else f" by {signal.Signals(ending.number).name}"
+            print(f"densevision: interrupted{by}", file=sys.stderr)
+            return 128 + ending.number
+        except UserError as error:
+            print(f"densevision: error: {_short(str(error))}", file=sys.stderr)
+            return error.status
+        except ModuleNotFoundError as error:  # the light install runs .tflite files and nothing else
+            if error.name is None or error.name.startswith("densevision"):
+                raise
+            what = f"this command needs {error.name}; pip install densevision{_extra(error.name)}"
+            print(f"densevision: error: {what}", file=sys.stderr)
+            return 2
+        except (OSError, RuntimeError, MemoryError, ImportError) as error:
+            said = describe_failure(error)
+            if said is None:
+                raise
+            print(f"densevision: error: {said}", file=sys.stderr)
+            return 1
 
 
 def _short(message: str) -> str:
@@ -100,19 +106,23 @@ def _short(message: str) -> str:
 
 
 _MOST_CHARACTERS = 900
-_FAULTS_OF_DISK = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN),
-    *(errno.EMFILE, errno.ENFILE),
-}
 
 
-def _disk_fault(error: OSError) -> str:
-    """Describe a fault of the disk or of a limit in one line."""
-    names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return f"{names or 'a file'} can't be opened: {error.strerror}; allow more open files (ulimit -n 4096)"
-    where = names or "the disk or standard output"
-    return f"{where}: {error.strerror}; free space or give a folder that you may write to (also TMPDIR)"
+def _run(words: Sequence[str], output: SteadyStream) -> int:
+    """Parse the command line and run the command; one that writes files needs no standard output."""
+    if words[:1] == [ASK]:
+        print("\n".join(candidates(words[1:])))
+        return 0
+    parsed = _parse(words)
+    os.environ.pop(QUIET, None)
+    os.environ.update({QUIET: "1"} if parsed.quiet else {})
+    output.goes_on = words[0] in _WRITE_FILES or any(getattr(parsed, name, None) for name in _OUTPUTS)
+    status = parsed.run(parsed) or 0
+    output.flush()
+    if output.fault is None:
+        return status
+    print(f"densevision: warning: standard output can't be written ({output.fault})", file=sys.stderr)
+    return status if output.goes_on else status or 1
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

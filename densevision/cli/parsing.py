@@ -75,13 +75,16 @@ class CommandParser(argparse.ArgumentParser):
             for name in action.option_strings
             if action.nargs == "+" and action.type is not Path
         }
+        optional = {name: a for a in self._actions for name in a.option_strings if a.nargs == "?" and a.choices}
         option = None
         for number, word in enumerate(words):
             following = words[number + 1] if number + 1 < len(words) else "-"
             if word == "--":
                 yield from words[number:]
                 return
-            if word in many and not following.startswith("--") and following != "-":
+            if word in optional and following not in (optional[word].choices or ()):
+                yield f"{word}={optional[word].const}"  # else argparse takes the next word, whatever it is
+            elif word in many and not following.startswith("--") and following != "-":
                 option = word
             elif option and not word.startswith("--") and not _is_file(word):
                 yield f"{option}={word}"

@@ -134,6 +134,6 @@ def _write(arguments: argparse.Namespace, model: Model, found: Sequence[tuple[Pa
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["file", *model.predictor.columns])
         writer.writerows([str(path), *row] for path, result in found for row in result.rows())
-        write_whole(arguments.csv, text.getvalue().encode(), "--csv")
+        write_whole(arguments.csv, text.getvalue().encode(errors="surrogateescape"), "--csv")
     if places := [str(place) for place in (arguments.json, arguments.csv, arguments.save_images) if place]:
         print(f"wrote {' and '.join(places)}: {len(found)} image{'s' * (len(found) != 1)}")

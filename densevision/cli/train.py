@@ -28,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="try one batch, an evaluation and a checkpoint; leaves no file"
     )
-    parser.add_argument("--amp", action="store_true", help="mixed precision, on a GPU")
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="bf16",
+        choices=("bf16", "fp16"),
+        help="mixed precision (default: bf16; fp16 on older GPUs)",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -77,13 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
     from densevision.training.dry_run import dry_run
-    from densevision.training.runner import use_amp
+    from densevision.training.plan import use_amp
 
     if arguments.resume or arguments.max_time is not None:
         raise UserError("--dry-run tries the start of a training; omit --resume and --max-time")
     config.work_dir = arguments.work_dir or str(Path("work_dirs", Path(config.filename).stem))
     if arguments.amp:
-        use_amp(config)
+        use_amp(config, arguments.amp)
     for line in dry_run(config):
         print(line)
     return 0

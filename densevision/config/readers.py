@@ -17,11 +17,13 @@ from densevision.config.derive import LOADERS
 from densevision.config.hints import parameters_of, takes_any
 from densevision.config.init_from import InitFrom
 from densevision.config.places import place_of
+from densevision.config.teacher import TeacherOptions
 from densevision.config.types import resolve_type
 from densevision.errors import UserError, did_you_mean
 
 OURS: dict[str, object] = {
     "init_from": str | dict | None,
+    "teacher": str | dict | None,
     "total_batch": int | None,
     "paper": dict | None,
     "model_wrapper_cfg": dict | None,
@@ -40,6 +42,7 @@ _CLIPS: dict[str, Callable] = {"norm": clip_grad_norm_, "value": clip_grad_value
 _READERS: dict[str, Callable] = {
     **dict.fromkeys(LOADERS, DataLoader),
     "init_from": InitFrom,
+    "teacher": TeacherOptions,
     "randomness": set_random_seed,
     "log_processor": LogProcessor,
     "optim_wrapper.clip_grad": clip_grad_norm_,
@@ -96,7 +99,7 @@ def accepted_keys(place: str, mapping: Mapping) -> set[str]:
         known |= {"step_epochs"} if "step_size" in parameters else set()
     if takes_any(parameters):
         return known | {"*"}
-    return known | ({"type"} if place not in LOADERS and place not in ("init_from", "randomness") else set())
+    return known | ({"type"} if place not in LOADERS and place not in ("init_from", "teacher", "randomness") else set())
 
 
 def given(place: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 from collections.abc import Sequence
 
@@ -12,17 +14,21 @@ from torch.utils.data import Dataset
 
 from densevision.data.check import SplitCounts
 from densevision.data.sampler import LateKey, SampleKey
-from densevision.errors import UserError
+from densevision.errors import MachineFault, UserError
 from densevision.images import read_image
 
 _ATTEMPTS = 100  # damaged images in a row before training gives up
+_MOST_DAMAGED, _ALWAYS = 0.2, 3  # share of the images that may be damaged, and a number that may be in any case
+_SHOWN = 10  # damaged images that are named one by one; then the 16th, 32nd, 64th, ...
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about the file
 
 
 class SeededDataset(Dataset):
     """A data set that is indexed by a ``SampleKey`` in training and by an int in evaluation.
 
     ``dataset[SampleKey(index, seed)]`` is augmented, a pure function of the two numbers; an image that can't be read
-    is logged once and replaced by another one. ``dataset[index]`` is not augmented and raises an error instead.
+    is logged once and replaced by another one, up to a fifth of the images. ``dataset[index]`` is not augmented and
+    raises an error instead.
     Subclasses implement ``load``, ``count`` and ``align_classes``; the last two are called before training and
     evaluation.
 
@@ -33,7 +39,14 @@ class SeededDataset(Dataset):
     late_after: float = 1.0
 
     def __init__(self, size: int):
-        self._damaged = torch.zeros(size, dtype=torch.bool).share_memory_()  # seen by all loader workers
+        self._damaged = torch.zeros(size, dtype=torch.bool)
+        with contextlib.suppress(RuntimeError, OSError):  # without shared memory there are no workers to share it with
+            self._damaged.share_memory_()
+
+    @property
+    def damaged(self) -> torch.Tensor:
+        """[N] bool, which images could not be read so far, in this process and its loader workers."""
+        return self._damaged
 
     def __len__(self) -> int:
         return len(self._damaged)
@@ -97,8 +110,24 @@ class SeededDataset(Dataset):
         raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one: {fault}; check the files")
 
     def _report(self, index: int, error: OSError) -> None:
+        """Record a damaged image.
+
+        Raises:
+            MachineFault: the error is not the image's.
+            UserError: too many images are damaged.
+        """
+        if error.errno in _OF_THE_MACHINE:
+            raise MachineFault(
+                f"{error}; allow more open files (ulimit -n 4096), or give the training more memory"
+            ) from error
         if self._damaged[index]:
             return
         self._damaged[index] = True
         count = int(self._damaged.sum())
-        print_log(f"skipped damaged image ({count} so far): {error}", "current", logging.WARNING)
+        if count > max(_ALWAYS, _MOST_DAMAGED * len(self)):
+            raise UserError(
+                f"{count:,} of {len(self):,} training images can't be read, more than a fifth; the last one is "
+                f"{error}; densevision check CONFIG lists them"
+            )
+        if count <= _SHOWN or count & count - 1 == 0:
+            print_log(f"skipped damaged image ({count:,} so far): {error}", "current", logging.WARNING)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from densevision.errors import UserError
-from densevision.images import explain_unreadable
+from densevision.image_formats import CutShortError, DamagedError, check_file
+from densevision.image_header import open_with_pillow
+from densevision.images import read_file
 
-# Pillow raises these for damaged files, and documents no list.
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 _WHITE_16 = 65535  # of 16 bits: the object of a binary mask, or ignored, as 255 is of 8 bits
 _COLOR_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
@@ -117,14 +107,19 @@ class ColorFault(UserError):
 @contextmanager
 def _open(path: str | Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
-            yield image
-    except UnidentifiedImageError as error:
-        raise OSError(f"{path}: {explain_unreadable(Path(path).read_bytes())}") from error
+        content = read_file(path).tobytes()
     except FileNotFoundError as error:
         raise OSError(f"{path}: no such file") from error
-    except _DAMAGED as error:
-        raise OSError(f"{path}: not a readable label image ({error})") from error
+    try:
+        check_file(content)
+        with open_with_pillow(io.BytesIO(content)) as image:
+            yield image
+    except (UserError, MemoryError):
+        raise
+    except (CutShortError, DamagedError) as error:
+        raise DamagedError(f"{path}: {error}") from error
+    except Exception as error:  # Pillow documents no list of what it raises for damaged files
+        raise DamagedError(f"{path}: not a readable label image ({error})") from error
 
 
 def _equal_channels(path: str | Path, channels: np.ndarray, mode: str, *, deep: bool) -> np.ndarray:

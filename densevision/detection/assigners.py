@@ -87,9 +87,10 @@ class DynamicAssigner:
         for image, (own, kinds) in enumerate(zip(boxes, labels, strict=True)):
             if len(own):
                 match = self.match(logits[image], predicted[image], (own, kinds), grid)
-                positive = match >= 0
-                columns[image, positive] = kinds[match[positive]] + 1
-                targets[image, positive] = grid.coder.encode(own[match[positive]], grid.anchors[positive])
+                positive, index = match >= 0, match.clamp(min=0)
+                columns[image] = torch.where(positive, kinds[index] + 1, 0)
+                encoded = grid.coder.encode(own[index], grid.anchors)
+                targets[image] = torch.where(positive[:, None], encoded, 0.0)
         return columns, targets
 
     def match(self, logits: Tensor, predicted: Tensor, truth: tuple[Tensor, Tensor], grid: AnchorGrid) -> Tensor:

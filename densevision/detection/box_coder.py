@@ -44,7 +44,7 @@ class BoxCoder:
         box, anchor = _to_cxcywh(boxes), _to_cxcywh(anchors)
         shift = (box[..., :2] - anchor[..., :2]) / anchor[..., 2:]
         log_ratio = (box[..., 2:] / anchor[..., 2:]).log()
-        return torch.cat([shift, log_ratio], dim=-1) * boxes.new_tensor(self.weights)
+        return torch.cat([shift, log_ratio], dim=-1) * self._weights_like(boxes)
 
     def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
         """[..., A, 4] deltas, [A, 4] xyxy anchors -> [..., A, 4] xyxy boxes, not clipped to the image.
@@ -52,10 +52,14 @@ class BoxCoder:
         Departs: the size ratio is clamped to 62.5.
         """
         anchor = _to_cxcywh(anchors)
-        deltas = deltas / deltas.new_tensor(self.weights)
+        deltas = deltas / self._weights_like(deltas)
         center = deltas[..., :2] * anchor[..., 2:] + anchor[..., :2]
         half = deltas[..., 2:].clamp(max=_MAX_LOG).exp() * anchor[..., 2:] / 2
         return torch.cat([center - half, center + half], dim=-1)
+
+    def _weights_like(self, tensor: Tensor) -> Tensor:
+        weights = torch.tensor(self.weights, dtype=tensor.dtype)
+        return weights.to(tensor.device, non_blocking=True)  # a blocking copy waits for the device
 
 
 def _to_cxcywh(boxes: Tensor) -> Tensor:

@@ -43,14 +43,24 @@ class ExtraLayers(nn.ModuleList):
         in_channels: of the map that the first one is made from, C5.
         width: multiplier of the channels.
         padding: of the strided convolutions.
+        depths: (middle, output) channels of each map, in place of the source's times ``width``.
     Source: the authors' SSDLite configuration: 1x1 to half the depth, 3x3 depthwise of stride 2, 1x1 to the depth.
     """
 
-    def __init__(self, in_channels: int, *, width: float = 1.0, padding: Padding = "symmetric"):
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        width: float = 1.0,
+        padding: Padding = "symmetric",
+        depths: Sequence[tuple[int, int]] | None = None,
+    ):
         super().__init__()
-        self.out_channels = [max(16, int(depth * width)) for depth in EXTRA_DEPTHS]
-        for out_channels in self.out_channels:
-            middle = out_channels // 2
+        if depths is None:
+            outputs = [max(16, int(depth * width)) for depth in EXTRA_DEPTHS]
+            depths = [(depth // 2, depth) for depth in outputs]
+        self.out_channels = [out_channels for _, out_channels in depths]
+        for middle, out_channels in depths:
             self.append(
                 nn.Sequential(
                     ConvNormAct(in_channels, middle, act="relu6"),

@@ -10,12 +10,38 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import distance_box_iou_loss, generalized_box_iou_loss
 
 from densevision.errors import UserError
 from densevision.structures import check_range
 
-_IOU_LOSSES = dict(giou=generalized_box_iou_loss, diou=distance_box_iou_loss)
+_TINY = 1e-7  # area and squared length, as of torchvision
+
+
+def _giou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
+    """[..., 4], [..., 4] xyxy -> [...] 1 - GIoU; torchvision's operator selects by a mask, and so waits."""
+    shared, union, (low, high) = _overlap(boxes, targets)
+    hull = (high - low).prod(dim=-1)
+    return 1 - shared / (union + _TINY) + (hull - union) / (hull + _TINY)
+
+
+def _diou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
+    """[..., 4], [..., 4] xyxy -> [...] 1 - DIoU."""
+    shared, union, (low, high) = _overlap(boxes, targets)
+    shift = (boxes[..., :2] + boxes[..., 2:] - targets[..., :2] - targets[..., 2:]) / 2
+    diagonal = ((high - low) ** 2).sum(dim=-1) + _TINY
+    return 1 - shared / (union + _TINY) + (shift**2).sum(dim=-1) / diagonal
+
+
+def _overlap(boxes: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Return the shared area and the union, [...], and the corners of the hull, [..., 2] each."""
+    sides = torch.minimum(boxes[..., 2:], targets[..., 2:]) - torch.maximum(boxes[..., :2], targets[..., :2])
+    shared = sides.clamp(min=0).prod(dim=-1)
+    areas = [(each[..., 2:] - each[..., :2]).prod(dim=-1) for each in (boxes, targets)]
+    hull = torch.minimum(boxes[..., :2], targets[..., :2]), torch.maximum(boxes[..., 2:], targets[..., 2:])
+    return shared, areas[0] + areas[1] - shared, hull
+
+
+_IOU_LOSSES = dict(giou=_giou_loss, diou=_diou_loss)
 
 
 def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor | None = None) -> Tensor:
@@ -24,11 +50,13 @@ def box_loss(deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor |
     Args:
         quality: [N, A] weights of the anchors; None is 1.
     """
-    positive = columns > 0
-    if quality is None:
-        return F.smooth_l1_loss(deltas[positive], targets[positive], reduction="sum")
-    losses = F.smooth_l1_loss(deltas[positive], targets[positive], reduction="none")
-    return (losses.sum(dim=-1) * quality[positive]).sum()
+    losses = F.smooth_l1_loss(deltas, targets, reduction="none").sum(dim=-1)  # [N, A]
+    return _sum_where(columns > 0, losses if quality is None else losses * quality)
+
+
+def _sum_where(chosen: Tensor, losses: Tensor) -> Tensor:
+    """Sum some of the losses. To select them by a mask would wait for the device, which knows their number."""
+    return torch.where(chosen, losses, 0.0).sum()
 
 
 @dataclass(frozen=True)
@@ -40,7 +68,7 @@ class IoULoss:
         weight: of the loss, next to that of the classes.
     Raises:
         UserError: a value is out of its range.
-    Source: Rezatofighi et al. 2019 (GIoU); Zheng et al. 2020 (DIoU); torchvision's operators.
+    Source: Rezatofighi et al. 2019 (GIoU); Zheng et al. 2020 (DIoU).
     """
 
     kind: str = "giou"
@@ -51,10 +79,10 @@ class IoULoss:
             raise UserError(f"box_loss.kind is {self.kind!r}; give {' or '.join(map(repr, _IOU_LOSSES))}")
         check_range("box_loss.weight", self.weight, low=0, with_low=False)
 
-    def __call__(self, boxes: Tensor, targets: Tensor, quality: Tensor | None = None) -> Tensor:
-        """[M, 4] and [M, 4] xyxy boxes, [M] weights or None for 1 -> summed scalar."""
+    def __call__(self, boxes: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """[..., 4] and [..., 4] xyxy boxes, [...] weights or None for 1 -> summed scalar."""
         losses = _IOU_LOSSES[self.kind](boxes, targets)
-        return losses.sum() if quality is None else (losses * quality).sum()
+        return losses.sum() if weights is None else (losses * weights).sum()
 
 
 @dataclass(frozen=True)
@@ -123,7 +151,7 @@ class SoftmaxLoss:
         negatives = (positive.sum(dim=1, keepdim=True) * self.negatives_per_positive).clamp(min=self.min_negatives)
         hardness = losses.detach().masked_fill(positive, -torch.inf)
         rank = hardness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-        return losses[positive | (rank < negatives)].sum()
+        return _sum_where(positive | (rank < negatives), losses)
 
     def scores(self, logits: Tensor) -> Tensor:
         """[..., K+1] logits -> [..., K] scores in 0..1 of the foreground classes."""

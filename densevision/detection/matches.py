@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 TRUE, FALSE, IGNORED = 1, 0, -1  # outcomes of a detection
+_IOU = 0.5
+_MOST = 100  # detections per image and class that are evaluated
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Boxes:
 
 def collect_boxes(
     evaluation: COCOeval,
+    detections: np.ndarray,
     classes: Sequence[str],
     average: np.ndarray,
     images: Mapping[int, str],
@@ -64,20 +68,26 @@ def collect_boxes(
     """Gather what a finished evaluation matched.
 
     Args:
-        evaluation: of categories 1..K, with annotation and detection ids from 1 in the order of their lists.
+        evaluation: from ``evaluate_boxes``, of categories 1..K.
+        detections: [D, 7], which were evaluated.
         average, images, apply_exif: see ``Boxes``.
     """
-    detections = evaluation.cocoDt.dataset["annotations"]
-    truth = evaluation.cocoGt.dataset["annotations"]
-    outcomes, found_by = _read_matches(evaluation, len(detections), len(truth))
+    annotations = evaluation.cocoGt.dataset["annotations"]
+    truth = _table([(one["image_id"], *one["bbox"], one["category_id"]) for one in annotations], 6)
+    areas = np.array([one["area"] for one in annotations], float)
+    crowds = np.array([one["iscrowd"] for one in annotations], bool)
+    if evaluation.evalImgs:
+        outcomes, found_by = _read_matches(evaluation, len(detections), len(truth))
+    else:  # another backend than pycocotools computed it
+        outcomes, found_by = match_boxes(detections, truth, areas, crowds)
     first = int(np.flatnonzero(np.isclose(evaluation.params.iouThrs, 0.5))[0])
     return Boxes(
         tuple(classes),
-        _table([(one["image_id"], *one["bbox"], one["score"], one["category_id"]) for one in detections], 7),
+        detections,
         outcomes,
-        _table([(one["image_id"], *one["bbox"], one["category_id"]) for one in truth], 6),
-        np.array([one["area"] for one in truth], float),
-        np.array([one["iscrowd"] for one in truth], bool),
+        truth,
+        areas,
+        crowds,
         found_by,
         np.asarray(evaluation.params.recThrs, float),
         evaluation.eval["precision"][first, :, :, 0, -1],  # all areas, up to 100 detections
@@ -110,6 +120,63 @@ def _read_matches(evaluation: COCOeval, detections: int, truth: int) -> tuple[np
         matched = np.concatenate([one["gtMatches"][0] for one in entries])
         found_by[ids.astype(np.int64) - 1] = matched.astype(np.int64) - 1
     return outcomes, found_by
+
+
+def match_boxes(
+    detections: np.ndarray, truth: np.ndarray, areas: np.ndarray, crowds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match detections and objects of each image and class at IoU 0.5, as pycocotools does.
+
+    Args:
+        detections, truth, areas, crowds: see ``Boxes``.
+    Returns:
+        ``outcomes`` and ``found_by`` of ``Boxes``.
+    """
+    found_by = np.full(len(truth), -1, np.int64)
+    outcomes = np.where(_in_range(detections[:, 3] * detections[:, 4]), FALSE, IGNORED).astype(np.int8)
+    ignored = crowds | ~_in_range(areas)
+    of_truth = _groups(truth[:, 0], truth[:, 5], ignored)
+    for pair, rows in _groups(detections[:, 0], detections[:, 6], -detections[:, 5]).items():
+        outcomes[rows[_MOST:]] = IGNORED
+        objects = of_truth.get(pair)
+        if objects is None:
+            continue
+        rows = rows[:_MOST]
+        ious = mask.iou(detections[rows, 1:5], truth[objects, 1:5], crowds[objects].astype(np.uint8).tolist())
+        matches = _match(ious, ignored[objects], crowds[objects])
+        for row, match in zip(rows[matches >= 0], objects[matches[matches >= 0]], strict=True):
+            outcomes[row], found_by[match] = IGNORED if ignored[match] else TRUE, row
+    return outcomes, found_by
+
+
+def _in_range(areas: np.ndarray) -> np.ndarray:
+    return (areas >= 0) & (areas <= 1e10)  # COCO's "all"
+
+
+def _groups(images: np.ndarray, categories: np.ndarray, ranks: np.ndarray) -> dict[tuple[float, float], np.ndarray]:
+    """Return the rows of each image and category, by rank, equals in their order."""
+    order = np.lexsort((ranks, categories, images))
+    keys = np.stack([images, categories], axis=1)[order]
+    starts = np.flatnonzero(np.any(keys[1:] != keys[:-1], axis=1)) + 1
+    firsts = keys[np.append(0, starts)] if len(keys) else keys
+    return dict(zip(map(tuple, firsts.tolist()), np.split(order, starts), strict=False))
+
+
+def _match(ious: np.ndarray, ignored: np.ndarray, crowds: np.ndarray) -> np.ndarray:
+    """Return the object of each detection, or -1: the largest IoU of those left, objects before ignored ones.
+
+    Args:
+        ious: [D, G]; detections by falling score, ignored objects last.
+    """
+    matches, taken = np.full(len(ious), -1), np.zeros(len(ignored), bool)
+    for row in np.flatnonzero((ious >= _IOU).any(axis=1)):
+        for among in (~ignored, ignored):
+            free = np.flatnonzero(among & (crowds | ~taken) & (ious[row] >= _IOU))
+            if len(free):
+                best = free[ious[row, free] == ious[row, free].max()][-1]  # of equals the last
+                matches[row], taken[best] = best, True
+                break
+    return matches
 
 
 def to_coco(boxes: Boxes, threshold: float) -> tuple[COCO, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -27,6 +27,7 @@ from densevision.data.samples import DetSample
 from densevision.detection.anchors import anchor_shapes, cell_sizes, place_anchors
 from densevision.detection.assigners import AnchorGrid, DynamicAssigner, paired_iou
 from densevision.detection.box_coder import BoxCoder
+from densevision.detection.distillation import AnchorDistillation
 from densevision.detection.head import ExtraLayers, SSDLiteHead
 from densevision.detection.loss import FocalLoss, IoULoss, QualityFocalLoss, SoftmaxLoss, box_loss
 from densevision.detection.matcher import assign_targets
@@ -37,7 +38,8 @@ from densevision.structures import Detections, check_range
 
 _INIT_STD = 0.03
 
-for _part in (FocalLoss, SoftmaxLoss, QualityFocalLoss, IoULoss, DynamicAssigner, ExtraLayers, SSDLiteHead):
+_LOSSES = (FocalLoss, SoftmaxLoss, QualityFocalLoss, IoULoss, AnchorDistillation)
+for _part in (*_LOSSES, DynamicAssigner, ExtraLayers, SSDLiteHead):
     MODELS.register_module(module=_part)
 
 
@@ -65,12 +67,16 @@ class SSDLite(BaseModel):
         task: name in ``densevision.task.TASKS``.
         reads: argument -> what takes the items of that dict, so that a config can be checked.
         background_columns: number of output channels of a class layer, per anchor, in addition to the K classes.
+        distillation: the loss of a config's ``teacher`` that names none.
+        teacher: returns the losses against a teacher; the training sets it while it runs.
     Source: paper section 6.3; the authors' ssdlite_mobilenet_v3_{large,small}_320x320_coco.
     """
 
     task = "detection"
     background_columns = 1
     reads = dict(backbone=build_backbone, anchors=anchor_shapes, coder=BoxCoder, postprocess=PostProcess)
+    distillation = AnchorDistillation
+    teacher: Callable[[SSDLite, Tensor, tuple[Tensor, Tensor], Sequence[DetSample]], dict[str, Tensor]] | None = None
 
     def __init__(
         self,
@@ -189,8 +195,10 @@ class SSDLite(BaseModel):
         return logits, deltas
 
     def loss(self, images: Tensor, samples: Sequence[DetSample]) -> dict[str, Tensor]:
-        """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes."""
-        return self._losses(*self.forward_head(images), samples, together=True)
+        """Return ``loss_cls`` and ``loss_box`` per matched anchor, over all processes, and those of a teacher."""
+        outputs = self.forward_head(images)
+        losses = self._losses(*outputs, samples, together=True)
+        return losses if self.teacher is None else losses | self.teacher(self, images, outputs, samples)
 
     def val_loss(self, outputs: tuple[Tensor, Tensor], samples: Sequence[DetSample]) -> dict[str, Tensor]:
         """Return what ``loss`` returns for what the head has returned, in this process alone."""
@@ -208,7 +216,7 @@ class SSDLite(BaseModel):
         classes = (logits, columns) if quality is None else (logits, columns, quality)
         return {
             "loss_cls": self.loss_cls(*classes) / matched,
-            "loss_box": self._box_loss(deltas, target_deltas, columns, quality) / matched,
+            "loss_box": self.box_loss(deltas, target_deltas, columns, quality) / matched,
         }
 
     def _targets(
@@ -219,7 +227,7 @@ class SSDLite(BaseModel):
         if self.assigner is None:
             columns, targets = assign_targets(self.anchors, boxes, labels, self.coder, self.match_threshold)
         else:
-            grid = AnchorGrid(self.anchors, self._cells.to(self.anchors.device), self.coder)
+            grid = AnchorGrid(self.anchors, self._cells_on(self.anchors.device), self.coder)
             columns, targets = self.assigner((logits, deltas), boxes, labels, grid)
         if not getattr(self.loss_cls, "uses_quality", False):
             return columns, targets, None
@@ -227,13 +235,20 @@ class SSDLite(BaseModel):
             found, wanted = (self.coder.decode(each, self.anchors) for each in (deltas, targets))
             return columns, targets, torch.where(columns > 0, paired_iou(found, wanted), 0.0)
 
-    def _box_loss(self, deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor | None) -> Tensor:
+    def _cells_on(self, device: torch.device) -> Tensor:
+        if self._cells.device != device:
+            self._cells = self._cells.to(device)  # once: each copy waits for the device
+        return self._cells
+
+    def box_loss(self, deltas: Tensor, targets: Tensor, columns: Tensor, quality: Tensor | None) -> Tensor:
+        """Sum the weighted box loss of the anchors whose column is over 0; see ``detection.loss.box_loss``."""
         if self.loss_box is None:
             return self.loss_cls.box_weight * box_loss(deltas, targets, columns, quality)
         positive = columns > 0
-        anchors = self.anchors.expand_as(deltas)[positive]
-        found, wanted = (self.coder.decode(each[positive], anchors) for each in (deltas, targets))
-        return self.loss_box.weight * self.loss_box(found, wanted, None if quality is None else quality[positive])
+        found, wanted = (self.coder.decode(each, self.anchors) for each in (deltas, targets))
+        found = torch.where(positive[..., None], found, wanted)  # whatever the gradient of the other anchors were
+        weights = positive.to(deltas) if quality is None else torch.where(positive, quality, 0.0)
+        return self.loss_box.weight * self.loss_box(found, wanted, weights)
 
     def predict_dense(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, *input_size] normalized -> boxes [N, A, 4] in input pixels and scores [N, A, K].

@@ -75,7 +75,7 @@ def write_card(measured: Measured) -> Path | None:
         sections = _read_sections(path)
         sections[measured.report.path.name] = _section(measured, read_model_info(measured.report.path))
         kept = [text for name, text in sections.items() if (path.parent / name).is_file()]
-        write_whole(path, "\n".join([_TITLE, *kept]).encode())
+        write_whole(path, "\n".join([_TITLE, *kept]).encode(errors="surrogateescape"))
     except (OSError, UserError, ValueError) as error:
         print(f"warning: no model card was written: {error}")
         return None
@@ -85,7 +85,7 @@ def write_card(measured: Measured) -> Path | None:
 def _read_sections(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     found = {match[1]: match[0] for match in _SECTION.finditer(text)}
     if path.is_symlink() or _SECTION.sub("", text).strip() != _TITLE.strip():
         raise UserError(f"{path} is not the work of densevision export alone; rename it")

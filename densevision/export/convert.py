@@ -180,7 +180,7 @@ def _contained() -> Iterator[None]:
     """Keep the converter's progress and C++ log lines off the terminal, and its settings out of the process."""
     sys.stderr.flush()
     handlers, start_method = list(logging.root.handlers), multiprocessing.get_start_method(allow_none=True)
-    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.ExitStack() as undo:
+    with warnings.catch_warnings(), open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.ExitStack() as undo:
         saved = os.dup(2)
         undo.callback(os.close, saved)
         undo.callback(os.dup2, saved, 2)

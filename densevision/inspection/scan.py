@@ -7,7 +7,6 @@ import io
 import os
 import re
 import warnings
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,16 +14,9 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from densevision.image_header import (
-    JPEG_START,
-    PNG_START,
-    ImageHeader,
-    has_all_pixels,
-    jpeg_end,
-    parse_header,
-)
+from densevision.image_formats import JPEG_START, PNG_START, jpeg_end
+from densevision.image_header import ImageHeader, has_all_pixels, open_with_pillow, parse_header
 from densevision.images import CutShortError, decode_image, read_file
 
 _SHRINK = 256  # shorter side of a JPEG from which an eighth of its size shows enough
@@ -109,10 +101,10 @@ def examine(path: str, *, apply_exif: bool = True) -> ImageFacts:
 def _describe(content: bytes) -> tuple[str, int, int, str]:
     """Return mode, bits per channel, number of frames, and damage that does not keep a file from being decoded."""
     try:
-        image = Image.open(io.BytesIO(content))
+        image = open_with_pillow(io.BytesIO(content))
         frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
         if content.startswith(PNG_START):
-            return image.mode, content[24], frames, _wrong_checksum(content)
+            return image.mode, content[24], frames, ""
         if image.format == "TIFF":
             bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
             bits = max(bits) if isinstance(bits, tuple) else bits
@@ -123,19 +115,6 @@ def _describe(content: bytes) -> tuple[str, int, int, str]:
         return image.mode, bits, frames, ""
     except Exception as error:  # Pillow documents no list of what it raises for damaged files
         return "", 8, 1, f"another reader finds it damaged ({' '.join(str(error).split())})"
-
-
-def _wrong_checksum(content: bytes) -> str:
-    position = len(PNG_START)
-    while position + 12 <= len(content):
-        length = int.from_bytes(content[position : position + 4], "big")
-        end = position + 8 + length
-        if zlib.crc32(content[position + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
-            return "the checksum of its pixels is wrong"
-        position = end + 4
-        if content[end - length - 4 : end - length] == b"IEND":
-            break
-    return ""
 
 
 def _has_gray_end(gray: np.ndarray, header: ImageHeader) -> bool:

@@ -67,7 +67,7 @@ def create_config(layout: Layout, request: Request, folder: Path, report: Callab
     files = image_lists(proposal, request.name)
     files[f"{request.name}.py"] = config_text(proposal, request.name, datetime.date.today())
     for file, text in files.items():
-        write_whole(folder / file, text.encode(), "new")
+        write_whole(folder / file, text.encode(errors="surrogateescape"), "new")
     report(f"wrote {', '.join(sorted(files))}")
     config = folder / f"{request.name}.py"
     load_config(config)

@@ -65,7 +65,7 @@ def _write(run: Callable[[], Run], folder: Path) -> dict[str, str]:
     try:
         content, examples = build_content(run())
         write_whole(figures, f"{json.dumps(content, indent=1, allow_nan=False)}\n".encode())
-        write_whole(page, render_report(content, examples).encode())
+        write_whole(page, render_report(content, examples).encode(errors="surrogateescape"))
     except Exception as error:  # whatever it is: the results themselves are written
         reason = (str(error).splitlines() or [""])[0]
         print(f"warning: no report was written: {type(error).__name__}: {reason}", flush=True)

@@ -108,7 +108,7 @@ def _write_json(path: Path, rows: list[tuple[dict, list[dict]]]) -> None:
         categories=categories,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(table))
+    path.write_text(json.dumps(table), encoding="utf-8")
 
 
 def _write_video(path: Path, frames: Iterable[np.ndarray]) -> None:

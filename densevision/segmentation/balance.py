@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,17 +49,25 @@ class BalanceClasses(Hook):
         Raises:
             UserError: no loss of the model takes class weights.
         """
-        dataset = runner.train_dataloader.dataset
-        if not isinstance(dataset, LabelMapDataset):
-            raise UserError(f"BalanceClasses counts pixels of masks; {type(dataset).__name__} has none, leave it out")
-        weights = class_weights(pixel_frequency(dataset))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        device = next(model.parameters()).device
-        losses = [part for part in (model.loss_function, *model.modules()) if hasattr(part, "class_weights")]
-        if not losses:
-            kind = type(model.loss_function).__name__
-            raise UserError(f"config, custom_hooks: BalanceClasses has no effect on {kind}; remove it from the list")
-        for loss in losses:
-            loss.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
-        listed = ", ".join(f"{name} {w:.3g}" for name, w in zip(dataset.metainfo["classes"], weights, strict=True))
-        print_log(f"class weights: {listed}", "current", logging.INFO)
+        set_class_weights(model, runner.train_dataloader.dataset)
+
+
+def set_class_weights(model: Any, dataset: LabelMapDataset) -> None:
+    """Set ``class_weights`` of a model's losses by the frequencies in a data set.
+
+    Raises:
+        UserError: no loss of the model takes class weights.
+    """
+    if not isinstance(dataset, LabelMapDataset):
+        raise UserError(f"BalanceClasses counts pixels of masks; {type(dataset).__name__} has none, leave it out")
+    weights = class_weights(pixel_frequency(dataset))
+    device = next(model.parameters()).device
+    losses = [part for part in (model.loss_function, *model.modules()) if hasattr(part, "class_weights")]
+    if not losses:
+        kind = type(model.loss_function).__name__
+        raise UserError(f"config, custom_hooks: BalanceClasses has no effect on {kind}; remove it from the list")
+    for loss in losses:
+        loss.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
+    listed = ", ".join(f"{name} {w:.3g}" for name, w in zip(dataset.metainfo["classes"], weights, strict=True))
+    print_log(f"class weights: {listed}", "current", logging.INFO)

@@ -38,7 +38,9 @@ class CrossEntropyLoss(nn.Module):
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
         target = target.long()
-        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        if self.class_weights is not None and self.class_weights.device != logits.device:
+            self.class_weights = self.class_weights.to(logits.device)  # once: each copy waits for the device
+        weights = self.class_weights
         losses = F.cross_entropy(logits, target, weights, ignore_index=IGNORE_LABEL, reduction="none")
         labeled = target != IGNORE_LABEL
         if weights is None:
@@ -76,11 +78,13 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
         return (losses * hard).sum() / (weights * hard).sum().clamp(min=1e-6)
 
     def _hard(self, losses: Tensor, labeled: Tensor) -> Tensor:
-        limit = -torch.log(torch.tensor(self.threshold))
-        values = losses[labeled]
-        kept = int(self.min_kept * values.numel())
-        if kept > 0:
-            limit = torch.minimum(limit.to(values), values.topk(kept).values[-1])
+        limit = losses.new_full((), self.threshold).log().neg()
+        most = int(self.min_kept * losses.numel())
+        if most > 0:  # the number of labeled pixels, and so of kept ones, stays on the device
+            kept = (labeled.sum().double() * self.min_kept).long()
+            hardest = losses.masked_fill(~labeled, -torch.inf).flatten().topk(most).values
+            least = hardest.gather(0, (kept - 1).clamp(min=0)[None])[0]
+            limit = torch.where(kept > 0, torch.minimum(limit, least), limit)
         return (losses >= limit) & labeled
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densevision.segmentation.loss import IGNORE_LABEL
@@ -35,15 +34,15 @@ class LovaszSoftmaxLoss(nn.Module):
         """
         first = min(self.step // 2, *(side - 1 for side in target.shape[-2:]))
         logits, target = (values[..., first :: self.step, first :: self.step] for values in (logits, target))
-        labeled = target != IGNORE_LABEL
-        scores = logits.softmax(1).movedim(1, 0)[:, labeled]  # [K, P]
-        hits = F.one_hot(target[labeled].long(), len(scores)).T  # [K, P]
-        present = hits.any(1)
-        if not present.any():
-            return 0 * logits.sum()
-        errors, hits = (hits - scores).abs()[present], hits[present]
+        labeled = (target != IGNORE_LABEL).flatten()  # [P]
+        scores = logits.softmax(1).movedim(1, 0).flatten(1)  # [K, P]
+        hits = (torch.arange(len(scores), device=target.device)[:, None] == target.flatten()).long()  # [K, P]
+        # Ignored pixels come last, where the gradient is 0 because no pixel of the class follows.
+        errors = torch.where(labeled, (hits - scores).abs(), -1.0)
         errors, order = errors.sort(dim=1, descending=True, stable=True)  # stable: ties have one gradient
-        return (errors * jaccard_gradient(hits.gather(1, order)).to(errors)).sum(1).mean()
+        losses = (errors * jaccard_gradient(hits.gather(1, order)).to(errors)).sum(1)  # [K]
+        present = hits.any(1)
+        return torch.where(present, losses, 0.0).sum() / present.sum().clamp(min=1)
 
 
 def jaccard_gradient(hits: Tensor) -> Tensor:

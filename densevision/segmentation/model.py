@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,14 +22,16 @@ from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
 from densevision.registry import MODELS
 from densevision.segmentation.auxiliary import AuxiliaryHead, fit_auxiliary
+from densevision.segmentation.distillation import PixelDistillation
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropyLoss, OHEMCrossEntropyLoss
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
+from densevision.segmentation.rmi import RMILoss
 from densevision.segmentation.sum_loss import SumLoss
 
 _HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
 _LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
-for _part in (*_HEADS, *_LOSSES):
+for _part in (*_HEADS, *_LOSSES, RMILoss, PixelDistillation):
     MODELS.register_module(module=_part)
 
 
@@ -51,12 +53,16 @@ class Segmentor(BaseModel):
         reads: argument -> what takes the items of that dict, so that a config can be checked.
         training_only: names of the parts that are not in the network that predicts.
         background_columns: number of output channels of a class layer in addition to those of the K classes.
+        distillation: the loss of a config's ``teacher`` that names none.
+        teacher: returns the losses against a teacher; the training sets it while it runs.
     """
 
     task = "segmentation"
     background_columns = 0
     reads = dict(backbone=build_backbone)
     training_only = ("auxiliary",)
+    distillation = PixelDistillation
+    teacher: Callable[[Segmentor, Tensor, Tensor, Sequence[SegSample]], dict[str, Tensor]] | None = None
 
     def __init__(
         self,
@@ -103,14 +109,15 @@ class Segmentor(BaseModel):
         raise ValueError(f"mode is {mode!r}; it is 'tensor', 'loss' or 'predict'")
 
     def loss(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> dict[str, Tensor]:
-        """Return ``loss_seg`` and, with an auxiliary head, ``loss_aux``, both measured at the input's size."""
+        """Return ``loss_seg``, and the losses of an auxiliary head and a teacher, measured at the input's size."""
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
         features, size = self.features(inputs), inputs.shape[-2:]
-        losses = dict(loss_seg=self.loss_function(self.upsample_to(self.head(features), size), target))
+        outputs = self.upsample_to(self.head(features).float(), size)
+        losses = dict(loss_seg=self.loss_function(outputs, target))
         if self.auxiliary is not None:
-            logits = self.upsample_to(self.auxiliary(features), size)
+            logits = self.upsample_to(self.auxiliary(features).float(), size)
             losses["loss_aux"] = self.auxiliary.weight * self.auxiliary.loss_function(logits, target)
-        return losses
+        return losses if self.teacher is None else losses | self.teacher(self, inputs, outputs, data_samples)
 
     def val_loss(self, outputs: Tensor, samples: Sequence[SegSample]) -> dict[str, Tensor]:
         """Return ``loss_seg`` for the head's logits [N, K, h, w], measured at every second row and column."""

@@ -17,12 +17,14 @@ from mmengine.runner import Runner
 from densevision.errors import UserError, listed
 
 _PARTS = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "randomness", "custom_hooks")
-_RECORDED = (*_PARTS, "val_dataloader.dataset", "val_evaluator", "default_hooks.ema", "default_hooks.checkpoint")
+_RULES = ("default_hooks.ema", "default_hooks.checkpoint")
+_RECORDED = (*_PARTS, "teacher", "val_dataloader.dataset", "val_evaluator", *_RULES)
 # These do not change what is learned: the loaders' speed, and sizes derived from model.input_size.
 _IGNORED = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory", "input_size")
 _NEW_STATE = {"amsgrad", "centered"}  # they need state that the checkpoint's optimizer does not have
 _FAMILY = {"betas", "momentum", "alpha", "rho", "lr_decay"}  # they identify an optimizer in old checkpoints
 _SHOWN = 20  # lines
+TEACHER = "teacher"  # in a checkpoint's meta: a digest of the file of the teacher's weights
 _STRUCTURE = ("optim_wrapper.optimizer.type", "optim_wrapper.constructor")
 _START_FROM = "undo that, or start a new training from its weights with init_from"
 
@@ -188,6 +190,8 @@ class Resumed:
         for key, what in (("processes", "processes"), ("train_images", "training images")):
             if self.known and self.then.get(key) != self.now[key]:
                 lines.append(f"  {what}: {self.then.get(key)} -> {self.now[key]}, from here on")
+        if self.meta.get(TEACHER) and self.runner.stored_config.get(TEACHER, self.meta[TEACHER]) != self.meta[TEACHER]:
+            lines.append("  teacher: its file has other weights than before, from here on")
         if "draws" in self.meta and self._other_batch:
             lines.append(f"  samples continue after the first {self.meta['draws']:,} of the shuffled order")
         if self.then.get("train_images", self.now["train_images"]) != self.now["train_images"]:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -24,6 +23,7 @@ from densevision.checkpoints.reading import THRESHOLD, first_not_finite
 from densevision.errors import UserError
 from densevision.registry import HOOKS
 from densevision.training.changes import made_from
+from densevision.training.deferred import HISTORY, DeferredBuffer
 from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
 from densevision.training.ranking import ranking_sign
@@ -31,7 +31,6 @@ from densevision.training.stop import TrainingStopped
 from densevision.training.workdir import EXAMPLES, REPORTS, disk_fault, read_name, set_aside
 
 _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
-HISTORY = 1000  # values of every logged scalar that are kept
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
 _HALF_WRITTEN = re.compile(
@@ -100,8 +99,9 @@ class CheckpointHook(Hook):
     ) -> None:
         """Save if a checkpoint is due, and stop if it was requested."""
         iteration = runner.iter + 1
-        stop = runner.stop_request.agreed()
+        stop = runner.stop_request.agreed(iteration)
         if stop or self._due(runner, iteration):
+            runner.train_loop.read_skips()
             self._save_latest(runner, iteration, requested=bool(stop))
         if stop:
             raise TrainingStopped(stop, iteration)
@@ -152,7 +152,7 @@ class CheckpointHook(Hook):
         checkpoint.get("meta", {}).pop("config", None)
         hub = checkpoint.get("message_hub", {"log_scalars": {}})
         hub["log_scalars"] = OrderedDict(
-            (name, HistoryBuffer(*history, max_length=HISTORY)) for name, history in hub["log_scalars"].items()
+            (name, DeferredBuffer(*history)) for name, history in hub["log_scalars"].items()
         )
 
     def check_figures(self, figures: Mapping[str, object], classes: Sequence[str]) -> None:

@@ -106,7 +106,7 @@ def _place(name: str) -> tuple[bool, bool, bool, str]:
 
 def read_table(path: Path) -> list[dict[str, float]]:
     """Read what ``format_table`` wrote; ``iteration`` comes back as an int."""
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
     return [{**row, "iteration": int(row["iteration"])} for row in rows]
 

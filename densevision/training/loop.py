@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from densevision.errors import UserError
 from densevision.registry import LOOPS
 from densevision.training.checkpoint_hook import CheckpointHook, advice_on_nan
-from densevision.training.optim import NotFiniteError
+from densevision.training.optim import GuardedOptimWrapper, NotFiniteError
 from densevision.training.pace import Pace
 from densevision.training.patience import PatienceHook
 from densevision.training.prepare import whole_number
@@ -142,14 +142,24 @@ class TrainLoop(BaseLoop):
         torch.manual_seed(_step_seed(self.runner.seed, self._iter))
         set_progress(self.runner.model, self._iter / self.max_iters)
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
-        try:
-            outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        except NotFiniteError as error:
-            raise UserError(f"{error}; {self._advice(error)}") from error
+        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
         if self.runner.distributed:
             average_statistics(self.runner.model)
         self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
         self._iter += 1
+
+    def read_skips(self) -> None:
+        """Wait for the device, and report the batches that were skipped.
+
+        Raises:
+            UserError: several in a row.
+        """
+        wrapper = self.runner.optim_wrapper
+        try:
+            if isinstance(wrapper, GuardedOptimWrapper):
+                wrapper.read_skips()
+        except NotFiniteError as error:
+            raise UserError(f"{error}; {self._advice(error)}") from error
 
     def _advice(self, error: NotFiniteError) -> str:
         savers = [hook for hook in self.runner.hooks if isinstance(hook, CheckpointHook)]

@@ -1,20 +1,23 @@
-"""Optimizer wrappers that skip non-finite batches, and a constructor that decays the right weights."""
+"""An optimizer wrapper that skips non-finite batches, and a constructor that decays the right weights."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.logging import print_log
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from densevision.structures import check_range
+from densevision.training.deferred import HISTORY, FiniteBuffer, Snapshot, record
+from densevision.training.precision import Precision
 
 _KEYS = "optim_wrapper.paramwise_cfg.custom_keys"
 _OTHER = "constructor='DefaultOptimWrapperConstructor'"
@@ -33,66 +36,168 @@ class NotFiniteError(UserError):
         self.first = first
 
 
-class _Guard(OptimWrapper):
-    """Skip a batch whose loss is not finite in any process; weights and norm statistics stay as they were."""
+@OPTIM_WRAPPERS.register_module()
+class GuardedOptimWrapper(OptimWrapper):
+    """Skip a batch whose loss or gradient is not finite in any process; nothing that is learned changes.
 
-    bad_in_a_row = 0
+    The device does not wait for the decision: it takes the step, and restores weights, the optimizer's state and the
+    norms' statistics where the batch was not finite. Which batches were skipped is found when ``read_skips`` is called.
+    Only the first step of each parameter waits, because the optimizer has no state before.
+
+    Args:
+        amp: "bf16" or "fp16" computes the network in this type, on a device that has it; None in float32.
+        loss_scale: of "fp16": "dynamic", or the options of ``torch.amp.GradScaler``.
+    Raises:
+        UserError: ``amp`` has another value.
+    Attributes:
+        skipped: bool scalar on the device, whether the last batch was skipped.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        accumulative_counts: int = 1,
+        clip_grad: dict | None = None,
+        amp: str | None = None,
+        loss_scale: str | dict = "dynamic",
+    ):
+        super().__init__(optimizer, accumulative_counts, clip_grad)
+        self.precision = Precision(amp, loss_scale, optimizer.param_groups[0]["params"][0].device.type)
+        self.skipped: Tensor | None = None
+        self._statistics = Snapshot(())
+        self.skips = Skips()
+        self._stepped: set[int] = set()  # parameters, by id, that the optimizer has stepped
+        self._bad: Tensor | None = None  # whether a batch since the last step was not finite
+        self._keep_counts_on_device()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Copy the statistics that the forward pass is about to change."""
-        self._statistics = [(buffer, buffer.clone()) for buffer in model.buffers()]
-        with super().optim_context(model):
+        """Copy the statistics that the forward pass is about to change; compute it in the type of ``amp``."""
+        self._statistics = Snapshot(model.buffers())
+        with super().optim_context(model), self.precision.autocast():
             yield
 
     def update_params(self, loss: Tensor, step_kwargs: dict | None = None, zero_kwargs: dict | None = None) -> None:
-        """Back-propagate and step, or skip.
+        """Back-propagate and step, or skip."""
+        bad = torch.logical_not(torch.isfinite(loss.detach())).int()
+        all_reduce(bad, op="max")
+        loss_is_bad = bad.bool()
+        self._bad = loss_is_bad if self._bad is None else self._bad | loss_is_bad
+        super().update_params(loss, step_kwargs, zero_kwargs)
+        self._statistics.restore_where(self._bad)
+        self.skipped = self._bad
+        self.skips.add(self.message_hub.get_info("iter", 0) + 1, loss_is_bad | self.precision.counts(self._bad))
+        if self.should_update():
+            self._bad = None
+
+    def backward(self, loss: Tensor, **kwargs: object) -> None:
+        """Back-propagate the loss, scaled for fp16."""
+        super().backward(self.precision.scale(loss), **kwargs)
+
+    def step(self, **kwargs: object) -> None:
+        """Step the optimizer if the gradient is finite; after DDP it is the same in all processes."""
+        parameters = self._with_gradient()
+        self.precision.unscale(self.optimizer)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        bad = torch.logical_not(torch.isfinite(norm))
+        self._bad = bad if self._bad is None else bad | self._bad
+        known = self._stepped.issuperset(map(id, parameters))
+        if known or not self._bad:
+            before = Snapshot(self._state_of(parameters) if known else ())
+            super().step(**kwargs)
+            before.restore_where(self._bad)
+            self._stepped.update(map(id, parameters))
+        self.precision.update()
+
+    def read_skips(self) -> None:
+        """Wait for the device, and report the skipped batches.
 
         Raises:
             NotFiniteError: several batches in a row were not finite.
         """
-        bad = torch.logical_not(torch.isfinite(loss.detach())).int()
-        all_reduce(bad, op="max")
-        if bad:
-            self._inner_count += 1
-            self._skip()
-        else:
-            super().update_params(loss, step_kwargs, zero_kwargs)
+        self.skips.read()
 
-    def _skip(self) -> None:
-        self.optimizer.zero_grad()
-        for buffer, before in self._statistics:
-            buffer.copy_(before)
-        self.bad_in_a_row += 1
-        iteration = self.message_hub.get_info("iter", 0) + 1
-        if self.bad_in_a_row >= MAX_BAD:
+    @property
+    def bad_in_a_row(self) -> int:
+        """Number of skipped batches since the last one that was not; reading it waits for the device."""
+        self.skips.read()
+        return self.skips.in_a_row
+
+    @bad_in_a_row.setter
+    def bad_in_a_row(self, number: int) -> None:
+        self.skips = Skips(number)
+
+    def state_dict(self) -> dict:
+        """Return the optimizer's state, and that of the loss scale."""
+        return {**super().state_dict(), **self.precision.state_dict()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load what ``state_dict`` returned, also that of a training in another precision."""
+        self.precision.load_state_dict(state_dict.pop("loss_scaler", None))
+        super().load_state_dict(state_dict)
+        self._keep_counts_on_device()
+
+    def _with_gradient(self) -> list[Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+
+    def _state_of(self, parameters: Iterable[Tensor]) -> Iterator[Tensor]:
+        for parameter in parameters:
+            yield parameter
+            yield from (v for v in self.optimizer.state.get(parameter, {}).values() if isinstance(v, Tensor))
+
+    def _keep_counts_on_device(self) -> None:
+        """Let Adam and its relatives count their steps on the GPU, where a skipped one can be undone."""
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if "capturable" in group and parameter.is_cuda:
+                    group["capturable"] = True
+                    state = self.optimizer.state.get(parameter, {})
+                    if isinstance(state.get("step"), Tensor):
+                        state["step"] = state["step"].to(parameter.device)
+
+    def _clip_grad(self) -> None:
+        parameters = self._with_gradient()
+        norm = self.clip_func(parameters, **self.clip_grad_kwargs) if parameters else None
+        if norm is not None:  # clip_grad_value_ returns None
+            record(self.message_hub, f"train/{self.grad_name}", norm, FiniteBuffer)
+
+
+class Skips:
+    """Which batches were not finite; the device's answers are read together.
+
+    Args:
+        in_a_row: skipped batches before the first one that is added.
+    """
+
+    def __init__(self, in_a_row: int = 0):
+        self.in_a_row = in_a_row
+        self._pending: list[tuple[int, Tensor]] = []
+
+    def add(self, iteration: int, bad: Tensor) -> None:
+        """Add a batch: its iteration, counted from 1, and the bool scalar whether it was skipped."""
+        self._pending.append((iteration, bad.reshape(())))
+        if len(self._pending) >= HISTORY:
+            self.read()
+
+    def read(self) -> None:
+        """Report the skipped batches among those that were added.
+
+        Raises:
+            NotFiniteError: several in a row.
+        """
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        for (iteration, _), bad in zip(pending, torch.stack([flag for _, flag in pending]).tolist(), strict=True):
+            self._count(iteration, bad=bad)
+
+    def _count(self, iteration: int, *, bad: bool) -> None:
+        self.in_a_row = self.in_a_row + 1 if bad else 0
+        if self.in_a_row >= MAX_BAD:
             message = f"iteration {iteration}: loss or gradient was not finite {MAX_BAD} times in a row"
             raise NotFiniteError(message, iteration - MAX_BAD + 1)
-        print_log(f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING)
-
-
-@OPTIM_WRAPPERS.register_module()
-class GuardedOptimWrapper(_Guard):
-    """Skip a batch whose gradient is not finite, too."""
-
-    def step(self, **kwargs: object) -> None:
-        """Step the optimizer if the gradient is finite; after DDP it is the same in all processes."""
-        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
-        if torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
-            self.bad_in_a_row = 0
-            super().step(**kwargs)
-        else:
-            self._skip()
-
-
-@OPTIM_WRAPPERS.register_module()
-class GuardedAmpOptimWrapper(_Guard, AmpOptimWrapper):
-    """Train in mixed precision on a GPU; the loss scaler already skips non-finite gradients."""
-
-    def step(self, **kwargs: object) -> None:
-        """Step through the loss scaler."""
-        self.bad_in_a_row = 0
-        super().step(**kwargs)
+        if bad:
+            print_log(f"iteration {iteration}: loss or gradient not finite, batch skipped", "current", logging.WARNING)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

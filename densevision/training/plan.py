@@ -6,10 +6,16 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmengine.config import Config
+
+from densevision.config.types import resolve_type
+from densevision.errors import UserError
+from densevision.registry import OPTIM_WRAPPERS
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.choice import readable
 from densevision.training.example_images import ExampleImagesHook
 from densevision.training.lengths import counts_epochs, resolve_epochs, resolve_steps
+from densevision.training.optim import GuardedOptimWrapper
 from densevision.training.prepare import fill_schedules
 from densevision.training.time_limit import keep_schedule
 from densevision.training.val_loss import ValLossHook
@@ -55,3 +61,17 @@ def set_length(runner: DenseRunner) -> list[str]:
     numbers = {key: settings[key] for key in ("max_iters", "val_interval", "max_time") if key in settings}
     runner._train_loop.update(numbers)
     return notes
+
+
+def use_amp(config: Config, precision: str) -> None:
+    """Switch a config to mixed precision, "bf16" or "fp16".
+
+    Raises:
+        UserError: the config's optimizer wrapper has no mixed precision.
+    """
+    if not isinstance(config.get("optim_wrapper"), dict):
+        return  # the check of the config's parts reports it
+    wrapper = resolve_type(config.optim_wrapper.get("type", GuardedOptimWrapper), OPTIM_WRAPPERS)
+    if not issubclass(wrapper, GuardedOptimWrapper):
+        raise UserError(f"--amp: optim_wrapper is a {wrapper.__name__}; it needs a GuardedOptimWrapper")
+    config.optim_wrapper.amp = precision

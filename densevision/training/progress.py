@@ -16,7 +16,8 @@ from rich.console import Console
 
 from densevision.console import Display
 from densevision.registry import HOOKS
-from densevision.training.checkpoint_hook import HISTORY
+from densevision.training.damage import damage_line, restore_damaged, store_damaged
+from densevision.training.deferred import HISTORY
 from densevision.training.lengths import Length
 from densevision.training.metrics import about_classes, numbers_of, warn_if_worthless
 from densevision.training.pace import evaluations_left
@@ -45,6 +46,7 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Open the display."""
+        restore_damaged(runner)
         self.display = self._open(runner)
         self._start_bar(runner)
 
@@ -57,13 +59,16 @@ class ProgressHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: object = None) -> None:
         """Advance the bar, and report every ``interval`` iterations and at the end."""
         iteration = runner.iter + 1
+        due = iteration % self.interval == 0 or iteration == runner.max_iters
+        if due:  # these wait for the device, which is part of the window's time
+            runner.train_loop.read_skips()
+            scalars = window_means(runner, (iteration - 1) % self.interval + 1)
         self.clock.step_done(len(data_batch["inputs"]) * get_world_size())
-        if iteration % self.interval and iteration != runner.max_iters:
+        if not due:
             self.display.advance(iteration)
             return
         for buffer in runner.message_hub.log_scalars.values():
             buffer.max_length = HISTORY  # mmengine copies the whole history at every update
-        scalars = window_means(runner, (iteration - 1) % self.interval + 1)
         note = f"{format_scalars(scalars)}  {self.clock.rate():.1f} img/s  data {self.clock.data_share():.0%}"
         eta = f"eta {_duration(self._seconds_left(runner, iteration))}"
         self.display.advance(iteration, f"{eta}  {note}", self.evaluation)
@@ -100,8 +105,15 @@ class ProgressHook(Hook):
         self._report(runner, f"iter {runner.iter}/{runner.max_iters}  evaluation: {summary}")
         runner.visualizer.add_scalars(figures | loss, step=runner.iter)
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep which images are damaged, also for the time after a resume."""
+        store_damaged(runner, checkpoint)
+
     def after_train(self, runner: Runner) -> None:
-        """Report that no evaluation found anything."""
+        """Report how many images were skipped, and that no evaluation found anything."""
+        if line := damage_line(runner):
+            self._report(runner, line)
+            runner.data_lines.append(line)
         if warning := runner.message_hub.runtime_info.get(WORTHLESS):
             self._report(runner, warning)
 

@@ -34,6 +34,7 @@ from densevision.training.lock import locked
 from densevision.training.metrics import build_evaluator, set_folders
 from densevision.training.parts import check_parts
 from densevision.training.plan import prepare_training
+from densevision.training.precision import check_precision
 from densevision.training.prepare import check_numbers, set_workers
 from densevision.training.process import began, kept_settings, start_processes
 from densevision.training.progress import quiet
@@ -41,6 +42,7 @@ from densevision.training.resume import ResumingRunner, nothing_to_resume
 from densevision.training.splits import SplitsRunner
 from densevision.training.start import machine_lines, training_lines
 from densevision.training.stop import StopRequest, protect_worker
+from densevision.training.teacher import add_teacher
 from densevision.training.trial import try_parts
 from densevision.training.workdir import WorkDir, free_name, protect_others
 from densevision.weights.initialize import initialize
@@ -85,7 +87,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         with self.stop_request, self._running():
             self._find_resumed()
             self._check_data("train", "val")
-            self._report(training_lines(self, evaluates=self._dataset("val") is not None))
+            self._report([*training_lines(self, evaluates=self._dataset("val") is not None), *add_teacher(self)])
             self.training = True
             try:
                 return super().train()
@@ -259,7 +261,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if training:
         try_parts(config)
     else:
-        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from"):
+        for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "init_from", "teacher"):
             config.pop(key, None)
     set_workers(config)
     default_hooks = config.get("default_hooks", {})
@@ -270,6 +272,8 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
         raise UserError(nothing_to_resume(config.work_dir))
     config.setdefault("launcher", "none")  # the folder's copy of the config is known as a run's by this key
+    if training:
+        check_precision((config.get("optim_wrapper") or {}).get("amp"), get_device())
     if config.launcher != "none":
         start_processes(config)
     runner = DenseRunner.from_cfg(config)
@@ -288,18 +292,6 @@ def _stored_config(config: Config) -> tuple[dict[str, object], list[str]]:
 
 _RUN_NUMBERS = itertools.count()
 _MMENGINE_HOOKS = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-
-
-def use_amp(config: Config) -> None:
-    """Switch a config to mixed precision.
-
-    Raises:
-        UserError: there is no GPU.
-    """
-    if not torch.cuda.is_available():
-        raise UserError("--amp: mixed precision needs a CUDA GPU, and torch finds none; omit --amp")
-    config.optim_wrapper.type = "densevision.GuardedAmpOptimWrapper"
-    config.optim_wrapper.loss_scale = "dynamic"
 
 
 def _tensorboard() -> Mapping[str, object]:

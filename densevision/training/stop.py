@@ -1,9 +1,10 @@
-"""Stop a training between two iterations after Ctrl-C or SIGTERM."""
+"""Stop a training between two iterations after a signal; what loader workers do with signals and with their errors."""
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import multiprocessing.queues
 import os
 import signal
 import sys
@@ -12,10 +13,16 @@ import time
 from types import FrameType
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import all_reduce, get_world_size, is_main_process
+from torch._utils import ExceptionWrapper
+
+from densevision.errors import MachineFault
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Of these, one that a program handles itself stays so; schedulers of clusters send some before the time is up.
+_OTHERS = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU") if hasattr(signal, name))
 _SIGNAL_DEBOUNCE_S = 1.0
+_AGREE_EVERY = 10  # iterations
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -34,7 +41,7 @@ class TrainingStopped(Exception):
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is only recorded; a later one takes effect immediately."""
+    """While entered, the first signal is only recorded; a later one takes effect immediately."""
 
     def __init__(self) -> None:
         self._received = 0
@@ -45,6 +52,7 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             # A shell starts background jobs with SIGINT ignored, which must stay so.
             handled = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            handled += [number for number in _OTHERS if _ends_process(signal.getsignal(number))]
             self._previous = {number: signal.signal(number, self._receive) for number in handled}
         return self
 
@@ -57,8 +65,17 @@ class StopRequest:
         """Stop after the first iteration, as after this signal."""
         self._received = number
 
-    def agreed(self) -> int:
-        """Return the signal that any process received, 0 if none; every process must call this."""
+    def agreed(self, iteration: int = 0) -> int:
+        """Return the signal that any process received, 0 if none; every process must call this.
+
+        Args:
+            iteration: processes on GPUs exchange signals only every 10 iterations, because the answer waits for the
+                device.
+        """
+        if get_world_size() == 1:
+            return self._received
+        if torch.cuda.is_available() and iteration % _AGREE_EVERY:
+            return 0
         received = torch.tensor(self._received)
         all_reduce(received, op="max")
         return int(received)
@@ -75,17 +92,47 @@ class StopRequest:
             print("\nstopping after this iteration; repeat to stop immediately", file=sys.stderr, flush=True)
 
 
+def _ends_process(handler: object) -> bool:
+    return handler == signal.SIG_DFL or getattr(handler, "ends_command", False)
+
+
 def protect_worker(worker_id: int) -> None:
-    """Ignore SIGINT and SIGTERM in a loader worker, but end it with its parent.
+    """Ignore signals in a loader worker, but end it with its parent, and tell the parent what can't be sent.
 
     The parent saves a checkpoint after a signal to the process group, which it can't do without its workers.
     """
     atexit.register(_exit_worker)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    multiprocessing.queues.Queue._on_queue_feeder_error = _send_error  # type: ignore[attr-defined]
+    for number in (signal.SIGINT, *_OTHERS):
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_exit_when_parent_asks, daemon=True).start()
+
+
+def _send_error(queue: multiprocessing.queues.Queue, error: Exception, batch: object) -> None:
+    """Send an error in place of a batch that could not be sent; the parent would wait for the batch forever.
+
+    Called by the thread that sends, while the error is handled.
+    """
+    index = batch[0] if isinstance(batch, tuple) and batch else None
+    try:
+        raise MachineFault(f"a loader worker can't send a batch: {_remedy(error)}") from error
+    except MachineFault:
+        queue.put((index, ExceptionWrapper(where="in a loader worker")))
+
+
+def _remedy(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "Too many open files" in text:
+        return f"{text}; allow more open files (ulimit -n 4096), or set train_dataloader.num_workers=0"
+    if "shared memory" in text or "No space left" in text:
+        return (
+            f"{text}; /dev/shm is full: increase it (docker run --shm-size=2g), or set num_workers=0 in the loaders "
+            "of the config"
+        )
+    return f"{text or type(error).__name__}; check TMPDIR, or set num_workers=0 in the loaders of the config"
 
 
 def _exit_worker() -> None:

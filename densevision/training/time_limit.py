@@ -137,6 +137,8 @@ class TimeLimit:
         for number in range(_WARM_UP + _MEASURED):
             step_began = time.perf_counter()
             runner.model.train_step(next(batches), optim_wrapper=runner.optim_wrapper)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             seconds.append(time.perf_counter() - step_began)
             enough = [time.perf_counter() - began > _MEASURED_SHARE * self.seconds]
             broadcast_object_list(enough)  # every process takes the same number of steps

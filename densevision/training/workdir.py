@@ -100,7 +100,7 @@ def disk_fault(path: Path, error: OSError) -> str:
 def read_name(pointer: Path) -> str:
     """Return the name of a file in the same folder that a file has as its text; empty if it has none, or junk."""
     try:
-        return Path(pointer.read_text().strip()).name
+        return Path(pointer.read_text(encoding="utf-8").strip()).name
     except (OSError, ValueError):
         return ""
 
@@ -146,7 +146,7 @@ def check_work_dir(work_dir: str | Path, config: Path) -> None:
 def _is_dump(path: Path) -> bool:
     """Return whether a run wrote this config: only assignments, no comment, and the keys that a run adds."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         statements = ast.parse(text).body
     except (OSError, ValueError, SyntaxError):
         return False

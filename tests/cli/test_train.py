@@ -42,14 +42,28 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, capsys, words, message):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_mixed_precision_needs_a_gpu(tmp_path, capsys):
-    assert run("--work-dir", tmp_path, "--amp") == 2
-    assert "--amp: mixed precision needs a CUDA GPU" in capsys.readouterr().err
+def test_fp16_needs_a_gpu(tmp_path, capsys):
+    assert run("--work-dir", tmp_path, "--amp", "fp16") == 2
+    assert "config, optim_wrapper.amp (--amp) is 'fp16', which needs a CUDA GPU" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("amp", [["--amp"], ["--amp", "bf16"], ["--amp=bf16"]])
+def test_bf16_trains_everywhere(tmp_path, amp):
+    assert run("--work-dir", tmp_path, *amp, "--cfg-options", "train_cfg.max_iters=2") == 0
+    checkpoint = torch.load(tmp_path / "iter_2.pth")
+    assert all(tensor.dtype is not torch.bfloat16 for tensor in checkpoint["state_dict"].values())
+    assert checkpoint["meta"]["made_from"]["settings"]["optim_wrapper.amp"] == "bf16"
+
+
+def test_amp_leaves_the_config_that_follows_it(tmp_path):
+    words = ["--work-dir", str(tmp_path), "--cfg-options", "train_cfg.max_iters=1"]
+    assert main(["train", "--amp", str(CONFIG), *words]) == 0
 
 
 @pytest.mark.gpu
-def test_mixed_precision_trains(tmp_path):
-    assert run("--work-dir", tmp_path, "--amp", "--cfg-options", "train_cfg.max_iters=3") == 0
+def test_fp16_trains(tmp_path):
+    assert run("--work-dir", tmp_path, "--amp", "fp16", "--cfg-options", "train_cfg.max_iters=3") == 0
     assert "loss_scaler" in torch.load(tmp_path / "iter_3.pth")["optimizer"]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from densevision.detection.coco import CocoDataset
-from densevision.detection.metric import STATISTICS, CocoMetric, detections_to_coco
+from densevision.detection.metric import STATISTICS, CocoMetric, detections_to_coco, pack_detections
 from tests.detection.conftest import write_coco
 
 PERFECT = {4: ([[10, 5, 50, 25], [60, 20, 80, 40]], [1, 0]), 7: ([], []), 9: ([[0, 0, 10, 10]], [0])}
@@ -107,8 +107,8 @@ def test_statistics_equal_pycocotools_with_crowds_and_a_box_of_zero_width(coco_r
     for image, truth, labels in (4, [[10, 5, 50, 25], [60, 20, 80, 40]], [1, 0]), (9, [[0, 0, 10, 10]] * 2, [0, 1]):
         boxes = np.repeat(np.array(truth, float), 10, axis=0) + random.normal(0, 1.5, (20, 4))
         found[image], scores[image] = (boxes, labels * 10), random.random(20).astype(np.float32)
-        ids = [(2, 30)[label] for label in labels * 10]
-        rows += detections_to_coco(image, boxes.astype(np.float32), scores[image], ids)
+        packed = pack_detections(boxes.astype(np.float32), scores[image], np.array(labels * 10))
+        rows += detections_to_coco(image, packed, (2, 30))
     theirs = COCO(coco_root / "from_one.json")
     reference = COCOeval(theirs, theirs.loadRes(rows), "bbox")
     reference.evaluate(), reference.accumulate(), reference.summarize()

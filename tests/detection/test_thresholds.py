@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from densevision.detection.coco_eval import class_precision, evaluate_boxes
 from densevision.detection.matches import FALSE, IGNORED, TRUE, collect_boxes
-from densevision.detection.metric import class_precision, evaluate_boxes
 from densevision.detection.mistakes import SizeRange, confusion, missed_by_size, rank_images
 from densevision.detection.thresholds import best_counts, best_threshold, count_at, mean_f1_curve
 
@@ -47,9 +47,10 @@ def evaluate(truth=TRUTH, found=FOUND, classes=("cat", "dog")):
     )
     with contextlib.redirect_stdout(io.StringIO()):
         coco.createIndex()
-    rows = [dict(image_id=i, category_id=c, bbox=box, score=score) for i, c, box, score in found]
+    rows = np.array([(i, *box, score, c) for i, c, box, score in found], float).reshape(-1, 7)
     evaluation, _ = evaluate_boxes(coco, rows, numbers)
-    return evaluation, collect_boxes(evaluation, classes, np.array(list(class_precision(evaluation).values())), {})
+    average = np.array(list(class_precision(evaluation).values()))
+    return evaluation, collect_boxes(evaluation, rows, classes, average, {})
 
 
 def test_the_outcomes_are_those_of_the_evaluation():

@@ -60,6 +60,19 @@ def test_iou_of_an_absent_class_is_nan_and_not_in_the_mean():
     )
 
 
+def test_bytes_are_counted_as_other_types_are():
+    generator = torch.Generator().manual_seed(0)
+    for classes in (2, 19, 255):
+        pred = torch.randint(0, classes, (40, 50), generator=generator)
+        target = torch.randint(0, classes, (40, 50), generator=generator)
+        target[torch.rand(40, 50, generator=generator) < 0.2] = 255
+        counts = confusion_matrix(pred.byte(), target.byte(), classes)
+        assert torch.equal(counts, confusion_matrix(pred, target, classes)) and counts.dtype == torch.int64
+    for name, maps in {"target": (pred * 0, target * 0 + 2), "prediction": (pred * 0 + 2, target * 0)}.items():
+        with pytest.raises(ValueError, match=f"{name} contains a label outside 0..1"):
+            confusion_matrix(*(labels.byte() for labels in maps), 2)
+
+
 def test_perfect_prediction_scores_exactly_one():
     assert set(compute_scores(confusion_matrix(TARGET * 0 + 1, TARGET * 0 + 1, 2), ["a", "b"]).values()) == {1.0}
 

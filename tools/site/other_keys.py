@@ -44,6 +44,7 @@ SECTIONS = [
             "densevision.segmentation.loss.OHEMCrossEntropyLoss",
             "densevision.segmentation.loss.BoundaryCrossEntropyLoss",
             "densevision.segmentation.lovasz.LovaszSoftmaxLoss",
+            "densevision.segmentation.rmi.RMILoss",
             "densevision.segmentation.sum_loss.SumLoss",
         ],
     ),
@@ -59,6 +60,16 @@ SECTIONS = [
             "densevision.detection.anchors.anchor_shapes",
             "densevision.detection.box_coder.BoxCoder",
             "densevision.structures.PostProcess",
+        ],
+    ),
+    (
+        "teacher",
+        "A file name, or a dict with the keys of `TeacherOptions`. See [recipes](recipes.md#a-teacher). The others are "
+        "the losses of a detector and of a segmentation model.",
+        [
+            "densevision.config.teacher.TeacherOptions",
+            "densevision.detection.distillation.AnchorDistillation",
+            "densevision.segmentation.distillation.PixelDistillation",
         ],
     ),
     ("model.data_preprocessor", "`dict(type=Normalize, ...)`.", ["densevision.data.normalize.Normalize"]),
@@ -112,7 +123,7 @@ SECTIONS = [
     ),
     (
         "optim_wrapper",
-        "The optimizer and what surrounds it. `--amp` replaces `GuardedOptimWrapper` by `GuardedAmpOptimWrapper`.",
+        "The optimizer and what surrounds it. `--amp` sets `amp`.",
         [
             "densevision.training.optim.GuardedOptimWrapper",
             "densevision.training.optim.DecayWeightsOnly",
@@ -214,7 +225,7 @@ OTHER_TABLES = {
             "progress": "`ProgressHook`.",
             "curves": "`CurvesHook`.",
             "ema": "`EMAHook`: the moving average of the weights, which is evaluated and saved.",
-            "runtime_info": "MMEngine's `RuntimeInfoHook`; it must stay.",
+            "runtime_info": "`RuntimeInfoHook`, which logs losses and learning rate; it must stay.",
             "param_scheduler": "MMEngine's `ParamSchedulerHook`; it must stay where there are schedules.",
             "timer": "MMEngine's hook, switched off: `ProgressHook` reports the times.",
             "sampler_seed": "MMEngine's hook, switched off: `SeededSampler` needs no epochs.",
@@ -278,6 +289,7 @@ TOP_LEVEL = {
     "default_hooks": ("Checkpoints, progress, curves, moving average.", "densevision.training.runner.build_runner"),
     "custom_hooks": ("A list of further hooks.", "densevision.training.runner.DenseRunner"),
     "init_from": ("The weights that a training starts from.", "densevision.config.init_from.InitFrom"),
+    "teacher": ("A trained network whose outputs a training follows.", "densevision.config.teacher.TeacherOptions"),
     "total_batch": (
         "Images per step, over all processes, that the learning rate was chosen for; another number is reported.",
         "densevision.training.start.training_lines",

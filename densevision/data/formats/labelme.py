@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from densevision.data.formats.content import (
     CocoContent,
@@ -27,6 +26,8 @@ from densevision.data.formats.content import (
 from densevision.data.formats.outlines import ellipse_polygon, paste_mask, rectangle_polygon
 from densevision.data.threads import read_files
 from densevision.errors import UserError
+from densevision.image_formats import check_file
+from densevision.image_header import open_with_pillow
 
 _OUTLINES = ("polygon", "rotation", "quadrilateral")
 _CORNERS = ("rectangle", "mask")
@@ -108,9 +109,13 @@ def _add_shape(content: CocoContent, image: int, shape: Mapping[str, Any], file:
 def _painted(shape: Mapping[str, Any], box: Sequence[float], size: tuple[int, int], file: Path) -> dict[str, Any]:
     """Read the mask of a shape, a PNG of the pixels in its box."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(str(shape.get("mask"))))) as image:
+        content = base64.b64decode(str(shape.get("mask")))
+        check_file(content)
+        with open_with_pillow(io.BytesIO(content)) as image:
             part = np.asarray(image) > 0
-    except (OSError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow documents no list of what it raises for damaged files
         raise UserError(f"{file}: a shape of the kind mask has no readable mask; save it again in LabelMe") from error
     return paste_mask(part, round(box[0]), round(box[1]), size)
 

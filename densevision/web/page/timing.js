@@ -17,7 +17,7 @@ import { quantile } from "./statistics.js";
  * @property {number} runs_per_round
  * @property {number[]} times_ms mean of each round; round r of all models was in the same turn
  */
-/** @typedef {{model: Model, input: any, runs: number, guess: number, times: number[]}} Subject */
+/** @typedef {{model: Model, input: any, runs: number, times: number[]}} Subject */
 
 const WARM_UP_MS = 1000, WARM_UP_RUNS = 20; // browsers optimize code while it runs
 const ROUND_MS = 10; // at least, per model: the clock ticks every 0.1 ms where the page is not isolated
@@ -35,19 +35,19 @@ export async function timeModels(models, pixels, progress, cancelled) {
   /** @type {Subject[]} */
   const subjects = models.map((model) => {
     const input = makeInput(model, /** @type {Uint8Array} */ (pixels.get(model)));
-    return { model, input, runs: 1, guess: 0, times: [] };
+    return { model, input, runs: 1, times: [] };
   });
   try {
     for (const subject of subjects) {
       await warmUp(subject);
       if (await isCancelled(cancelled)) return null;
     }
-    const turn = subjects.reduce((sum, { runs, guess }) => sum + runs * guess, 0);
-    const wanted = Math.round((TIMED_MS * models.length) / turn);
-    const rounds = Math.min(Math.max(wanted, ROUNDS[0]), ROUNDS[1]);
-    for (let round = 0; round < rounds; round++) {
+    const started = performance.now();
+    for (let round = 0, done = 0; done < 1; round++) {
       for (let at = 0; at < subjects.length; at++) await measure(subjects[(round + at) % subjects.length]);
-      progress((round + 1) / rounds);
+      const elapsed = (performance.now() - started) / (TIMED_MS * models.length);
+      done = Math.max((round + 1) / ROUNDS[1], Math.min((round + 1) / ROUNDS[0], elapsed));
+      progress(Math.min(done, 1));
       if (await isCancelled(cancelled)) return null;
     }
   } finally {
@@ -71,8 +71,7 @@ async function warmUp(subject) {
     release(await invoke(subject.model, subject.input));
     times.push(performance.now() - before);
   }
-  subject.guess = Math.max(quantile(times.slice(times.length >> 1), 0.5), 0.05);
-  subject.runs = Math.ceil(ROUND_MS / subject.guess);
+  subject.runs = Math.ceil(ROUND_MS / Math.max(quantile(times.slice(times.length >> 1), 0.5), 0.05));
 }
 
 /** @param {Subject} subject */

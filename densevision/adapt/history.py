@@ -1,0 +1,156 @@
+"""What a search has done so far: a file that survives a kill, a table and a chart."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from densevision.atomic import write_json, write_whole
+from densevision.errors import UserError
+from densevision.json_text import parse_json
+
+_STATE = "state.json"
+_COLUMNS = ("step", "name", "latency_ms", "screen", "score", "chosen", "measured_ms")
+
+
+@dataclass
+class Row:
+    """A proposal, or with step 0 the seed.
+
+    Attributes:
+        step: that it was proposed in.
+        name: what it narrows.
+        widths: its channels by name.
+        latency_ms: predicted, of the whole file.
+        screen: score with recalibrated batch norms only; None if it was not reached.
+        score: after a short training; None without.
+        chosen: it is the step's result.
+        measured_ms: of its real file; None if that was not made.
+    """
+
+    step: int
+    name: str
+    widths: dict[str, int]
+    latency_ms: float
+    screen: float | None = None
+    score: float | None = None
+    chosen: bool = False
+    measured_ms: float | None = None
+
+
+@dataclass
+class History:
+    """The rows of a search, in a folder.
+
+    Attributes:
+        folder: the work directory.
+        made_from: facts that a resumed search must share: checkpoint, target, options.
+        rows: in order.
+        finished: the target is reached and verified.
+    """
+
+    folder: Path
+    made_from: dict[str, object]
+    rows: list[Row] = field(default_factory=list)
+    finished: bool = False
+
+    def save(self) -> None:
+        """Write the state, which a killed search continues from."""
+        content = dict(made_from=self.made_from, finished=self.finished, rows=[asdict(row) for row in self.rows])
+        write_json(self.folder / _STATE, content)
+
+    def winners(self) -> list[Row]:
+        """Return the seed and the results of the finished steps."""
+        return [row for row in self.rows if row.chosen]
+
+    def of_step(self, step: int) -> list[Row]:
+        """Return the proposals of a step."""
+        return [row for row in self.rows if row.step == step]
+
+    def write_table(self) -> None:
+        """Write ``history.csv``, a line per proposal."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        names = list(self.rows[0].widths)
+        writer.writerow([*_COLUMNS, *names])
+        for row in self.rows:
+            figures = [_text(getattr(row, column)) for column in _COLUMNS]
+            writer.writerow([*figures, *(row.widths[name] for name in names)])
+        write_whole(self.folder / "history.csv", text.getvalue().encode())
+
+    def draw(self, target_ms: float) -> None:
+        """Write ``history.png``: score against latency, of all proposals, and the path of the search."""
+        draw_history(self.rows, target_ms, self.folder / "history.png")
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bool):
+        return int(value)
+    return "" if value is None else f"{value:.6f}" if isinstance(value, float) else value
+
+
+def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) -> History:
+    """Return the history in a folder, or a new one.
+
+    Raises:
+        UserError: there is a search and ``resume`` is False, or there is none to resume, or it is another one.
+    """
+    path = folder / _STATE
+    if not resume:
+        if path.exists():
+            raise UserError(
+                f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
+            )
+        return History(folder, made_from)
+    try:
+        content = parse_json(path.read_bytes())
+        stored = content["made_from"]
+        rows = [Row(**row) for row in content["rows"]]
+    except OSError as error:
+        raise UserError(f"--resume: there is no search in {folder}; leave --resume out, or give --work-dir") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged; give another --work-dir and start again") from error
+    differ = [key for key in made_from if stored.get(key) != made_from[key]]
+    if differ:
+        raise UserError(
+            f"--resume: the search in {folder} has {differ[0]} {stored.get(differ[0])}, not {made_from[differ[0]]}; "
+            "give the same options, or another --work-dir"
+        )
+    return History(folder, made_from, rows, bool(content["finished"]))
+
+
+def draw_history(rows: Sequence[Row], target_ms: float, path: Path) -> None:
+    """Draw the score against the latency of all proposals, and join the winners.
+
+    Args:
+        path: of the image.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    scored = [row for row in rows if row.score is not None]
+    winners = [row for row in scored if row.chosen]
+    others = [row for row in scored if not row.chosen]
+    axes.plot([r.latency_ms for r in others], [r.score for r in others], "o", ms=4, color="#9aa3ad", label="proposals")
+    even = [row for row in others if row.name == "uniform"]
+    axes.plot(
+        [r.latency_ms for r in even], [r.score for r in even], "s", ms=5, color="#d9480f", label="uniform, not chosen"
+    )
+    axes.plot([r.latency_ms for r in winners], [r.score for r in winners], "o-", color="#1f6feb", label="chosen")
+    for row in winners:
+        place = dict(xytext=(4, 6), textcoords="offset points", fontsize=7.5, color="#1f3a63")
+        axes.annotate("seed" if row.step == 0 else str(row.step), (row.latency_ms, row.score or 0.0), **place)
+    axes.axvline(target_ms, ls="--", lw=1, color="#495057")
+    axes.text(target_ms, 0.02, " target", transform=axes.get_xaxis_transform(), fontsize=8, color="#495057")
+    axes.set(xlabel="latency of the file (ms)", ylabel="score after short training (minus the loss)")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    write_whole(path, content.getvalue())

@@ -1,0 +1,150 @@
+"""Times of layers on this machine, cached, and the latency that they predict for a network's file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from densevision.adapt.layers import Geometry, layers_of
+from densevision.adapt.shape import Shape
+from densevision.atomic import write_json
+from densevision.benchmark.timing import bound_to_cores, file_hash, open_model
+from densevision.export.layer_graph import Layer, layer_file
+from densevision.json_text import parse_json
+
+_REFERENCE = Layer("conv", 40, 40, 64, 96, act="relu")  # its time measures the machine's speed at the moment
+_BATCH = 48  # layers that are timed in turns
+_ROUNDS = 40
+_LOW = 10  # percentile of the rounds: other programs on the machine only ever add time
+
+
+class LatencyTable:
+    """Times of layers and files, in ms, kept in a file per device, threads, precision and runtime version.
+
+    Whatever is asked for and missing is measured. With one thread the time is that thread's CPU time. The speed of a
+    machine changes; every measurement is scaled by the time of one reference layer that is run in turns with it.
+
+    Args:
+        path: of the table; see ``table_path``.
+        threads: of the runtime.
+        int8: layers are quantized.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1, int8: bool = False) -> None:
+        self.path, self.threads, self.int8 = path, threads, int8
+        self.times: dict[str, float] = parse_json(path.read_bytes()) if path.is_file() else {}
+
+    def add(self, layers: Iterable[Layer]) -> int:
+        """Measure the layers that the table lacks; returns their number."""
+        missing = sorted({layer for layer in layers if layer.key not in self.times})
+        with tempfile.TemporaryDirectory() as folder:
+            for start in range(0, len(missing), _BATCH):
+                batch = missing[start : start + _BATCH]
+                files = [Path(folder, f"{index}.tflite") for index in range(len(batch))]
+                for layer, file in zip(batch, files, strict=True):
+                    file.write_bytes(layer_file(layer, int8=self.int8))
+                found = self._measure(files)
+                self.times |= {layer.key: ms for layer, ms in zip(batch, found, strict=True)}
+                write_json(self.path, self.times)
+        return len(missing)
+
+    def total(self, layers: Sequence[Layer]) -> float:
+        """Add up layers' times; what is missing is measured first."""
+        self.add(layers)
+        return sum(self.times[layer.key] for layer in layers)
+
+    def file(self, path: Path) -> float:
+        """Return the time of a whole .tflite; the table knows it by its content."""
+        key = f"file {file_hash(path)}"
+        if key not in self.times:
+            self.times[key] = float(self._measure([path])[0])
+            write_json(self.path, self.times)
+        return self.times[key]
+
+    def ratio(self, path: Path, base: Path) -> float:
+        """Return the time of a file over that of another, by rounds in which both run."""
+        key = f"ratio {file_hash(path)} {file_hash(base)}"
+        if key not in self.times:
+            rounds = time_rounds([path, base], self.threads, _ROUNDS)
+            low = np.percentile(rounds, _LOW, axis=1)
+            self.times[key] = float(low[0] / low[1])
+            write_json(self.path, self.times)
+        return self.times[key]
+
+    def _measure(self, files: Sequence[Path]) -> list[float]:
+        with tempfile.TemporaryDirectory() as folder:
+            reference = Path(folder, "reference.tflite")
+            reference.write_bytes(layer_file(_REFERENCE, int8=self.int8))
+            rounds = time_rounds([*files, reference], self.threads, _ROUNDS)
+        *found, now = np.percentile(rounds, _LOW, axis=1).tolist()
+        speed = self.times.setdefault(_REFERENCE.key, now) / now
+        return [ms * speed for ms in found]
+
+
+def time_rounds(files: Sequence[Path], threads: int, rounds: int) -> np.ndarray:
+    """Run every file once per round; returns ms [files, rounds]."""
+    clock: Callable[[], float] = time.thread_time if threads == 1 else time.perf_counter
+    times = np.zeros((len(files), rounds))
+    with bound_to_cores(threads):
+        interpreters = [open_model(path, threads) for path in files]
+        for turn in range(-2, rounds):
+            for index, interpreter in enumerate(interpreters):
+                interpreter.invoke()  # a layer of a network finds its input in the cache, too
+                started = clock()
+                interpreter.invoke()
+                if turn >= 0:
+                    times[index, turn] = 1e3 * (clock() - started)
+    return times
+
+
+def table_path(*, threads: int, int8: bool) -> Path:
+    """Return where the table of this machine is kept, below ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    words = [_cpu(), f"{threads}-threads", "int8" if int8 else "float32", version("ai-edge-litert")]
+    name = "_".join(re.sub(r"[^\w.-]+", "-", word) for word in words)
+    return base / "densevision" / "latency" / f"{name}.json"
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class Latency:
+    """Predicts the time of a network's file: what a measured file took, and the difference of the layers' sums.
+
+    The constant part, what does not depend on channels, thus comes from a real file.
+
+    Args:
+        table: of the device.
+        geometry: of the network.
+        shape: whose file was measured.
+        measured_ms: of that file.
+    """
+
+    def __init__(self, table: LatencyTable, geometry: Geometry, shape: Shape, measured_ms: float) -> None:
+        self.table, self.geometry = table, geometry
+        self._constant = measured_ms - self.layers_ms(shape)
+
+    def layers_ms(self, shape: Shape) -> float:
+        """Return the sum of the layers' times."""
+        return self.table.total(layers_of(shape, self.geometry))
+
+    def prepare(self, shapes: Iterable[Shape]) -> int:
+        """Measure what these shapes need, in turns; returns the number of layers that were missing."""
+        return self.table.add(layer for shape in shapes for layer in layers_of(shape, self.geometry))
+
+    def __call__(self, shape: Shape) -> float:
+        return self._constant + self.layers_ms(shape)

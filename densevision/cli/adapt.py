@@ -1,0 +1,123 @@
+"""``densevision adapt``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from densevision.adapt.history import Row
+    from densevision.adapt.search import Plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="CHECKPOINT of a training, or CONFIG CHECKPOINT, where another config is to be used",
+    )
+    parser.add_argument(
+        "--target-latency",
+        required=True,
+        metavar="T",
+        help="of the .tflite on this machine: 8.5ms, or 0.7x of the checkpoint's own",
+    )
+    parser.add_argument(
+        "--step", type=float, default=0.03, metavar="SHARE", help="of the latency that a step saves (default: 0.03)"
+    )
+    parser.add_argument(
+        "--short-iters",
+        type=int,
+        default=20,
+        metavar="N",
+        help="iterations that the best proposals of a step are trained (default: 20; 0: only recalibrated)",
+    )
+    parser.add_argument("--quantize", choices=("none", "int8"), default="none", help="of the timed files")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), help="segmentation: input size (default: the test images')"
+    )
+    parser.add_argument(
+        "--reward",
+        choices=("slope", "product"),
+        default="slope",
+        help="choose by accuracy per saved time, or by accuracy * (latency / target) ** w (default: slope)",
+    )
+    parser.add_argument("--w", type=float, default=-0.07, help="exponent of --reward product (default: -0.07)")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/adapt_<config name>")
+    parser.add_argument("--resume", action="store_true", help="continue the search of the work dir")
+    parser.add_argument("--train-final", action="store_true", help="then train the result with the config's schedule")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="change config values")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Search, and write the result."""
+    plan = _plan(arguments)
+    from densevision.adapt.latency import LatencyTable, table_path
+    from densevision.adapt.result import write_result
+    from densevision.adapt.search import Search
+    from densevision.adapt.seed import read_seed
+    from densevision.checkpoints.config import checkpoint_config
+    from densevision.export.exporter import ExportOptions
+
+    given, checkpoint = _files(arguments.files)
+    config = checkpoint_config(checkpoint, given, arguments.cfg_options)
+    size = tuple(arguments.size) if arguments.size else None
+    seed = read_seed(config, checkpoint, ExportOptions(size=size, quantize=arguments.quantize))
+    folder = arguments.work_dir or Path("work_dirs", f"adapt_{Path(config.filename).stem}")
+    int8 = arguments.quantize == "int8"
+    table = LatencyTable(table_path(threads=arguments.threads, int8=int8), threads=arguments.threads, int8=int8)
+    search = Search(seed, plan, table, folder, resume=arguments.resume)
+    print(f"{'step':>4} {'ms':>8} {'of seed':>8} {'measured':>9} {'score':>8}  narrowed", flush=True)
+    last = search.run(lambda row: print(_line(row, search.seed_ms), flush=True))
+    result = write_result(search, last)
+    measured = last.measured_ms or last.latency_ms
+    print(f"{result.tflite}: {measured:.2f} ms, {measured / search.seed_ms:.3f} of the seed's {search.seed_ms:.2f} ms")
+    print(f"history: {folder / 'history.csv'}, {folder / 'history.png'}")
+    if arguments.train_final:
+        from densevision.api import train
+
+        print(f"trained; checkpoints are in {train(result.config, work_dir=folder / 'final').work_dir}")
+        return 0
+    print(f"densevision train {result.config}   trains it with the whole schedule, from these weights")
+    print(f"densevision test {result.checkpoint}   evaluates it as it is")
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from densevision.adapt.search import Plan, parse_target
+    from densevision.structures import check_range, check_whole
+
+    check_range("--step", arguments.step, low=0, high=0.5, with_low=False)
+    check_range("--w", arguments.w, low=-10, high=0)
+    check_whole("--short-iters", arguments.short_iters, low=0)
+    check_whole("--threads", arguments.threads, low=1)
+    return Plan(
+        parse_target(arguments.target_latency),
+        step=arguments.step,
+        short_iters=arguments.short_iters,
+        reward=arguments.reward,
+        w=arguments.w,
+    )
+
+
+def _files(files: list[Path]) -> tuple[Path | None, Path]:
+    from densevision.errors import UserError
+
+    checkpoint = files[-1]
+    if len(files) > 2 or checkpoint.suffix == ".tflite" or (len(files) == 1 and checkpoint.suffix in (".py", "")):
+        raise UserError(
+            f"{' '.join(map(str, files))}: adapt narrows a trained network; give CHECKPOINT or CONFIG CHECKPOINT, "
+            "where densevision train CONFIG writes best.pth"
+        )
+    return (files[0] if len(files) == 2 else None), checkpoint
+
+
+def _line(row: Row, seed_ms: float) -> str:
+    measured = "" if row.measured_ms is None else f"{row.measured_ms:.2f}"
+    share = (row.measured_ms or row.latency_ms) / seed_ms
+    return f"{row.step:4} {row.latency_ms:8.2f} {share:8.3f} {measured:>9} {row.score or 0:8.4f}  {row.name}"
