@@ -59,3 +59,9 @@ def listed(names: Sequence[str], shown: int = 5) -> str:
     """Join the first names, and add the number of the others."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
+
+
+def shown(value: object, most: int = 80) -> str:
+    """Return a value for a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -17,12 +17,14 @@ from torch import nn
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.config.build_errors import config_errors
+from densevision.config.types import resolve_type
 from densevision.data.check import check_counts, count_lines
 from densevision.errors import UserError
 from densevision.images import read_image, resize_image
+from densevision.inference.metadata import read_model_info
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
-from densevision.registry import DATASETS
+from densevision.registry import DATASETS, MODELS
 from densevision.stages import is_quiet, steps
 from densevision.structures import Views
 from densevision.training.metrics import build_evaluator, primary_metric, set_folders, tables, write_reports
@@ -101,6 +103,7 @@ def _evaluate_tflite(
     if config.get("launcher", "none") != "none":
         raise UserError("--launcher: a .tflite is evaluated in one process; leave --launcher out")
     predictor = load_tflite(path)
+    _check_task(path, config)
     made, config_file = WorkDir(folder), Path(config.filename)
     try:
         data = build_dataset(config, "test_dataloader")
@@ -117,6 +120,13 @@ def _evaluate_tflite(
         files |= then(FinishedTest(config, path, path, made.path, figures, built.metrics, lines))
     record_results(made.path, config_file)
     return figures, tables(built.metrics, figures), files
+
+
+def _check_task(path: Path, config: Config) -> None:
+    kind, own = (config.get("model") or {}).get("type"), read_model_info(path).task
+    task = own if kind is None else getattr(resolve_type(kind, MODELS), "task", own)
+    if task != own:
+        raise UserError(f"{path} is for {own}, {config.filename} for {task}; give a config of its task")
 
 
 def _print(line: str, lines: list[str]) -> None:

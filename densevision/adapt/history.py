@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from densevision.adapt.proposals import UNIFORM
 from densevision.atomic import write_json, write_whole
 from densevision.errors import UserError
+from densevision.json_text import parse_json
 
 _STATE = "state.json"
 _STYLES: tuple[tuple[bool, bool | None, dict[str, Any]], ...] = (  # chosen, the uniform proposals, how they are drawn
@@ -110,7 +110,7 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
     if not resume and not path.exists():
         return History(folder, made_from)
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         stored = content["made_from"]
         rows = [Row(**row) for row in content["rows"]]
     except OSError as error:

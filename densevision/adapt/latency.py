@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -20,6 +19,7 @@ from densevision.atomic import write_json
 from densevision.benchmark.timing import bound_to_cores, file_hash, open_model
 from densevision.errors import UserError
 from densevision.export.layer_graph import Layer, layer_file
+from densevision.json_text import parse_json
 
 _REFERENCE = Layer("conv", 40, 40, 64, 96, act="relu")  # its time measures the machine's speed at the moment
 _BATCH = 48  # layers that are timed in turns
@@ -44,7 +44,7 @@ class LatencyTable:
     def __init__(self, path: Path, *, threads: int = 1, int8: bool = False) -> None:
         self.path, self.threads, self.int8 = path, threads, int8
         try:
-            self.times: dict[str, float] = json.loads(path.read_bytes()) if path.is_file() else {}
+            self.times: dict[str, float] = parse_json(path.read_bytes()) if path.is_file() else {}
         except ValueError as error:
             raise UserError(f"{path}, a table of latencies, is damaged; delete it to measure again") from error
 

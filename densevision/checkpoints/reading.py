@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,13 +69,27 @@ def _is_sound(checkpoint: dict) -> bool:
         if (value := _entry(checkpoint, entry)) is not _ABSENT and not isinstance(value, kind):
             return False
     meta = checkpoint.get("meta") or {}
-    groups = (checkpoint.get("optimizer") or {}).get("param_groups", ())
-    if meta.get("iter", 0) < 0 or not all(isinstance(group, dict) for group in groups):
+    if type(meta.get("iter", 0)) is not int or meta.get("iter", 0) < 0 or not _can_resume(checkpoint):
         return False
     states = (checkpoint["state_dict"], checkpoint.get("ema_state_dict", {}))
     if not all(_is_weight(name, value) for state in states for name, value in state.items()):
         return False
     return _names_classes(meta.get("dataset_meta") or {})
+
+
+def _can_resume(checkpoint: dict) -> bool:
+    """Return whether optimizer, schedules and curves have the form that training writes, where they are there."""
+    optimizer, schedules = checkpoint.get("optimizer") or {}, checkpoint.get("param_schedulers")
+    rows = [*optimizer.get("param_groups", ()), *optimizer.get("state", {}).values()]
+    if isinstance(schedules, list):
+        rows += schedules
+        if not all("last_step" in one for one in schedules if isinstance(one, dict)):
+            return False
+    rates = [group.get("lr", 0.0) for group in optimizer.get("param_groups", ()) if isinstance(group, dict)]
+    if not all(isinstance(rate, int | float) and math.isfinite(rate) for rate in rates if not isinstance(rate, Tensor)):
+        return False
+    curves = (checkpoint.get("message_hub") or {}).get("log_scalars", {}).values()
+    return all(isinstance(row, dict) for row in rows) and all(isinstance(one, list | tuple) for one in curves)
 
 
 _ABSENT = object()

@@ -47,12 +47,14 @@ class ImageClassifier(BaseModel):
         data_preprocessor: default ``Normalize``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        reads: argument -> what takes the items of that dict, so that a config can be checked.
         background_columns: number of output channels of a class layer in addition to those of the K classes.
     Source: paper section 6.1.
     """
 
     task = "classification"
     background_columns = 0
+    reads = dict(backbone=build_backbone)
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import densevision.data.augment  # noqa: F401  # keeps albumentations off the ne
 
 from albumentations.augmentations.crops.transforms import BaseCrop  # isort: skip
 
+from densevision.errors import UserError
 from densevision.registry import TRANSFORMS
 
 _ATTEMPTS = 10
@@ -34,6 +35,11 @@ class InceptionCrop(BaseCrop):
         self, scale: tuple[float, float] = (0.08, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3), p: float = 1.0
     ):
         super().__init__(p=p)
+        for name, (low, high) in (("scale", scale), ("ratio", ratio)):
+            if not 0 < low <= high or name == "scale" and high > 1:
+                raise UserError(
+                    f"InceptionCrop has {name}={(low, high)}; give (lowest, highest) above 0, of scale to 1"
+                )
         self.scale, self.ratio = scale, ratio
 
     def get_params_dependent_on_data(self, params: dict, data: dict) -> dict[str, tuple[int, int, int, int]]:

@@ -102,6 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
 
 
+def _short(message: str) -> str:
+    """Cut a message that quotes too much in its middle."""
+    return message if len(message) <= _MOST_CHARACTERS else f"{message[:600]} ... {message[-200:]}"
+
+
+_MOST_CHARACTERS = 900
+
+
 def _run(words: Sequence[str], output: SteadyStream) -> int:
     """Parse the command line and run the command; one that writes files needs no standard output."""
     if words[:1] == [ASK]:
@@ -119,14 +127,6 @@ def _run(words: Sequence[str], output: SteadyStream) -> int:
     return status if output.goes_on else status or 1
 
 
-def _short(message: str) -> str:
-    """Cut a message that quotes too much in its middle."""
-    return message if len(message) <= _MOST_CHARACTERS else f"{message[:600]} ... {message[-200:]}"
-
-
-_MOST_CHARACTERS = 900
-
-
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; exit with status 2 and one line about the first mistake."""
     parser = main_parser()
@@ -139,6 +139,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     if words[0] not in COMMANDS:
         near = did_you_mean(words[0], COMMANDS)
         parser.error(f"no command {words[0]!r}; {near or 'densevision --help lists the commands'}")
+    for before, word in zip(words, words[1:], strict=False):
+        if "\0" in word:  # no file has such a name
+            parser.error(f"{before}: {word!r} has a null character; leave it out")
     return command_parser(words[0]).parse_command(words[1:])
 
 

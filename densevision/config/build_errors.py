@@ -19,19 +19,15 @@ def config_errors() -> Iterator[None]:
     """Turn an error while a registry builds from the config into one line; a run's log file keeps the traceback."""
     try:
         yield
-    except _ERRORS as error:
+    except UserError:
+        raise
+    except Exception as error:  # a part may raise anything
         built = _being_built(error)
         if built is None:
             raise
         _log_to_file(traceback.format_exc())
         text = _unregistered(error) or (error.args[0] if isinstance(error, KeyError) else str(error))
         raise UserError(f"config, {built}: {' '.join(str(text).split())}") from error
-
-
-_ERRORS = (
-    *(TypeError, ValueError, KeyError, IndexError, AttributeError, ImportError, AssertionError, OSError),
-    *(RuntimeError, ArithmeticError, MemoryError),
-)
 
 
 def _log_to_file(text: str) -> None:

@@ -56,7 +56,13 @@ def hints_of(kind: Callable) -> dict[str, object]:
             found = typing.get_type_hints(function, localns=_NAMES) | found
         except Exception:  # an annotation is any expression
             continue
-    return found
+    return _hints_by_default(kind) | found
+
+
+def _hints_by_default(kind: Callable) -> dict[str, object]:
+    """Return the types of the defaults of parameters without an annotation, where a default tells it."""
+    plain = {bool: bool, str: str | None}
+    return {name: plain[type(one.default)] for name, one in parameters_of(kind).items() if type(one.default) in plain}
 
 
 def fits(value: object, hint: object) -> bool:
@@ -94,6 +100,8 @@ def _is_simple(value: object, hint: object) -> bool:
         return isinstance(value, Real) and not isinstance(value, bool)
     if hint in (str, Path):
         return isinstance(value, str | Path)
+    if hint in (Callable, typing.Callable):
+        return callable(value)
     return isinstance(value, Tensor) if hint is Tensor else True
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
 
-from densevision.config.arguments import TOP_LEVEL, accepted_keys, check_arguments, check_structure, near
+from densevision.config.arguments import check_arguments, check_structure
 from densevision.config.bases import package_bases
 from densevision.config.derive import fill_best, fill_sizes, fill_test, forget_copies
 from densevision.config.find import find_config
 from densevision.config.paper import changes_network, check_paper
+from densevision.config.part_types import use_classes
+from densevision.config.readers import TOP_LEVEL, accepted_keys, near
 from densevision.config.types import dotted_name, resolve_texts
 from densevision.errors import UserError
 
@@ -66,6 +69,7 @@ def complete_config(content: ConfigDict, overrides: Iterable[str], filename: str
         if name not in TOP_LEVEL:
             raise UserError(f"{filename}: unknown key {name!r}{near(name, TOP_LEVEL)}")
     check_arguments(content)
+    use_classes(content)
     return Config(content, cfg_text=filename, filename=filename)  # with a text, mmengine opens no file
 
 
@@ -115,11 +119,22 @@ def _read(path: Path) -> ConfigDict:
         items = loaded._cfg_dict.items()  # resolves the imports
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:  # a config is a program: anything may go wrong in it
-        raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    content = ConfigDict({k: v for k, v in items if k not in imported and not k.startswith("_")})
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a config is a program: anything may go wrong in it, or end it
+        raise UserError(f"{path}: {_fault(error)}") from error
+    content = ConfigDict({k: v for k, v in items if k not in imported and not str(k).startswith("_")})
+    if any(k == "_base_" for k, _ in items):
+        raise UserError(f"{path}: _base_ has no effect next to read_base(); import the base in its with block")
     resolve_texts(content, may_import=True)
     return content
+
+
+def _fault(error: BaseException) -> str:
+    """Describe what a config's code raised, with the line where the code is not that of a base."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}" + (f" (line {lines[0]})" if len(lines) == 1 else "")
 
 
 def _apply(content: ConfigDict, override: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from mmengine.registry import Registry
@@ -17,7 +18,7 @@ from densevision.errors import UserError, did_you_mean
 TYPE_KEYS = ("type", "constructor", "ema_type")  # whose text mmengine looks up, or else imports
 
 
-def resolve_type(value: object, registry: Registry | None = None) -> type:
+def resolve_type(value: object, registry: Registry | None = None) -> Any:
     """Return the class, or the function that builds a part, that a config's ``type`` stands for.
 
     Text is looked up among what is registered. No module is imported except those that the registries themselves list,
@@ -31,7 +32,7 @@ def resolve_type(value: object, registry: Registry | None = None) -> type:
     Raises:
         UserError: the text names nothing that is registered, or the value is neither class nor text.
     """
-    if isinstance(value, type):
+    if isinstance(value, type | FunctionType):
         return value
     if not isinstance(value, str):
         raise UserError(f"config, type is {value!r}; it must be a class or the name of one")

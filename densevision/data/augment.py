@@ -78,6 +78,10 @@ class Augment:
                 f"a transform in the config crops more than an image of {width}x{height} has ({error}); put "
                 "dict(type=PadIfNeeded, ...) before the crop, or make the crop smaller"
             ) from error
+        except ValueError as error:
+            if "missing keys" not in str(error):
+                raise
+            raise UserError(f"a transform in the config does not fit this task: {error}; remove it") from error
 
     def check(self, sizes: Collection[tuple[int, int]]) -> None:
         """Try the transforms on images of the smallest height and of the smallest width of these (height, width).

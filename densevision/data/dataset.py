@@ -100,13 +100,14 @@ class SeededDataset(Dataset):
                 raise UserError(f"{error}; fix or delete the image and its annotation") from error
         random = np.random.default_rng(key.seed)
         index, load = key.image_index, self.load_late if isinstance(key, LateKey) else self.load
+        fault: OSError | None = None
         for _ in range(_ATTEMPTS):
             try:
                 return load(index, key.seed)
             except OSError as error:
                 self._report(index, error)
-                index = int(random.integers(len(self)))
-        raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one is image {index}; check the files")
+                index, fault = int(random.integers(len(self))), error
+        raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one: {fault}; check the files")
 
     def _report(self, index: int, error: OSError) -> None:
         """Record a damaged image.

@@ -65,6 +65,7 @@ class SSDLite(BaseModel):
         assigner: config of ``DynamicAssigner``; default ``assign_targets`` with ``match_threshold``.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        reads: argument -> what takes the items of that dict, so that a config can be checked.
         background_columns: number of output channels of a class layer, per anchor, in addition to the K classes.
         distillation: the loss of a config's ``teacher`` that names none.
         teacher: returns the losses against a teacher; the training sets it while it runs.
@@ -73,6 +74,7 @@ class SSDLite(BaseModel):
 
     task = "detection"
     background_columns = 1
+    reads = dict(backbone=build_backbone, anchors=anchor_shapes, coder=BoxCoder, postprocess=PostProcess)
     distillation = AnchorDistillation
     teacher: Callable[[SSDLite, Tensor, tuple[Tensor, Tensor], Sequence[DetSample]], dict[str, Tensor]] | None = None
 

@@ -131,6 +131,8 @@ def _check(about: ModelInfo) -> None:
             continue
         if not isinstance(sides, tuple) or len(sides) != 2 or not all(_is_whole(side, 1, 2**15) for side in sides):
             raise UserError(f"{entry} is {sides!r:.60}")
+    if about.padded_size is not None and any(p < s for p, s in zip(about.padded_size, about.size, strict=True)):
+        raise UserError(f"padded_size is {about.padded_size}, smaller than size {about.size}")
     if about.input_type not in ("uint8", "float32") or about.quantize not in ("none", "float16", "int8"):
         raise UserError(f"input_type is {about.input_type!r:.60}, quantize {about.quantize!r:.60}")
     if not isinstance(about.palette, tuple) or len(about.palette) not in (0, len(names)):

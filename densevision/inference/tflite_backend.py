@@ -18,7 +18,8 @@ from densevision.stages import native_output_hidden
 from densevision.structures import Nms, PostProcess
 from densevision.task import TASKS, resolve
 
-_WITH_SCORES = ("boxes", "logits")  # outputs whose last axis are the classes
+_WITH_SCORES = ("boxes", "logits", "scores")  # outputs whose last axis are the classes
+_DIMENSIONS = {"scores": 2, "logits": 4, "boxes": 3}  # of the first output
 
 
 class TFLiteBackend:
@@ -49,6 +50,8 @@ class TFLiteBackend:
         found = [*entry["shape"].tolist(), np.dtype(entry["dtype"]).name, len(outputs)]
         if found != [1, *self.about.size, 3, self.about.input_type, TASKS[self.about.task].outputs[self.about.outputs]]:
             raise UserError(f"{path}: its metadata does not fit its network; export it again")
+        if len(outputs[0]["shape"]) != _DIMENSIONS.get(self.about.outputs, len(outputs[0]["shape"])):
+            raise UserError(f"{path}: its metadata names {self.about.outputs}, its network others; export it again")
         if self.about.outputs in _WITH_SCORES and outputs[-1]["shape"][-1] != len(self.about.classes):
             raise UserError(f"{path}: its metadata names {len(self.about.classes)} classes, its network another number")
         self._input, self._outputs = entry["index"], [detail["index"] for detail in outputs]

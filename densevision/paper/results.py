@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _result(place: str, entry: object) -> OwnResult:
     if not isinstance(entry, dict) or not {"table", "row", "accuracy"} <= entry.keys() <= _KEYS:
         raise UserError(f"{place}: give an object with table, row, accuracy and optionally latency_ms")
     for name, value in entry.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise UserError(f"{place}: {name} is {value!r}, it must be a number")
     if entry["row"] not in {row.row for row in TABLES.get(entry["table"], [])}:
         raise UserError(f"{place}: no row {entry['row']} in Table {entry['table']}; counted are {sorted(TABLES)}")

@@ -16,6 +16,13 @@ Content = Mapping[str, Any]
 _RUN_KEYS = ("experiment_name", "launcher", "work_dir", "load_from", "resume", "visualizer")  # not the user's choices
 
 
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("metrics", "model", "settings", "metric", "iterations"), dict),
+    "curves": list,
+    "name": str,
+}
+
+
 def read_report(run: Path) -> dict[str, Any]:
     """Read the report of a work dir, a result folder, or a ``report.json``.
 
@@ -32,8 +39,7 @@ def read_report(run: Path) -> dict[str, Any]:
         content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
             raise ValueError
-        shown = [content[name] for name in ("metrics", "model", "curves", "settings", "metric", "iterations", "name")]
-        if not all(isinstance(value, dict | list | str) for value in shown):
+        if not all(isinstance(content[name], kind) for name, kind in _TYPES.items()):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no report that this version of densevision wrote; run the test again") from error

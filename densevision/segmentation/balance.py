@@ -59,6 +59,8 @@ def set_class_weights(model: Any, dataset: LabelMapDataset) -> None:
     Raises:
         UserError: no loss of the model takes class weights.
     """
+    if not isinstance(dataset, LabelMapDataset):
+        raise UserError(f"BalanceClasses counts pixels of masks; {type(dataset).__name__} has none, leave it out")
     weights = class_weights(pixel_frequency(dataset))
     device = next(model.parameters()).device
     losses = [part for part in (model.loss_function, *model.modules()) if hasattr(part, "class_weights")]

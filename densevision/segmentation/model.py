@@ -50,6 +50,7 @@ class Segmentor(BaseModel):
         auxiliary: ``type`` (AuxiliaryHead) and options of a second head, in training only; None is none.
     Attributes:
         task: name in ``densevision.task.TASKS``.
+        reads: argument -> what takes the items of that dict, so that a config can be checked.
         training_only: names of the parts that are not in the network that predicts.
         background_columns: number of output channels of a class layer in addition to those of the K classes.
         distillation: the loss of a config's ``teacher`` that names none.
@@ -58,6 +59,7 @@ class Segmentor(BaseModel):
 
     task = "segmentation"
     background_columns = 0
+    reads = dict(backbone=build_backbone)
     training_only = ("auxiliary",)
     distillation = PixelDistillation
     teacher: Callable[[Segmentor, Tensor, Tensor, Sequence[SegSample]], dict[str, Tensor]] | None = None

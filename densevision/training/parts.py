@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import InfiniteSampler
+from mmengine.runner import TestLoop, ValLoop
 
-from densevision.config.arguments import check_types
 from densevision.config.hints import parameters_of
 from densevision.config.init_from import InitFrom
+from densevision.config.part_types import check_types
 from densevision.config.types import resolve_type
 from densevision.data.sampler import SeededSampler
-from densevision.errors import UserError
+from densevision.errors import UserError, shown
 from densevision.registry import DATA_SAMPLERS, LOOPS, METRICS, MODELS
 from densevision.task import TASKS
 from densevision.training.loop import TrainLoop
@@ -26,6 +28,8 @@ _DICTS = (
 )
 _MAY_BE_NONE = ("default_hooks", "randomness", "env_cfg", "env_cfg.mp_cfg")
 _EVALUATIONS = ("val", "test")
+_OTHER_LOOPS: dict[str, type] = {"val": TestLoop, "test": ValLoop}
+_NAME = re.compile(r"[\w.,=+ -]{1,200}")  # of an experiment: files are named after it
 
 
 def check_parts(config: Config, *, training: bool) -> None:
@@ -45,6 +49,9 @@ def check_parts(config: Config, *, training: bool) -> None:
             _remove(config, key)
         elif not isinstance(value, dict):
             raise UserError(f"config, {key} is {value!r}; it must be a dict")
+    name = config.get("experiment_name")
+    if name is not None and not _NAME.fullmatch(name):
+        raise UserError(f"config, experiment_name is {shown(name)}; give letters, digits and signs such as _ and -")
     _check_lists(config)
     check_types(_used(config, training=training))
     if training:
@@ -75,6 +82,9 @@ def _check_start(config: Config) -> None:
         raise UserError(f"config, load_from: no weights file {start}")
     if config.get("init_from") is not None and not config.get("resume"):
         options = InitFrom.parse(config.init_from)
+        library, colon, network = options.source.partition(":")
+        if not options.source or colon and not network:
+            raise UserError(f"config, init_from is {options.source!r}; give a file, or library:network")
         if options.model is None and ":" not in options.source and not Path(options.source).exists():
             raise UserError(
                 f"config, init_from: no file {options.source}; published networks are written like "
@@ -136,9 +146,10 @@ def _check_sampler_ends(config: Config, loader: str) -> None:
         raise UserError(f"config, {loader}.sampler never ends; give dict(type=DefaultSampler, shuffle=False)")
 
 
-def _counts_batches(config: Config, key: str) -> bool:
+def _counts_batches(config: Config, key: str, other: type) -> bool:
     kind = (config.get(key) or {}).get("type")
-    return kind is None or "evaluator" in parameters_of(resolve_type(kind, LOOPS))
+    found = None if kind is None else resolve_type(kind, LOOPS)
+    return found is None or "evaluator" in parameters_of(found) and not issubclass(found, other)
 
 
 def _check_evaluation(config: Config, split: str) -> None:
@@ -147,8 +158,10 @@ def _check_evaluation(config: Config, split: str) -> None:
     if any(key in config and config[key] is None for key in keys) or not any(key in config for key in keys):
         for key in keys:
             config[key] = None
-    elif not _counts_batches(config, f"{split}_cfg"):
-        raise UserError(f"config, {split}_cfg.type is no loop over a loader; name mmengine's ValLoop or TestLoop")
+    elif not _counts_batches(config, f"{split}_cfg", _OTHER_LOOPS[split]):
+        raise UserError(
+            f"config, {split}_cfg.type is no loop of this evaluation; name mmengine's {split.capitalize()}Loop"
+        )
     elif missing := [key for key in keys if key not in config]:
         raise UserError(f"config, {missing[0]} is missing; add it, or disable this evaluation with {keys[0]}=None")
 

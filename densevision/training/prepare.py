@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from densevision.config.derive import LOADERS
 from densevision.config.types import resolve_type
-from densevision.errors import UserError
+from densevision.errors import UserError, shown
 from densevision.registry import PARAM_SCHEDULERS
 from densevision.training.lengths import check_length, parse_duration
 
@@ -28,16 +27,24 @@ _LEAST = {  # smallest value of every whole number; those in _MAY_BE_NONE may al
     **{f"{loader}.batch_size": 1 for loader in LOADERS},
     **{f"{loader}.num_workers": 0 for loader in LOADERS},
     **{f"{loader}.prefetch_factor": 1 for loader in LOADERS},
+    **{f"{loader}.num_batch_per_epoch": 1 for loader in LOADERS},
+    "train_dataloader.sampler.seed": 0,
+    "log_processor.window_size": 1,
 }
 _MOST = {"model.bn_momentum": 1.0, "model.backbone.width": 100.0}  # largest value of numbers over 0
 AUTO = "auto"  # num_workers
 _LARGEST_SEED = 2**32 - 1  # NumPy's
+_MOST_CLASSES = 10**6
+_CRITICAL = 50  # the highest level of logging
+_CLIP_LIMITS = {"norm": "max_norm", "value": "clip_value"}
 _MAY_BE_NONE = {
     "total_batch",
     "model.num_classes",
     "train_cfg.patience",
     "randomness.seed",
+    "train_dataloader.sampler.seed",
     *(f"{loader}.prefetch_factor" for loader in LOADERS),
+    *(f"{loader}.num_batch_per_epoch" for loader in LOADERS),
 }
 
 
@@ -49,7 +56,7 @@ def whole_number(key: str, value: object, least: int = 1) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         place = key if key.startswith("--") else f"config, {key}"
-        raise UserError(f"{place} is {value!r}; it must be a whole number from {least}")
+        raise UserError(f"{place} is {shown(value)}; it must be a whole number from {least}")
     return value
 
 
@@ -77,19 +84,48 @@ def check_numbers(config: Config) -> None:
                 raise UserError(f"config, {key} is {mapping[last]!r}; it must be {most:g} at most")
     if ((config.get("randomness") or {}).get("seed") or 0) > _LARGEST_SEED:
         raise UserError(f"config, randomness.seed is {config.randomness.seed}; it must be {_LARGEST_SEED} at most")
-    optimizer = (config.get("optim_wrapper") or {}).get("optimizer") or {}
-    if "lr" in optimizer:
-        _positive("optim_wrapper.optimizer.lr", optimizer["lr"], zero=True)
-        if math.isinf(optimizer["lr"]):
-            raise UserError("config, optim_wrapper.optimizer.lr is infinite; it must be a number")
-    clip = (config.get("optim_wrapper") or {}).get("clip_grad") or {}
-    for key in ("max_norm", "clip_value"):
-        if key in clip:
-            _positive(f"optim_wrapper.clip_grad.{key}", clip[key])
+    if (_lookup(config, "model.num_classes")[0].get("num_classes") or 0) > _MOST_CLASSES:
+        raise UserError(f"config, model.num_classes is {config.model.num_classes}; it must be {_MOST_CLASSES} at most")
+    if isinstance(level := config.get("log_level"), int) and not 0 <= level <= _CRITICAL:
+        raise UserError(f"config, log_level is {level}; it must be 0 to {_CRITICAL}, or a name such as 'INFO'")
+    wrapper = config.get("optim_wrapper") or {}
+    _check_optimizer(wrapper.get("optimizer") or {})
+    _check_clip(wrapper.get("clip_grad") or {})
+    _check_intervals(config)
     for number, schedule in enumerate(_listed(config.get("param_scheduler"))):
         _check_schedule(f"param_scheduler.{number} ({_type_name(schedule)})", dict(schedule))
     if settings.get("max_iters") is not None:
         _check_average(config, settings["max_iters"])
+
+
+def _check_optimizer(settings: Mapping) -> None:
+    place = "optim_wrapper.optimizer"
+    if "lr" in settings:
+        _positive(f"{place}.lr", settings["lr"], zero=True)
+    momentum = settings.get("momentum")
+    if isinstance(momentum, int | float) and momentum >= 1:
+        raise UserError(f"config, {place}.momentum is {momentum}; it must be less than 1")
+
+
+def _check_clip(settings: Mapping) -> None:
+    place, kind = "optim_wrapper.clip_grad", settings.get("type", "norm")
+    if not isinstance(kind, str) or kind not in _CLIP_LIMITS:
+        raise UserError(f"config, {place}.type is {shown(kind)}; it must be 'norm' or 'value'")
+    if settings and _CLIP_LIMITS[kind] not in settings:
+        raise UserError(f"config, {place} has no {_CLIP_LIMITS[kind]}; give dict({_CLIP_LIMITS[kind]}=10.0)")
+    for key in (*_CLIP_LIMITS.values(), "norm_type"):
+        if key in settings:
+            _positive(f"{place}.{key}", settings[key])
+
+
+def _check_intervals(config: Config) -> None:
+    """Check every interval and patience of a hook; None stands for the default of ours."""
+    named = [(f"default_hooks.{name}", hook) for name, hook in (config.get("default_hooks") or {}).items()]
+    named += [(f"custom_hooks.{number}", hook) for number, hook in enumerate(config.get("custom_hooks") or [])]
+    for place, hook in named:
+        for key in ("interval", "patience"):
+            if isinstance(hook, Mapping) and hook.get(key) is not None:
+                whole_number(f"{place}.{key}", hook[key])
 
 
 def _lookup(config: Config, key: str) -> tuple[Any, str]:
@@ -111,7 +147,7 @@ def _listed(schedules: object) -> Sequence[ConfigDict]:
 
 def _positive(key: str, value: object, *, zero: bool = False) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"config, {key} is {value!r}; it must be a number")
+        raise UserError(f"config, {key} is {shown(value)}; it must be a number")
     if not (value > 0 or zero and value == 0):  # also NaN
         raise UserError(f"config, {key} is {value!r}; it must be {'0 or more' if zero else 'greater than 0'}")
 
@@ -189,6 +225,12 @@ def _check_schedule(name: str, schedule: dict) -> None:
     for key, least in (("begin", 0), ("end", 1), ("T_max", 1), ("step_size", 1)):
         if schedule.get(key) is not None:
             whole_number(f"{name}.{key}", schedule[key], least)
+    if "gamma" in schedule:
+        _positive(f"{name}.gamma", schedule["gamma"])
+    if "start_factor" in schedule:
+        _positive(f"{name}.start_factor", schedule["start_factor"])
+    for step in schedule.get("milestones") or ():
+        whole_number(f"{name}.milestones", step, 0)
     if "step_epochs" in schedule:
         _positive(f"{name}.step_epochs", schedule["step_epochs"])
         if "step_size" in schedule:

@@ -14,6 +14,8 @@ from densevision.training.changes import Resumed, hyperparameters, rebuild_sched
 from densevision.training.checkpoint_hook import find_last_checkpoint
 from densevision.training.choice import choose_checkpoint
 
+_MOMENTS = {"momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg"}
+
 
 class ResumingRunner(Runner):
     """The part of ``DenseRunner`` that loads checkpoints and resumes from them."""
@@ -45,7 +47,8 @@ class ResumingRunner(Runner):
         """
         try:
             super().resume(filename, *args, **kwargs)
-        except (ValueError, KeyError, TypeError) as error:
+            self._check_moments()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"{filename} does not fit this config's optimizer and schedules: {error}"
             raise UserError(" ".join(message.split())) from error
         if self._resumed.rebuilds:
@@ -55,6 +58,19 @@ class ResumingRunner(Runner):
             for key in ("best_score", "best_iteration", "patience", "worthless"):
                 self.message_hub.runtime_info.pop(key, None)
         self._report(self._resumed.summary())
+
+    def _check_schedules(self, kept: object, filename: str) -> None:
+        own = self.param_schedulers
+        if self._resumed.rebuilds or not isinstance(kept, list) or not isinstance(own, list) or len(kept) == len(own):
+            return
+        raise UserError(f"{filename} has {len(kept)} param_schedulers, and the config {len(own)}; correct the config")
+
+    def _check_moments(self) -> None:
+        """Raise ValueError if what the optimizer keeps of a weight has another shape; torch does not check it."""
+        for weight, state in getattr(self.optim_wrapper.optimizer, "state", {}).items():
+            for name in _MOMENTS & state.keys():
+                if isinstance(state[name], torch.Tensor) and state[name].shape != weight.shape:
+                    raise ValueError(f"{name} of a weight of shape {tuple(weight.shape)} is {tuple(state[name].shape)}")
 
     def load_checkpoint(
         self, filename: str, map_location: str | torch.device = "cpu", strict: bool = True, revise_keys: object = None
@@ -73,6 +89,7 @@ class ResumingRunner(Runner):
             self._resumed.check()
             self._config_groups = hyperparameters(self)
             self._resumed.adapt(checkpoint)
+            self._check_schedules(checkpoint.get("param_schedulers"), filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         self._has_loaded = True

@@ -73,9 +73,11 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                 if self._train_loop is not None:
                     self.notes += prepare_training(self)
                     self.rate_lines = scale_rate(self)
-        except (UserError, KeyboardInterrupt):
+        except (UserError, ImportError, KeyboardInterrupt) as error:
             self._undo_start()
-            raise
+            if not isinstance(error, ImportError):
+                raise
+            raise UserError(f"config, visualizer: {error}") from error  # a backend looks for its library when used
 
     def train(self) -> nn.Module:
         """Train; Ctrl-C and SIGTERM stop it after the current iteration.

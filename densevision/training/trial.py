@@ -5,24 +5,26 @@ from __future__ import annotations
 import copy
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
+from mmengine.logging import HistoryBuffer
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import Registry
+from mmengine.registry import LOG_PROCESSORS, Registry, build_from_cfg
 from mmengine.runner import Priority, get_priority
 from torch import nn
 from torch.utils.data import DataLoader
 
-from densevision.config.arguments import mappings, near
 from densevision.config.build_errors import config_errors
 from densevision.config.derive import LOADERS
 from densevision.config.hints import parameters_of
 from densevision.config.places import place_of
+from densevision.config.readers import mappings, near
 from densevision.config.types import resolve_type
 from densevision.data.augment import Augment
 from densevision.errors import UserError
@@ -43,10 +45,13 @@ def try_parts(config: Config) -> None:
         UserError: names the part.
     """
     with torch.random.fork_rng(devices=[]):
-        model = _try("model", config.model, lambda: MODELS.build(_with_classes(config.model)))
+        model = _try("model", config.model, lambda: _model(config.model))
         settings = copy.deepcopy(config.optim_wrapper)
         _try("optim_wrapper.optimizer", settings.optimizer, partial(_step, dict(settings.optimizer)))
         wrapper = _try("optim_wrapper", settings, lambda: build_optim_wrapper(model, settings))
+        _check_modules(model, config.get("activation_checkpointing") or ())
+        if isinstance(settings := config.get("compile"), Mapping):
+            _try("compile", settings, lambda: torch.compile(nn.Linear(1, 1), **_without_target(settings)))
         for place, part in mappings(dict(config.items())):
             if (where := place_of(place)) and where.registry in _TRIALS:
                 _try(place, part, partial(_TRIALS[where.registry], dict(part), wrapper))
@@ -59,10 +64,9 @@ def _try(place: str, part: Mapping, build: Callable[[], Any]) -> Any:
         with config_errors():
             return build()
     except UserError as error:
-        text = str(error)
-        if error.__cause__ is not None:
-            text = _argument(place, part, error.__cause__) or text
-        raise UserError(_with_place(place, text)) from error
+        cause = error.__cause__
+        text = (cause and (_argument(place, part, cause) or _without_type(place, part, cause))) or str(error)
+        raise UserError(_with_place(_inner_place(place, part, cause), text)) from error
     except Exception as error:  # a part may raise anything where its arguments are wrong
         text = _argument(place, part, error) or " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(_with_place(place, text)) from error
@@ -82,9 +86,63 @@ def _argument(place: str, part: Mapping, error: BaseException) -> str | None:
     return f"{keys[0] if keys else place}: there is no argument {name!r}{near(name, known)}"
 
 
+def _without_type(place: str, part: Mapping, error: BaseException) -> str | None:
+    """Return what to say on a part in the part that has no type, with its dotted key."""
+    built = _built(error)
+    if built is None or "type" in built:
+        return None
+    return f"{_inner_place(place, part, error)} has no type; it must name a class"
+
+
+def _built(error: BaseException) -> Mapping | None:
+    """Return the innermost dict that a registry was building from."""
+    built = [frame.f_locals.get("cfg") for frame, _ in traceback.walk_tb(error.__traceback__) if _builds(frame)]
+    return built[-1] if built and isinstance(built[-1], Mapping) else None
+
+
+def _inner_place(place: str, part: Mapping, error: BaseException | None) -> str:
+    """Return the dotted key of the dict in ``part`` that a registry was building from; ``place`` if it is not known."""
+    built = None if error is None else _built(error)
+    if built is None:
+        return place
+    inner = [(where, one) for where, one in mappings(part, place) if where != place]
+    keys = [where for where, one in inner if all(built.get(key) == value for key, value in one.items())]
+    return keys[-1] if keys else place
+
+
+def _builds(frame: FrameType) -> bool:
+    return frame.f_code is build_from_cfg.__code__
+
+
 def _with_place(place: str, text: str) -> str:
     text = text.removeprefix("config, ")
-    return f"config, {text}" if place in text else f"config, {place}: {text}"
+    return f"config, {text}" if text.startswith(place) else f"config, {place}: {text}"
+
+
+def _log_processor(settings: dict[str, Any], wrapper: Any) -> None:
+    LOG_PROCESSORS.build(dict(type="LogProcessor") | settings)
+    known = HistoryBuffer._statistics_methods  # mmengine has no other list of them
+    for own in settings.get("custom_cfg") or ():
+        if own.get("method_name", "current") not in known:
+            raise UserError(f"custom_cfg has method_name {own['method_name']!r}; it must be one of {', '.join(known)}")
+
+
+def _without_target(settings: Mapping) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "target"}
+
+
+def _check_modules(model: nn.Module, names: Sequence[str]) -> None:
+    known = dict(model.named_modules())
+    for name in names:
+        if name not in known:
+            raise UserError(f"config, activation_checkpointing: the model has no module {name!r}{near(name, known)}")
+
+
+def _model(settings: Mapping) -> nn.Module:
+    built = MODELS.build(_with_classes(settings))
+    if not isinstance(built, nn.Module):
+        raise UserError(f"model.type builds {built!r:.60}; it must build a torch Module")
+    return built
 
 
 def _with_classes(model: Mapping) -> dict[str, Any]:
@@ -142,4 +200,5 @@ _TRIALS: dict[Registry, Callable[[dict[str, Any], Any], None]] = {
     PARAM_SCHEDULERS: _schedule,
     TRANSFORMS: _transform,
     HOOKS: _hook,
+    LOG_PROCESSORS: _log_processor,
 }

@@ -160,7 +160,12 @@ def _read_images(paths: list[Path], skipped: list[str]) -> Iterator[Frame]:
         number += 1
 
 
+_SCRIPTS = (b"ffconcat", b"#EXTM3U", b"v=0", b"<")  # of files that name other files
+
+
 def _open_capture(where: str | int, kind: str, name: str, every: int) -> Source:
+    if kind == "video" and _is_text(Path(str(where))):  # FFmpeg would follow a playlist to other files
+        raise UserError(f"can't read a frame from {name}; {_why(kind, '')}")
     capture = _capture(where)
     rate = capture.get(cv2.CAP_PROP_FPS)
     if not 0 < rate < 1000:  # also NaN
@@ -173,6 +178,13 @@ def _open_capture(where: str | int, kind: str, name: str, every: int) -> Source:
     total = -(-announced // every) if kind != "camera" and announced > 0 else None
     frames = itertools.chain([first], frames)
     return Source(frames, _size(first), rate / every, total, kind, [], str(where) if kind == "video" else "")
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(512)
+    printable = all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
+    return head.startswith(_SCRIPTS) or printable and not head.startswith(b"YUV4MPEG2")
 
 
 def has_sound(source: Source) -> bool:

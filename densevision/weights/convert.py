@@ -35,7 +35,10 @@ def convert(weights: str, model: str | None = None) -> tuple[dict, LoadReport]:
     else:
         name = weights
         source, tensors = _download(weights)
-    checkpoint, report = to_checkpoint(name, source, tensors)
+    try:
+        checkpoint, report = to_checkpoint(name, source, tensors)
+    except UserError as error:
+        raise UserError(f"{weights}: {error}") from error
     report.origin = name if weights == name else f"{name} ({weights})"
     return checkpoint, report
 

@@ -253,7 +253,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], str, Damage | None]] = {
     "train: the work dir is a file": (TRAIN, "out", _folder_is_a_file),
     "train: the work dir is below a file": (("train", "det.py", "--work-dir", "det.py/out"), r"det\.py", None),
     "train: the work dir is in /proc": (("train", "det.py", "--work-dir", "/proc/densevision"), "/proc", None),
-    "train: the work dir has a null byte": (("train", "det.py", "--work-dir", "a\0b"), "work_dir|work dir", None),
+    "train: the work dir has a null byte": (("train", "det.py", "--work-dir", "a\0b"), "--work-dir", None),
     "train: a name of 300 characters": (("train", "det.py", "--work-dir", "a" * 300), "aaa", None),
     "train: the config would be overwritten": (
         ("train", "det.py", "--work-dir", "seg"),

@@ -48,6 +48,16 @@ def without_data(folder: Path) -> None:
     """Remove the images and labels: what is wrong with a config is found before they are read."""
     shutil.rmtree(folder / "boxes")
     shutil.rmtree(folder / "masks")
+    shutil.rmtree(folder / "cells")
+
+
+def option_rows(options: dict[str, str], command: tuple[str, ...] = TRAIN) -> list[Row]:
+    """Return a row per option; there are no data to read."""
+    group = "cfg-options" if command is TRAIN else "cfg-options of a segmenter"
+    return [
+        Row(group, repr(option)[1:-1][:120], (*command, "--cfg-options", option), says, without_data)
+        for option, says in options.items()
+    ]
 
 
 def both(*damages: Damage) -> Damage:

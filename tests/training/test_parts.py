@@ -28,7 +28,7 @@ from tests.training.toy_runs import CONFIG, FAST, listing, make_runner, train
         ("train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=3)", "this training counts iterations"),
         ("train_cfg=dict(type='IterBasedTrainLoop', max_iters=3)", "this training counts iterations"),
         ("randomness.seed=4294967296", "randomness.seed is 4294967296; it must be 4294967295 at most"),
-        ("optim_wrapper.optimizer.lr=1e400", "optim_wrapper.optimizer.lr is infinite"),
+        ("optim_wrapper.optimizer.lr=1e400", "optim_wrapper.optimizer.lr is inf;"),
     ],
 )
 def test_parts_of_another_kind_are_one_line(tmp_path, override, message):
