@@ -1,16 +1,15 @@
-"""Networks of Table 3 other than V3 train, and their run is read as a row of the paper."""
+"""Networks of Table 3 other than V3 train."""
 
 import pytest
 
 from densevision.config.load import load_config
-from densevision.paper.results import read_own
 from densevision.training.runner import build_runner
 from tests.classification.conftest import write_tree
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backbone", "row"), [("proxylessnas_mobile", 4), ("mnasnet_small", 8)])
-def test_two_steps_train_a_network_of_table_3(tmp_path, backbone, row):
+@pytest.mark.parametrize("backbone", ["proxylessnas_mobile", "mnasnet_small"])
+def test_two_steps_train_a_network_of_table_3(tmp_path, backbone):
     root = write_tree(tmp_path / "pets", dict(train=dict(red=2, blue=2), val=dict(red=1, blue=1)))
     options = [f"{part}_dataloader.dataset.data_root='{root}'" for part in ("train", "val")]
     options += [
@@ -24,7 +23,8 @@ def test_two_steps_train_a_network_of_table_3(tmp_path, backbone, row):
         "v3_small_bccd_cells", [*options, f"model.backbone.name={backbone}", "model.input_size=(224,224)"]
     )
     config.work_dir = str(tmp_path / "run")
-    model = build_runner(config).train()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    (result,) = read_own([tmp_path / "run"])
-    assert (result.table, result.row, result.data) == (3, row, "pets") and 0 <= result.accuracy <= 100
+    runner = build_runner(config)
+    model = runner.train()
+    trained = runner.optim_wrapper.optimizer.state
+    assert len(trained) == len(list(model.parameters()))  # each had a gradient
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
