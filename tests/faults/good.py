@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import chdir
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from densevision.images import write_image
 from densevision.inference.metadata import ModelInfo
 from tests.classification.conftest import write_tree
 from tests.detection.conftest import TABLE
+from tests.faults.folder import chdir
 
 SIDE = 64
 DETECTOR = """

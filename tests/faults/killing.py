@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 import traceback
-from contextlib import chdir, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mmengine.hooks import Hook
 
 from densevision.cli.main import main
 from densevision.training.checkpoint_hook import find_last_checkpoint
+from tests.faults.folder import chdir
 from tests.faults.good import DETECTOR, SEGMENTOR, write_boxes, write_masks
 from tests.faults.intercept import kill_self, watched
 

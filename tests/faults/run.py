@@ -8,10 +8,10 @@ import os
 import re
 import shutil
 import traceback
-from contextlib import chdir
 from pathlib import Path
 
 from densevision.cli.main import main
+from tests.faults.folder import chdir
 from tests.faults.row import Row
 
 

@@ -10,11 +10,11 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import chdir
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from densevision.cli.main import main as densevision
+from tests.faults.folder import chdir
 from tests.faults.good import write_setup
 
 MOST_MB = 50  # of growth between the second round and the last

@@ -6,11 +6,11 @@ import errno
 import itertools
 import os
 import shutil
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from tests.faults.folder import chdir
 from tests.faults.intercept import watched
 from tests.faults.run import listing, run_main
 

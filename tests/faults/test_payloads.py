@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from tests.faults.folder import chdir
 from tests.faults.guard import guarded
 from tests.faults.payload_texts import NAMES
 from tests.faults.payloads import PAYLOADS, Payload
