@@ -25,6 +25,11 @@ FOREIGN = {
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
     *("--bind", "--directory"),  # http.server
+    "--seconds",  # tests.faults.fuzz.run
+    *("--nnodes", "--node-rank", "--nproc-per-node", "--max-restarts"),  # torchrun
+    *("--rdzv-id", "--rdzv-backend", "--rdzv-endpoint"),
+    *("--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task"),  # sbatch
+    *("--requeue", "--open-mode", "--signal"),
     *("--shm-size", "--check", "--strict", "--logdir"),  # docker, ruff, mkdocs, tensorboard
     *("--images", "--rounds", "--threads", "--one-process", "--untuned"),  # tools/benchmarks
     *("--variants", "--iterations", "--seeds"),  # tools/benchmarks/tricks.py

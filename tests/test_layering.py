@@ -103,7 +103,7 @@ OWNERS = {
         *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler")),
         *(f"densevision.classification.{name}" for name in ("dataset", "metric", "model")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
-        *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "loss", "metric", "model")),
+        *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),
         "densevision.inference.load",
         *(f"densevision.report.{name}" for name in ("content", "facts", "write")),
         "densevision.adapt.short",

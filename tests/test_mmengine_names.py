@@ -11,6 +11,8 @@ import mmengine
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.optim import LinearLR, OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -26,25 +28,44 @@ NAMES = {
         "the config as a dict whose lazy types are resolved on access",
     ),
     "_to_lazy_dict": ({"config.dump"}, "compare a config with its last dump without laying it out again"),
-    "_load_from": ({"training.resume", "training.splits"}, "the checkpoint that a run starts from"),
-    "_resume": ({f"training.{name}" for name in ("loop", "resume", "runner", "start")}, "whether the run resumes"),
+    "_load_from": ({"training.plan", "training.resume", "training.splits"}, "the checkpoint that a run starts from"),
+    "_resume": (
+        {f"training.{name}" for name in ("loop", "plan", "resume", "runner", "start")},
+        "whether the run resumes",
+    ),
     "_has_loaded": ({"training.resume"}, "load a checkpoint only once"),
     "_train_dataloader": ({"training.splits"}, "the loader, or its config before it is built"),
-    "_train_loop": ({"training.runner"}, "the loop, or its config before it is built"),
+    "_train_loop": ({"training.plan", "training.runner"}, "the loop, or its config before it is built"),
     "_test_loop": ({"training.runner"}, "the loop, or its config before it is built"),
-    "_log_scalars": ({"training.time_limit"}, "undo what the steps that are timed have logged"),
+    "_log_scalars": (
+        {"training.deferred", "training.time_limit"},
+        "log values that are read later, and undo what the steps that are timed have logged",
+    ),
+    "_set_resumed_keys": ({"training.deferred"}, "keep a logged value in checkpoints, as update_scalar does"),
+    "_log_history": ({"training.deferred"}, "overridden: values that are read when they are used"),
+    "_count_history": ({"training.deferred"}, "overridden: as many as the values"),
+    "_statistics_methods": ({"training.trial"}, "the methods that a log processor may name"),
+    "_clip_grad": ({"training.optim"}, "overridden: clip without waiting for the device"),
+    "_ema_started": ({"training.average"}, "whether the moving average takes this iteration"),
     "_timestamp": ({"training.runner"}, "name of the log folder, made unique"),
     "_log_env": ({"training.runner"}, "overridden: a short description of the environment"),
     "_inner_count": (
-        {"training.optim", "training.time_limit"},
-        "count a skipped batch for gradient accumulation, and undo the steps that are timed",
+        {"training.time_limit"},
+        "undo the steps that are timed",
     ),
     "_global_step": ({"training.changes"}, "advance schedules without the warning about the order of steps"),
     "_iter": ({"training.loop"}, "Runner.resume sets it on the loop"),
     "_epoch": ({"training.loop"}, "Runner.resume sets it on the loop"),
 }
 COMPOSED = ("_train_loop", "_val_loop", "_test_loop", "_train_dataloader", "_val_dataloader", "_test_dataloader")
-OWN = {"_dataset", "_imported", "_length", "_module", "_text"}  # names of the package that also occur in mmengine
+OWN = {"_dataset", "_hook", "_imported", "_length", "_module", "_text"}  # also names of the package itself
+    "_dataset",
+    "_hook",
+    "_imported",
+    "_length",
+    "_module",
+    "_text",
+}  # names of the package that also occur in mmengine
 SOURCES = (
     *("runner/runner.py", "runner/base_loop.py", "config/config.py", "config/lazy.py", "hooks/ema_hook.py"),
     *("optim/optimizer/optimizer_wrapper.py", "optim/optimizer/amp_optimizer_wrapper.py"),
@@ -109,6 +130,19 @@ def test_optimizer_wrapper_counts_batches_and_steps():
     assert wrapper._inner_count == before + 1
     schedule = LinearLR(wrapper, start_factor=0.5, end=2)
     assert isinstance(schedule.optimizer._global_step, int)
+
+
+def test_logged_values():
+    buffer = HistoryBuffer([1.0, 2.0], [1, 1])
+    assert (list(buffer._log_history), list(buffer._count_history)) == ([1.0, 2.0], [1, 1])
+    assert {"mean", "current"} <= set(HistoryBuffer._statistics_methods)
+    hub = MessageHub("names")
+    hub._set_resumed_keys("loss", True)
+    assert hub.state_dict()["resumed_keys"] == {"loss": True}
+
+
+def test_overridden_methods_exist():
+    assert callable(OptimWrapper._clip_grad) and callable(EMAHook._ema_started)
 
 
 def test_default_hooks_are_those_that_mmengine_registers():

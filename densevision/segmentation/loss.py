@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from densevision.structures import check_whole
 
@@ -39,8 +38,10 @@ class CrossEntropyLoss(nn.Module):
 
     def _total(self, weights: Tensor) -> Tensor:
         total = weights.sum()
-        if self.training:  # evaluations may have different numbers of batches
-            all_reduce(total, op="mean")
+        together = self.training and distributed.is_available() and distributed.is_initialized()
+        if together:  # evaluations may have different numbers of batches
+            distributed.all_reduce(total)
+            total = total / distributed.get_world_size()
         return total.clamp(min=1e-6)
 
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
