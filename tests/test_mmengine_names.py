@@ -59,13 +59,6 @@ NAMES = {
 }
 COMPOSED = ("_train_loop", "_val_loop", "_test_loop", "_train_dataloader", "_val_dataloader", "_test_dataloader")
 OWN = {"_dataset", "_hook", "_imported", "_length", "_module", "_text"}  # also names of the package itself
-    "_dataset",
-    "_hook",
-    "_imported",
-    "_length",
-    "_module",
-    "_text",
-}  # names of the package that also occur in mmengine
 SOURCES = (
     *("runner/runner.py", "runner/base_loop.py", "config/config.py", "config/lazy.py", "hooks/ema_hook.py"),
     *("optim/optimizer/optimizer_wrapper.py", "optim/optimizer/amp_optimizer_wrapper.py"),
