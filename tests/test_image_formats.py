@@ -135,11 +135,11 @@ def test_a_header_that_states_too_many_pixels_is_named(tmp_path, what):
 @pytest.mark.parametrize("what", HOLLOW)
 def test_pixels_that_are_not_there_take_neither_time_nor_memory(tmp_path, what):
     (tmp_path / "a.png").write_bytes(HOLLOW[what])
-    began = time.perf_counter()
+    began = time.process_time()
     for read in (read_image, read_label_ids):
         with pytest.raises(OSError, match=r"^[^\n]*a.png: "):
             read(tmp_path / "a.png")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("what", NO_IMAGES)

@@ -86,7 +86,7 @@ def _check_inner(place: str, mapping: Mapping) -> None:
 
 def _top_hints() -> dict[str, object]:
     hints = hints_of(Runner)
-    plain = ("load_from", "env_cfg", "randomness", "experiment_name", "auto_scale_lr", "log_processor")
+    plain = ("load_from", "env_cfg", "randomness", "experiment_name", "log_processor")
     return {key: hints[key] for key in plain if key in hints} | OURS
 
 

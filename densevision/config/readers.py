@@ -25,6 +25,7 @@ OURS: dict[str, object] = {
     "init_from": str | dict | None,
     "teacher": str | dict | None,
     "total_batch": int | None,
+    "auto_scale_lr": bool | dict | None,
     "paper": dict | None,
     "model_wrapper_cfg": dict | None,
     "sync_bn": Literal["torch", "mmcv"] | None,

@@ -92,7 +92,10 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
         (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
         (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
         (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
-        (["--cfg-options", "model.postprocess=dict(nms='all')"], "postprocess.nms is 'all'; give across-classes or "),
+        (
+            ["--cfg-options", "model.postprocess=dict(nms='all')"],
+            "postprocess.nms is 'all'; it must be 'per-class' or 'across-classes'",
+        ),
     ],
 )
 def test_a_detector_faults_are_one_line_and_leave_no_file(tmp_path, capsys, words, message):

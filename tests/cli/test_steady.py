@@ -64,11 +64,15 @@ def test_no_character_ends_a_command(monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_ends_a_command_as_ctrl_c_does(number):
-    with ending_signals() as ending:
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
-        assert ending.status(130) == 128 + number and ending.status(0) == 0
-    assert signal.getsignal(number) == signal.SIG_DFL
+    before = signal.signal(number, signal.SIG_DFL)  # nohup ignores SIGHUP
+    try:
+        with ending_signals() as ending:
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+            assert ending.status(130) == 128 + number and ending.status(0) == 0
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_what_nohup_ignores_stays_ignored():

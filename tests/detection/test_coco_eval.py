@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import os
 import sys
 
 import numpy as np
@@ -89,6 +90,7 @@ def test_random_detections(seed):
 
 
 @pytest.mark.reference
+@pytest.mark.skipif("DENSEVISION_DATA" not in os.environ, reason="needs the data sets")
 @pytest.mark.parametrize("name", DATA)
 def test_real_annotations(name):
     path, images = DATA[name]

@@ -276,7 +276,7 @@ class TestScaledRate:
         ("options", "message"),
         [
             (["auto_scale_lr=True"], "auto_scale_lr needs total_batch"),
-            (["auto_scale_lr=4"], "auto_scale_lr is 4; give True, with total_batch, or False"),
+            (["auto_scale_lr=4"], "auto_scale_lr is 4; it must be"),
             (["auto_scale_lr=dict(enable=True)"], "auto_scale_lr needs base_batch_size"),
             (["sync_bn=mmcv"], "sync_bn is 'mmcv'; give 'torch', or None"),
         ],

@@ -157,6 +157,13 @@ class ScriptedErrors(Scripted):
     lower_is_better = True
 
 
+class Named(Hook):
+    """Takes a dict whose keys are any text."""
+
+    def __init__(self, names: dict):
+        self.names = names
+
+
 class SignalSelf(Hook):
     """Send this process, its group or a loader worker signal ``number`` in iteration ``at``, or in the evaluation."""
 
