@@ -57,6 +57,8 @@ def check_file(data: bytes) -> None:
         _check_png(data)
     elif name == "JPEG":
         _check_jpeg(data, size)
+    elif name == "BMP":
+        _check_bmp(data, size)
 
 
 def check_size(size: Size) -> None:
@@ -123,6 +125,18 @@ def _check_jpeg(data: bytes, size: Size) -> None:
             raise DamagedError("the JPEG is damaged: its pixels are interrupted")
         if marker in _FRAMES and marker <= 0xC2 and blocks > _BLOCKS_PER_BYTE * len(data):
             raise CutShortError("the JPEG is cut short: its header states more pixels")
+
+
+def _check_bmp(data: bytes, size: Size) -> None:
+    """Check that a BMP without compression has the bytes of its pixels; decoders fill missing ones for seconds."""
+    old = data[14:18] == b"\x0c\0\0\0"
+    bits, compression = _unpack("<H", data, 24 if old else 28), (0,) if old else _unpack("<I", data, 30)
+    start = _unpack("<I", data, 10)
+    if bits is None or compression is None or start is None:
+        raise CutShortError("the BMP is cut short")
+    row = (bits[0] * size[1] + 31) // 32 * 4
+    if compression[0] in (0, 3, 6) and len(data) + 3 < start[0] + row * size[0]:  # 3: padding of the last
+        raise CutShortError("the BMP is cut short: it has fewer bytes than its pixels")
 
 
 def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:

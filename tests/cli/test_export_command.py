@@ -158,6 +158,7 @@ def test_the_light_install_runs_a_file(tmp_path):
     assert len(list((tmp_path / "annotated").iterdir())) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("converted_once")
 def test_a_detector_of_another_size(tmp_path, capsys):
     """Row 1 of the everyday inputs: the size asked for, in input, anchors and metadata; parity and demo with it."""

@@ -68,6 +68,7 @@ def scales(content, kind="CONV_2D"):
     return [(graph.tensors[op.inputs[1]].quantization.scale, graph.tensors[op.outputs[0]].quantization) for op in found]
 
 
+@pytest.mark.slow
 def test_the_kinds_of_ranges_differ_as_they_say(converted_once, tmp_path):  # noqa: F811
     from densevision.export.convert import convert
     from densevision.export.exporter import ExportOptions, make_exporter
