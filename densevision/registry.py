@@ -11,7 +11,7 @@ _LOCATIONS = {
     "data sampler": ["densevision.data.sampler"],
     "hook": [
         "densevision.segmentation.balance",
-        *(f"densevision.training.{name}" for name in ("checkpoint_hook", "curves", "progress")),
+        *(f"densevision.training.{name}" for name in ("average", "checkpoint_hook", "curves", "progress")),
     ],
     "loop": ["densevision.training.loop"],
     "optimizer wrapper constructor": ["densevision.training.optim"],
