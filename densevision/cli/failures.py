@@ -23,6 +23,10 @@ _SHARED = (
     "workers: train_dataloader.num_workers=0 val_dataloader.num_workers=0"
 )
 _OPEN = "too many open files; allow more (ulimit -n 4096), or load without workers: train_dataloader.num_workers=0"
+_WORKER = (
+    "a loader worker was killed, mostly because memory ran out; reduce train_dataloader.num_workers or batch_size. "
+    "Of a training, --resume continues at the last checkpoint"
+)
 # Texts of libraries -> what to say. The first that fits counts.
 _SAID = [
     (r"unable to \w+(/\w+)* (a )?shared memory.*Too many open files|received 0 items of ancdata", _OPEN),
@@ -34,11 +38,7 @@ _SAID = [
         r"No usable temporary directory",
         "there is no folder for temporary files; set TMPDIR to a folder that you may write to",
     ),
-    (
-        r"DataLoader worker",
-        "a loader worker was killed, mostly because memory ran out; reduce train_dataloader.num_workers or "
-        "batch_size. Of a training, --resume continues at the last checkpoint",
-    ),
+    (r"DataLoader worker", _WORKER),
     (
         r"gloo.*(closed by peer|reset by peer|timed? ?out|Broken pipe)|NCCL.*(abort|remote process|unhandled)",
         "another process of this training has ended; its message says why. --resume continues at the last checkpoint",
@@ -52,6 +52,8 @@ def describe_failure(error: BaseException) -> str | None:
         return _MEMORY
     if isinstance(error, OSError) and _raised_in(error) == "multiprocessing.synchronize":  # semaphores are files there
         return _SHARED
+    if isinstance(error, EOFError | ConnectionError | FileNotFoundError) and _is_of_worker(error):
+        return _WORKER
     if isinstance(error, OSError) and error.errno in _FILES:
         return f"{_place(error) or 'a file'} can't be opened: {_OPEN}"
     if isinstance(error, OSError) and error.errno in _DISK:
@@ -82,6 +84,12 @@ def _raised_in(error: BaseException) -> str:
     """Return the module whose Python code raised an error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return str(frames[-1].f_globals.get("__name__")) if frames else ""
+
+
+def _is_of_worker(error: BaseException) -> bool:
+    """Whether a loader worker ended while it handed over a batch, which it does by a socket of its own."""
+    names = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return "multiprocessing.resource_sharer" in names or "torch.multiprocessing.reductions" in names
 
 
 def _place(error: OSError) -> str:

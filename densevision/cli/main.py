@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             what = f"this command needs {error.name}; pip install densevision{_extra(error.name)}"
             print(f"densevision: error: {what}", file=sys.stderr)
             return 2
-        except (OSError, RuntimeError, MemoryError, ImportError) as error:
+        except (OSError, EOFError, RuntimeError, MemoryError, ImportError) as error:
             said = describe_failure(error)
             if said is None:
                 raise

@@ -9,6 +9,7 @@ import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 import torch
@@ -238,6 +239,9 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         """Log everything to the file, and only warnings and errors to the terminal."""
         logger = super().build_logger(log_level, log_file, **kwargs)
         quiet(logger.handlers)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler) and isinstance(handler.stream, TextIOWrapper):
+                handler.stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # mmengine takes the locale's
         return logger
 
     def _log_env(self, env_cfg: dict) -> None:
@@ -268,7 +272,7 @@ def build_runner(config: Config, *, training: bool = True) -> DenseRunner:
     set_workers(config)
     default_hooks = config.get("default_hooks", {})
     config.default_hooks = {k: v for k, v in default_hooks.items() if v is not None or k in _MMENGINE_HOOKS}
-    config.setdefault("visualizer", _tensorboard())
+    config.setdefault("visualizer", _tensorboard(config.work_dir))
     # mmengine identifies message hub and logger by this name and the second: two short runs would share them.
     config.setdefault("experiment_name", f"{Path(config.filename or 'run').stem}_{next(_RUN_NUMBERS)}")
     if config.get("resume") and not config.get("load_from") and find_last_checkpoint(Path(config.work_dir)) is None:
@@ -297,6 +301,7 @@ _RUN_NUMBERS = itertools.count()
 _MMENGINE_HOOKS = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
 
 
-def _tensorboard() -> Mapping[str, object]:
-    backends = [dict(type="TensorboardVisBackend")] if importlib.util.find_spec("tensorboard") else []
+def _tensorboard(work_dir: str) -> Mapping[str, object]:
+    writable = str(work_dir).isprintable()  # TensorBoard can't write below a name that the locale can't read
+    backends = [dict(type="TensorboardVisBackend")] if writable and importlib.util.find_spec("tensorboard") else []
     return dict(type="Visualizer", vis_backends=backends)
