@@ -150,7 +150,8 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("after", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 7, 8))])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 5, 7, 8])
 def test_an_interrupted_search_continues_to_the_same_history(start, prepared, tmp_path, monkeypatch, after):
     folder, path = prepared  # 5: in the screening of step 1; 7: between two trainings
     interrupted = tmp_path / "interrupted"
