@@ -1,0 +1,32 @@
+"""The tricks of docs/recipes.md on BCCD, for ``tricks.py``: each alone, and together.
+
+    DENSEVISION_DATA=/folder/with/bccd python tools/benchmarks/tricks.py ssdlite_v3_small_reduced_bccd \
+        --variants tools/benchmarks/bccd_variants.py --iterations 1500 --seeds 0 --out runs/bccd_tricks
+"""
+
+from torch.optim import AdamW
+
+_MOSAIC = dict(type="densevision.BoxMosaic", p=0.5, scale=(0.5, 1.5))
+_MIXUP = dict(type="densevision.BoxMixUp", p=0.15)
+_PASTE = dict(type="densevision.BoxCopyPaste", p=0.5)
+_GIOU = {"model.box_loss": dict(type="densevision.IoULoss", kind="giou", weight=2.0)}
+_QUALITY = {"model.loss": dict(type="densevision.QualityFocalLoss")}
+_DYNAMIC = {"model.assigner": dict(type="densevision.DynamicAssigner", topk=13)}
+_ADAMW = {"optim_wrapper.optimizer": dict(type=AdamW, lr=2e-3, weight_decay=0.05)}
+
+
+def _mix(*mixes):
+    return {"train_dataloader.dataset.mix": list(mixes)}
+
+
+VARIANTS = {
+    "baseline": {},
+    "dynamic": _GIOU | _QUALITY | _DYNAMIC,
+    "mosaic": _mix(_MOSAIC),
+    "giou": _GIOU,
+    "adamw": _ADAMW,
+    "quality": _QUALITY,
+    "paste": _mix(_PASTE),
+    "mixup": _mix(_MIXUP),
+    "all": _mix(_MOSAIC, _MIXUP, _PASTE) | _GIOU | _QUALITY | _DYNAMIC | _ADAMW,
+}
