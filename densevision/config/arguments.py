@@ -125,9 +125,9 @@ def _check_values(place: str, mapping: Mapping) -> None:
     reader = reader_of(place, mapping)
     if reader is not None:
         _check_against(place, mapping, reader)
-        if behind := passed_on(place, mapping, reader):
+        if inner := passed_on(place, mapping, reader):
             own = parameters_of(reader)
-            _check_against(place, {name: value for name, value in mapping.items() if name not in own}, behind)
+            _check_against(place, {name: value for name, value in mapping.items() if name not in own}, inner)
     elif place in PLAIN:
         _check_hints(place, mapping, PLAIN[place], {}, None)
 

@@ -19,7 +19,7 @@ _NAMES = {**vars(collections.abc), **vars(typing)}  # what annotations use that 
 
 
 def parameters_of(kind: Callable) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a function, or of a class without ``self``; also those behind ``**kwargs`` if known."""
+    """Return the parameters of a function, or of a class without ``self``; also those of ``**kwargs`` if known."""
     try:
         found = dict(inspect.signature(kind).parameters)
     except (TypeError, ValueError):  # of C code

@@ -113,11 +113,11 @@ def given(place: str) -> set[str]:
 def _parameters(place: str, mapping: Mapping, reader: Callable) -> dict[str, inspect.Parameter]:
     """Return the parameters of what reads a dict, also those of the class that it passes the others on to."""
     parameters = parameters_of(reader)
-    behind = passed_on(place, mapping, reader)
-    if behind is None:
+    inner = passed_on(place, mapping, reader)
+    if inner is None:
         return parameters
     named = {name: one for name, one in parameters.items() if one.kind is not one.VAR_KEYWORD}
-    return parameters_of(behind) | named
+    return parameters_of(inner) | named
 
 
 def passed_on(place: str, mapping: Mapping, reader: Callable) -> Callable | None:

@@ -14,8 +14,7 @@ from densevision.backbones.spec import BackboneSpec, original_last_stage, place_
 from densevision.backbones.tables import LARGE
 from densevision.benchmark.timing import Timing, time_models
 from densevision.complexity import count_layers, total_madds, total_params
-from densevision.errors import UserError
-from densevision.paper.latency import export_classifier
+from densevision.paper.latency import export_classifier, make_folder
 
 _SIZE = (224, 224)
 _RUNS = 50
@@ -93,10 +92,7 @@ def time_components(components: Sequence[Component], folder: Path, report: Calla
     Raises:
         UserError: litert-torch is missing, or the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--work-dir {folder}: {error.strerror}; choose another folder") from error
+    make_folder(folder)
     paths = [folder / f"component_{one.key}.tflite" for one in components]
     for one, path in zip(components, paths, strict=True):
         if not path.exists():

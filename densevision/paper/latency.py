@@ -140,10 +140,7 @@ def export_rows(rows: Sequence[ExportedRow], folder: Path, report: Callable[[str
     Raises:
         UserError: litert-torch is missing, or the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--work-dir {folder}: {error.strerror}; choose another folder") from error
+    make_folder(folder)
     for number, one in enumerate(rows, 1):
         if (folder / one.file_name).exists():
             continue
@@ -153,6 +150,18 @@ def export_rows(rows: Sequence[ExportedRow], folder: Path, report: Callable[[str
             write_whole(folder / one.file_name, split_file(whole))
         else:
             export_row(one.row, folder / one.file_name, quantized=one.quantized)
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder of the exported files, if it does not exist.
+
+    Raises:
+        UserError: it can't be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--work-dir {folder}: {error.strerror}; choose another folder") from error
 
 
 def split_file(content: bytes) -> bytes:
