@@ -48,12 +48,12 @@ def parse_target(text: str) -> Target:
     """Read "0.7x" or "8.5ms".
 
     Raises:
-        UserError: it is neither, or not over 0.
+        UserError: it is neither, not over 0, or a share over 1.
     """
     for unit in ("ms", "x"):
         number = text.removesuffix(unit)
         with contextlib.suppress(ValueError):
-            if number != text and 0 < float(number) < math.inf:
+            if number != text and 0 < float(number) < math.inf and (unit == "ms" or float(number) <= 1):
                 return Target(float(number), unit == "x")
     raise UserError(
         f"--target-latency {text}: give a share of the seed's latency such as 0.7x, or a time such as 8.5ms"

@@ -198,7 +198,7 @@ def test_a_target_that_no_network_meets_is_refused_before_the_search(start, prep
     search(start, folder, Device(path), target="0.9x")  # nothing is in the way of another target
 
 
-@pytest.mark.parametrize("text", ["fast", "0x", "-1ms", "nanms", "infx", "8", ""])
+@pytest.mark.parametrize("text", ["fast", "0x", "1.2x", "-1ms", "nanms", "infx", "8", ""])
 def test_a_target_needs_a_number_and_a_unit(text):
     with pytest.raises(UserError, match="0.7x"):
         parse_target(text)
