@@ -6,6 +6,7 @@ without an allow-list, and nothing in it is ever executed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -251,7 +252,7 @@ class CheckpointHook(Hook):
 def find_last_checkpoint(work_dir: Path) -> Path | None:
     """Return the checkpoint to resume from, also after the folder was moved; None if there is none."""
     name = read_name(work_dir / "last_checkpoint")
-    if _NAME.fullmatch(name) and (work_dir / name).is_file():
+    if _NAME.fullmatch(name) and os.path.isfile(work_dir / name):
         return work_dir / name
     numbered = [path for path in work_dir.glob("iter_*.pth") if _NAME.fullmatch(path.name)]
     return max(numbered, key=lambda path: _iteration(path.name), default=None)

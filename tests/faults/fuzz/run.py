@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import faulthandler
 import functools
+import gc
 import json
 import mmap
 import os
@@ -32,7 +32,7 @@ FORMATS = ("yolo", "voc", "labelme", "cvat", "label_studio", "createml", "csv")
 TARGETS: dict[str, Callable[[Path], Target]] = {
     one.__name__: one
     for one in (
-        *(targets.options, targets.stored_config, targets.checkpoint, targets.tflite),
+        *(targets.options, targets.config_in_checkpoint, targets.checkpoint, targets.tflite),
         *(targets.tflite_bytes, targets.coco, targets.image, targets.mask),
         *(text_targets.pointer, text_targets.curves, text_targets.phone_log, text_targets.class_names),
         *(text_targets.image_list, text_targets.report, text_targets.yolo_names, text_targets.tensorflow),
@@ -40,7 +40,8 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     )
 } | {name: functools.partial(targets.label_format, name) for name in FORMATS}
 SECONDS, BYTES = 5, 2**30  # of one case
-_WALL = 120  # seconds after which a case hangs outside of the processor
+_WALL = 120  # seconds after which a case hangs outside of the processor, and the process is ended
+_MEMORY = Path("/dev/shm")  # files of a case; a disk takes milliseconds for each
 
 
 class HangError(BaseException):
@@ -68,7 +69,7 @@ class Fuzzer:
 
     def run(self, cases: int, seconds: float) -> None:
         """Run up to ``cases`` cases, for up to ``seconds``."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
             target = TARGETS[self.name](Path(folder))
             deadline = time.monotonic() + seconds
             while self.cases < cases and time.monotonic() < deadline:
@@ -95,6 +96,7 @@ class Fuzzer:
         child = os.fork()
         if child == 0:
             os.close(reading)
+            gc.freeze()  # what is loaded is not searched for garbage again
             _limit()
             with contextlib.suppress(BaseException), os.fdopen(writing, "w") as results:
                 self._loop(target, cases, deadline, results)
@@ -112,6 +114,7 @@ class Fuzzer:
         seen, accepted = set(), self.accepted
         for number in range(self.cases, cases):
             self._shared[:] = struct.pack("qq", number + 1, accepted)
+            signal.alarm(_WALL)
             content = self.case(target, number)
             fault, taken = run_case(target, content)
             accepted += taken
@@ -125,7 +128,6 @@ class Fuzzer:
 
 def run_case(target: Target, content: bytes) -> tuple[tuple[str, str] | None, bool]:
     """Return the place and text of an undocumented exception, or None; and whether the content was accepted."""
-    faulthandler.dump_traceback_later(_WALL, exit=True)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         return None, target.run(content)
@@ -136,7 +138,6 @@ def run_case(target: Target, content: bytes) -> tuple[tuple[str, str] | None, bo
         return (place, f"{error!s:.200}"), False
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        faulthandler.cancel_dump_traceback_later()
 
 
 def _limit() -> None:
