@@ -23,7 +23,7 @@ from densevision.stages import stage
 
 VERIFY_EVERY = 3  # steps between two real files
 _LEAST = 0.005  # share of the seed's latency that a step saves at least
-_DOUBT = 0.01  # share of the target by which a prediction may be over it and its file be measured
+_DOUBT = 0.04  # share of the target: closer to it every file is measured, so that the search does not go too far
 
 
 @dataclass(frozen=True)

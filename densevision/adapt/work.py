@@ -58,11 +58,14 @@ class Worker:
     def __init__(self, seed: Seed, iterations: int, folder: Path) -> None:
         self.seed, self.folder = seed, folder
         self.short = ShortTraining(seed, iterations)
+        self._base: tuple[Base, Any] | None = None  # of the latest job
 
     def score(self, job: Job) -> float:
         """Do a job, and return the score; that of a trained network is found after its weights are stored."""
         self.short.start(job.step)
-        model = self.seed.narrowed(self.model(job.base), job.base.shape, job.shape)
+        if self._base is None or self._base[0] != job.base:
+            self._base = job.base, self.model(job.base)
+        model = self.seed.narrowed(self._base[1], job.base.shape, job.shape)
         if job.train and self.short.iterations:
             self.short.train(model)
         self.short.recalibrate(model)
