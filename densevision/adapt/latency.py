@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import tempfile
 import time
@@ -16,7 +15,8 @@ import numpy as np
 from densevision.adapt.layers import Geometry, layers_of
 from densevision.adapt.shape import Shape
 from densevision.atomic import write_json
-from densevision.benchmark.timing import bound_to_cores, file_hash, open_model
+from densevision.benchmark.local import cpu_name
+from densevision.benchmark.timing import bound_to_cores, file_hash, open_model, paired_ratio, time_models
 from densevision.errors import UserError
 from densevision.export.layer_graph import Layer, layer_file
 from densevision.json_text import parse_json
@@ -24,6 +24,7 @@ from densevision.json_text import parse_json
 _REFERENCE = Layer("conv", 40, 40, 64, 96, act="relu")  # its time measures the machine's speed at the moment
 _BATCH = 48  # layers that are timed in turns
 _ROUNDS = 40
+_RATIO_RUNS = 100  # of each of two files in turns
 _LOW = 10  # percentile of the rounds: other programs on the machine only ever add time
 
 
@@ -78,12 +79,11 @@ class LatencyTable:
         return self.times[key]
 
     def ratio(self, path: Path, base: Path) -> float:
-        """Return the time of a file over that of another, by rounds in which both run."""
+        """Return the time of a file over that of another, as ``densevision benchmark`` measures it."""
         key = f"ratio {file_hash(path)} {file_hash(base)}"
         if key not in self.times:
-            rounds = time_rounds([path, base], self.threads, _ROUNDS)
-            low = np.percentile(rounds, _LOW, axis=1)
-            self.times[key] = float(low[0] / low[1])
+            one, other = time_models([path, base], threads=self.threads, runs=_RATIO_RUNS)
+            self.times[key] = paired_ratio(one, other).median
             write_json(self.path, self.times)
         return self.times[key]
 
@@ -116,18 +116,9 @@ def time_rounds(files: Sequence[Path], threads: int, rounds: int) -> np.ndarray:
 def table_path(*, threads: int, int8: bool) -> Path:
     """Return where the table of this machine is kept, below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    words = [_cpu(), f"{threads}-threads", "int8" if int8 else "float32", version("ai-edge-litert")]
+    words = [cpu_name(), f"{threads}-threads", "int8" if int8 else "float32", version("ai-edge-litert")]
     name = "_".join(re.sub(r"[^\w.-]+", "-", word) for word in words)
     return base / "densevision" / "latency" / f"{name}.json"
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 class Latency:

@@ -5,28 +5,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from densevision.adapt.history import Row, open_history
 from densevision.adapt.latency import Latency, LatencyTable
 from densevision.adapt.proposals import UNIFORM, Proposal, candidates, propose, smallest
-from densevision.adapt.seed import Seed
 from densevision.adapt.select import select, select_by_reward
 from densevision.adapt.shape import Shape, widths, with_widths
-from densevision.adapt.short import ShortTraining
-from densevision.atomic import partial_path, publish
-from densevision.checkpoints.files import read_plain
+from densevision.adapt.team import Team
+from densevision.adapt.work import SEED, Base, Job, Worker
 from densevision.errors import UserError
 from densevision.stages import stage
 
 VERIFY_EVERY = 3  # steps between two real files
-_CLOSE = 0.005  # share of the target by which a measured file may miss it
+_LEAST = 0.005  # share of the seed's latency that a step saves at least
+_DOUBT = 0.04  # share of the target: closer to it every file is measured, so that the search does not go too far
 
 
 @dataclass(frozen=True)
@@ -86,23 +83,29 @@ class Search:
     """A search in a work directory.
 
     Args:
-        seed: where it starts.
+        worker: of this process; it has the seed and the work directory.
         plan: its options.
         table: latencies of the device.
-        folder: the work directory.
+        team: the processes that score; by default this one.
         resume: continue the search that is there.
     Raises:
-        UserError: the target can't be reached or is no target, there are no training data, or see ``open_history``.
+        UserError: the target can't be reached or is no target, or see ``open_history``.
     """
 
-    def __init__(self, seed: Seed, plan: Plan, table: LatencyTable, folder: Path, *, resume: bool) -> None:
-        self.seed, self.plan, self.table, self.folder = seed, plan, table, folder
-        digest = hashlib.sha256(seed.checkpoint.read_bytes()).hexdigest()
-        facts = asdict(plan) | dict(target=str(plan.target), quantize=seed.options.quantize, threads=table.threads)
-        self.history = open_history(folder, dict(checkpoint=digest, **facts), resume=resume)
-        self.short = ShortTraining(seed, plan.short_iters)
-        (folder / "weights").mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, worker: Worker, plan: Plan, table: LatencyTable, team: Team | None = None, *, resume: bool
+    ) -> None:
+        self.worker, self.plan, self.table = worker, plan, table
+        self.seed, self.folder, self.team = worker.seed, worker.folder, team or Team(worker.score)
+        self.history = open_history(self.folder, self._facts(), resume=resume)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.history.save()  # a search that is killed before its first result can be resumed, too
+
+    def _facts(self) -> dict[str, object]:
+        digest = hashlib.sha256(self.seed.checkpoint.read_bytes()).hexdigest()
+        options = self.seed.options
+        facts = dict(checkpoint=digest, target=str(self.plan.target), threads=self.table.threads)
+        return asdict(self.plan) | facts | dict(quantize=options.quantize, size=list(options.size or ()))
 
     @cached_property
     def seed_file(self) -> Path:
@@ -167,7 +170,7 @@ class Search:
 
     def model(self, row: Row) -> Any:
         """Return a winner with its weights."""
-        return self.seed.build(self.shape(row), self._read(self._weights(row)))
+        return self.worker.model(self._base(row))
 
     def file(self, row: Row) -> Path:
         """Return where a winner's .tflite is, or would be."""
@@ -185,10 +188,10 @@ class Search:
 
     def _done(self, last: Row) -> bool:
         """Whether the target is met; a network that is predicted to meet it is measured first."""
-        goal = self.target_ms * (1 + _CLOSE)
-        if last.step and last.measured_ms is None and (last.latency_ms <= goal or last.step % VERIFY_EVERY == 0):
+        close = last.latency_ms <= self.target_ms * (1 + _DOUBT)
+        if last.step and last.measured_ms is None and (close or last.step % VERIFY_EVERY == 0):
             self._verify(last)
-        return self._now(last) <= goal
+        return last.measured_ms is not None and last.measured_ms <= self.target_ms
 
     def _verify(self, row: Row) -> None:
         stage(f"exporting step {row.step}, to measure it")
@@ -199,19 +202,19 @@ class Search:
 
     def _score_seed(self) -> None:
         stage("training and scoring the seed")
-        self.short.start(0)
         row = Row(0, "seed", widths(self.seed.shape), self.seed_ms, measured_ms=self.seed_ms)
-        model = self.seed.build(self.seed.shape, self.seed.model.cpu().state_dict())
-        self._train(row, model)
+        for train in (False, True):
+            job = Job(0, _name(row), self.seed.shape, Base(SEED, self.seed.shape), train)
+            ((_, row.score),) = self.team.scores([job])
+            row.screen = row.score if row.screen is None else row.screen
         row.chosen = True
         self.history.rows.append(row)
         self._save()
 
     def _step(self, last: Row) -> Row:
         step, latency, before = last.step + 1, self._latency(), self.shape(last)
-        self.short.start(step)
-        now, parent = self._now(last), self.model(last)
-        saving = max(min(self.plan.step * self.seed_ms, now - self.target_ms), _CLOSE * self.seed_ms)
+        now = self._now(last)
+        saving = max(min(self.plan.step * self.seed_ms, now - self.target_ms), _LEAST * self.seed_ms)
         if latency.prepare(candidates(before)):
             stage(f"step {step}: measured new layers")
         proposals = propose(before, latency, saving)
@@ -220,46 +223,45 @@ class Search:
                 f"--target-latency {self.plan.target}: no proposal saves {saving:.3f} ms any more; the smallest "
                 f"latency reached is {now:.2f} ms ({now / self.seed_ms:.2f}x), in {self.folder}"
             )
+        self._screen(step, last, proposals)
         rows = {row.name: row for row in self.history.of_step(step)}
-        for number, proposal in enumerate(proposals, 1):
-            if proposal.name not in rows:
-                stage(f"step {step}: screening {number} of {len(proposals)}, {proposal.name}")
-                rows[proposal.name] = self._screen(step, proposal, parent, before)
         finalists = self._finalists(proposals, rows, (now, last.score or 0.0))
-        for number, proposal in enumerate(finalists, 1):
-            row = rows[proposal.name]
-            if row.score is None:
-                stage(f"step {step}: training {number} of {len(finalists)}, {proposal.name}")
-                self._train(row, self.seed.narrowed(parent, before, proposal.shape))
-                self.history.save()
+        self._train(last, [rows[proposal.name] for proposal in finalists])
         winner = rows[self._choose(finalists, rows, (now, last.score or 0.0)).name]
         winner.chosen = True
         self._save()
         for row in rows.values():
             if row is not winner:
-                self._weights(row).unlink(missing_ok=True)
+                self.worker.weights(_name(row)).unlink(missing_ok=True)
         return winner
 
-    def _screen(self, step: int, proposal: Proposal, parent: Any, before: Shape) -> Row:
-        model = self.seed.narrowed(parent, before, proposal.shape)
-        self.short.recalibrate(model)
-        score = self.short.score(model)
-        row = Row(step, proposal.name, widths(proposal.shape), proposal.latency_ms, screen=score)
-        self.history.rows.append(row)
-        self.history.save()
-        return row
+    def _screen(self, step: int, last: Row, proposals: list[Proposal]) -> None:
+        """Score the proposals that have no row yet with recalibrated batch norms, and add their rows."""
+        known = {row.name for row in self.history.of_step(step)}
+        rows = [
+            Row(step, each.name, widths(each.shape), each.latency_ms) for each in proposals if each.name not in known
+        ]
+        if rows:
+            stage(f"step {step}: screening {len(rows)} proposals")
+        for row, score in self._scores(last, rows, train=False):
+            row.screen = score
+            self.history.rows.append(row)
+            self.history.save()
 
-    def _train(self, row: Row, model: Any) -> None:
-        self.short.recalibrate(model)
-        if row.screen is None:
-            row.screen = self.short.score(model)
-        if self.plan.short_iters:
-            self.short.train(model)
-            self.short.recalibrate(model)
-        row.score = self.short.score(model) if self.plan.short_iters else row.screen
-        path = self._weights(row)
-        torch.save(model.cpu().state_dict(), partial_path(path))
-        publish(partial_path(path), path)
+    def _train(self, last: Row, rows: list[Row]) -> None:
+        """Train those of the proposals that have not been trained yet."""
+        if not self.plan.short_iters:
+            stage(f"step {last.step + 1}: recalibrating {len(rows)} proposals")
+        else:
+            stage(f"step {last.step + 1}: training {', '.join(row.name for row in rows)}")
+        for row, score in self._scores(last, [row for row in rows if row.score is None], train=True):
+            row.score = score
+            self.history.save()
+
+    def _scores(self, last: Row, rows: list[Row], *, train: bool) -> Iterator[tuple[Row, float]]:
+        base = self._base(last)
+        jobs = [Job(row.step, _name(row), self.shape(row), base, train) for row in rows]
+        return ((row, score) for row, (_, score) in zip(rows, self.team.scores(jobs), strict=True))
 
     def _finalists(
         self, proposals: list[Proposal], rows: dict[str, Row], before: tuple[float, float]
@@ -280,14 +282,14 @@ class Search:
         accuracies = {name: math.exp(score) for name, score in scores.items()}
         return select_by_reward(finalists, accuracies, self.target_ms, self.plan.w)
 
-    def _weights(self, row: Row) -> Path:
-        return self.folder / "weights" / f"{row.step:02d}_{row.name.replace(' ', '_')}.pth"
-
-    def _read(self, path: Path) -> dict[str, torch.Tensor]:
-        found: Any = read_plain(path)
-        return found
+    def _base(self, row: Row) -> Base:
+        return Base(_name(row), self.shape(row))
 
     def _save(self) -> None:
         self.history.save()
         self.history.write_table()
         self.history.draw(self.target_ms)
+
+
+def _name(row: Row) -> str:
+    return f"{row.step:02d}_{row.name.replace(' ', '_')}"

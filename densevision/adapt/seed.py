@@ -89,9 +89,9 @@ def read_seed(config: Config, checkpoint: Path, options: ExportOptions) -> Seed:
     task = model_task(config)
     if task.name not in ("detection", "segmentation"):
         raise UserError(f"{config.filename}: adapt narrows detectors and segmentation models, not a {task.noun}")
-    if task.fixed_size and options.size is not None:
-        raise UserError("--size: a detector's input is the config's; use --cfg-options model.input_size=(H,W)")
     model, info = load_model(config, checkpoint)
+    if task.fixed_size and options.size not in (None, model.input_size):
+        raise UserError("--size: a detector's input is the config's; use --cfg-options model.input_size=(H,W)")
     size = model.input_size if task.fixed_size else options.size
     if size is None:
         height, width = read_images(build_dataset(config, "test_dataloader"), 1)[0].shape[:2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from densevision.adapt.history import Row
-    from densevision.adapt.search import Plan
+    from densevision.adapt.search import Plan, Search
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="choose by accuracy per saved time, or by accuracy * (latency / target) ** w (default: slope)",
     )
     parser.add_argument("--w", type=float, default=-0.07, help="exponent of --reward product (default: -0.07)")
+    parser.add_argument(
+        "--launcher",
+        choices=("none", "pytorch", "slurm"),
+        default="none",
+        help="spread the proposals over the processes that torchrun or srun has started",
+    )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/adapt_<config name>")
     parser.add_argument("--resume", action="store_true", help="continue the search of the work dir")
     parser.add_argument("--train-final", action="store_true", help="then train the result with the config's schedule")
@@ -57,10 +63,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search, and write the result."""
     plan = _plan(arguments)
+    from densevision.adapt.team import join, leave
+
+    join(arguments.launcher)
+    try:
+        return _share(arguments, plan)
+    finally:
+        leave()
+
+
+def _share(arguments: argparse.Namespace, plan: Plan) -> int:
+    """Do this process's part: the first one searches, the others score what it asks for."""
     from densevision.adapt.latency import LatencyTable, table_path
-    from densevision.adapt.result import write_result
     from densevision.adapt.search import Search
     from densevision.adapt.seed import read_seed
+    from densevision.adapt.team import Team
+    from densevision.adapt.work import Worker
     from densevision.checkpoints.config import checkpoint_config
     from densevision.export.exporter import ExportOptions
 
@@ -69,19 +87,38 @@ def run(arguments: argparse.Namespace) -> int:
     size = tuple(arguments.size) if arguments.size else None
     seed = read_seed(config, checkpoint, ExportOptions(size=size, quantize=arguments.quantize))
     folder = arguments.work_dir or Path("work_dirs", f"adapt_{Path(config.filename).stem}")
-    int8 = arguments.quantize == "int8"
-    table = LatencyTable(table_path(threads=arguments.threads, int8=int8), threads=arguments.threads, int8=int8)
-    search = Search(seed, plan, table, folder, resume=arguments.resume)
+    worker = Worker(seed, plan.short_iters, folder)
+    team = Team(worker.score)
+    if team.rank:
+        team.serve()
+        return 0
+    try:
+        int8 = arguments.quantize == "int8"
+        table = LatencyTable(table_path(threads=arguments.threads, int8=int8), threads=arguments.threads, int8=int8)
+        search = Search(worker, plan, table, team, resume=arguments.resume)
+        last = _run(search)
+    finally:
+        team.end()
+    return _finish(search, last, train=arguments.train_final)
+
+
+def _run(search: Search) -> Row:
     print(f"{'step':>4} {'ms':>8} {'of seed':>8} {'measured':>9} {'score':>8}  narrowed", flush=True)
-    last = search.run(lambda row: print(_line(row, search.seed_ms), flush=True))
+    return search.run(lambda row: print(_line(row, search.seed_ms), flush=True))
+
+
+def _finish(search: Search, last: Row, *, train: bool) -> int:
+    from densevision.adapt.result import write_result
+
     result = write_result(search, last)
     measured = last.measured_ms or last.latency_ms
     print(f"{result.tflite}: {measured:.2f} ms, {measured / search.seed_ms:.3f} of the seed's {search.seed_ms:.2f} ms")
-    print(f"history: {folder / 'history.csv'}, {folder / 'history.png'}")
-    if arguments.train_final:
-        from densevision.api import train
+    print(f"history: {search.folder / 'history.csv'}, {search.folder / 'history.png'}")
+    if train:
+        from densevision import api
 
-        print(f"trained; checkpoints are in {train(result.config, work_dir=folder / 'final').work_dir}")
+        trained = api.train(result.config, work_dir=search.folder / "final")
+        print(f"trained; checkpoints are in {trained.work_dir}")
         return 0
     print(f"densevision train {result.config}   trains it with the whole schedule, from these weights")
     print(f"densevision test {result.checkpoint}   evaluates it as it is")
