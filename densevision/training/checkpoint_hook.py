@@ -24,7 +24,7 @@ from densevision.checkpoints.reading import THRESHOLD, first_not_finite
 from densevision.errors import UserError
 from densevision.registry import HOOKS
 from densevision.training.changes import made_from
-from densevision.training.deferred import HISTORY, DeferredBuffer
+from densevision.training.deferred import HISTORY, DeferredBuffer, share_histories
 from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
 from densevision.training.ranking import ranking_sign
@@ -227,6 +227,7 @@ class CheckpointHook(Hook):
         path = Path(runner.work_dir, name)
         partial = partial_path(path)
         draws = runner.train_loop.draws_at(iteration)
+        share_histories(runner.message_hub)
         try:
             runner.save_checkpoint(
                 runner.work_dir,

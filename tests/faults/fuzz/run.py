@@ -55,20 +55,21 @@ class Fuzzer:
         name: of the target.
         out: folder for the faults.
         seed: of all cases.
+        first: number of the first case.
     Attributes:
-        cases: run so far.
+        cases: number of the next case.
         accepted: of these, files that were read without an error.
         faults: place of each fault -> number of the first case, and the message.
     """
 
-    def __init__(self, name: str, out: Path, seed: int = 0):
+    def __init__(self, name: str, out: Path, seed: int = 0, first: int = 0):
         self.name, self.out, self.seed = name, out, seed
-        self.cases = self.accepted = 0
+        self.cases, self.accepted = first, 0
         self.faults: dict[str, tuple[int, str]] = {}
         self._shared = mmap.mmap(-1, 16)
 
     def run(self, cases: int, seconds: float) -> None:
-        """Run up to ``cases`` cases, for up to ``seconds``."""
+        """Run the cases from the next one to before number ``cases``, for up to ``seconds``."""
         with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
             target = TARGETS[self.name](Path(folder))
             deadline = time.monotonic() + seconds
@@ -158,16 +159,17 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case, to go on from an earlier run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
     arguments = parser.parse_args()
     os.environ.pop("DENSEVISION_DATA", None)
     failed = 0
     for name in arguments.targets or TARGETS:
-        fuzzer, started = Fuzzer(name, arguments.out, arguments.seed), time.monotonic()
+        fuzzer, started = Fuzzer(name, arguments.out, arguments.seed, arguments.first), time.monotonic()
         fuzzer.run(arguments.cases, arguments.seconds)
         seconds = time.monotonic() - started
-        counts = f"{fuzzer.cases:8,} cases {fuzzer.accepted:8,} accepted"
+        counts = f"{fuzzer.cases - arguments.first:8,} cases {fuzzer.accepted:8,} accepted"
         print(f"{name:14} {counts} {seconds:7.0f} s {len(fuzzer.faults):3} faults")
         for place, (number, message) in fuzzer.faults.items():
             print(f"    {place} in case {number}: {message}")
