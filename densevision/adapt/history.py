@@ -37,6 +37,7 @@ class Row:
         score: after a short training; None without.
         chosen: it is the step's result.
         measured_ms: of its real file; None if that was not made.
+        genome: of an evolution's network, whose structure differs from the seed's; else None.
     """
 
     step: int
@@ -47,6 +48,7 @@ class Row:
     score: float | None = None
     chosen: bool = False
     measured_ms: float | None = None
+    genome: list[int] | None = None
 
 
 @dataclass
@@ -82,11 +84,11 @@ class History:
         """Write ``history.csv``, a line per proposal."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        names = list(self.rows[0].widths)
+        names = list({name: None for row in self.rows for name in row.widths})
         writer.writerow([*_COLUMNS, *names])
         for row in self.rows:
             figures = [_text(getattr(row, column)) for column in _COLUMNS]
-            writer.writerow([*figures, *(row.widths[name] for name in names)])
+            writer.writerow([*figures, *(row.widths.get(name, "") for name in names)])
         write_whole(self.folder / "history.csv", text.getvalue().encode())
 
     def draw(self, target_ms: float) -> None:

@@ -24,7 +24,7 @@ from densevision.json_text import parse_json
 _REFERENCE = Layer("conv", 40, 40, 64, 96, act="relu")  # its time measures the machine's speed at the moment
 _BATCH = 48  # layers that are timed in turns
 _ROUNDS = 40
-_RATIO_RUNS = 100  # of each of two files in turns
+_RATIO_RUNS = 200  # of each of two files in turns
 _LOW = 10  # percentile of the rounds: other programs on the machine only ever add time
 
 

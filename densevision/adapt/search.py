@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from densevision.adapt.genes import express
 from densevision.adapt.history import Row, open_history
 from densevision.adapt.latency import Latency, LatencyTable
+from densevision.adapt.plan import Plan
 from densevision.adapt.proposals import UNIFORM, Proposal, candidates, propose, smallest
 from densevision.adapt.select import select, select_by_reward
 from densevision.adapt.shape import Shape, widths, with_widths
@@ -24,59 +25,6 @@ from densevision.stages import stage
 VERIFY_EVERY = 3  # steps between two real files
 _LEAST = 0.005  # share of the seed's latency that a step saves at least
 _DOUBT = 0.04  # share of the target: closer to it every file is measured, so that the search does not go too far
-
-
-@dataclass(frozen=True)
-class Target:
-    """A latency in ms, or a share of the seed's."""
-
-    value: float
-    relative: bool
-
-    def of(self, seed_ms: float) -> float:
-        """Return it in ms."""
-        return self.value * seed_ms if self.relative else self.value
-
-    def __str__(self) -> str:
-        return f"{self.value:g}{'x' if self.relative else 'ms'}"
-
-
-def parse_target(text: str) -> Target:
-    """Read "0.7x" or "8.5ms".
-
-    Raises:
-        UserError: it is neither, not over 0, or a share over 1.
-    """
-    for unit in ("ms", "x"):
-        number = text.removesuffix(unit)
-        with contextlib.suppress(ValueError):
-            if number != text and 0 < float(number) < math.inf and (unit == "ms" or float(number) <= 1):
-                return Target(float(number), unit == "x")
-    raise UserError(
-        f"--target-latency {text}: give a share of the seed's latency such as 0.7x, or a time such as 8.5ms"
-    )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The options of a search.
-
-    Attributes:
-        target: of the file.
-        step: share of the seed's latency that each step saves at least.
-        short_iters: iterations of a short training; 0 chooses by recalibrated batch norms alone.
-        finalists: proposals per step that are trained, of those that the screen leaves and the uniform one.
-        reward: "slope", the paper's rule of section 4.2; or "product", the reward of section 4.1, with exp(-loss) as
-            the accuracy.
-        w: exponent of "product".
-    """
-
-    target: Target
-    step: float = 0.015
-    short_iters: int = 20
-    finalists: int = 4
-    reward: Literal["slope", "product"] = "slope"
-    w: float = -0.07
 
 
 class Search:
@@ -136,7 +84,7 @@ class Search:
         if target >= seed_ms:
             raise UserError(f"--target-latency {self.plan.target}: the seed takes {seed_ms:.2f} ms already; give less")
         stage("measuring layers")
-        latency = self._latency()
+        latency = self.latency()
         least = latency(smallest(self.seed.shape))
         if least > target:
             raise UserError(
@@ -152,7 +100,7 @@ class Search:
         """
         self.check_target()
         if not self.history.rows:
-            self._score_seed()
+            self.score_seed()
         for row in self.history.winners():
             report(row)
         while not self.history.finished:
@@ -166,17 +114,19 @@ class Search:
 
     def shape(self, row: Row) -> Shape:
         """Return a row's network."""
+        if row.genome:
+            return express(self.seed.shape, tuple(row.genome)).shape
         return with_widths(self.seed.shape, row.widths)
 
     def model(self, row: Row) -> Any:
         """Return a winner with its weights."""
-        return self.worker.model(self._base(row))
+        return self.worker.model(self.base(row))
 
     def file(self, row: Row) -> Path:
         """Return where a winner's .tflite is, or would be."""
         return self.folder / f"step_{row.step:02d}.tflite"
 
-    def _latency(self) -> Latency:
+    def latency(self) -> Latency:
         """Return the prediction that goes through the latest measured file."""
         measured = [row for row in self.history.winners() if row.measured_ms is not None]
         if not measured:
@@ -190,17 +140,19 @@ class Search:
         """Whether the target is met; a network that is predicted to meet it is measured first."""
         close = last.latency_ms <= self.target_ms * (1 + _DOUBT)
         if last.step and last.measured_ms is None and (close or last.step % VERIFY_EVERY == 0):
-            self._verify(last)
+            self.verify(last)
         return last.measured_ms is not None and last.measured_ms <= self.target_ms
 
-    def _verify(self, row: Row) -> None:
+    def verify(self, row: Row) -> None:
+        """Measure a row's file, in turns with the seed's."""
         stage(f"exporting step {row.step}, to measure it")
         if not self.file(row).exists():
             self.seed.write(self.model(row), self.file(row))
         row.measured_ms = self.table.ratio(self.file(row), self.seed_file) * self.seed_ms
-        self._save()
+        self.save()
 
-    def _score_seed(self) -> None:
+    def score_seed(self) -> None:
+        """Train the seed as briefly as the others, so that all scores compare."""
         stage("training and scoring the seed")
         row = Row(0, "seed", widths(self.seed.shape), self.seed_ms, measured_ms=self.seed_ms)
         for train in (False, True):
@@ -209,10 +161,10 @@ class Search:
             row.screen = row.score if row.screen is None else row.screen
         row.chosen = True
         self.history.rows.append(row)
-        self._save()
+        self.save()
 
     def _step(self, last: Row) -> Row:
-        step, latency, before = last.step + 1, self._latency(), self.shape(last)
+        step, latency, before = last.step + 1, self.latency(), self.shape(last)
         now = self._now(last)
         saving = max(min(self.plan.step * self.seed_ms, now - self.target_ms), _LEAST * self.seed_ms)
         if latency.prepare(candidates(before)):
@@ -229,7 +181,7 @@ class Search:
         self._train(last, [rows[proposal.name] for proposal in finalists])
         winner = rows[self._choose(finalists, rows, (now, last.score or 0.0)).name]
         winner.chosen = True
-        self._save()
+        self.save()
         for row in rows.values():
             if row is not winner:
                 self.worker.weights(_name(row)).unlink(missing_ok=True)
@@ -259,7 +211,7 @@ class Search:
             self.history.save()
 
     def _scores(self, last: Row, rows: list[Row], *, train: bool) -> Iterator[tuple[Row, float]]:
-        base = self._base(last)
+        base = self.base(last)
         jobs = [Job(row.step, _name(row), self.shape(row), base, train) for row in rows]
         return ((row, score) for row, (_, score) in zip(rows, self.team.scores(jobs), strict=True))
 
@@ -282,14 +234,16 @@ class Search:
         accuracies = {name: math.exp(score) for name, score in scores.items()}
         return select_by_reward(finalists, accuracies, self.target_ms, self.plan.w)
 
-    def _base(self, row: Row) -> Base:
+    def base(self, row: Row) -> Base:
+        """Return a row's network as one that others inherit from."""
         return Base(_name(row), self.shape(row))
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the state, the table and the chart."""
         self.history.save()
         self.history.write_table()
         self.history.draw(self.target_ms)
 
 
 def _name(row: Row) -> str:
-    return f"{row.step:02d}_{row.name.replace(' ', '_')}"
+    return f"{row.step:03d}_evolved" if row.genome else f"{row.step:02d}_{row.name.replace(' ', '_')}"

@@ -35,6 +35,7 @@ class Job:
         shape: of it.
         base: that it inherits from.
         train: train it before it is scored; else only its batch norms are recalibrated.
+        origins: of its blocks, if its structure is not the base's; see ``transplant``.
     """
 
     step: int
@@ -42,6 +43,7 @@ class Job:
     shape: Shape
     base: Base
     train: bool
+    origins: tuple[int | None, ...] | None = None
 
 
 class Worker:
@@ -65,7 +67,10 @@ class Worker:
         self.short.start(job.step)
         if self._base is None or self._base[0] != job.base:
             self._base = job.base, self.model(job.base)
-        model = self.seed.narrowed(self._base[1], job.base.shape, job.shape)
+        if job.origins is None:
+            model = self.seed.narrowed(self._base[1], job.base.shape, job.shape)
+        else:
+            model = self.seed.restructured(self._base[1], job.base.shape, job.shape, job.origins)
         if job.train and self.short.iterations:
             self.short.train(model)
         self.short.recalibrate(model)

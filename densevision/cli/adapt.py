@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from densevision.adapt.history import Row
-    from densevision.adapt.search import Plan, Search
+    from densevision.adapt.plan import Plan
+    from densevision.adapt.search import Search
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="iterations that the best proposals of a step are trained (default: 20; 0: only recalibrated)",
     )
+    parser.add_argument(
+        "--search",
+        choices=("greedy", "evolution"),
+        default="greedy",
+        help="narrow step by step, or evolve kernels, expansions, gates, layers and widths of the stages by "
+        "--reward product (default: greedy)",
+    )
+    parser.add_argument(
+        "--evaluations", type=int, metavar="N", help="networks that --search evolution trains briefly (default: 64)"
+    )
     parser.add_argument("--quantize", choices=("none", "int8"), default="none", help="of the timed files")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
     parser.add_argument(
@@ -44,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reward",
         choices=("slope", "product"),
-        default="slope",
-        help="choose by accuracy per saved time, or by accuracy * (latency / target) ** w (default: slope)",
+        help="choose by accuracy per saved time, or by accuracy * (latency / target) ** w (default: slope; of an "
+        "evolution: product)",
     )
     parser.add_argument("--w", type=float, default=-0.07, help="exponent of --reward product (default: -0.07)")
     parser.add_argument(
@@ -61,23 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Search, and write the result."""
+    """Search, and write the result; with a launcher the first process does, the others score what it asks for."""
     plan = _plan(arguments)
-    from densevision.adapt.team import join, leave
-
-    join(arguments.launcher)
-    try:
-        return _share(arguments, plan)
-    finally:
-        leave()
-
-
-def _share(arguments: argparse.Namespace, plan: Plan) -> int:
-    """Do this process's part: the first one searches, the others score what it asks for."""
     from densevision.adapt.latency import LatencyTable, table_path
     from densevision.adapt.search import Search
     from densevision.adapt.seed import read_seed
-    from densevision.adapt.team import Team
+    from densevision.adapt.team import Team, join
     from densevision.adapt.work import Worker
     from densevision.checkpoints.config import checkpoint_config
     from densevision.export.exporter import ExportOptions
@@ -87,8 +87,9 @@ def _share(arguments: argparse.Namespace, plan: Plan) -> int:
     size = tuple(arguments.size) if arguments.size else None
     seed = read_seed(config, checkpoint, ExportOptions(size=size, quantize=arguments.quantize))
     folder = arguments.work_dir or Path("work_dirs", f"adapt_{Path(config.filename).stem}")
+    group = join(arguments.launcher)
     worker = Worker(seed, plan.short_iters, folder)
-    team = Team(worker.score)
+    team = Team(worker.score, group)
     if team.rank:
         team.serve()
         return 0
@@ -103,8 +104,12 @@ def _share(arguments: argparse.Namespace, plan: Plan) -> int:
 
 
 def _run(search: Search) -> Row:
+    from densevision.adapt.evolved import evolve_network
+    from densevision.adapt.search import Search
+
     print(f"{'step':>4} {'ms':>8} {'of seed':>8} {'measured':>9} {'score':>8}  narrowed", flush=True)
-    return search.run(lambda row: print(_line(row, search.seed_ms), flush=True))
+    find = evolve_network if search.plan.evaluations else Search.run
+    return find(search, lambda row: print(_line(row, search.seed_ms), flush=True))
 
 
 def _finish(search: Search, last: Row, *, train: bool) -> int:
@@ -126,8 +131,17 @@ def _finish(search: Search, last: Row, *, train: bool) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
-    from densevision.adapt.search import Plan, parse_target
+    from densevision.adapt.plan import Plan, parse_target
+    from densevision.errors import UserError
     from densevision.structures import check_range, check_whole
+
+    evolves = arguments.search == "evolution"
+    if arguments.evaluations is not None and not evolves:
+        raise UserError("--evaluations is of --search evolution; omit it, or add that")
+    if evolves and arguments.reward == "slope":
+        raise UserError("--search evolution: --reward slope compares steps; leave it out, or give --reward product")
+    evaluations = 64 if arguments.evaluations is None else arguments.evaluations
+    check_whole("--evaluations", evaluations, low=1)
 
     check_range("--step", arguments.step, low=0, high=0.5, with_low=False)
     check_range("--w", arguments.w, low=-10, high=0)
@@ -137,8 +151,9 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         parse_target(arguments.target_latency),
         step=arguments.step,
         short_iters=arguments.short_iters,
-        reward=arguments.reward,
+        reward="product" if evolves else arguments.reward or "slope",
         w=arguments.w,
+        evaluations=evaluations if evolves else None,
     )
 
 

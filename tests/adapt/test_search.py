@@ -9,8 +9,9 @@ from PIL import Image
 
 from densevision.adapt.history import History, Row, open_history
 from densevision.adapt.latency import LatencyTable
+from densevision.adapt.plan import Plan, parse_target
 from densevision.adapt.result import write_result
-from densevision.adapt.search import Plan, Search, parse_target
+from densevision.adapt.search import Search
 from densevision.adapt.seed import read_seed
 from densevision.adapt.work import Worker
 from densevision.checkpoints.config import checkpoint_config, describe_config

@@ -18,12 +18,11 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 import os, sys
 from pathlib import Path
-from densevision.adapt.team import Team, join, leave
+from densevision.adapt.team import Team, join
 from tests.adapt.test_search import Device, search
 start, folder, table = map(Path, sys.argv[1:4])
-join("pytorch")
 job = search(start, folder, Device(table), target="0.9x", resume=(folder / "state.json").exists())
-team = job.team
+job.team = team = Team(job.worker.score, join("pytorch"))
 if team.rank:
     team.serve()
 else:
@@ -38,7 +37,6 @@ else:
         job.run(lambda row: None)
     finally:
         team.end()
-leave()
 """
 JOBS = [Job(1, name, None, Base("seed", None), train=False) for name in "abc"]
 
