@@ -125,7 +125,7 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
                 f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
             )
         return History(folder, made_from)
-    differ = [key for key in made_from if stored.get(key) != made_from[key]]
+    differ = [key for key in made_from if key in stored and stored[key] != made_from[key]]
     if differ:
         raise UserError(
             f"--resume: the search in {folder} has {differ[0]} {stored.get(differ[0])}, not {made_from[differ[0]]}; "
