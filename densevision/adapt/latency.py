@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tempfile
@@ -38,7 +39,7 @@ class LatencyTable:
         self.timer, self.int8 = timer, int8
         self.path = path = path or table_path(timer, int8=int8)
         try:
-            self.times: dict[str, float] = parse_json(path.read_bytes()) if path.is_file() else {}
+            self.times: dict[str, float] = _check_times(parse_json(path.read_bytes())) if path.is_file() else {}
         except ValueError as error:
             raise UserError(f"{path}, a table of latencies, is damaged; delete it to measure again") from error
 
@@ -86,6 +87,15 @@ class LatencyTable:
             *found, now = self.timer.times([*files, reference])
         speed = self.times.setdefault(_REFERENCE.key, now) / now
         return [ms * speed for ms in found]
+
+
+def _check_times(content: object) -> dict[str, float]:
+    """Return a table's content; raises ValueError if it is none."""
+    if not isinstance(content, dict) or not all(
+        isinstance(ms, int | float) and 0 < ms < math.inf for ms in content.values()
+    ):
+        raise ValueError("not a table of times")
+    return content
 
 
 def table_path(timer: Timer, *, int8: bool) -> Path:

@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search, and write the result; with a launcher the first process does, the others score what it asks for."""
     plan = _plan(arguments)
+    from densevision.adapt.history import check_folder
     from densevision.adapt.latency import LatencyTable
     from densevision.adapt.search import Search
     from densevision.adapt.seed import read_seed
@@ -94,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.work_dir or Path("work_dirs", f"adapt_{Path(config.filename).stem}")
     group = join(arguments.launcher)
     timer = None if group and group.rank else _timer(arguments)
+    if timer:
+        check_folder(folder)
     worker = Worker(seed, plan.short_iters, folder)
     team = Team(worker.score, group)
     if timer is None:

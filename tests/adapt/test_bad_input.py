@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from densevision.adapt.history import open_history
 from densevision.adapt.latency import LatencyTable
 from densevision.adapt.timers import LocalTimer
 from densevision.cli.main import main
@@ -34,14 +35,15 @@ SEED = "tiny.pth"
         (["missing.pth", "--target-latency", "0.8x"], "missing.pth"),
         (["tiny.py", "--target-latency", "0.8x"], "give CHECKPOINT or CONFIG CHECKPOINT"),
         (["model.tflite", "--target-latency", "0.8x"], "give CHECKPOINT or CONFIG CHECKPOINT"),
-        (["ssdlite_v3_small_reduced_bccd", SEED, "--target-latency", "0.8x"], "ssdlite_v3_small_reduced_bccd"),
+        (["ssdlite_v3_small_reduced_bccd", SEED, "--target-latency", "0.8x"], "tiny.pth belongs to another model"),
         ([SEED, "--target-latency", "0.8x", "--resume"], "there is no search"),
         ([SEED, "--target-latency", "0.8x", "--size", "100", "100"], "--size: a detector's input is the config's"),
         (
             [SEED, "--target-latency", "0.8x", "--cfg-options", "train_dataloader.dataset.data_root=nowhere"],
             "nowhere",
         ),
-        ([SEED, "--target-latency", "0.8x", "--work-dir", "tiny.pth"], "tiny.pth"),
+        ([SEED, "--target-latency", "0.8x", "--work-dir", "tiny.pth"], "can't write to the work dir tiny.pth"),
+        ([SEED, "--target-latency", "0.8x", "--work-dir", "taken"], "taken already contains seed.tflite"),
     ],
 )
 def test_one_line_and_nothing_written(start, tmp_path, monkeypatch, capfd, words, message):  # noqa: F811
@@ -49,6 +51,8 @@ def test_one_line_and_nothing_written(start, tmp_path, monkeypatch, capfd, words
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(start)
+    (start / "taken").mkdir(exist_ok=True)
+    (start / "taken" / "seed.tflite").write_bytes(b"of the user")
     before = sorted(start.rglob("*"))
     try:
         status = main(["adapt", *words])
@@ -80,3 +84,13 @@ def test_a_search_on_another_device_is_not_continued(start, tmp_path):  # noqa: 
     (tmp_path / "state.json").write_text(json.dumps(state))
     with pytest.raises(UserError, match="has device Pixel 3 1234, not"):
         search(start, tmp_path, LatencyTable(LocalTimer(), path=tmp_path / "t.json"), resume=True)
+
+
+def test_the_seeds_file_of_another_checkpoint_is_not_taken(tmp_path):
+    facts = dict(checkpoint="a", quantize="none", size=[])
+    open_history(tmp_path, facts, resume=False).save()
+    (tmp_path / "seed.tflite").write_bytes(b"of a")
+    open_history(tmp_path, facts, resume=False)
+    assert (tmp_path / "seed.tflite").exists()
+    open_history(tmp_path, facts | dict(checkpoint="b"), resume=False)
+    assert not (tmp_path / "seed.tflite").exists()
