@@ -14,8 +14,21 @@ from densevision.adapt.proposals import UNIFORM
 from densevision.atomic import write_json, write_whole
 from densevision.errors import UserError
 from densevision.json_text import parse_json
+from densevision.outputs import check_taken
+from densevision.training.workdir import WorkDir
 
 _STATE = "state.json"
+_FILES = (
+    "seed.tflite",
+    "weights",
+    "history.csv",
+    "history.png",
+    "adapted.py",
+    "adapted.pth",
+    "adapted.tflite",
+    "final",
+)
+_OF_SEED_FILE = ("checkpoint", "quantize", "size")  # facts that determine it
 _STYLES: tuple[tuple[bool, bool | None, dict[str, Any]], ...] = (  # chosen, the uniform proposals, how they are drawn
     (False, False, dict(marker="o", ls="", ms=4, color="#9aa3ad", label="proposals")),
     (False, True, dict(marker="s", ls="", ms=4, color="#d9480f", label="uniform, not chosen")),
@@ -102,6 +115,20 @@ def _text(value: object) -> object:
     return "" if value is None else f"{value:.6f}" if isinstance(value, float) else value
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a search can be written to a folder.
+
+    Raises:
+        UserError: it can't be written to, or has files of other origin that the search would overwrite or take for its.
+    """
+    if not (folder / _STATE).exists():
+        check_taken("--work-dir", folder, _FILES)
+    existed = folder.exists()
+    made = WorkDir(folder)
+    if not existed:
+        made.clear()
+
+
 def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) -> History:
     """Return the history in a folder, or a new one.
 
@@ -124,8 +151,10 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
             raise UserError(
                 f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
             )
+        if any(stored.get(key) != made_from.get(key) for key in _OF_SEED_FILE):
+            (folder / "seed.tflite").unlink(missing_ok=True)
         return History(folder, made_from)
-    differ = [key for key in made_from if stored.get(key) != made_from[key]]
+    differ = [key for key in made_from if key in stored and stored[key] != made_from[key]]
     if differ:
         raise UserError(
             f"--resume: the search in {folder} has {differ[0]} {stored.get(differ[0])}, not {made_from[differ[0]]}; "

@@ -52,7 +52,8 @@ class Search:
     def _facts(self) -> dict[str, object]:
         digest = hashlib.sha256(self.seed.checkpoint.read_bytes()).hexdigest()
         options = self.seed.options
-        facts = dict(checkpoint=digest, target=str(self.plan.target), threads=self.table.threads)
+        facts = dict(checkpoint=digest, target=str(self.plan.target), threads=self.table.timer.threads)
+        facts |= dict(device=self.table.timer.device)
         return asdict(self.plan) | facts | dict(quantize=options.quantize, size=list(options.size or ()))
 
     @cached_property

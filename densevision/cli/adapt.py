@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from densevision.adapt.history import Row
     from densevision.adapt.plan import Plan
     from densevision.adapt.search import Search
+    from densevision.adapt.timers import Timer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target-latency",
         required=True,
         metavar="T",
-        help="of the .tflite on this machine: 8.5ms, or 0.7x of the checkpoint's own",
+        help="of the .tflite on the device: 8.5ms, or 0.7x of the checkpoint's own",
     )
     parser.add_argument(
         "--step", type=float, default=0.015, metavar="SHARE", help="of the latency that a step saves (default: 0.015)"
@@ -48,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--evaluations", type=int, metavar="N", help="networks that --search evolution trains briefly (default: 64)"
     )
     parser.add_argument("--quantize", choices=("none", "int8"), default="none", help="of the timed files")
+    parser.add_argument(
+        "--device", metavar="adb[:SERIAL]", help="measure on an attached phone (default: on this machine)"
+    )
+    parser.add_argument("--binary", type=Path, metavar="PATH", help="benchmark_model for the phone's processor")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="segmentation: input size (default: the test images')"
@@ -74,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search, and write the result; with a launcher the first process does, the others score what it asks for."""
     plan = _plan(arguments)
-    from densevision.adapt.latency import LatencyTable, table_path
+    from densevision.adapt.history import check_folder
+    from densevision.adapt.latency import LatencyTable
     from densevision.adapt.search import Search
     from densevision.adapt.seed import read_seed
     from densevision.adapt.team import Team, join
@@ -88,19 +94,38 @@ def run(arguments: argparse.Namespace) -> int:
     seed = read_seed(config, checkpoint, ExportOptions(size=size, quantize=arguments.quantize))
     folder = arguments.work_dir or Path("work_dirs", f"adapt_{Path(config.filename).stem}")
     group = join(arguments.launcher)
+    timer = None if group and group.rank else _timer(arguments)
+    if timer:
+        check_folder(folder)
     worker = Worker(seed, plan.short_iters, folder)
     team = Team(worker.score, group)
-    if team.rank:
+    if timer is None:
         team.serve()
         return 0
     try:
-        int8 = arguments.quantize == "int8"
-        table = LatencyTable(table_path(threads=arguments.threads, int8=int8), threads=arguments.threads, int8=int8)
+        table = LatencyTable(timer, int8=arguments.quantize == "int8")
         search = Search(worker, plan, table, team, resume=arguments.resume)
         last = _run(search)
     finally:
         team.end()
     return _finish(search, last, train=arguments.train_final)
+
+
+def _timer(arguments: argparse.Namespace) -> Timer:
+    from densevision.adapt.timers import LocalTimer, PhoneTimer
+    from densevision.benchmark.phone.driver import Plan
+    from densevision.errors import UserError
+
+    if arguments.device is None and arguments.binary is None:
+        return LocalTimer(arguments.threads)
+    if arguments.device is None:
+        raise UserError("--binary is for a phone; add --device adb")
+    if arguments.binary is None:
+        raise UserError("--device adb needs --binary, TFLite's benchmark_model; docs/benchmark.md says where to get it")
+    kind, _, serial = arguments.device.partition(":")
+    if kind != "adb":
+        raise UserError(f"--device {arguments.device}: adapt measures on attached phones; give adb, or adb:SERIAL")
+    return PhoneTimer(serial or None, arguments.binary, Plan(threads=arguments.threads))
 
 
 def _run(search: Search) -> Row:

@@ -13,6 +13,7 @@ from densevision.adapt.plan import Plan, parse_target
 from densevision.adapt.result import write_result
 from densevision.adapt.search import Search
 from densevision.adapt.seed import read_seed
+from densevision.adapt.timers import LocalTimer
 from densevision.adapt.work import Worker
 from densevision.checkpoints.config import checkpoint_config, describe_config
 from densevision.config.load import load_config
@@ -96,6 +97,9 @@ class Device(LatencyTable):
 
     The file of step n takes 0.94 ** n ms, whatever is in it.
     """
+
+    def __init__(self, path):
+        super().__init__(LocalTimer(), path=path)
 
     def add(self, layers):
         missing = {layer for layer in layers if layer.key not in self.times}

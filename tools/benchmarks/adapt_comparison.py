@@ -22,12 +22,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import tricks
 
-from densevision.adapt.latency import Latency, LatencyTable, table_path
+from densevision.adapt.latency import Latency, LatencyTable
 from densevision.adapt.proposals import uniform
 from densevision.adapt.result import write_network
 from densevision.adapt.seed import Seed, read_seed
 from densevision.adapt.shape import Shape
+from densevision.adapt.timers import LocalTimer
 from densevision.atomic import write_json
+from densevision.benchmark.local import cpu_name
 from densevision.benchmark.timing import paired_ratio, time_models
 from densevision.checkpoints.config import checkpoint_config
 from densevision.errors import UserError
@@ -48,6 +50,8 @@ def read_search(work_dir: Path) -> dict:
         made_from = json.loads((work_dir / "state.json").read_bytes())["made_from"]
     except OSError as error:
         raise UserError(f"{work_dir}: there is no search of densevision adapt") from error
+    if made_from.get("device", cpu_name()) != cpu_name():
+        raise UserError(f"{work_dir}: its search measured on {made_from['device']}; this tool measures on this machine")
     missing = [name for name in ("seed.tflite", "adapted.pth", "adapted.tflite") if not (work_dir / name).exists()]
     if missing:
         raise UserError(f"{work_dir}: {missing[0]} is missing; finish the search with densevision adapt --resume")
@@ -103,7 +107,7 @@ def prepare(options: argparse.Namespace) -> None:
     config = checkpoint_config(options.checkpoint)
     seed = read_seed(config, options.checkpoint, ExportOptions(size=size, quantize=made_from["quantize"]))
     threads = made_from["threads"]
-    table = LatencyTable(table_path(threads=threads, int8=int8), threads=threads, int8=int8)
+    table = LatencyTable(LocalTimer(threads), int8=int8)
     shape, path = find_multiplier(seed, table, options.work_dir, options.out)
     narrowed = seed.narrowed(seed.model, seed.shape, shape)
     write_network(seed, seed.shape, seed.model, options.out / "seed.py", "The seed.")
