@@ -171,7 +171,9 @@ def draw_history(rows: Sequence[Row], target_ms: float, path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
+    outline = [withStroke(linewidth=2.5, foreground="white")]
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -183,7 +185,8 @@ def draw_history(rows: Sequence[Row], target_ms: float, path: Path) -> None:
     for row, x, y in scored:
         if row.chosen:
             name = "seed" if row.step == 0 else str(row.step)
-            axes.annotate(name, (x, y), (4, 6), textcoords="offset points", fontsize=7.5, color="#1f3a63")
+            style = dict(fontsize=7.5, color="#1f3a63", path_effects=outline)
+            axes.annotate(name, (x, y), (4, 6), textcoords="offset points", **style)
     axes.axvline(target_ms, ls="--", lw=1, color="#495057")
     axes.text(target_ms, 0.02, " target", transform=axes.get_xaxis_transform(), fontsize=8, color="#495057")
     axes.set(xlabel="latency of the file (ms)", ylabel="score after short training (minus the loss)")

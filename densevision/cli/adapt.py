@@ -143,6 +143,8 @@ def _finish(search: Search, last: Row, *, train: bool) -> int:
     result = write_result(search, last)
     measured = last.measured_ms or last.latency_ms
     print(f"{result.tflite}: {measured:.2f} ms, {measured / search.seed_ms:.3f} of the seed's {search.seed_ms:.2f} ms")
+    if measured > search.target_ms:
+        print(f"over the target of {search.target_ms:.2f} ms, which an evolution only weighs: try a --w nearer to -1")
     print(f"history: {search.folder / 'history.csv'}, {search.folder / 'history.png'}")
     if train:
         from densevision import api

@@ -9,6 +9,10 @@ from densevision.benchmark.timing import paired_ratio, time_models
 from densevision.cli.main import main
 from tests.adapt.test_search import start  # noqa: F401  a fixture
 
+# Large enough that the layers take most of the file's time.
+SIZE = ["model", "train_dataloader.dataset", "val_dataloader.dataset", "test_dataloader.dataset"]
+LARGE = ["--cfg-options", *(f"{place}.input_size=(256,256)" for place in SIZE)]
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
@@ -28,7 +32,7 @@ def kinds(path):
 @pytest.mark.slow
 def test_int8_files_meet_the_target(start, tmp_path, capsys):  # noqa: F811
     folder = tmp_path / "run"
-    options = ["--quantize", "int8", "--short-iters", "1", "--step", "0.05", "--work-dir", str(folder)]
+    options = ["--quantize", "int8", "--short-iters", "1", "--step", "0.05", "--work-dir", str(folder), *LARGE]
     assert main(["adapt", str(start / "tiny.pth"), "--target-latency", "0.9x", *options]) == 0
     assert "of the seed's" in capsys.readouterr().out
     last = rows(folder)[-1]
@@ -45,7 +49,7 @@ def test_int8_files_meet_the_target(start, tmp_path, capsys):  # noqa: F811
 def test_an_evolution_of_the_command(start, tmp_path, capsys):  # noqa: F811
     folder = tmp_path / "run"
     options = ["--search", "evolution", "--evaluations", "5", "--w", "-1", "--short-iters", "1"]
-    words = ["adapt", str(start / "tiny.pth"), "--target-latency", "0.8x", *options, "--work-dir", str(folder)]
+    words = ["adapt", str(start / "tiny.pth"), "--target-latency", "0.8x", *options, "--work-dir", str(folder), *LARGE]
     assert main(words) == 0
     assert "of the seed's" in capsys.readouterr().out
     found = rows(folder)
