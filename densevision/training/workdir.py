@@ -40,9 +40,10 @@ class WorkDir:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             self._created.append(folder)
-        probe = self.path / f".probe_{os.getpid()}"
+        probe = self.path / f".probe_{os.getpid()}.part"  # swept by the next training if this one is killed here
+        self._claimed.append(probe)
         probe.write_bytes(bytes(4096))
-        probe.unlink()
+        probe.unlink(missing_ok=True)
 
     def claim(self, path: str | Path) -> Path:
         """Register a file or folder that is about to be created, so that ``clear`` removes it; skip one that exists."""
