@@ -46,10 +46,13 @@ def as_path(value: object, name: str) -> Path:
     return path
 
 
+_CLOSE = 0.65  # of 1: at 0.6, "SSDLite" is close to "system"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean a or b?" if known names are close to ``name``, else an empty string."""
     spelled = {str(other).lower(): str(other) for other in known}
-    close = difflib.get_close_matches(name.lower(), spelled)
+    close = difflib.get_close_matches(name.lower(), spelled, cutoff=_CLOSE)
     beginning = sorted(word for word in spelled if len(name) > 2 and word.startswith(name.lower()))
     near = [spelled[word] for word in close or beginning[:2]]
     return f"did you mean {' or '.join(near)}?" if near else ""

@@ -52,16 +52,27 @@ def checkpoint_config(
     """
     if config is not None:
         return as_config(config, overrides)
-    stored = (read_checkpoint(checkpoint).get("meta") or {}).get(_KEY)
+    return stored_config(read_checkpoint(checkpoint), checkpoint, overrides, only_model=only_model)
+
+
+def stored_config(
+    checkpoint: dict, origin: str | Path, overrides: Iterable[str] = (), *, only_model: bool = False
+) -> Config:
+    """Return the config that the content of a checkpoint carries; see ``checkpoint_config``.
+
+    Args:
+        origin: the checkpoint's name in messages.
+    """
+    stored = (checkpoint.get("meta") or {}).get(_KEY)
     if stored is None:
-        raise UserError(f"{checkpoint} does not contain its config; give the config of its training too")
+        raise UserError(f"{origin} does not contain its config; give the config of its training too")
     try:
         content = _model_part(stored["content"]) if only_model else stored["content"]
         return from_plain(content, Path(stored["name"]).name, overrides)
     except UserError as error:
-        raise UserError(f"{checkpoint}: {error}") from error
+        raise UserError(f"{origin}: {error}") from error
     except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
-        raise UserError(f"{checkpoint}: its stored config is damaged; give the config of its training too") from error
+        raise UserError(f"{origin}: its stored config is damaged; give the config of its training too") from error
 
 
 def _model_part(content: dict) -> dict[str, object]:

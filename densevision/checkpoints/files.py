@@ -82,7 +82,7 @@ def _foreign_zip(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except Exception:  # the zip's directory may be any bytes: names in no encoding, lengths past the end
         return "is damaged (the end is missing, as after a download that stopped); copy or write it again"
     if any(name.endswith("/data.pkl") for name in names):
         return None

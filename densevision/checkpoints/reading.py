@@ -63,18 +63,32 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
+_PLAIN = ("stored_config", "settings", "dataset_meta", "made_from")  # entries of meta without tensors
+
+
 def _is_sound(checkpoint: dict) -> bool:
     """Return whether the entries have the types that training writes."""
     for entry, kind in _TYPES.items():
         if (value := _entry(checkpoint, entry)) is not _ABSENT and not isinstance(value, kind):
             return False
     meta = checkpoint.get("meta") or {}
+    if any(_has_tensor(meta.get(name)) for name in _PLAIN):
+        return False
     if type(meta.get("iter", 0)) is not int or meta.get("iter", 0) < 0 or not _can_resume(checkpoint):
         return False
     states = (checkpoint["state_dict"], checkpoint.get("ema_state_dict", {}))
     if not all(_is_weight(name, value) for state in states for name, value in state.items()):
         return False
     return _names_classes(meta.get("dataset_meta") or {})
+
+
+def _has_tensor(value: object) -> bool:
+    """Return whether there is a tensor, which can't be compared or iterated like the plain data in its place."""
+    if isinstance(value, dict):
+        return any(_has_tensor(item) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple | set):
+        return any(map(_has_tensor, value))
+    return isinstance(value, Tensor)
 
 
 def _can_resume(checkpoint: dict) -> bool:

@@ -43,6 +43,7 @@ class CommandParser(argparse.ArgumentParser):
         """Parse the words after the command's name, options and positional arguments in any order."""
         parsed, unknown = self.parse_known_intermixed_args(list(self._spread(words)))
         if unknown:
+            self._refuse_value(words)
             self._refuse(unknown)
         return parsed
 
@@ -59,6 +60,18 @@ class CommandParser(argparse.ArgumentParser):
     def takes_value(self, option: str) -> bool:
         """Whether a word after an option belongs to it."""
         return any(option in action.option_strings and action.nargs != 0 for action in self._actions)
+
+    def _refuse_value(self, words: Sequence[str]) -> None:
+        """Name the option whose value may be left out, and that is followed by what is neither a value nor a file."""
+        for option, word in zip(words, words[1:], strict=False):
+            choices = self._optional().get(option, ())
+            if choices and word not in choices and not word.startswith("-") and not _is_file(word):
+                self.error(f"{option} {word}: choose from {', '.join(choices)}")
+
+    def _optional(self) -> dict[str, list[str]]:
+        """Return the options whose value may be left out, with their values."""
+        found = [action for action in self._actions if action.nargs == "?" and action.choices]
+        return {name: [str(one) for one in action.choices or ()] for action in found for name in action.option_strings}
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         option = next((word for word in unknown if word.startswith("-")), None)

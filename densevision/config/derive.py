@@ -16,6 +16,7 @@ from typing import TypeGuard
 from mmengine.config import ConfigDict
 from mmengine.registry import Registry
 
+from densevision.config.hints import parameters_of
 from densevision.config.types import resolve_type
 from densevision.errors import UserError
 from densevision.registry import DATASETS, METRICS, MODELS
@@ -144,7 +145,7 @@ def _walk(value: object, place: str) -> Iterator[tuple[str, ConfigDict]]:
 
 def _parameters(mapping: ConfigDict, registry: Registry) -> dict[str, inspect.Parameter]:
     kind = _type_of(mapping, registry)
-    return dict(inspect.signature(kind).parameters) if callable(kind) else {}
+    return parameters_of(kind) if callable(kind) else {}
 
 
 def _type_of(mapping: ConfigDict, registry: Registry) -> object:

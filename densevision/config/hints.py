@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -20,6 +21,11 @@ _NAMES = {**vars(collections.abc), **vars(typing)}  # what annotations use that 
 
 def parameters_of(kind: Callable) -> dict[str, inspect.Parameter]:
     """Return the parameters of a function, or of a class without ``self``; also those of ``**kwargs`` if known."""
+    return dict((_parameters if isinstance(kind, Hashable) else _parameters.__wrapped__)(kind))
+
+
+@functools.lru_cache(1024)  # a config asks for the same classes many times
+def _parameters(kind: Callable) -> dict[str, inspect.Parameter]:
     try:
         found = dict(inspect.signature(kind).parameters)
     except (TypeError, ValueError):  # of C code
@@ -47,6 +53,11 @@ def takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 def hints_of(kind: Callable) -> dict[str, object]:
     """Return the annotations of a function's or a class's parameters; none that can't be read."""
+    return dict((_hints if isinstance(kind, Hashable) else _hints.__wrapped__)(kind))
+
+
+@functools.lru_cache(1024)
+def _hints(kind: Callable) -> dict[str, object]:
     functions = [kind]
     if isinstance(kind, type):
         functions = [vars(one)["__init__"] for one in [kind, *_above(kind)] if "__init__" in vars(one)]

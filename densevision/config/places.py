@@ -5,6 +5,7 @@ One row per kind of part. A task adds models, data sets and metrics to the regis
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,7 @@ _KINDS = (
 )
 
 
+@functools.lru_cache(4096)
 def place_of(key: str) -> Place | None:
     """Return what stands at a dotted key; None for a key that only the part above it knows."""
     return next((place for place in PLACES if re.fullmatch(place.pattern, key)), None)

@@ -9,18 +9,12 @@ from typing import Any
 from densevision.errors import UserError, did_you_mean
 from densevision.json_text import parse_json
 from densevision.report.content import FORMAT
+from densevision.report.form import is_report
 from densevision.report.page import format_count, format_metric
 from densevision.task import is_share
 
 Content = Mapping[str, Any]
 _RUN_KEYS = ("experiment_name", "launcher", "work_dir", "load_from", "resume", "visualizer")  # not the user's choices
-
-
-_TYPES: dict[str, type] = {
-    **dict.fromkeys(("metrics", "model", "settings", "metric", "iterations"), dict),
-    "curves": list,
-    "name": str,
-}
 
 
 def read_report(run: Path) -> dict[str, Any]:
@@ -39,7 +33,7 @@ def read_report(run: Path) -> dict[str, Any]:
         content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
             raise ValueError
-        if not all(isinstance(content[name], kind) for name, kind in _TYPES.items()):
+        if not is_report(content):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no report that this version of densevision wrote; run the test again") from error

@@ -6,6 +6,7 @@ without an allow-list, and nothing in it is ever executed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from densevision.checkpoints.reading import THRESHOLD, first_not_finite
 from densevision.errors import UserError
 from densevision.registry import HOOKS
 from densevision.training.changes import made_from
-from densevision.training.deferred import HISTORY, DeferredBuffer
+from densevision.training.deferred import HISTORY, DeferredBuffer, share_histories
 from densevision.training.metrics import Evaluated, about_classes, details_of, score_of, threshold_of, warn_if_worthless
 from densevision.training.prepare import whole_number
 from densevision.training.ranking import ranking_sign
@@ -226,6 +227,7 @@ class CheckpointHook(Hook):
         path = Path(runner.work_dir, name)
         partial = partial_path(path)
         draws = runner.train_loop.draws_at(iteration)
+        share_histories(runner.message_hub)
         try:
             runner.save_checkpoint(
                 runner.work_dir,
@@ -251,7 +253,7 @@ class CheckpointHook(Hook):
 def find_last_checkpoint(work_dir: Path) -> Path | None:
     """Return the checkpoint to resume from, also after the folder was moved; None if there is none."""
     name = read_name(work_dir / "last_checkpoint")
-    if _NAME.fullmatch(name) and (work_dir / name).is_file():
+    if _NAME.fullmatch(name) and os.path.isfile(work_dir / name):
         return work_dir / name
     numbered = [path for path in work_dir.glob("iter_*.pth") if _NAME.fullmatch(path.name)]
     return max(numbered, key=lambda path: _iteration(path.name), default=None)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import RuntimeInfoHook as _RuntimeInfoHook
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import Runner
@@ -95,6 +96,26 @@ class FiniteBuffer(DeferredBuffer):
 
     def _kept(self, values: list[float]) -> list[float]:
         return [value for value in values if math.isfinite(value)]
+
+
+def share_histories(hub: MessageHub) -> None:
+    """Replace the logged values of a training by their means over all processes, each of which must call this.
+
+    A checkpoint has the values of one process, and every process continues from them.
+    """
+    if get_world_size() == 1:
+        return
+    names = sorted(name for name in hub.log_scalars if name.startswith("train/"))
+    lengths = [len(hub.log_scalars[name].data[0]) for name in names]
+    least, most = torch.tensor(lengths), torch.tensor(lengths)
+    all_reduce(least, op="min")
+    all_reduce(most, op="max")
+    for name, equal in zip(names, (least == most).tolist(), strict=True):
+        if equal:
+            buffer = hub.log_scalars[name]
+            values = torch.tensor(buffer.data[0], dtype=torch.float64)
+            all_reduce(values, op="mean")
+            hub._log_scalars[name] = type(buffer)(values.tolist(), buffer.data[1].tolist())
 
 
 def record(hub: MessageHub, name: str, value: object, kind: type[DeferredBuffer] = DeferredBuffer) -> None:

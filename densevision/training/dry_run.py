@@ -37,6 +37,7 @@ def dry_run(config: Config) -> list[str]:
     with holder as folder:
         config.work_dir = folder
         runner = build_runner(config)
+        runner.keeps_results = False
         runner.stop_request.request(_STOP)
         with contextlib.suppress(TrainingStopped):
             runner.train()

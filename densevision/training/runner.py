@@ -57,12 +57,13 @@ class DenseRunner(SplitsRunner, ResumingRunner):
         training: whether a training is running, not only an evaluation.
         notes: warnings about the config to print at the start, one line each.
         stored_config: the config's part of each checkpoint's meta, and the schedule that a time limit gave.
+        keeps_results: False for a trial, whose work dir is removed.
         began: when the command began or it was built, by ``time.perf_counter``.
     """
 
     def __init__(self, *, cfg: Config, work_dir: str, **kwargs: object):
         self.stop_request = StopRequest()
-        self.training = False
+        self.training, self.keeps_results = False, True
         self.notes: list[str] = []
         self.stored_config: dict[str, object] = {}
         self._begun, self._prepared, self._classes_in, self.data_lines = False, False, {}, []

@@ -44,7 +44,7 @@ def training_lines(runner: Runner, *, evaluates: bool) -> list[str]:
         *machine_lines(runner),
         *_length_lines(runner, evaluates=evaluates),
         *runner.rate_lines,
-        f"results: {runner.work_dir}",
+        f"results: {runner.work_dir if runner.keeps_results else 'none are kept'}",
         *(f"warning: {line}" for line in (*runner.notes, *_batch_notes(runner, model), *_rate_notes(config))),
     ]
 

@@ -49,6 +49,8 @@ def test_config_values_leave_the_config(words):
         ("export a.pth --out m.tflite --maxdrop 1", "no option --maxdrop; did you mean --max-drop?"),
         ("export a.pth --out m.tflite --float-parts see", "invalid choice: 'see' (choose from"),
         ("train a.py b.py", "can't use b.py; densevision train --help shows what it takes"),
+        ("train a.py --amp fp8", "train: error: --amp fp8: choose from bf16, fp16"),
+        ("train --amp fp8 a.py", "train: error: --amp fp8: choose from bf16, fp16"),
         ("completion fsh", "invalid choice: 'fsh'"),
         ("--quiet train", "--quiet comes before the command; densevision help lists the commands"),
     ],

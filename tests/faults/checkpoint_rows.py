@@ -134,6 +134,15 @@ _CHECKPOINTS: dict[str, tuple[Damage, str]] = {
     "config a list": (setting(DET, "meta/stored_config", [1]), r"best\.pth"),
     "config without content": (setting(DET, "meta/stored_config", {}), r"best\.pth"),
     "config content text": (setting(DET, "meta/stored_config/content", "import os"), r"best\.pth"),
+    **{
+        f"{name} a tensor": (setting(DET, f"meta/{name}", torch.zeros(2, 2)), r"best\.pth")
+        for name in ("stored_config", "stored_config/content", "settings", "dataset_meta", "dataset_meta/classes")
+    },
+    "config with a tensor in it": (edit(DET, _stored("test_dataloader", torch.zeros(2, 2))), r"best\.pth"),
+    "file names in no encoding": (
+        change_bytes(DET, lambda c: c.replace(b"data.pkl", b"\xc1ata.pkl")),
+        r"best\.pth",
+    ),
     "config names os.system": (edit(DET, _stored("model", {"type": "os.system"})), r"best\.pth.*os\.system"),
     "config names Popen": (edit(DET, _stored("model/type", "subprocess.Popen")), r"best\.pth.*Popen"),
     "config names exec": (edit(DET, _stored("model/backbone", {"type": "builtins.exec"})), r"best\.pth.*exec"),

@@ -42,9 +42,16 @@ def state() -> State:
     """Return the state of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     task = Path("/proc/self/task")
-    children = sum(len((one / "children").read_text().split()) for one in task.iterdir())
+    children = sum(map(_children, task.iterdir()))
     memory = pages * os.sysconf("SC_PAGE_SIZE") >> 20
     return State(memory, len(os.listdir("/proc/self/fd")), len(list(task.iterdir())), children)
+
+
+def _children(thread: Path) -> int:
+    try:
+        return len((thread / "children").read_text().split())
+    except OSError:  # the thread has ended
+        return 0
 
 
 def grown(states: list[State]) -> list[str]:

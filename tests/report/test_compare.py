@@ -5,6 +5,8 @@ import json
 import pytest
 
 from densevision.cli.main import main
+from densevision.errors import UserError
+from densevision.report.compare import read_report
 from tests.report.test_report import Reader
 
 
@@ -60,3 +62,33 @@ def test_what_can_not_be_compared_is_one_line(runs, tmp_path, capsys):
         assert run(*words) == 2, words
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1, error
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("metric", {"is_share": True}),
+        ("metric.name", ["coco/AP"]),
+        ("metrics.coco/AP", "0.5"),
+        ("metrics.coco/AP", 10**400),
+        ("iterations.all", "8"),
+        ("curves", [5]),
+        ("curves", [{"loss": 1.0}]),
+        ("curves", [{"iteration": 1, "loss": [1.0]}]),
+        ("model.name", None),
+        ("model.input_size", 320),
+        ("model.latency_by", 5),
+        ("detection", "none"),
+        ("detection.classes", [{}]),
+        ("detection.mean_f1", [1]),
+        ("settings.train_cfg.max_iters", [16]),
+    ],
+)
+def test_a_report_with_another_type_in_any_place_is_refused(runs, place, value):
+    path = runs[1] / "report.json"
+    content = json.loads(path.read_text())
+    part, _, key = place.partition(".")
+    (content if not key else content[part])[key or part] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"report\.json is no report that this version"):
+        read_report(runs[1])

@@ -42,6 +42,7 @@ def test_a_write_replaces_the_whole_file(tmp_path):
         (b"iter_2.pth", "iter_2.pth"),
         (b"/where/it/was/trained/iter_2.pth", "iter_2.pth"),
         (b"iter_99.pth", "iter_10.pth"),
+        (b"iter_" + b"9" * 5000 + b".pth", "iter_10.pth"),
         (None, "iter_10.pth"),
     ],
 )

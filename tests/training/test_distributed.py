@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -6,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 
+from densevision.training.deferred import record, share_histories
 from densevision.training.loop import average_statistics
 
 HERE = Path(__file__).parent
@@ -82,3 +85,29 @@ def test_two_processes_train_and_measure_what_one_measures(tmp_path):
     assert f"iter 12/12  evaluation: toy/accuracy {one['toy/accuracy']:.3f}" in output
     assert 0.4 < one["toy/accuracy"] < 1
     assert not (tmp_path / ".dist_test").exists()
+
+
+def _share(rank: int, folder: Path) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    hub = MessageHub(f"share {rank}")
+    for value in ((2.0, 4.0), (1.0, 8.0))[rank]:
+        record(hub, "train/loss", torch.tensor(value))
+    for _ in range(1 + rank):  # of another length in each process
+        record(hub, "train/grad_norm", torch.tensor(3.0))
+    share_histories(hub)
+    found = {name: buffer.data[0].tolist() for name, buffer in hub.log_scalars.items()}
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    torch.distributed.destroy_process_group()
+
+
+def test_a_checkpoint_has_the_losses_of_all_processes(tmp_path):
+    """So that the mean over processes is the same when all of them continue from it: (2 + 1) / 2, (4 + 8) / 2."""
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_share, args=(rank, tmp_path)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert [one["train/loss"] for one in found] == [[1.5, 6.0]] * 2
+    assert [one["train/grad_norm"] for one in found] == [[3.0], [3.0, 3.0]]

@@ -26,6 +26,7 @@ def test_it_tries_batch_evaluation_and_checkpoint_and_leaves_nothing(task, folde
     last = output.strip().splitlines()[-1]
     assert last.startswith("dry run: one batch trained (loss ") and "one batch evaluated with its metrics" in last
     assert "MB written and read" in last
+    assert "results: none are kept\n" in output and ".densevision_dry_run_" not in output
     assert not written(folder, before) and {path.name for path in folder.iterdir()} == {
         *(f"{name}.py" for name in CONFIGS),
         *("boxes", "masks", "cells"),

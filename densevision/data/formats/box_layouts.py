@@ -125,7 +125,7 @@ def image_folder(root: Path, file: Path, part: str, names: Sequence[str]) -> str
     bases = [re.split(r"[/\\=]", unquote(name))[-1] for name in names]  # Label Studio has ?d=path
     for spelled in (names, bases):
         for folder in candidates:
-            if names and all((root / folder / name).is_file() for name in spelled):
+            if names and all(os.path.isfile(root / folder / name) for name in spelled):
                 return folder.as_posix()
     below = next((folder for folder in (*images, ".") if _has_below(root / folder, bases)), None)
     return below if names else (images or split or ["."])[0]
@@ -189,10 +189,10 @@ def _yaml_part(root: Path, file: Path, content: Mapping[str, Any], value: Any) -
     ends = [Path(*Path(given).parts[start:]) for start in range(1, len(Path(given).parts))]  # of another machine's path
     for candidate in (Path(base, given), Path(given), Path(stripped), Path(stripped, "images"), *ends):
         found = (root / candidate).resolve()
-        if found.is_file() and found.suffix == ".txt":
+        if os.path.isfile(found) and found.suffix == ".txt":
             folder = "images" if (root / "images").is_dir() else "."
             return dict(image_dir=folder, image_list=_relative(found, root))
-        if found.is_dir():
+        if os.path.isdir(found):  # also False for a name that is too long
             return dict(image_dir=_relative(found, root))
     raise UserError(f"{file}: {given} does not exist below {root}; correct the path in it")
 

@@ -91,7 +91,7 @@ def read_outlines(content: Mapping[str, Any], source: Path) -> Outlines:
         raise UserError(f"{source}: two categories have the same name; correct the file")
     shapes: list[list[Shape]] = [[] for _ in images]
     skipped = Counter[str]()
-    for position, annotation in enumerate(content.get("annotations") or []):
+    for position, annotation in enumerate(_annotations(content, source)):
         name = name_of.get(str(annotation.get("category_id")))
         row = row_of.get(str(annotation.get("image_id")))
         if name is None or row is None:
@@ -110,6 +110,13 @@ def _table(content: Mapping[str, Any], key: str, source: Path) -> list[dict[str,
     rows = content.get(key)
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise UserError(f"{source} has no {key}; a COCO json has lists of images, categories and annotations")
+    return rows
+
+
+def _annotations(content: Mapping[str, Any], source: Path) -> list[dict[str, Any]]:
+    rows = content.get("annotations") or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"{source}: annotations must be a list of objects; correct the file")
     return rows
 
 

@@ -158,4 +158,13 @@ def test_a_json_with_another_value_in_any_place_is_read_or_refused_in_one_line(t
     assert refused > 50
 
 
+@pytest.mark.parametrize("name", ["createml", "label_studio"])
+def test_a_file_name_that_no_file_can_have_is_refused(tmp_path, name):
+    FORMATS[name](tmp_path)
+    file = next(tmp_path.glob("*.json"))
+    file.write_text(file.read_text().replace("street.jpg", f"{'a' * 5000}.jpg"))
+    with pytest.raises(UserError, match=str(tmp_path)):
+        read(tmp_path)
+
+
 # Single formats.

@@ -105,8 +105,7 @@ def mutate_text(data: bytes, draw: Random) -> bytes:
 
 
 def mutate_tree(tree: object, draw: Random, odd: tuple = ODD) -> object:
-    """Return a copy with one to three nodes replaced, dropped, doubled or nested."""
-    tree = copy.deepcopy(tree)
+    """Replace, drop, double or nest one to three nodes in place, and return the tree."""
     for _ in range(draw.randint(1, 3)):
         nodes = list(_nodes(tree))
         if not nodes:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import faulthandler
 import functools
+import gc
 import json
 import mmap
 import os
@@ -32,7 +32,7 @@ FORMATS = ("yolo", "voc", "labelme", "cvat", "label_studio", "createml", "csv")
 TARGETS: dict[str, Callable[[Path], Target]] = {
     one.__name__: one
     for one in (
-        *(targets.options, targets.stored_config, targets.checkpoint, targets.tflite),
+        *(targets.options, targets.config_in_checkpoint, targets.checkpoint, targets.tflite),
         *(targets.tflite_bytes, targets.coco, targets.image, targets.mask),
         *(text_targets.pointer, text_targets.curves, text_targets.phone_log, text_targets.class_names),
         *(text_targets.image_list, text_targets.report, text_targets.yolo_names, text_targets.tensorflow),
@@ -40,7 +40,8 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     )
 } | {name: functools.partial(targets.label_format, name) for name in FORMATS}
 SECONDS, BYTES = 5, 2**30  # of one case
-_WALL = 120  # seconds after which a case hangs outside of the processor
+_WALL = 120  # seconds after which a case hangs outside of the processor, and the process is ended
+_MEMORY = Path("/dev/shm")  # files of a case; a disk takes milliseconds for each
 
 
 class HangError(BaseException):
@@ -54,21 +55,22 @@ class Fuzzer:
         name: of the target.
         out: folder for the faults.
         seed: of all cases.
+        first: number of the first case.
     Attributes:
-        cases: run so far.
+        cases: number of the next case.
         accepted: of these, files that were read without an error.
         faults: place of each fault -> number of the first case, and the message.
     """
 
-    def __init__(self, name: str, out: Path, seed: int = 0):
+    def __init__(self, name: str, out: Path, seed: int = 0, first: int = 0):
         self.name, self.out, self.seed = name, out, seed
-        self.cases = self.accepted = 0
+        self.cases, self.accepted = first, 0
         self.faults: dict[str, tuple[int, str]] = {}
         self._shared = mmap.mmap(-1, 16)
 
     def run(self, cases: int, seconds: float) -> None:
-        """Run up to ``cases`` cases, for up to ``seconds``."""
-        with tempfile.TemporaryDirectory() as folder:
+        """Run the cases from the next one to before number ``cases``, for up to ``seconds``."""
+        with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
             target = TARGETS[self.name](Path(folder))
             deadline = time.monotonic() + seconds
             while self.cases < cases and time.monotonic() < deadline:
@@ -95,6 +97,7 @@ class Fuzzer:
         child = os.fork()
         if child == 0:
             os.close(reading)
+            gc.freeze()  # what is loaded is not searched for garbage again
             _limit()
             with contextlib.suppress(BaseException), os.fdopen(writing, "w") as results:
                 self._loop(target, cases, deadline, results)
@@ -112,6 +115,7 @@ class Fuzzer:
         seen, accepted = set(), self.accepted
         for number in range(self.cases, cases):
             self._shared[:] = struct.pack("qq", number + 1, accepted)
+            signal.alarm(_WALL)
             content = self.case(target, number)
             fault, taken = run_case(target, content)
             accepted += taken
@@ -125,7 +129,6 @@ class Fuzzer:
 
 def run_case(target: Target, content: bytes) -> tuple[tuple[str, str] | None, bool]:
     """Return the place and text of an undocumented exception, or None; and whether the content was accepted."""
-    faulthandler.dump_traceback_later(_WALL, exit=True)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         return None, target.run(content)
@@ -136,7 +139,6 @@ def run_case(target: Target, content: bytes) -> tuple[tuple[str, str] | None, bo
         return (place, f"{error!s:.200}"), False
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        faulthandler.cancel_dump_traceback_later()
 
 
 def _limit() -> None:
@@ -157,16 +159,17 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case, to go on from an earlier run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
     arguments = parser.parse_args()
     os.environ.pop("DENSEVISION_DATA", None)
     failed = 0
     for name in arguments.targets or TARGETS:
-        fuzzer, started = Fuzzer(name, arguments.out, arguments.seed), time.monotonic()
+        fuzzer, started = Fuzzer(name, arguments.out, arguments.seed, arguments.first), time.monotonic()
         fuzzer.run(arguments.cases, arguments.seconds)
         seconds = time.monotonic() - started
-        counts = f"{fuzzer.cases:8,} cases {fuzzer.accepted:8,} accepted"
+        counts = f"{fuzzer.cases - arguments.first:8,} cases {fuzzer.accepted:8,} accepted"
         print(f"{name:14} {counts} {seconds:7.0f} s {len(fuzzer.faults):3} faults")
         for place, (number, message) in fuzzer.faults.items():
             print(f"    {place} in case {number}: {message}")

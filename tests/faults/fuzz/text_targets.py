@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def curves(folder: Path) -> Target:
         hook = CurvesHook()
         hook.before_train(runner)
         format_table(hook.rows)
-        if hash(content) % 200 == 0:
+        if zlib.crc32(content) % 1000 == 0:  # takes a second
             draw_curves(hook.rows, folder / "curves.png")
 
     return Target((seed,), mutate_text, read)
