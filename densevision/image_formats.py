@@ -23,6 +23,7 @@ _BETWEEN_SCANS = {0x01, 0xC4, 0xCC, *range(0xD8, 0xF0), 0xFE}  # others interrup
 _MOST_SCANS = 100  # encoders write 10 or so; each takes the time of the whole image
 _BLOCKS_PER_BYTE = 8  # a block of 64 pixels takes at least a bit
 _DEFLATE = 1032  # bytes that a byte can stand for
+_PLAIN_PARTS = (b"IHDR", b"IDAT", b"tEXt", b"pHYs", b"tIME")
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type of a PNG
 _PNM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,18})(?:\s|#[^\n]*\n)+(\d{1,18})")
 _PAM = re.compile(rb"P7\s(?:[A-Z#][^\n]*\n)*?WIDTH +(\d{1,18})\s(?:[A-Z#][^\n]*\n)*?HEIGHT +(\d{1,18})\s")
@@ -98,6 +99,20 @@ def png_fault(data: bytes) -> str:
         packed += length if kind in (b"IDAT", b"fdAT") else 0
         position = end + 4
     return "cut short"
+
+
+def is_gray_png(data: bytes) -> bool:
+    """Return whether a checked file is a PNG of 8 bits of gray, without palette, transparency, profile or animation."""
+    if not data.startswith(PNG_START) or data[24:26] != b"\x08\0":
+        return False
+    position = len(PNG_START)
+    while position < len(data):
+        if (kind := data[position + 4 : position + 8]) == b"IEND":
+            return True
+        if kind not in _PLAIN_PARTS:
+            return False
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+    return False
 
 
 def _png_bytes(data: bytes) -> int:

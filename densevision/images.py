@@ -47,11 +47,11 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _HEAD = 65536  # bytes with size and orientation, except in files with a large thumbnail or color profile
 _MOST_BYTES = 2**30
 _PIL_MODES = ("1", "L", "P", "RGB", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")  # of 8 bits or less
-_SHRUNK = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
+_SHRUNK = {  # of a JPEG, which OpenCV decodes to RGB directly
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
 
 
@@ -113,7 +113,7 @@ def decode_image(path: str | Path, data: np.ndarray, *, apply_exif: bool = True,
     image = _decode(data, flags if apply_exif else flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DamagedError(f"{path}: {explain_unreadable(content)}")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image if is_jpeg else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _decode(data: np.ndarray, flags: int) -> np.ndarray | None:

@@ -32,7 +32,7 @@ FOREIGN = {
     *("--requeue", "--open-mode", "--signal"),
     *("--shm-size", "--check", "--strict", "--logdir"),  # docker, ruff, mkdocs, tensorboard
     *("--images", "--rounds", "--threads", "--one-process", "--untuned"),  # tools/benchmarks
-    *("--variants", "--iterations", "--seeds"),  # tools/benchmarks/tricks.py
+    *("--variants", "--iterations", "--only", "--seeds"),  # tools/benchmarks/tricks.py
 }
 
 

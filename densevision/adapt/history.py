@@ -14,8 +14,21 @@ from densevision.adapt.proposals import UNIFORM
 from densevision.atomic import write_json, write_whole
 from densevision.errors import UserError
 from densevision.json_text import parse_json
+from densevision.outputs import check_taken
+from densevision.training.workdir import WorkDir
 
 _STATE = "state.json"
+_FILES = (
+    "seed.tflite",
+    "weights",
+    "history.csv",
+    "history.png",
+    "adapted.py",
+    "adapted.pth",
+    "adapted.tflite",
+    "final",
+)
+_OF_SEED_FILE = ("checkpoint", "quantize", "size")  # facts that determine it
 _STYLES: tuple[tuple[bool, bool | None, dict[str, Any]], ...] = (  # chosen, the uniform proposals, how they are drawn
     (False, False, dict(marker="o", ls="", ms=4, color="#9aa3ad", label="proposals")),
     (False, True, dict(marker="s", ls="", ms=4, color="#d9480f", label="uniform, not chosen")),
@@ -37,6 +50,7 @@ class Row:
         score: after a short training; None without.
         chosen: it is the step's result.
         measured_ms: of its real file; None if that was not made.
+        genome: of an evolution's network, whose structure differs from the seed's; else None.
     """
 
     step: int
@@ -47,6 +61,7 @@ class Row:
     score: float | None = None
     chosen: bool = False
     measured_ms: float | None = None
+    genome: list[int] | None = None
 
 
 @dataclass
@@ -82,11 +97,11 @@ class History:
         """Write ``history.csv``, a line per proposal."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        names = list(self.rows[0].widths)
+        names = list({name: None for row in self.rows for name in row.widths})
         writer.writerow([*_COLUMNS, *names])
         for row in self.rows:
             figures = [_text(getattr(row, column)) for column in _COLUMNS]
-            writer.writerow([*figures, *(row.widths[name] for name in names)])
+            writer.writerow([*figures, *(row.widths.get(name, "") for name in names)])
         write_whole(self.folder / "history.csv", text.getvalue().encode())
 
     def draw(self, target_ms: float) -> None:
@@ -98,6 +113,20 @@ def _text(value: object) -> object:
     if isinstance(value, bool):
         return int(value)
     return "" if value is None else f"{value:.6f}" if isinstance(value, float) else value
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a search can be written to a folder.
+
+    Raises:
+        UserError: it can't be written to, or has files of other origin that the search would overwrite or take for its.
+    """
+    if not (folder / _STATE).exists():
+        check_taken("--work-dir", folder, _FILES)
+    existed = folder.exists()
+    made = WorkDir(folder)
+    if not existed:
+        made.clear()
 
 
 def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) -> History:
@@ -122,8 +151,10 @@ def open_history(folder: Path, made_from: dict[str, object], *, resume: bool) ->
             raise UserError(
                 f"--work-dir {folder}: has a search already; continue it with --resume, or give another folder"
             )
+        if any(stored.get(key) != made_from.get(key) for key in _OF_SEED_FILE):
+            (folder / "seed.tflite").unlink(missing_ok=True)
         return History(folder, made_from)
-    differ = [key for key in made_from if stored.get(key) != made_from[key]]
+    differ = [key for key in made_from if key in stored and stored[key] != made_from[key]]
     if differ:
         raise UserError(
             f"--resume: the search in {folder} has {differ[0]} {stored.get(differ[0])}, not {made_from[differ[0]]}; "
@@ -140,7 +171,9 @@ def draw_history(rows: Sequence[Row], target_ms: float, path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
+    outline = [withStroke(linewidth=2.5, foreground="white")]
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -152,7 +185,8 @@ def draw_history(rows: Sequence[Row], target_ms: float, path: Path) -> None:
     for row, x, y in scored:
         if row.chosen:
             name = "seed" if row.step == 0 else str(row.step)
-            axes.annotate(name, (x, y), (4, 6), textcoords="offset points", fontsize=7.5, color="#1f3a63")
+            style = dict(fontsize=7.5, color="#1f3a63", path_effects=outline)
+            axes.annotate(name, (x, y), (4, 6), textcoords="offset points", **style)
     axes.axvline(target_ms, ls="--", lw=1, color="#495057")
     axes.text(target_ms, 0.02, " target", transform=axes.get_xaxis_transform(), fontsize=8, color="#495057")
     axes.set(xlabel="latency of the file (ms)", ylabel="score after short training (minus the loss)")

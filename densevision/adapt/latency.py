@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import os
-import platform
 import re
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from densevision.adapt.layers import Geometry, layers_of
 from densevision.adapt.shape import Shape
+from densevision.adapt.timers import Timer
 from densevision.atomic import write_json
-from densevision.benchmark.timing import bound_to_cores, file_hash, open_model
+from densevision.benchmark.timing import file_hash
 from densevision.errors import UserError
 from densevision.export.layer_graph import Layer, layer_file
 from densevision.json_text import parse_json
 
 _REFERENCE = Layer("conv", 40, 40, 64, 96, act="relu")  # its time measures the machine's speed at the moment
-_BATCH = 48  # layers that are timed in turns
-_ROUNDS = 40
-_LOW = 10  # percentile of the rounds: other programs on the machine only ever add time
 
 
 class LatencyTable:
     """Times of layers and files, in ms, kept in a file per device, threads, precision and runtime version.
 
-    Whatever is asked for and missing is measured. With one thread the time is that thread's CPU time. The speed of a
-    machine changes; every measurement is scaled by the time of one reference layer that is run in turns with it.
+    Whatever is asked for and missing is measured. The speed of a device changes; every measurement is scaled by the
+    time of one reference layer that is run in turns with it.
 
     Args:
-        path: of the table; see ``table_path``.
-        threads: of the runtime.
+        timer: of the device.
         int8: layers are quantized.
+        path: of the table; None: see ``table_path``.
     Raises:
         UserError: the file is damaged.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1, int8: bool = False) -> None:
-        self.path, self.threads, self.int8 = path, threads, int8
+    def __init__(self, timer: Timer, *, int8: bool = False, path: Path | None = None) -> None:
+        self.timer, self.int8 = timer, int8
+        self.path = path = path or table_path(timer, int8=int8)
         try:
-            self.times: dict[str, float] = parse_json(path.read_bytes()) if path.is_file() else {}
+            self.times: dict[str, float] = _check_times(parse_json(path.read_bytes())) if path.is_file() else {}
         except ValueError as error:
             raise UserError(f"{path}, a table of latencies, is damaged; delete it to measure again") from error
 
@@ -54,8 +49,8 @@ class LatencyTable:
         if not missing:
             return 0
         with tempfile.TemporaryDirectory() as folder:
-            for start in range(0, len(missing), _BATCH):
-                batch = missing[start : start + _BATCH]
+            for start in range(0, len(missing), self.timer.batch):
+                batch = missing[start : start + self.timer.batch]
                 files = [Path(folder, f"{index}.tflite") for index in range(len(batch))]
                 for layer, file in zip(batch, files, strict=True):
                     file.write_bytes(layer_file(layer, int8=self.int8))
@@ -78,12 +73,10 @@ class LatencyTable:
         return self.times[key]
 
     def ratio(self, path: Path, base: Path) -> float:
-        """Return the time of a file over that of another, by rounds in which both run."""
+        """Return the time of a file over that of another, as ``densevision benchmark`` measures it."""
         key = f"ratio {file_hash(path)} {file_hash(base)}"
         if key not in self.times:
-            rounds = time_rounds([path, base], self.threads, _ROUNDS)
-            low = np.percentile(rounds, _LOW, axis=1)
-            self.times[key] = float(low[0] / low[1])
+            self.times[key] = self.timer.ratio(path, base)
             write_json(self.path, self.times)
         return self.times[key]
 
@@ -91,43 +84,26 @@ class LatencyTable:
         with tempfile.TemporaryDirectory() as folder:
             reference = Path(folder, "reference.tflite")
             reference.write_bytes(layer_file(_REFERENCE, int8=self.int8))
-            rounds = time_rounds([*files, reference], self.threads, _ROUNDS)
-        *found, now = np.percentile(rounds, _LOW, axis=1).tolist()
+            *found, now = self.timer.times([*files, reference])
         speed = self.times.setdefault(_REFERENCE.key, now) / now
         return [ms * speed for ms in found]
 
 
-def time_rounds(files: Sequence[Path], threads: int, rounds: int) -> np.ndarray:
-    """Run every file once per round; returns ms [files, rounds]."""
-    clock: Callable[[], float] = time.thread_time if threads == 1 else time.perf_counter
-    times = np.zeros((len(files), rounds))
-    with bound_to_cores(threads):
-        interpreters = [open_model(path, threads) for path in files]
-        for turn in range(-2, rounds):
-            for index, interpreter in enumerate(interpreters):
-                interpreter.invoke()  # a layer of a network finds its input in the cache, too
-                started = clock()
-                interpreter.invoke()
-                if turn >= 0:
-                    times[index, turn] = 1e3 * (clock() - started)
-    return times
+def _check_times(content: object) -> dict[str, float]:
+    """Return a table's content; raises ValueError if it is none."""
+    if not isinstance(content, dict) or not all(
+        isinstance(ms, int | float) and 0 < ms < math.inf for ms in content.values()
+    ):
+        raise ValueError("not a table of times")
+    return content
 
 
-def table_path(*, threads: int, int8: bool) -> Path:
-    """Return where the table of this machine is kept, below ``XDG_CACHE_HOME`` or ``~/.cache``."""
+def table_path(timer: Timer, *, int8: bool) -> Path:
+    """Return where the table of a device is kept, below ``XDG_CACHE_HOME`` or ``~/.cache``."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    words = [_cpu(), f"{threads}-threads", "int8" if int8 else "float32", version("ai-edge-litert")]
+    words = [timer.device, f"{timer.threads}-threads", "int8" if int8 else "float32", timer.runtime]
     name = "_".join(re.sub(r"[^\w.-]+", "-", word) for word in words)
     return base / "densevision" / "latency" / f"{name}.json"
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 class Latency:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from densevision.adapt.shape import FILTERS, LAST, Shape, extra, inner, squeeze, streams, widths, with_widths
@@ -92,11 +92,15 @@ def _down(width: int, by: float) -> int:
     return width if width <= MULTIPLE else max(MULTIPLE, min(lower, width))
 
 
-def uniform(shape: Shape) -> Iterator[Shape]:
-    """Yield the shape with all channels times 0.98, 0.96, ... 0.5, in multiples of 8, as a width multiplier does."""
+def uniform(shape: Shape, percents: Iterable[int] = range(98, 48, -2)) -> Iterator[Shape]:
+    """Yield the shape with all channels times 0.98, 0.96, ... 0.5, in multiples of 8, as a width multiplier does.
+
+    Args:
+        percents: the factors, the largest first.
+    """
     before, previous = widths(shape), shape
     tied = {name for names in parts(shape).values() for name in names}
-    for percent in range(98, 48, -2):
+    for percent in percents:
         new = {name: min(before[name], make_divisible(before[name] * percent / 100)) for name in tied}
         found = narrower(shape, new)
         if found != previous:

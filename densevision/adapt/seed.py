@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from densevision.adapt.inherit import inherit
 from densevision.adapt.layers import Geometry, geometry_of
 from densevision.adapt.shape import Shape, config_of, shape_of
+from densevision.adapt.transplant import Origins, transplant
 from densevision.config.load import Config
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset, read_images
@@ -60,17 +62,26 @@ class Seed:
         data = build_dataset(self.config, "train_dataloader")
         return read_images(data, min(_CALIBRATION, len(data)), self.options.size)
 
-    def build(self, shape: Shape, weights: Mapping[str, Tensor]) -> Any:
-        """Build a network of this shape, in evaluation mode."""
+    def build(self, shape: Shape, weights: Mapping[str, Tensor] | None = None) -> Any:
+        """Build a network of this shape, in evaluation mode; without weights they are the same at each call."""
         config = config_of(self.config, shape)
         config.model.pop("auxiliary", None)
-        model = build_model(config, len(self.info["classes"]))
-        model.load_state_dict(weights)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = build_model(config, len(self.info["classes"]))
+        if weights is not None:
+            model.load_state_dict(weights)
         return model.eval()
 
     def narrowed(self, model: Any, before: Shape, shape: Shape) -> Any:
         """Build a network that inherits from a wider one."""
         return self.build(shape, inherit(model, before, shape))
+
+    def restructured(self, model: Any, before: Shape, shape: Shape, origins: Origins) -> Any:
+        """Build a network of another structure that inherits what it can; see ``transplant``."""
+        built = self.build(shape)
+        built.load_state_dict(transplant(model, before, built, shape, origins))
+        return built
 
     def write(self, model: Any, path: Path) -> Path:
         """Export a network, to time its file; it is not compared with PyTorch."""
@@ -90,11 +101,11 @@ def read_seed(config: Config, checkpoint: Path, options: ExportOptions) -> Seed:
     task = model_task(config)
     if task.name not in ("detection", "segmentation"):
         raise UserError(f"{config.filename}: adapt narrows detectors and segmentation models, not a {task.noun}")
-    if task.fixed_size and options.size is not None:
-        raise UserError("--size: a detector's input is the config's; use --cfg-options model.input_size=(H,W)")
     if options.size is not None:
         check_size(options.size)
     model, info = load_model(config, checkpoint)
+    if task.fixed_size and options.size not in (None, model.input_size):
+        raise UserError("--size: a detector's input is the config's; use --cfg-options model.input_size=(H,W)")
     size = model.input_size if task.fixed_size else options.size
     if size is None:
         height, width = read_images(build_dataset(config, "test_dataloader"), 1)[0].shape[:2]

@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x",
         "densevision adapt work_dirs/mine/best.pth --target-latency 8.5ms --quantize int8 --train-final",
         "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x --resume",
+        "densevision adapt work_dirs/mine/best.pth --target-latency 0.7x --device adb --binary benchmark_model",
     ),
     "convert": ("densevision convert torchvision:lraspp_mobilenet_v3_large --out weights.pth",),
     "convert-data": (

@@ -164,6 +164,8 @@ def _apply(content: ConfigDict, override: str) -> None:
 def _child(target: object, part: str, place: str, key: str) -> object:
     if isinstance(target, list):
         return target[_position(target, part, key)]
+    if isinstance(target, dict) and target.get(part) is None and part in getattr(target.get("type"), "reads", {}):
+        target[part] = ConfigDict()  # arguments of which the config sets none yet
     if not isinstance(target, dict) or not isinstance(target.get(part), dict | list):
         nearest = near(part, target) if isinstance(target, dict) else ""
         raise UserError(f"--cfg-options {key}: the config has no {place}{part} to set something in{nearest}")

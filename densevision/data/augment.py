@@ -16,6 +16,8 @@ import albumentations as A  # noqa: E402
 import numpy as np  # noqa: E402
 from albumentations import Resize  # noqa: E402
 from albumentations.augmentations.crops.transforms import CropSizeError  # noqa: E402
+from albumentations.core.bbox_utils import BboxProcessor  # noqa: E402
+from albumentations.core.utils import ShapeType  # noqa: E402
 
 from densevision.errors import UserError  # noqa: E402
 from densevision.registry import TRANSFORMS  # noqa: E402
@@ -44,10 +46,11 @@ class Augment:
     """
 
     def __init__(self, transforms: Sequence[dict | A.BasicTransform], *, boxes: bool):
-        bbox_params = A.BboxParams(
-            "pascal_voc", label_fields=["labels"], clip=True, filter_invalid_bboxes=True, min_width=1, min_height=1
-        )
+        bbox_params = A.BboxParams("pascal_voc", label_fields=["labels"], min_width=1, min_height=1)
         self.compose = A.Compose([_build(t) for t in transforms], bbox_params=bbox_params if boxes else None)
+        for processor in self.compose.processors.values():
+            processor.__class__ = _Boxes  # Compose chooses the class itself, and nested transforms share the object
+            processor.label_manager.process_field("bboxes", "labels", np.zeros(1, np.int64))  # some transforms read it
 
     def __call__(self, seed: int, **sample: Any) -> dict[str, Any]:
         """Augment one sample.
@@ -62,16 +65,21 @@ class Augment:
         # Compose's own seed gives every transform the same random numbers; shared generators make them independent.
         self.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         if "boxes" not in sample:
-            return self._compose(**sample)
+            return self._run(sample)
         boxes, labels = sample.pop("boxes"), sample.pop("labels")
-        out = self._compose(**sample, bboxes=boxes.astype(np.float64), labels=labels)
-        out["boxes"] = np.asarray(out.pop("bboxes"), np.float32).reshape(-1, 4)
-        out["labels"] = np.asarray(out["labels"], np.int64).reshape(-1)
+        out = self._run(sample | dict(bboxes=_pack(boxes, labels, sample["image"].shape)))
+        out["boxes"], out["labels"] = _unpack(out.pop("bboxes"), out["image"].shape)
         return out
 
-    def _compose(self, **sample: Any) -> dict[str, Any]:
+    def _run(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Apply the transforms as Compose does, without its checks of each sample, a tenth of the time of loading."""
+        self.compose.py_random.random()  # by this number Compose decides whether to apply itself
         try:
-            return self.compose(**sample)
+            for transform in self.compose.transforms:
+                sample = transform(**sample)
+                if "bboxes" in sample:
+                    sample["bboxes"] = clip_boxes(sample["bboxes"], sample["image"].shape)
+            return sample
         except CropSizeError as error:
             height, width = sample["image"].shape[:2]
             raise UserError(
@@ -92,6 +100,55 @@ class Augment:
         extremes = {min(sizes), min(sizes, key=lambda size: size[::-1])} if sizes else ()
         for size, seed in itertools.product(extremes, range(_TRIALS)):
             self(seed, image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8))
+
+
+class _Boxes(BboxProcessor):
+    """What nested transforms, such as ``OneOf``, do with boxes after each transform."""
+
+    def filter(self, data: np.ndarray, shape: ShapeType) -> np.ndarray:
+        """Clip and remove boxes, see ``clip_boxes``."""
+        return clip_boxes(data, (shape["height"], shape["width"]))
+
+
+def clip_boxes(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Clip boxes to the image, and remove those that are less than a pixel wide or high.
+
+    Args:
+        boxes: [G, 4 or more], xyxy as a share of the image's sides.
+        shape: (height, width) of the image; more numbers have no meaning.
+    Returns:
+        What albumentations' ``filter_bboxes`` returns, bit for bit, in a fifth of its time.
+    """
+    if not len(boxes):
+        return np.zeros((0, 4), np.float32)
+    size = _size(shape)
+    clipped = boxes.astype(np.float64)
+    pixels = clipped[:, :4] * size
+    clipped[:, :4] = np.clip(pixels, 0, size, out=pixels) / size
+    corners = clipped[:, :4] * size
+    kept = (corners[:, 2:] - corners[:, :2] >= 1 - 1e-7).all(axis=1)
+    return clipped[kept] if kept.any() else np.zeros((0, 4), np.float32)
+
+
+def _pack(boxes: np.ndarray, labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return [G, 4] xyxy in pixels and labels as albumentations has them, [G, 5] with shares of the image's sides."""
+    size = _size(shape)
+    shares = np.clip((boxes / size).astype(np.float32), 0, 1)  # rounded as albumentations rounds them
+    packed = np.empty((len(boxes), 5))
+    packed[:, :4] = np.clip(shares * size, 0, size) / size
+    packed[:, 4] = labels
+    return packed[(shares[:, 2:] > shares[:, :2]).all(axis=1)]
+
+
+def _unpack(packed: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return [G, 4] xyxy in pixels, float32, and [G] labels, int64."""
+    packed = clip_boxes(packed, shape)
+    boxes = (packed[:, :4] * _size(shape)).astype(np.float32)
+    return boxes, packed[:, 4].astype(np.int64) if len(packed) else np.zeros(0, np.int64)
+
+
+def _size(shape: Sequence[int]) -> np.ndarray:
+    return np.array([shape[1], shape[0]] * 2, np.float64)
 
 
 def _build(transform: dict | A.BasicTransform) -> A.BasicTransform:

@@ -98,14 +98,15 @@ class SeededDataset(Dataset):
                 return self.load(int(key), None)
             except OSError as error:
                 raise UserError(f"{error}; fix or delete the image and its annotation") from error
-        random = np.random.default_rng(key.seed)
         index, load = key.image_index, self.load_late if isinstance(key, LateKey) else self.load
+        random: np.random.Generator | None = None
         fault: OSError | None = None
         for _ in range(_ATTEMPTS):
             try:
                 return load(index, key.seed)
             except OSError as error:
                 self._report(index, error)
+                random = random or np.random.default_rng(key.seed)
                 index, fault = int(random.integers(len(self))), error
         raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one: {fault}; check the files")
 

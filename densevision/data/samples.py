@@ -9,7 +9,14 @@ from mmengine.structures import BaseDataElement, InstanceData, LabelData, PixelD
 from densevision.structures import Detections
 
 
-class DetSample(BaseDataElement):
+class _Sample(BaseDataElement):
+    def set_metainfo(self, metainfo: dict) -> None:
+        """Set the metainfo without mmengine's deep copy: its values are numbers, texts and tuples."""
+        for name, value in metainfo.items():
+            self.set_field(value, name, field_type="metainfo")
+
+
+class DetSample(_Sample):
     """Boxes of one image.
 
     Metainfo: ``img_id``, ``img_path`` (str), ``ori_size`` and ``input_size``, both (height, width).
@@ -28,7 +35,7 @@ class DetSample(BaseDataElement):
         self.pred = InstanceData(boxes=boxes, scores=scores, labels=labels)
 
 
-class SegSample(BaseDataElement):
+class SegSample(_Sample):
     """Label map of one image.
 
     Metainfo: ``img_path`` (str), ``result_name`` (path of the image in its folder), ``ori_size`` and ``input_size``,
@@ -47,7 +54,7 @@ class SegSample(BaseDataElement):
         self.pred = PixelData(labels=torch.from_numpy(result)[None])
 
 
-class ClsSample(BaseDataElement):
+class ClsSample(_Sample):
     """Class of one image.
 
     Metainfo: ``img_path`` (str), ``ori_size`` and ``input_size``, both (height, width).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ class CocoDataset(SeededDataset):
     ):
         root = resolve_data_root(data_root)
         self.image_dir, self.exif = root / image_dir, exif
+        self._folder = str(self.image_dir)
         listed_in = None if image_list is None else str(root / image_list)
         reader = CocoReader(str(root / ann_file), str(self.image_dir), box_format, crowds, exif, format, listed_in)
         table = reader.read()
@@ -158,7 +160,11 @@ class CocoDataset(SeededDataset):
         """Describe one image as its annotations do."""
         height, width = self.sizes[row].tolist() if self._sized[row] else (0, 0)
         objects = bool(self.starts[row + 1] > self.starts[row])
-        return Annotated(str(self.image_dir / self.file_names[row]), (height, width), objects)
+        return Annotated(self.path(row), (height, width), objects)
+
+    def path(self, row: int) -> str:
+        """Return the path of one image."""
+        return os.path.join(self._folder, self.file_names[row])
 
     def align_classes(self, classes: Sequence[str]) -> None:
         """Map the labels to the model's classes, see ``SeededDataset``."""
@@ -202,7 +208,7 @@ class CocoDataset(SeededDataset):
         data_sample = DetSample(
             metainfo=dict(
                 img_id=self.image_ids[index : index + 1].tolist()[0],
-                img_path=str(self.image_dir / self.file_names[index]),
+                img_path=self.path(index),
                 ori_size=image.shape[:2],
                 input_size=self.input_size,
             )
@@ -221,7 +227,7 @@ class CocoDataset(SeededDataset):
 
     def image_paths(self) -> list[str]:
         """Return the path of each image, by index."""
-        return [f"{self.image_dir}/{name}" for name in self.file_names.tolist()]
+        return [self.path(row) for row in range(len(self))]
 
     def read(self, index: int, *, reduce: bool = False) -> np.ndarray:
         """Read one image as [H, W, 3] uint8 RGB at its own size, rotated by EXIF unless ``exif`` is "ignore".

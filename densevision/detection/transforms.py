@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import densevision.data.augment  # noqa: F401  # keeps albumentations off the network; must come before its import
@@ -45,20 +46,23 @@ class SSDCrop(BaseCrop):
         return {"crop_coords": crop or whole}
 
     def _find(self, boxes: np.ndarray, size: tuple[int, int], min_iou: float) -> tuple[int, int, int, int] | None:
+        corners = boxes.tolist()  # for few boxes plain numbers are faster than arrays
         for _ in range(_ATTEMPTS):
-            height, width = (max(1, round(side * self.py_random.uniform(0.3, 1))) for side in size)
+            height = max(1, round(size[0] * self.py_random.uniform(0.3, 1)))
+            width = max(1, round(size[1] * self.py_random.uniform(0.3, 1)))
             if not 0.5 <= width / height <= 2:
                 continue
             top = self.py_random.randint(0, size[0] - height)
             left = self.py_random.randint(0, size[1] - width)
             crop = (left, top, left + width, top + height)
-            if (centers_inside(boxes, crop) & (iou_with(boxes, crop) >= min_iou)).any():
+            if any(center_inside(box, crop) and iou_with(box, crop) >= min_iou for box in corners):
                 return crop
         return None
 
     def apply_to_bboxes(self, bboxes: np.ndarray, crop_coords: tuple[int, int, int, int], **params: Any) -> np.ndarray:
         height, width = params["shape"][:2]
-        inside = centers_inside(bboxes[:, :4] * [width, height, width, height], crop_coords)
+        corners = (bboxes[:, :4] * [width, height, width, height]).tolist()
+        inside = np.array([center_inside(box, crop_coords) for box in corners], bool)
         return super().apply_to_bboxes(bboxes[inside], crop_coords, **params)
 
 
@@ -84,15 +88,14 @@ class Expand(A.Pad):
         return dict(pad_top=top, pad_bottom=rows - top, pad_left=left, pad_right=columns - left)
 
 
-def centers_inside(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
-    """[G, 4] xyxy, crop xyxy -> [G] bool, whether the center of the box is in the crop."""
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return ((centers >= crop[:2]) & (centers <= crop[2:])).all(axis=1)
+def center_inside(box: Sequence[float], crop: tuple[int, int, int, int]) -> bool:
+    """Return whether the center of a box is in the crop, both xyxy."""
+    return crop[0] <= (box[0] + box[2]) / 2 <= crop[2] and crop[1] <= (box[1] + box[3]) / 2 <= crop[3]
 
 
-def iou_with(boxes: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
-    """[G, 4] xyxy, crop xyxy -> [G] IoU in 0..1."""
-    overlap = np.minimum(boxes[:, 2:], crop[2:]) - np.maximum(boxes[:, :2], crop[:2])
-    shared = overlap.clip(min=0).prod(axis=1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+def iou_with(box: Sequence[float], crop: tuple[int, int, int, int]) -> float:
+    """Return the IoU of a box and the crop, both xyxy."""
+    width, height = min(box[2], crop[2]) - max(box[0], crop[0]), min(box[3], crop[3]) - max(box[1], crop[1])
+    shared = max(0.0, width) * max(0.0, height)
+    area = (box[2] - box[0]) * (box[3] - box[1])
     return shared / (area + (crop[2] - crop[0]) * (crop[3] - crop[1]) - shared)

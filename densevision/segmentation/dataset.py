@@ -183,7 +183,8 @@ class LabelMapDataset(SeededDataset):
             arrays = self._augment(seed, **arrays, **{OTHER: lambda: self._other(seed)})
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
         metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
-        metainfo["result_name"] = self.result_name(index)
+        if seed is None:
+            metainfo["result_name"] = self.result_name(index)
         sample = SegSample(metainfo=metainfo | dict(input_size=tuple(inputs.shape[1:])))
         if "mask" in arrays:
             sample.gt = PixelData(labels=torch.from_numpy(arrays["mask"].copy())[None])

@@ -144,8 +144,9 @@ def start_processes(config: Config) -> None:
     """Prepare for a training in many processes, also without a GPU.
 
     Raises:
-        UserError: there is neither a GPU nor torchrun.
+        UserError: there is neither a GPU nor torchrun, or torchrun's restarts can't work.
     """
+    _check_restarts()
     config.model_wrapper_cfg = dict(type="MMDistributedDataParallel")
     if not torch.cuda.is_available():
         config.model_wrapper_cfg.device_ids = None
@@ -156,6 +157,16 @@ def start_processes(config: Config) -> None:
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")  # as mmengine does, but without its warning
     atexit.register(_leave_processes)
+
+
+def _check_restarts() -> None:
+    """Refuse ``torchrun --max-restarts`` with the store that outlives a start: it keeps the addresses of that start."""
+    restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
+    if restarts.isdigit() and int(restarts) and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        raise UserError(
+            "torchrun --max-restarts: restarted processes would connect to the ended ones; start torchrun with "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the environment, and --standalone or --rdzv-backend c10d"
+        )
 
 
 def check_sync_bn(config: Config) -> None:

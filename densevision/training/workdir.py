@@ -63,7 +63,8 @@ class WorkDir:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # gone, or never possible: the work dir is a file
+                    path.unlink()
         for folder in reversed(self._created):
             try:
                 folder.rmdir()

@@ -11,6 +11,7 @@ from torch import nn
 from densevision.adapt.latency import Latency, LatencyTable, table_path
 from densevision.adapt.layers import geometry_of, layers_of
 from densevision.adapt.proposals import narrower
+from densevision.adapt.timers import LocalTimer
 from densevision.export.layer_graph import Layer, layer_file
 from densevision.inference.tflite_backend import open_interpreter
 from tests.adapt.networks import RASPP, build, detector, segmentor
@@ -87,10 +88,10 @@ def test_a_layer_is_a_file_that_runs(tmp_path, layer, output, int8):
 
 def test_a_table_measures_once_and_keeps_what_it_has(tmp_path):
     layers = [Layer("conv", 8, 8, 8, out) for out in (8, 16)]
-    table = LatencyTable(tmp_path / "table.json")
+    table = LatencyTable(LocalTimer(), path=tmp_path / "table.json")
     assert table.add([*layers, *layers]) == 2
     assert table.add(layers) == 0
-    again = LatencyTable(tmp_path / "table.json")
+    again = LatencyTable(LocalTimer(), path=tmp_path / "table.json")
     assert again.times == table.times
     assert again.total([layers[0], layers[0]]) == 2 * table.times[layers[0].key]
     assert min(table.times.values()) > 0
@@ -102,13 +103,13 @@ def test_the_prediction_goes_through_the_measured_file(tmp_path):
     small = narrower(shape, {"last": 104})
     layers = {layer.key for each in (shape, small) for layer in layers_of(each, geometry)}
     path.write_text(json.dumps(dict.fromkeys(layers, 0.5)))
-    latency = Latency(LatencyTable(path), geometry, shape, 60.0)
+    latency = Latency(LatencyTable(LocalTimer(), path=path), geometry, shape, 60.0)
     assert latency(shape) == 60
     assert latency(small) == 60  # as many layers, of 0.5 ms each
 
 
 def test_tables_are_kept_by_threads_precision_and_runtime(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = {table_path(threads=threads, int8=int8) for threads in (1, 2) for int8 in (False, True)}
+    found = {table_path(LocalTimer(threads), int8=int8) for threads in (1, 2) for int8 in (False, True)}
     assert len(found) == 4
     assert all(tmp_path in path.parents for path in found)

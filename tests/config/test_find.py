@@ -140,7 +140,7 @@ def test_the_list_shows_names_and_what_they_are(capsys):
 @pytest.mark.parametrize(
     ("word", "names"),
     [
-        ("BCCD", {"ssdlite_v3_small_bccd_finetuned", "ssdlite_v3_small_reduced_bccd"}),
+        ("BCCD", {"ssdlite_v3_large_reduced_bccd", "ssdlite_v3_small_bccd_finetuned", "ssdlite_v3_small_reduced_bccd"}),
         ("camvid", {NAME}),
         ("release", {"ssdlite_v3_large_reduced_coco_tensorflow_release"}),
     ],

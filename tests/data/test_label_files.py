@@ -94,6 +94,39 @@ def test_damage_at_any_byte_is_an_os_error(tmp_path):
             read_label_ids(path)
 
 
+def png(rows, palette=None):
+    """A PNG of 4x4 with these rows: the first four are the image's, each of a filter type and four values."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 8, 3 if palette else 0, 0, 0, 0)
+    colors = chunk(b"PLTE", bytes(palette)) if palette else b""
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(bytes(row) for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colors + pixels + chunk(b"IEND", b"")
+
+
+def test_gray_and_palette_of_the_same_indices_are_the_same_ids(tmp_path):
+    rows = [
+        (0, 0, 1, 2, 7),
+        (1, 3, 1, 1, 1),
+        (2, 0, 0, 0, 0),
+        (0, 7, 7, 2, 255),
+    ]  # row 2 adds up, row 3 copies
+    ids = [[0, 1, 2, 7], [3, 4, 5, 6], [3, 4, 5, 6], [7, 7, 2, 255]]
+    for name, palette in (("gray", None), ("palette", list(range(255, -1, -1)) * 3)):
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(png(rows, palette))
+        assert read_label_ids(path).tolist() == ids, name
+
+
+def test_missing_rows_with_a_correct_checksum_are_damage(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png([(0, 1, 2, 3, 4)] * 2))  # Pillow would return zeros for the others
+    with pytest.raises(OSError, match="damaged or incomplete"):
+        read_label_ids(path)
+
+
 @pytest.mark.parametrize("read", [read_label_ids, read_label_header])
 @pytest.mark.parametrize(
     "content, message",

@@ -1,19 +1,22 @@
+from random import Random
+
 import numpy as np
 import pytest
 
-from densevision.data.augment import Augment
-from densevision.detection.transforms import Expand, SSDCrop, centers_inside, iou_with
+from densevision.data.augment import A as albumentations
+from densevision.data.augment import Augment, clip_boxes
+from densevision.detection.transforms import Expand, SSDCrop, center_inside, iou_with
 
 
-def test_iou_of_boxes_and_a_crop():
-    boxes = np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]])
-    # the first has an intersection of 5x10 = 50 and a union of 100 + 100 - 50
-    assert iou_with(boxes, (5, 0, 15, 10)).tolist() == pytest.approx([1 / 3, 0])
+def test_iou_of_a_box_and_a_crop():
+    # an intersection of 5x10 = 50 and a union of 100 + 100 - 50
+    assert iou_with((0.0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
+    assert iou_with((20.0, 20, 30, 30), (5, 0, 15, 10)) == 0
 
 
-def test_centers_inside():
-    boxes = np.array([[0.0, 0, 10, 10], [4, 4, 20, 20]])
-    assert centers_inside(boxes, (0, 0, 8, 8)).tolist() == [True, False]
+def test_center_inside():
+    assert center_inside((0.0, 0, 10, 10), (0, 0, 8, 8))
+    assert not center_inside((4.0, 4, 20, 20), (0, 0, 8, 8))
 
 
 def test_ssd_crop_keeps_boxes_on_their_pixels():
@@ -59,3 +62,34 @@ def test_expand_moves_boxes_and_fills_with_gray():
 def test_expand_with_a_ratio_below_1_raises_an_error():
     with pytest.raises(ValueError):
         Expand(max_ratio=0.5)
+
+
+def test_boxes_are_clipped_as_albumentations_clips_them():
+    from albumentations.core.bbox_utils import filter_bboxes
+
+    random = np.random.default_rng(0)
+    corners = random.random((400, 2)) * 1.2 - 0.1
+    boxes = np.hstack([corners, corners + random.random((400, 2)) * 0.3 - 0.01, np.arange(400)[:, None]])
+    for height, width in ((480, 640), (77, 93), (1, 3)):
+        expected = filter_bboxes(boxes, dict(height=height, width=width), min_width=1, min_height=1)
+        assert clip_boxes(boxes, (height, width)).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_boxes_of_a_chain_are_those_of_compose(nested):
+    random = np.random.default_rng(0)
+    transforms = [SSDCrop(), albumentations.HorizontalFlip(p=0.5), Expand(max_ratio=2.0, p=0.5)]
+    transforms = [albumentations.Sequential(transforms, p=1.0)] if nested else transforms
+    transforms.append(albumentations.Resize(40, 50))
+    params = dict(format="pascal_voc", label_fields=["labels"], clip=True, filter_invalid_bboxes=True)
+    compose = albumentations.Compose(transforms, albumentations.BboxParams(**params, min_width=1, min_height=1))
+    augment = Augment(transforms, boxes=True)
+    for seed in range(60):
+        corners = random.integers(0, 60, (seed % 7, 2)).astype(np.float32)
+        boxes = np.hstack([corners, corners + random.integers(1, 90, (seed % 7, 2))]).astype(np.float32)
+        image, labels = random.integers(0, 256, (70, 90, 3), dtype=np.uint8), np.arange(seed % 7)
+        compose.set_random_state(np.random.default_rng(seed), Random(seed))
+        expected = compose(image=image, bboxes=boxes.astype(np.float64), labels=labels)
+        found = augment(seed, image=image, boxes=boxes, labels=labels)
+        assert (found["image"] == expected["image"]).all() and found["labels"].tolist() == list(expected["labels"])
+        assert found["boxes"].tobytes() == np.asarray(expected["bboxes"], np.float32).tobytes()

@@ -12,6 +12,7 @@ from densevision.config.find import shipped_configs
 from densevision.config.load import load_config
 
 COCO_IDS = [1, 2, 3, 90]  # as COCO's, not in one run
+NOT_EXPORTED = ("espnet_v2_cityscapes_testsplit",)  # its pools take operators that phones lack, docs/paper.md
 CITYSCAPES_IDS = list(range(34))
 
 
@@ -82,5 +83,10 @@ def test_a_config_trains_is_evaluated_and_exported(name, data, tmp_path, monkeyp
     assert main(["train", name, "--work-dir", str(work_dir), "--cfg-options", *settings, *workers]) == 0
     printed = capsys.readouterr().out
     assert "iter 2/2  loss" in printed and "iter 2/2  evaluation: " in printed and "not finite" not in printed
-    assert main(["export", name, str(work_dir / "iter_2.pth"), "--out", str(file)]) == 0, capsys.readouterr().err
-    assert f"wrote {file}: " in capsys.readouterr().out and file.stat().st_size > 100_000
+    status = main(["export", name, str(work_dir / "iter_2.pth"), "--out", str(file)])
+    captured = capsys.readouterr()
+    if name in NOT_EXPORTED:
+        assert status == 2 and "which phones refuse" in captured.err and not file.exists()
+        return
+    assert status == 0, captured.err
+    assert f"wrote {file}: " in captured.out and file.stat().st_size > 100_000

@@ -40,6 +40,14 @@ def test_a_broken_list_or_dict_is_refused(text):
         parse_value("key", text)
 
 
+def test_an_option_begins_a_dict_of_arguments_that_the_config_does_not_set():
+    options = ["model.postprocess.iou_threshold=0.5", "model.postprocess.candidates=200"]
+    content = load_config("ssdlite_v3_small_reduced_bccd", options)
+    assert content.model.postprocess == dict(iou_threshold=0.5, candidates=200)
+    with pytest.raises(UserError, match="model.postprocess: there is no argument 'iou'; did you mean iou_threshold"):
+        load_config("ssdlite_v3_small_reduced_bccd", ["model.postprocess.iou=0.5"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -8,18 +8,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
+from densevision.errors import UserError
+from densevision.training.process import start_processes
 from densevision.training.restart import continues
 from tests.training.test_distributed import HERE
 
 BATCH, ITERATIONS = 8, 12  # of the toy configs
 
 
-def train(folder: Path, task: str, processes: int, *options: str, words=(), job=None, status=0) -> str:
+def train(folder: Path, task: str, processes: int, *options: str, words=(), launch=(), job=None, status=0) -> str:
     """Train a toy config, with the same images per step in any number of processes."""
     command = ["-m", "densevision.cli.main", "train", HERE / f"toy_{task}_config.py", "--work-dir", folder, *words]
     if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *launch]
         command = [*launcher, *command, "--launcher", "pytorch"]
     settings = [f"train_dataloader.batch_size={BATCH // processes}", *options]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1", **(job or {})}
@@ -95,6 +98,27 @@ def test_a_failed_job_that_is_started_again_continues_by_itself(alone, tmp_path)
     assert "iter_8.pth, iteration 8 of 12" in output
     assert seen(tmp_path / "run") == seen(folder)
     assert losses(tmp_path / "run") == pytest.approx(losses(folder), rel=2e-5)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_a_training_again_after_a_process_was_killed(alone, tmp_path):
+    task, folder, _ = alone
+    options = ["custom_hooks.2.at=9", "custom_hooks.2.kill=True", "default_hooks.checkpoint.interval=4"]
+    restarts, job = ["--max-restarts=1"], dict(TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
+    output = train(tmp_path / "run", task, 2, *options, launch=restarts, job=job)
+    assert "exitcode: -9" in output and "iter_8.pth, iteration 8 of 12" in output
+    assert seen(tmp_path / "run") == seen(folder)
+    assert losses(tmp_path / "run") == pytest.approx(losses(folder), rel=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("restarts", "shared", "refused"), [("1", "True", True), ("1", "False", False), ("0", "True", False)]
+)
+def test_restarts_with_the_addresses_of_the_first_start_are_refused(monkeypatch, restarts, shared, refused):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", restarts)
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", shared)
+    with pytest.raises(UserError, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE" if refused else "without a GPU"):
+        start_processes(Config(dict(launcher="none")))
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Both tasks on tiny random images, without anything that depends on the other images of a batch."""
 
 import os
+import signal
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -65,14 +66,17 @@ class Seen(Hook):
 
 
 class FailOnce(Hook):
-    """Raise in iteration ``at`` of the first start."""
+    """Raise in iteration ``at`` of the first start, or with ``kill`` end process 1 as ``kill -9`` does."""
 
-    def __init__(self, at: int = 0):
-        self.at = at
+    def __init__(self, at: int = 0, *, kill: bool = False):
+        self.at, self.kill = at, kill
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter + 1 == self.at and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
-            raise RuntimeError("a machine failed")
+            if not self.kill:
+                raise RuntimeError("a machine failed")
+            if runner.rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Sizes(BaseMetric):

@@ -28,5 +28,7 @@ VARIANTS = {
     "quality": _QUALITY,
     "paste": _mix(_PASTE),
     "mixup": _mix(_MIXUP),
+    "adamw_paste": _mix(_PASTE) | _ADAMW,
+    "adamw_paste_mosaic": _mix(_MOSAIC, _PASTE) | _ADAMW,
     "all": _mix(_MOSAIC, _MIXUP, _PASTE) | _GIOU | _QUALITY | _DYNAMIC | _ADAMW,
 }

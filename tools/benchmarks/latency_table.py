@@ -14,6 +14,7 @@ from densevision.adapt.latency import Latency, LatencyTable
 from densevision.adapt.proposals import ladder, narrower, parts
 from densevision.adapt.seed import read_seed
 from densevision.adapt.shape import Shape, widths
+from densevision.adapt.timers import LocalTimer
 from densevision.checkpoints.config import checkpoint_config
 from densevision.export.exporter import ExportOptions
 
@@ -40,7 +41,7 @@ def main() -> None:
     random_ = random.Random(0)
     shapes = [pruned(seed.shape, random_) for _ in range(arguments.count)]
     with tempfile.TemporaryDirectory() as folder:
-        table = LatencyTable(Path(folder, "table.json"), int8=arguments.quantize == "int8")
+        table = LatencyTable(LocalTimer(), int8=arguments.quantize == "int8", path=Path(folder, "table.json"))
         base = seed.write(seed.model, Path(folder, "seed.tflite"))
         latency = Latency(table, seed.geometry, seed.shape, table.file(base))
         latency.prepare([seed.shape, *shapes])

@@ -29,6 +29,7 @@ from densevision.data.augment import Augment
 from densevision.data.normalize import Normalize
 from densevision.data.sampler import SeededSampler
 from densevision.registry import DATASETS
+from densevision.training.process import tune_process
 
 CONFIGS = {"coco128": ("ssdlite_v3_small_reduced_coco", "coco128"), "camvid": ("lraspp_v3_small_camvid", "camvid")}
 STAGES = ("read", "decode", "labels", "augment", "rest", "collate")
@@ -190,6 +191,7 @@ def main():
     parser.add_argument("--reduce", type=float, metavar="MIN_DECODED")
     parser.add_argument("--only", nargs="+", choices=CONFIGS, default=list(CONFIGS))
     arguments = parser.parse_args()
+    tune_process()  # of memory, as in a training; workers inherit it
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     for name in arguments.only:

@@ -61,12 +61,28 @@ class Residual(nn.Module):
         return self.act(x + self.pyramid(x))
 
 
+class UnreadPReLU(nn.PReLU):
+    """Return the input; the slopes are frozen, and only counted.
+
+    Each strided pyramid of the authors' code defines a PReLU that it never applies. The published number of
+    parameters includes its slopes.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
 class Downsample(nn.Module):
     """Halve a map: its average pool next to a strided pyramid, and the reduced image added to both."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        self.pyramid = DepthwisePyramid(in_channels, out_channels - in_channels, WIDE, stride=2)
+        added = out_channels - in_channels
+        self.pyramid = nn.Sequential(DepthwisePyramid(in_channels, added, WIDE, stride=2), UnreadPReLU(added))
         self.pool = nn.AvgPool2d(3, 2, padding=1)
         self.image = nn.Sequential(conv_norm_prelu(3, 3, 3), ConvNormAct(3, out_channels, act=None))
         self.act = nn.PReLU(out_channels)
