@@ -26,6 +26,7 @@ FOREIGN = {
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
     *("--bind", "--directory"),  # http.server
     "--seconds",  # tests.faults.fuzz.run
+    "--first",  # tests.faults.fuzz.run
     *("--nnodes", "--node-rank", "--nproc-per-node", "--max-restarts"),  # torchrun
     *("--rdzv-id", "--rdzv-backend", "--rdzv-endpoint"),
     *("--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task"),  # sbatch

@@ -9,6 +9,7 @@ import os
 import platform
 import random
 import resource
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -76,6 +77,21 @@ def kept_settings() -> Iterator[None]:
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+@functools.cache
+def _silence_event_writers() -> None:
+    """Leave out the traceback of TensorBoard's writer, whose thread hands its error on to the training.
+
+    For good: the thread may end after the training has.
+    """
+    before = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        if not type(raised.thread).__module__.startswith("tensorboard."):
+            before(raised)
+
+    threading.excepthook = hook
+
+
 def _set_environment(values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
         if value is None:
@@ -93,6 +109,7 @@ def tune_process() -> None:
     again, page by page. This memory uses huge pages if the kernel offers them on request. Address space of half the
     memory is reserved for it, not the memory itself.
     """
+    _silence_event_writers()
     for kind in (np.float32, np.float64):
         np.finfo(kind)  # cached from here on; NumPy 2.3 warns if it finds no denormal number
     torch.set_flush_denormal(True)

@@ -20,6 +20,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner, set_random_seed
 from mmengine.utils.dl_utils import set_multi_processing
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -169,7 +170,11 @@ class DenseRunner(SplitsRunner, ResumingRunner):
     def _close_files(self) -> list[logging.FileHandler]:
         """Close the log and what the visualizer writes, until more is written; return the log's handlers."""
         if hasattr(self, "_visualizer_built"):
-            self.visualizer.close()
+            try:
+                self.visualizer.close()
+            except OSError as error:  # a full disk
+                self.logger.warning(f"the last events of the visualizer can't be written: {error}")
+            Visualizer._instance_dict.pop(self.visualizer.instance_name, None)  # mmengine keeps all, with their figures
         handlers = getattr(self, "logger", logging.Logger("")).handlers
         files = [handler for handler in handlers if isinstance(handler, logging.FileHandler)]
         for handler in files:

@@ -126,10 +126,10 @@ class VideoSink:
             raise UserError(_nothing(self._path))
         try:
             self._encoder.close()
+            self._partial.replace(self._path)
         except OSError as error:
             self._partial.unlink(missing_ok=True)
             raise UserError(f"--out {self._path}: can't be written; {error}") from error
-        self._partial.replace(self._path)
         height, width = self.size
         padded = f"{width}x{height}, padded to even numbers; " if any(self._margin) else ""
         return f"{self._path} ({padded}{self._encoder.codec})"
