@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+_TRACEBACK = "Traceback (most recent call last)"
+
 
 class UserError(Exception):
     """Wrong input: one line that names the file or field and the remedy.
@@ -16,7 +18,8 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         # A loader's worker passes the message on as a whole traceback; its last line is the message.
-        last = super().__str__().strip().rpartition("\n")[2]
+        text = super().__str__().strip()
+        last = text.rpartition("\n")[2] if _TRACEBACK in text else " ".join(text.splitlines())
         return last.removeprefix(f"{__name__}.{type(self).__name__}: ")
 
 

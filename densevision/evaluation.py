@@ -231,7 +231,7 @@ def build_dataset(config: Config, loader: str) -> Any:
     Raises:
         UserError: the config has none, or its files are not there.
     """
-    if loader not in config:
+    if config.get(loader) is None:
         raise UserError(f"{config.filename} has no {loader}")
     quiet(MMLogger.get_current_instance().handlers)
     with config_errors():

@@ -39,3 +39,7 @@ def test_what_is_no_path_is_refused_in_one_line(value, message):
     with pytest.raises(UserError) as raised:
         as_path(value, "model")
     assert str(raised.value) == message
+
+
+def test_a_name_with_a_newline_stays_in_the_line():
+    assert str(UserError("--name a\nb\r\nc: give letters")) == "--name a b c: give letters"

@@ -21,6 +21,7 @@ from densevision.errors import UserError
 from densevision.evaluation import build_dataset, read_images
 from densevision.export.convert import ExportImages, export_tflite
 from densevision.export.exporter import ExportOptions
+from densevision.export.job import check_size
 from densevision.inference.load import build_model, load_model, model_task
 from densevision.stages import quiet
 
@@ -100,6 +101,8 @@ def read_seed(config: Config, checkpoint: Path, options: ExportOptions) -> Seed:
     task = model_task(config)
     if task.name not in ("detection", "segmentation"):
         raise UserError(f"{config.filename}: adapt narrows detectors and segmentation models, not a {task.noun}")
+    if options.size is not None:
+        check_size(options.size)
     model, info = load_model(config, checkpoint)
     if task.fixed_size and options.size not in (None, model.input_size):
         raise UserError("--size: a detector's input is the config's; use --cfg-options model.input_size=(H,W)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +90,9 @@ def _has_tensor(value: object) -> bool:
     return isinstance(value, Tensor)
 
 
+_LARGEST = 1e30  # learning rate
+
+
 def _can_resume(checkpoint: dict) -> bool:
     """Return whether optimizer, schedules and curves have the form that training writes, where they are there."""
     optimizer, schedules = checkpoint.get("optimizer") or {}, checkpoint.get("param_schedulers")
@@ -100,7 +102,9 @@ def _can_resume(checkpoint: dict) -> bool:
         if not all("last_step" in one for one in schedules if isinstance(one, dict)):
             return False
     rates = [group.get("lr", 0.0) for group in optimizer.get("param_groups", ()) if isinstance(group, dict)]
-    if not all(isinstance(rate, int | float) and math.isfinite(rate) for rate in rates if not isinstance(rate, Tensor)):
+    if not all(
+        isinstance(rate, int | float) and abs(rate) <= _LARGEST for rate in rates if not isinstance(rate, Tensor)
+    ):
         return False
     curves = (checkpoint.get("message_hub") or {}).get("log_scalars", {}).values()
     return all(isinstance(row, dict) for row in rows) and all(isinstance(one, list | tuple) for one in curves)

@@ -148,8 +148,10 @@ def _finish(search: Search, last: Row, *, train: bool) -> int:
     print(f"history: {search.folder / 'history.csv'}, {search.folder / 'history.png'}")
     if train:
         from densevision import api
+        from densevision.training.checkpoint_hook import find_last_checkpoint
 
-        trained = api.train(result.config, work_dir=search.folder / "final")
+        final = search.folder / "final"
+        trained = api.train(result.config, work_dir=final, resume=find_last_checkpoint(final) is not None)
         print(f"trained; checkpoints are in {trained.work_dir}")
         return 0
     print(f"densevision train {result.config}   trains it with the whole schedule, from these weights")

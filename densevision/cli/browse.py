@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         page = Page(f"{arguments.source}, {split.name}", style, samples, worst, legend)
         write_whole(out, render_page(page, found).encode(errors="surrogateescape"), "--out")
     shown = len({index for rows in chosen.values() for index in rows})
-    print(f"wrote {out}: {shown:,} of {len(dataset):,} images of {split.name}")
+    unreadable = len({one.path for row in samples.values() for one in row if one.fault})
+    fault = f"; {unreadable:,} of them can't be read" if unreadable else ""
+    print(f"wrote {out}: {shown:,} of {len(dataset):,} images of {split.name}{fault}")
     return 0
 
 

@@ -62,5 +62,5 @@ def check_name(name: str) -> str:
         UserError: it can't.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise UserError(f"--name {name}: give letters, digits and underscores only, such as {name_of(Path(name))}")
+        raise UserError(f"--name {name!r}: give letters, digits and underscores only, such as {name_of(Path(name))}")
     return name

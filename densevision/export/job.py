@@ -60,6 +60,16 @@ class Drop:
     at_own_size: float | None = None
 
 
+def check_size(size: tuple[int, int]) -> None:
+    """Check the input size of an export.
+
+    Raises:
+        UserError: it is out of bounds.
+    """
+    if not all(_SMALLEST <= side <= _LARGEST for side in size):
+        raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
+
+
 def read_config(
     checkpoint: Path,
     path: str | Path | Config | None,
@@ -75,8 +85,8 @@ def read_config(
     Raises:
         UserError: see ``load_config``; or the size is out of bounds, or given twice.
     """
-    if size and not all(_SMALLEST <= side <= _LARGEST for side in size):
-        raise UserError(f"--size {size[0]} {size[1]}: give at least {_SMALLEST} pixels a side and at most {_LARGEST}")
+    if size:
+        check_size(size)
     overrides = list(overrides)
     config = checkpoint_config(checkpoint, path, overrides)
     if size and model_task(config).fixed_size:

@@ -35,7 +35,7 @@ _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
 _HALF_WRITTEN = re.compile(
-    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv|report\.part\.(html|json))"
+    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv|report\.part\.(html|json)|probe_\d+\.part)"
 )
 
 

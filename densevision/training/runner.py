@@ -148,6 +148,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                 torch.backends.cudnn.benchmark = True
             set_multi_processing(**environment.get("mp_cfg", {}), distributed=self.distributed)
             set_random_seed(self.seed, deterministic=self.deterministic)
+            self.on_exit.callback(self._close_files)
             try:
                 if is_main_process():
                     self.on_exit.enter_context(locked(Path(self.work_dir)))
@@ -160,14 +161,21 @@ class DenseRunner(SplitsRunner, ResumingRunner):
 
     def _undo_start(self) -> None:
         """Remove what this start created in the work dir, and nothing else."""
-        if hasattr(self, "_visualizer_built"):
-            self.visualizer.close()
-        for handler in [*getattr(self, "logger", logging.Logger("")).handlers]:
-            if isinstance(handler, logging.FileHandler):
-                self.logger.handlers.remove(handler)
-                handler.close()
+        for handler in self._close_files():
+            self.logger.removeHandler(handler)
         if is_main_process():
             self.folder.clear()
+
+    def _close_files(self) -> list[logging.FileHandler]:
+        """Close the log and what the visualizer writes, until more is written; return the log's handlers."""
+        if hasattr(self, "_visualizer_built"):
+            self.visualizer.close()
+        handlers = getattr(self, "logger", logging.Logger("")).handlers
+        files = [handler for handler in handlers if isinstance(handler, logging.FileHandler)]
+        for handler in files:
+            handler.mode = "a"  # with "w" it would not open again
+            handler.close()
+        return files
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up mmengine's environment; its timestamp names the folder of this run's log."""

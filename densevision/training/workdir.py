@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -40,9 +41,10 @@ class WorkDir:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             self._created.append(folder)
-        probe = self.path / f".probe_{os.getpid()}"
+        probe = self.path / f".probe_{os.getpid()}.part"  # swept by the next training if this one is killed here
+        self._claimed.append(probe)
         probe.write_bytes(bytes(4096))
-        probe.unlink()
+        probe.unlink(missing_ok=True)
 
     def claim(self, path: str | Path) -> Path:
         """Register a file or folder that is about to be created, so that ``clear`` removes it; skip one that exists."""
@@ -57,7 +59,8 @@ class WorkDir:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # gone, or never possible: the work dir is a file
+                    path.unlink()
         for folder in reversed(self._created):
             try:
                 folder.rmdir()

@@ -51,3 +51,11 @@ def test_a_tensor_in_the_place_of_plain_data_is_damage(meta, tmp_path):
     torch.save(dict(state_dict=dict(a=torch.zeros(1)), meta=meta), tmp_path / "best.pth")
     with pytest.raises(UserError, match=r"best\.pth is damaged"):
         read_checkpoint(tmp_path / "best.pth")
+
+
+@pytest.mark.parametrize("rate", [10**400, float("nan"), float("inf"), "0.1"])
+def test_a_learning_rate_that_is_no_rate_is_damage(rate, tmp_path):
+    content = dict(state_dict=dict(a=torch.zeros(1)), optimizer=dict(state={}, param_groups=[dict(lr=rate)]))
+    torch.save(content, tmp_path / "best.pth")
+    with pytest.raises(UserError, match=r"best\.pth is damaged"):
+        read_checkpoint(tmp_path / "best.pth")

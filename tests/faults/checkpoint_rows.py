@@ -138,6 +138,10 @@ _CHECKPOINTS: dict[str, tuple[Damage, str]] = {
         f"{name} a tensor": (setting(DET, f"meta/{name}", torch.zeros(2, 2)), r"best\.pth")
         for name in ("stored_config", "stored_config/content", "settings", "dataset_meta", "dataset_meta/classes")
     },
+    "a learning rate of 400 digits": (
+        edit(DET, lambda c: c.setdefault("optimizer", dict(state={}, param_groups=[dict(lr=10**400)]))),
+        r"best\.pth",
+    ),
     "config with a tensor in it": (edit(DET, _stored("test_dataloader", torch.zeros(2, 2))), r"best\.pth"),
     "file names in no encoding": (
         change_bytes(DET, lambda c: c.replace(b"data.pkl", b"\xc1ata.pkl")),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -39,7 +40,8 @@ class State:
 
 
 def state() -> State:
-    """Return the state of this process."""
+    """Return the state of this process, without what only waits for the collection of garbage."""
+    gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     task = Path("/proc/self/task")
     children = sum(map(_children, task.iterdir()))

@@ -115,8 +115,13 @@ def test_faults_are_named(tmp_path):
     assert "an RLE of" in error_of(write(tmp_path, (3, rle))) and "is 8x4, the image 8x8" in error_of(tmp_path)
     assert "is 8x6, its image" in fault_of(polygons(write(tmp_path, (3, [square(0, 0, 4)]), height=6)))
     assert "are not in" in error_of(write(tmp_path, (3, [square(0, 0, 4)]), file_name="b.jpg"))
-    (tmp_path / "a.json").write_text(json.dumps(json.loads((tmp_path / "a.json").read_text()) | {"annotations": ["x"]}))
+    content = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps(content | {"annotations": ["x"]}))
     assert "annotations must be a list of objects" in error_of(tmp_path)
+    (tmp_path / "a.json").write_text(
+        '{"images": [{}], "categories": [{"id": 1e999, "name": "a"}, {"id": 2, "name": "b"}]}'
+    )
+    assert "no valid id, name or file_name" in error_of(tmp_path)
     (tmp_path / "a.json").write_text("{")
     assert "not a readable json" in error_of(tmp_path)
     (tmp_path / "a.json").write_text("[]")

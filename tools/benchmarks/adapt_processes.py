@@ -2,8 +2,8 @@
 
     python tools/benchmarks/adapt_processes.py SEED.pth WORK_DIR [--short-iters 20] [--processes 1 8 64]
 
-SEED.pth is the checkpoint that the finished search of WORK_DIR started from. Measured are, in one process: reading the
-batches of a step, screening a network, training one, and exporting one. A step then takes
+SEED.pth is the checkpoint that the finished search of WORK_DIR started from. Measured are, as CPU time of one thread,
+reading the batches of a step, screening a network, training one, and exporting one. A step then takes
 
     batches + ceil(proposals / processes) * screening + ceil(finalists / processes) * training
 
@@ -29,9 +29,9 @@ from densevision.export.exporter import ExportOptions
 
 
 def seconds(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     action()
-    return time.perf_counter() - began
+    return time.process_time() - began  # one thread: what it takes on a core of its own
 
 
 def measure(checkpoint: Path, short_iters: int) -> dict[str, float]:

@@ -82,7 +82,7 @@ def read_outlines(content: Mapping[str, Any], source: Path) -> Outlines:
         name_of = {str(row["id"]): str(row["name"]) for row in sorted(categories, key=lambda row: int(row["id"]))}
         row_of = {str(image["id"]): row for row, image in enumerate(images)}
         file_names = [str(image["file_name"]) for image in images]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{source}: an image or category has no valid id, name or file_name ({error})") from error
     for what, ids, rows in (("image", row_of, images), ("category", name_of, categories)):
         if len(ids) < len(rows):
