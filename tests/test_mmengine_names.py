@@ -47,6 +47,7 @@ NAMES = {
     "_statistics_methods": ({"training.trial"}, "the methods that a log processor may name"),
     "_clip_grad": ({"training.optim"}, "overridden: clip without waiting for the device"),
     "_ema_started": ({"training.average"}, "whether the moving average takes this iteration"),
+    "_instance_dict": ({"training.runner"}, "a registry of all visualizers, from which that of an ended run is removed"),
     "_timestamp": ({"training.runner"}, "name of the log folder, made unique"),
     "_log_env": ({"training.runner"}, "overridden: a short description of the environment"),
     "_inner_count": (
@@ -101,6 +102,7 @@ def test_runner(runner):
     assert "train/loss" in runner.message_hub._log_scalars or runner.message_hub._log_scalars == {}
     assert re.fullmatch(r"\d{8}_\d{6}(_\d+)?", runner._timestamp)
     assert (Path(runner.work_dir) / runner._timestamp).is_dir()
+    assert type(runner.visualizer)._instance_dict[runner.visualizer.instance_name] is runner.visualizer
     for name in COMPOSED:
         assert isinstance(getattr(runner, name), dict | BaseLoop | torch.utils.data.DataLoader), name
     for name in ("_log_env", "setup_env", "dump_config", "call_hook", "build_evaluator", "build_logger"):

@@ -89,8 +89,7 @@ def test_wrong_files_are_one_line(tmp_path, monkeypatch, capsys, words, message)
             ["--size", "64", "64", "--cfg-options", "model.input_size=(96, 96)"],
             "--size and --cfg-options model.input_size both set the input size",
         ),
-        (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "config has no model.coder"),
-        (["--cfg-options", "model.coder=dict(weights=[10,10,5,0])"], "in coder.weights is 0; give a number over 0"),
+        (["--cfg-options", "model.coder.weights=[10,10,5,0]"], "in coder.weights is 0; give a number over 0"),
         (["--cfg-options", "model.match_threshold=0"], "model.match_threshold is 0; give a number over 0 to 1"),
         (
             ["--cfg-options", "model.postprocess=dict(nms='all')"],
