@@ -47,7 +47,10 @@ NAMES = {
     "_statistics_methods": ({"training.trial"}, "the methods that a log processor may name"),
     "_clip_grad": ({"training.optim"}, "overridden: clip without waiting for the device"),
     "_ema_started": ({"training.average"}, "whether the moving average takes this iteration"),
-    "_instance_dict": ({"training.runner"}, "a registry of all visualizers, from which that of an ended run is removed"),
+    "_instance_dict": (
+        {"training.runner"},
+        "a registry of all visualizers, from which that of an ended run is removed",
+    ),
     "_timestamp": ({"training.runner"}, "name of the log folder, made unique"),
     "_log_env": ({"training.runner"}, "overridden: a short description of the environment"),
     "_inner_count": (

@@ -10,7 +10,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from densevision.errors import UserError
+from densevision.errors import UserError, as_path
 
 _MAGIC = {
     "a gzip archive": b"\x1f\x8b",
@@ -29,7 +29,7 @@ def read_plain(path: Path, map_location: str | torch.device = "cpu") -> object:
     Raises:
         UserError: no such file, a damaged one, or one that contains more than plain data.
     """
-    if not path.is_file():
+    if not as_path(path, "weights file").is_file():
         raise UserError(f"no weights file {path}{'; this is a folder, give a file in it' * path.is_dir()}")
     if fault := _other_kind(path):
         raise UserError(f"{path} {fault}")

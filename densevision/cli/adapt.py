@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from densevision.cli.parsing import thread_count
 
 if TYPE_CHECKING:
     from densevision.adapt.history import Row
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", metavar="adb[:SERIAL]", help="measure on an attached phone (default: on this machine)"
     )
     parser.add_argument("--binary", type=Path, metavar="PATH", help="benchmark_model for the phone's processor")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the runtime (default: 1)")
+    parser.add_argument("--threads", type=thread_count, default=1, metavar="N", help="of the runtime (default: 1)")
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="segmentation: input size (default: the test images')"
     )
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="choose by accuracy per saved time, or by accuracy * (latency / target) ** w (default: slope; of an "
         "evolution: product)",
     )
-    parser.add_argument("--w", type=float, default=-0.07, help="exponent of --reward product (default: -0.07)")
+    parser.add_argument("--w", type=float, help="exponent of --reward product (default: -0.07)")
     parser.add_argument(
         "--launcher",
         choices=("none", "pytorch", "slurm"),
@@ -160,7 +162,7 @@ def _finish(search: Search, last: Row, *, train: bool) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
-    from densevision.adapt.plan import Plan, parse_target
+    from densevision.adapt.plan import Plan, Target, parse_target
     from densevision.errors import UserError
     from densevision.structures import check_range, check_whole
 
@@ -173,15 +175,21 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     check_whole("--evaluations", evaluations, low=1)
 
     check_range("--step", arguments.step, low=0, high=0.5, with_low=False)
-    check_range("--w", arguments.w, low=-10, high=0)
+    reward: Literal["slope", "product"] = "product" if evolves or arguments.reward == "product" else "slope"
+    if arguments.w is not None and reward == "slope":
+        raise UserError("--w is the exponent of --reward product; omit it, or add that")
+    w = -0.07 if arguments.w is None else arguments.w
+    check_range("--w", w, low=-10, high=0)
     check_whole("--short-iters", arguments.short_iters, low=0)
-    check_whole("--threads", arguments.threads, low=1)
+    target = parse_target(arguments.target_latency)
+    if target == Target(1, relative=True) and not evolves:
+        raise UserError("--target-latency 1x leaves nothing to narrow; give a smaller share, or --search evolution")
     return Plan(
-        parse_target(arguments.target_latency),
+        target,
         step=arguments.step,
         short_iters=arguments.short_iters,
-        reward="product" if evolves else arguments.reward or "slope",
-        w=arguments.w,
+        reward=reward,
+        w=w,
         evaluations=evaluations if evolves else None,
     )
 

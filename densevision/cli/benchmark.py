@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from densevision.atomic import write_json
+from densevision.cli.parsing import thread_count
 from densevision.errors import UserError
 from densevision.outputs import JSON, check_output
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL.tflite", help="files; ratios are to the first")
-    parser.add_argument("--threads", type=_positive, default=1, help="of the runtime (default: 1)")
+    parser.add_argument("--threads", type=thread_count, default=1, help="of the runtime (default: 1)")
     parser.add_argument("--runs", type=_positive, default=50, help="rounds, each file once per round (default: 50)")
     parser.add_argument("--profile", action="store_true", help="also list the time per kind of operation")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write every figure")

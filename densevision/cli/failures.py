@@ -7,12 +7,14 @@ import gc
 import re
 import sys
 import traceback
+from typing import TypeGuard
 
 _DISK = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENOTCONN),
     errno.EFBIG,
 }
 _FILES = {errno.EMFILE, errno.ENFILE}
+_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ}  # no file can have such a name
 _PROCESSES = "no more processes or threads can be started; allow more (ulimit -u), or end other programs"
 _MEMORY = (
     "memory ran out; reduce batch_size, num_workers or the size of the input, end other programs, or allow more "
@@ -54,6 +56,8 @@ def describe_failure(error: BaseException) -> str | None:
         return _SHARED
     if isinstance(error, EOFError | ConnectionError | FileNotFoundError) and _is_of_worker(error):
         return _WORKER
+    if names_no_file(error):
+        return f"{_place(error)}: {error.strerror}; give another path"
     if isinstance(error, OSError) and error.errno in _FILES:
         return f"{_place(error) or 'a file'} can't be opened: {_OPEN}"
     if isinstance(error, OSError) and error.errno in _DISK:
@@ -67,6 +71,11 @@ def describe_failure(error: BaseException) -> str | None:
         text = " ".join(str(error).split())
         return next((say for said, say in _SAID if re.search(said, text)), None)
     return None
+
+
+def names_no_file(error: BaseException) -> TypeGuard[OSError]:
+    """Whether a path was given that no file can have, which is wrong input and no failure."""
+    return isinstance(error, OSError) and error.errno in _NAMES
 
 
 def forget(error: BaseException) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import densevision
 from densevision.cli.completion import ASK, candidates
 from densevision.cli.examples import EXAMPLES
-from densevision.cli.failures import describe_failure, forget
+from densevision.cli.failures import describe_failure, forget, names_no_file
 from densevision.cli.parsing import CommandParser
 from densevision.cli.signals import ending_signals
 from densevision.cli.streams import SteadyStream, steady_streams
@@ -97,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said = describe_failure(error)
             if said is None:
                 raise
-            print(f"densevision: error: {said}", file=sys.stderr)
+            print(f"densevision: error: {_short(said)}", file=sys.stderr)
             forget(error)
-            return 1
+            return 2 if names_no_file(error) else 1
 
 
 def _short(message: str) -> str:

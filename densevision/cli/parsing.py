@@ -12,6 +12,15 @@ from densevision.config.find import shipped_configs
 from densevision.errors import did_you_mean
 
 _FILES = (".py", ".pth", ".tflite", ".json", ".yaml", ".jpg", ".png", ".mp4")  # endings of what a command reads
+_MOST_THREADS = 256  # the runtime starts as many as it is given
+
+
+def thread_count(text: str) -> int:
+    """Read ``--threads`` of the runtime."""
+    number = int(text)
+    if not 1 <= number <= _MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{number} is not a whole number from 1 to {_MOST_THREADS}")
+    return number
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -45,7 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     from densevision.api import evaluate
     from densevision.checkpoints.config import checkpoint_config
     from densevision.training.checkpoint_hook import plain
+    from densevision.training.process import silence_event_writers
 
+    silence_event_writers()
     given, model = split_files(arguments.files, arguments.config)
     if model.suffix == ".tflite" and given is None:
         raise UserError(f"{model}: a .tflite does not name its test data; give its config with --config")

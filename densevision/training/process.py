@@ -78,7 +78,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @functools.cache
-def _silence_event_writers() -> None:
+def silence_event_writers() -> None:
     """Leave out the traceback of TensorBoard's writer, whose thread hands its error on to the training.
 
     For good: the thread may end after the training has.
@@ -109,7 +109,7 @@ def tune_process() -> None:
     again, page by page. This memory uses huge pages if the kernel offers them on request. Address space of half the
     memory is reserved for it, not the memory itself.
     """
-    _silence_event_writers()
+    silence_event_writers()
     for kind in (np.float32, np.float64):
         np.finfo(kind)  # cached from here on; NumPy 2.3 warns if it finds no denormal number
     torch.set_flush_denormal(True)

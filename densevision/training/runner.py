@@ -155,7 +155,7 @@ class DenseRunner(SplitsRunner, ResumingRunner):
                     self.on_exit.enter_context(locked(Path(self.work_dir)))
                 with config_errors():
                     yield
-            except (UserError, KeyboardInterrupt):
+            except (UserError, KeyboardInterrupt, OSError):
                 if not self._begun:
                     self._undo_start()
                 raise

@@ -122,6 +122,9 @@ _COMMANDS: dict[str, tuple[tuple[str, ...], str, Damage | None]] = {
     **{
         f"adapt: w {value}": (_adapt("--reward", "product", "--w", value), "--w", None) for value in ("x", "nan", "inf")
     },
+    "adapt: w without product": (_adapt("--w", "-0.5"), "--w|--reward", None),
+    "adapt: w with slope": (_adapt("--w", "-0.5", "--reward", "slope"), "--w|--reward", None),
+    "adapt: a long name": (("adapt", "a" * 5000 + ".pth", *_TARGET), "aaa", None),
     "adapt: an unknown reward": (_adapt("--reward", "x"), "--reward", None),
     "adapt: an unknown quantize": (_adapt("--quantize", "int4"), "--quantize", None),
     "adapt: size 0 of a segmenter": (("adapt", SEG, *_TARGET, "--size", "0", "64"), "size", _many),
