@@ -35,7 +35,8 @@ _PLAIN = (torch.Tensor, bool, int, float, complex, str, bytes, type(None))
 _START_AGAIN = "start again: there is no checkpoint to resume from"
 _NAME = re.compile(r"iter_(\d+)\.pth")
 _HALF_WRITTEN = re.compile(
-    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.csv|report\.part\.(html|json)|probe_\d+\.part)"
+    r"\.((iter_\d+|best)\.part\.pth|last_checkpoint\.part|curves\.part\.(csv|png)|report\.part\.(html|json)"
+    r"|(train_batch|val_predictions)\.part\.png|probe_\d+\.part)"
 )
 
 
