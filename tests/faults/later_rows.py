@@ -128,10 +128,10 @@ _COMMANDS: dict[str, tuple[tuple[str, ...], str, Damage | None]] = {
     "adapt: an unknown reward": (_adapt("--reward", "x"), "--reward", None),
     "adapt: an unknown quantize": (_adapt("--quantize", "int4"), "--quantize", None),
     "adapt: size 0 of a segmenter": (("adapt", SEG, *_TARGET, "--size", "0", "64"), "size", _many),
-    "adapt: size of a detector": (_adapt("--size", "64", "64"), "size", _many),
+    "adapt: size of a detector": (_adapt("--size", "96", "128"), "size", _many),
     "adapt: a huge size": (("adapt", SEG, *_TARGET, "--size", "1000000", "1000000"), "size", _many),
     "adapt: work dir is a file": (("adapt", DET, "--target-latency", "0.7x", "--work-dir", "det.py"), r"det\.py", None),
-    "adapt: resume of nothing": (_adapt("--resume"), "out|--resume", None),
+    "adapt: resume of nothing": (_adapt("--resume"), "out|--resume", _many),
     "adapt: a wrong option": (_adapt("--cfg-options", "modle.width=1"), "modle", None),
     "adapt: os.system": (_adapt("--cfg-options", "model.type=os.system"), r"os\.system", None),
     "adapt: no data": (_adapt(), "boxes", lambda folder: shutil.rmtree(folder / "boxes")),
@@ -295,6 +295,6 @@ ROWS: list[Row] = [
         )
         for change in ("deep", "name with a newline", "name that is no text", "damaged", "pipe", "link to itself")
     ),
-    Row("later", "adapt: history of junk", _adapt("--resume"), "out", _history("\0\xff")),
-    Row("later", "adapt: a deep history", _adapt("--resume"), "out", _history(_DEEP)),
+    Row("later", "adapt: history of junk", _adapt("--resume"), "out", both(_many, _history("\0\xff"))),
+    Row("later", "adapt: a deep history", _adapt("--resume"), "out", both(_many, _history(_DEEP))),
 ]
