@@ -99,7 +99,8 @@ def test_nothing_in_a_checkpoint_is_executed(finished, tmp_path):
 
 
 def test_half_written_files_are_swept(tmp_path):
-    for name in (".iter_9.part.pth", ".report.part.html", ".report.part.json", ".probe_9.part"):
+    halves = (".iter_9.part.pth", ".report.part.html", ".probe_9.part", ".val_predictions.part.png", ".curves.part.png")
+    for name in halves:
         (tmp_path / name).write_bytes(b"half")
     train(tmp_path, "train_cfg.max_iters=1")
     assert not list(tmp_path.glob(".*"))
