@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="of the .tflite on the device: 8.5ms, or 0.7x of the checkpoint's own",
     )
-    parser.add_argument(
-        "--step", type=float, default=0.015, metavar="SHARE", help="of the latency that a step saves (default: 0.015)"
-    )
+    parser.add_argument("--step", type=float, metavar="SHARE", help="of the latency that a step saves (default: 0.015)")
     parser.add_argument(
         "--short-iters",
         type=int,
@@ -171,10 +169,12 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise UserError("--evaluations is of --search evolution; omit it, or add that")
     if evolves and arguments.reward == "slope":
         raise UserError("--search evolution: --reward slope compares steps; leave it out, or give --reward product")
+    if evolves and arguments.step is not None:
+        raise UserError("--step is of the greedy search; omit it, or --search evolution")
     evaluations = 64 if arguments.evaluations is None else arguments.evaluations
     check_whole("--evaluations", evaluations, low=1)
-
-    check_range("--step", arguments.step, low=0, high=0.5, with_low=False)
+    step = 0.015 if arguments.step is None else arguments.step
+    check_range("--step", step, low=0, high=0.5, with_low=False)
     reward: Literal["slope", "product"] = "product" if evolves or arguments.reward == "product" else "slope"
     if arguments.w is not None and reward == "slope":
         raise UserError("--w is the exponent of --reward product; omit it, or add that")
@@ -186,7 +186,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         raise UserError("--target-latency 1x leaves nothing to narrow; give a smaller share, or --search evolution")
     return Plan(
         target,
-        step=arguments.step,
+        step=step,
         short_iters=arguments.short_iters,
         reward=reward,
         w=w,

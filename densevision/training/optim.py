@@ -46,9 +46,9 @@ class GuardedOptimWrapper(OptimWrapper):
 
     Args:
         amp: "bf16" or "fp16" computes the network in this type, on a device that has it; None in float32.
-        loss_scale: of "fp16": "dynamic", or the options of ``torch.amp.GradScaler``.
+        loss_scale: of "fp16": "dynamic", which is the default, or the options of ``torch.amp.GradScaler``.
     Raises:
-        UserError: ``amp`` has another value.
+        UserError: ``amp`` or ``loss_scale`` has another value, or a ``loss_scale`` would not be used.
     Attributes:
         skipped: bool scalar on the device, whether the last batch was skipped.
     """
@@ -59,7 +59,7 @@ class GuardedOptimWrapper(OptimWrapper):
         accumulative_counts: int = 1,
         clip_grad: dict | None = None,
         amp: str | None = None,
-        loss_scale: str | dict = "dynamic",
+        loss_scale: str | dict | None = None,
     ):
         super().__init__(optimizer, accumulative_counts, clip_grad)
         self.precision = Precision(amp, loss_scale, optimizer.param_groups[0]["params"][0].device.type)

@@ -23,14 +23,15 @@ class Precision:
 
     Args:
         name: "bf16", "fp16" or None for float32.
-        loss_scale: "dynamic", or options of ``torch.amp.GradScaler``; for fp16 only.
+        loss_scale: "dynamic" (also None), or options of ``torch.amp.GradScaler``; for fp16 only.
         device: type of the device, "cpu" or "cuda".
     Raises:
-        UserError: another name.
+        UserError: another name, or a scale of the loss that is unknown or would not be used.
     """
 
-    def __init__(self, name: str | None, loss_scale: str | dict, device: str):
+    def __init__(self, name: str | None, loss_scale: str | dict | None, device: str):
         _check_name(name)
+        _check_scale(name, loss_scale)
         self.name, self.device = name, device
         options = loss_scale if isinstance(loss_scale, dict) else {}
         self._scaler = torch.amp.GradScaler(device, **options) if name == "fp16" else None
@@ -79,6 +80,13 @@ def check_precision(name: object, device: str) -> None:
         raise UserError(f"{_KEY} (--amp) is 'fp16', which needs a CUDA GPU, and torch finds none; give 'bf16' or None")
     if name == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError(f"{_KEY} (--amp) is 'bf16', in which this GPU does not compute; give 'fp16'")
+
+
+def _check_scale(name: str | None, loss_scale: str | dict | None) -> None:
+    if loss_scale is not None and name != "fp16":
+        raise UserError('config, optim_wrapper.loss_scale is for optim_wrapper.amp = "fp16"; remove it, or set that')
+    if isinstance(loss_scale, str) and loss_scale != "dynamic":
+        raise UserError(f'config, optim_wrapper.loss_scale is {loss_scale!r}; give "dynamic", or a dict of options')
 
 
 def _check_name(name: object) -> None:

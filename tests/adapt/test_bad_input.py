@@ -31,6 +31,10 @@ SEED = "tiny.pth"
         ([SEED, "--target-latency", "0.8x", "--evaluations", "9"], "--evaluations is of --search evolution"),
         ([SEED, "--target-latency", "0.8x", "--search", "evolution", "--evaluations", "0"], "--evaluations"),
         ([SEED, "--target-latency", "0.8x", "--search", "evolution", "--reward", "slope"], "--reward product"),
+        (
+            [SEED, "--target-latency", "0.8x", "--search", "evolution", "--step", "0.03"],
+            "--step is of the greedy search",
+        ),
         ([SEED, "--target-latency", "0.8x", "--launcher", "pytorch"], "was not started by torchrun"),
         (["missing.pth", "--target-latency", "0.8x"], "missing.pth"),
         (["tiny.py", "--target-latency", "0.8x"], "give CHECKPOINT or CONFIG CHECKPOINT"),

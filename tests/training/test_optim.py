@@ -96,6 +96,10 @@ class TestPrecision:
     def test_another_type_is_one_line(self):
         with pytest.raises(UserError, match="optim_wrapper.amp is 'half'; give 'bf16' or 'fp16', or None for float32"):
             self.wrapper("half")
+        with pytest.raises(UserError, match='loss_scale is for optim_wrapper.amp = "fp16"; remove it, or set that'):
+            self.wrapper("bf16", loss_scale="dynamic")
+        with pytest.raises(UserError, match="loss_scale is 'static'; give \"dynamic\", or a dict of options"):
+            self.wrapper("fp16", loss_scale="static")
 
     def test_bf16_computes_in_bf16_and_keeps_weights_in_float32(self):
         module, wrapper = self.wrapper("bf16")
