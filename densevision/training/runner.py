@@ -29,6 +29,7 @@ from densevision.checkpoints.config import describe_config
 from densevision.config.build_errors import config_errors
 from densevision.config.dump import printable
 from densevision.config.init_from import InitFrom
+from densevision.data.batches import collate
 from densevision.errors import UserError
 from densevision.stages import is_quiet
 from densevision.training.checkpoint_hook import find_last_checkpoint
@@ -236,10 +237,11 @@ class DenseRunner(SplitsRunner, ResumingRunner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a loader whose workers survive signals to the whole process group."""
+        """Build a loader whose workers survive signals to the whole process group, and send a batch in one piece."""
         if isinstance(dataloader, dict):
             dataloader = copy.deepcopy(dataloader)
             dataloader.setdefault("worker_init_fn", dict(type=protect_worker))
+            dataloader.setdefault("collate_fn", dict(type=collate))
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_evaluator(self, evaluator: dict | list | Evaluator) -> Evaluator:

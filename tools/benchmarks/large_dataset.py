@@ -66,10 +66,10 @@ def write_dataset(folder, images, boxes):
 
 
 def load(folder, iterations, workers):
-    from mmengine.dataset import pseudo_collate
     from torch.utils.data import DataLoader
 
     from densevision.config.load import load_config
+    from densevision.data.batches import collate
     from densevision.data.sampler import SeededSampler
     from densevision.registry import DATASETS
     from densevision.training.stop import protect_worker
@@ -77,7 +77,7 @@ def load(folder, iterations, workers):
     config = load_config(CONFIG, [f"train_dataloader.dataset.data_root={folder}", "model.input_size=(96,96)"])
     data = DATASETS.build(config.train_dataloader.dataset.to_dict())
     data.count("train")
-    options = dict(collate_fn=pseudo_collate, worker_init_fn=protect_worker)
+    options = dict(collate_fn=collate, worker_init_fn=protect_worker)
     loader = DataLoader(data, 2, sampler=SeededSampler(data), num_workers=workers, **options)
     for done, _ in enumerate(loader, start=1):
         tell(done, iterations)

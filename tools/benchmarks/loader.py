@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from densevision import images
 from densevision.config.load import load_config
 from densevision.data.augment import Augment
+from densevision.data.batches import collate
 from densevision.data.normalize import Normalize
 from densevision.data.sampler import SeededSampler
 from densevision.registry import DATASETS
@@ -115,7 +116,7 @@ def watched(watch, data):
 def in_process(data, floor, keys, rounds):
     """Return milliseconds per sample of ours and of the floor in turns, and ours by stage."""
     watch, times = Watch(), []
-    load, collate = watch.timed("rest", data.__getitem__), watch.timed("collate", pseudo_collate)
+    load, batch = watch.timed("rest", data.__getitem__), watch.timed("collate", collate)
     for sample in keys[:8]:
         data[sample], floor[sample]
     for _ in range(rounds):
@@ -125,7 +126,7 @@ def in_process(data, floor, keys, rounds):
         middle = time.process_time()
         with watched(watch, data):
             for first in range(0, len(keys), 16):
-                collate([load(sample) for sample in keys[first : first + 16]])
+                batch([load(sample) for sample in keys[first : first + 16]])
         times.append((time.process_time() - middle, middle - start))
     scale = 1000 / len(keys)
     by_stage = {stage: scale * seconds / rounds for stage, seconds in watch.seconds.items()}
@@ -137,8 +138,8 @@ def by_workers(data, floor, keys, rounds, workers):
     rates = []
     for _ in range(rounds):
         pair = []
-        for source in (data, floor):
-            loader = DataLoader(source, 16, sampler=keys, num_workers=workers, collate_fn=pseudo_collate)
+        for source, join in ((data, collate), (floor, pseudo_collate)):
+            loader = DataLoader(source, 16, sampler=keys, num_workers=workers, collate_fn=join)
             batches = iter(loader)
             next(batches)  # the workers have started
             start = time.perf_counter()

@@ -189,7 +189,7 @@ LOADER_KEYS = {
     "sampler": "`dict(type=SeededSampler)` in `train_dataloader`; `dict(type=DefaultSampler, shuffle=False)` in the "
     "others.",
     "batch_sampler": "In place of `sampler` and `batch_size`.",
-    "collate_fn": "How samples become a batch; the default is MMEngine's `pseudo_collate`.",
+    "collate_fn": "How samples become a batch; the default is `densevision.data.batches.collate`, a list per key.",
     "drop_last": "Leave out an incomplete last batch.",
     "persistent_workers": "Keep the loader processes between two evaluations.",
     "pin_memory": "Copy batches to page-locked memory, for a GPU.",
