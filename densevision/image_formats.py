@@ -214,8 +214,9 @@ def _tiff_size(data: bytes) -> Size | None:
     first = start[0] + (8 if big else 2)
     for place in range(first, min(first + entry * min(count[0], 65535), len(data) - entry + 1), entry):
         tag, kind = struct.unpack_from(f"{order}HH", data, place)
-        if tag in (256, 257) and kind in _TIFF_NUMBERS:
-            (found[tag],) = struct.unpack_from(f"{order}{_TIFF_NUMBERS[kind]}", data, place + (12 if big else 8))
+        number = _unpack(f"{order}{_TIFF_NUMBERS.get(kind, 'I')}", data, place + (12 if big else 8))
+        if tag in (256, 257) and kind in _TIFF_NUMBERS and number is not None:
+            found[tag] = number[0]
     return (found[257], found[256]) if len(found) == 2 else None
 
 

@@ -115,6 +115,12 @@ def test_a_known_format_is_read(kind):
     assert decode_image("a", np.frombuffer(data, np.uint8)).shape == (48, 64, 3)
 
 
+def test_a_tiff_that_ends_within_a_number_of_its_size_is_refused():
+    entries = struct.pack("<HHII", 256, 4, 1, 64) + struct.pack("<HHII", 257, 16, 1, 48)  # of 8 bytes, as in a BigTIFF
+    with pytest.raises(DamagedError, match="not a readable image"):
+        check_file(b"II*\0" + struct.pack("<IH", 8, 2) + entries)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_every_pixel_format_is_read(tmp_path, kind, mode):

@@ -84,7 +84,8 @@ def config_in_checkpoint(folder: Path) -> Target:
     def read(content: bytes) -> None:
         stored_config(dict(meta=dict(stored_config=dict(name="a.py", content=json.loads(content)))), "a.pth")
 
-    return Target(seeds, lambda data, draw: dumps(mutate_tree(json.loads(data), draw)), read)
+    documented = UserError, json.JSONDecodeError  # of this target, not of what it tests
+    return Target(seeds, lambda data, draw: dumps(mutate_tree(json.loads(data), draw)), read, documented)
 
 
 def checkpoint(folder: Path) -> Target:
@@ -210,7 +211,7 @@ def label_format(name: str, folder: Path) -> Target:
 
     def read(data: bytes) -> None:
         index, _, content = data.partition(b"\n")
-        path = files[int(index)]
+        path = files[int(index) % len(files) if index.isdigit() else 0]
         path.write_bytes(content)
         try:
             found = zlib.crc32(data) % 8 == 0

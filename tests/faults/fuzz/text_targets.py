@@ -106,7 +106,7 @@ def class_names(folder: Path) -> Target:
 
     def read(data: bytes) -> None:
         name, _, content = data.partition(b"\n")
-        path = folder / name.decode()
+        path = folder / (name.decode() if name.decode("latin1") in files else "classes.txt")
         path.write_bytes(content)
         try:
             find_class_names([folder])
