@@ -1,9 +1,9 @@
 """Fuzz readers guided by coverage, with atheris: a case that reaches new lines is damaged further.
 
-``python -m tests.faults.fuzz.guided --seconds 300 [TARGET ...]`` needs ``pip install atheris``. Each target has a process
-of its own, in which atheris watches all modules of densevision. What it finds is what ``tests.faults.fuzz.run`` finds:
-an exception that the reader does not document, 5 seconds, or 2 GB; libFuzzer then prints it, saves the case in OUT and
-ends the target.
+``python -m tests.faults.fuzz.guided --seconds 300 [TARGET ...]`` needs ``pip install atheris``. Each target has a
+process of its own, in which atheris watches all modules of densevision. What it finds is what ``tests.faults.fuzz.run``
+finds: an exception that the reader does not document, 5 seconds, or 2 GB; libFuzzer then prints it, saves the case in
+OUT and ends the target.
 """
 
 from __future__ import annotations
