@@ -4,8 +4,8 @@
 
 In this process, with one thread, in turns, as medians of its processor time: the checks of each training image and its
 whole sample (reading, checks, decoding, augmentation); a training step of the config's batch with mmengine's optimizer
-wrapper and with the one that skips a batch that is not finite; and the check of a checkpoint with its moving average and
-optimizer state, once per interval of the evaluation.
+wrapper and with the one that skips a batch that is not finite; and the check of a checkpoint with its moving average
+and optimizer state, once per interval of the evaluation.
 """
 
 import argparse
