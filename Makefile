@@ -14,7 +14,7 @@ help:
 	@echo "make docs   set up, then build the documentation site (build/site)"
 	@echo "make web-runtime   download the browser runtime of densevision web with npm (densevision/web/runtime)"
 	@echo "make test-web      set up with Chromium and the runtime, then run the tests in a browser"
-	@echo "make fuzz   set up, then damage files of every kind and read them (FUZZ_SECONDS per reader, 1800)"
+	@echo "make fuzz   set up, then damage files of every kind and read them (FUZZ_SECONDS, GUIDED_SECONDS per reader)"
 	@echo "make soak   set up, then work in one process and watch memory, descriptors and threads (SOAK_MINUTES, 30)"
 
 setup: $(READY)
@@ -53,10 +53,13 @@ test-web: setup web-runtime
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow" tests/web tests/browser
 
 FUZZ_SECONDS ?= 1800
+GUIDED_SECONDS ?= 120
 SOAK_MINUTES ?= 30
 
 fuzz: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.fuzz.run --cases 100000 --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m pip install -q -c constraints.txt atheris
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.fuzz.guided --seconds $(GUIDED_SECONDS)
 
 soak: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)

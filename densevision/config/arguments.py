@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mmengine.runner import Runner
 
+from densevision import registry
 from densevision.config.derive import LOADERS
 from densevision.config.hints import fits, hint_text, hints_of, parameters_of, takes_any
+from densevision.config.places import place_of
 from densevision.config.readers import OURS, PLAIN, accepted_keys, given, mappings, near, passed_on, reader_of
 from densevision.config.types import TYPE_KEYS
 from densevision.errors import UserError, shown
@@ -22,6 +24,7 @@ _COUNTS = {
 }
 _MAY_BE_INFINITE = {"norm_type"}
 _FILLED_IN = {"num_classes": None, "num_workers": "auto"}  # values that the data or the machine replace
+_COMPLETE = (registry.MODELS, registry.DATASETS, registry.METRICS, registry.TRANSFORMS)  # get the config's arguments
 _FUNCTIONS = {"collate_fn", "worker_init_fn"}  # of loaders
 
 
@@ -67,6 +70,7 @@ def check_arguments(content: Mapping) -> None:
     for place, mapping in mappings(content):
         _check_form(place, mapping)
         _check_keys(place, mapping)
+        _check_required(place, mapping)
         _check_values(place, mapping)
         _check_inner(place, mapping)
     for place, value in _numbers(content):
@@ -115,6 +119,17 @@ def _check_keys(place: str, mapping: Mapping) -> None:
             owner = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
             owner = owner or ("the loader" if place in LOADERS else "this dict")
             raise UserError(f"config, {place}: {owner} has no argument {name!r}{near(name, known)}")
+
+
+def _check_required(place: str, mapping: Mapping) -> None:
+    """Check that a part has all arguments that its class needs and nothing else gives it."""
+    reader, where = reader_of(place, mapping), place_of(place)
+    if where is None or where.registry not in _COMPLETE or "type" not in mapping or not isinstance(reader, type):
+        return
+    for name, parameter in parameters_of(reader).items():
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if named and parameter.default is parameter.empty and name not in mapping and name not in given(place):
+            raise UserError(f"config, {place}.{name} is missing: {reader.__name__} needs it")
 
 
 def _refuse_unknown(place: str, mapping: Mapping, parameters: Mapping[str, inspect.Parameter]) -> None:

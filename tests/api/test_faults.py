@@ -123,7 +123,7 @@ def test_a_config_that_cant_be_built_prints_no_traceback(tmp_path, capfd):
     Path(config).write_text(DETECTOR.replace('backbone=dict(name="mobilenet_v3_small", width=0.35), ', ""))
     assert main(["predict", checkpoint, checkpoint, "--config", config]) == 2
     found = "".join(capfd.readouterr())
-    assert "missing 1 required positional argument: 'backbone'" in found and found.count("\n") == 1
+    assert "config, model.backbone is missing: SSDLite needs it" in found and found.count("\n") == 1
 
 
 def test_a_metric_of_ones_own_is_not_needed_to_predict(trained, tmp_path):

@@ -73,7 +73,12 @@ from densevision.segmentation.model import Segmentor
 with read_base():
     from densevision.configs._base_.runtime import *
     from densevision.configs._base_.camvid import *
-model = dict(type=Segmentor, backbone=dict(name="mobilenet_v3_small"), head=dict(type=LRASPPHead, filters=64))
+model = dict(
+    type=Segmentor,
+    backbone=dict(name="mobilenet_v3_small"),
+    head=dict(type=LRASPPHead, filters=64),
+    num_classes=None,
+)
 train_cfg.update(max_iters=7)
 """
 

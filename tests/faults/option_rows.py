@@ -261,7 +261,7 @@ ROWS = mark_quick(
                 (shlex.split("--max-time -5m"), "--max-time"),
                 (shlex.split("--patience 0"), "--patience"),
                 (shlex.split("--patience x"), "--patience"),
-                (shlex.split("--amp"), "--amp"),
+                (shlex.split("--amp no"), "--amp"),
                 (shlex.split("--launcher pytorch"), "--launcher"),
                 (shlex.split("--launcher mpi"), "--launcher"),
                 (shlex.split("--resume"), "--resume"),

@@ -14,6 +14,7 @@ from tests.training.toy_runs import CONFIG, FAST, listing, make_runner, train
     ("override", "message"),
     [
         ("model=None", "model is missing or None"),
+        ("train_dataloader.dataset=dict(type='CocoDataset')", "dataset.data_root is missing: CocoDataset"),
         ("train_dataloader=None", "train_dataloader is missing or None"),
         ("train_cfg=None", "train_cfg is missing or None"),
         ("optim_wrapper=None", "optim_wrapper is missing or None"),

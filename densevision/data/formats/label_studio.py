@@ -63,7 +63,7 @@ def _results(task: Mapping[str, Any], source: str, skipped: Counter[str]) -> lis
     """Return the results of the annotation that counts; None if there is none."""
     if "annotations" not in task and "completions" not in task:  # JSON-MIN
         lists = [value for value in task.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
-        return [result for results in lists for result in results]
+        return [result for results in lists for result in results if isinstance(result, dict)]
     given = task.get("annotations") or task.get("completions")
     annotations = [row for row in rows_of(given, "annotations", source) if isinstance(row, dict)]
     valid = [row for row in annotations if not row.get("was_cancelled")]

@@ -144,7 +144,7 @@ def test_label_studio_takes_the_latest_annotation_that_is_not_canceled(tmp_path)
         dict(
             id=1,
             image="/data/local-files/?d=images/street.jpg",
-            label=[percent("car", CAR)["value"] | dict(original_width=64, original_height=48)],
+            label=[percent("car", CAR)["value"] | dict(original_width=64, original_height=48), 3, None],
         )
     ]
     text(tmp_path / "project.json", json.dumps(minimal))
