@@ -69,7 +69,7 @@ class DecodedCache:
             UserError: one is missing or wrong.
         """
         if missing := {"folder", "gigabytes"} - values.keys():
-            raise UserError(f"{place} has no {sorted(missing)[0]}; give both folder and gigabytes")
+            raise UserError(f"{place}.{sorted(missing)[0]} is missing: a cache needs folder and gigabytes")
         check_range(f"{place}.gigabytes", values["gigabytes"], low=0, with_low=False)
         folder = as_path(values["folder"], f"{place}.folder")
         if not folder.is_dir() and os.path.lexists(folder):
