@@ -25,6 +25,7 @@ _COUNTS = {
 _MAY_BE_INFINITE = {"norm_type"}
 _FILLED_IN = {"num_classes": None, "num_workers": "auto"}  # values that the data or the machine replace
 _COMPLETE = (registry.MODELS, registry.DATASETS, registry.METRICS, registry.TRANSFORMS)  # get the config's arguments
+_DERIVED = {"input_size"}  # arguments that ``config.derive`` fills in, if the config has a model
 _FUNCTIONS = {"collate_fn", "worker_init_fn"}  # of loaders
 
 
@@ -128,7 +129,8 @@ def _check_required(place: str, mapping: Mapping) -> None:
         return
     for name, parameter in parameters_of(reader).items():
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        if named and parameter.default is parameter.empty and name not in mapping and name not in given(place):
+        elsewhere = given(place) | _DERIVED
+        if named and parameter.default is parameter.empty and name not in mapping and name not in elsewhere:
             raise UserError(f"config, {place}.{name} is missing: {reader.__name__} needs it")
 
 

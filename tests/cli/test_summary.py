@@ -69,6 +69,7 @@ def test_a_size_of_nothing_is_one_line(capsys):
 
 
 def test_a_config_without_data_is_one_line(tmp_path, capsys):
-    (tmp_path / "config.py").write_text("model = dict(type='SSDLite')")
+    model = "model = dict(type='SSDLite', backbone=dict(name='mobilenet_v3_small'), num_classes=2)"
+    (tmp_path / "config.py").write_text(model)
     assert main(["summary", str(tmp_path / "config.py")]) == 2
     assert "config.py has no model or no train_dataloader.dataset" in capsys.readouterr().err
