@@ -21,7 +21,7 @@ LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Options of other programs and of our tools that the pages name.
 FOREIGN = {
-    *("--frames", "--loader-only", "--samples", "--workers"),  # of tools/benchmarks
+    *("--cache", "--frames", "--loader-only", "--samples", "--workers"),  # of tools/benchmarks
     *("--no-deps", "--target", "--upgrade", "--index-url", "--force-reinstall", "--system-site-packages"),  # pip, venv
     *("--num_threads", "--use_xnnpack", "--warmup_runs", "--num_runs"),  # benchmark_model
     *("--bind", "--directory"),  # http.server

@@ -100,7 +100,7 @@ OWNERS = {
         "densevision.training",
         "densevision.inspection.source",
         "densevision.evaluation",
-        *(f"densevision.data.{name}" for name in ("samples", "dataset", "normalize", "sampler", "batches")),
+        *(f"densevision.data.{name}" for name in ("samples", "dataset", "decoded", "normalize", "sampler", "batches")),
         *(f"densevision.classification.{name}" for name in ("dataset", "metric", "model")),
         *(f"densevision.detection.{name}" for name in ("coco", "metric", "model")),
         *(f"densevision.segmentation.{name}" for name in ("balance", "dataset", "metric", "model")),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from densevision.classification.folders import Tree, read_classes, read_tree
 from densevision.data.augment import Augment
 from densevision.data.check import SplitCounts
 from densevision.data.dataset import SeededDataset
+from densevision.data.decoded import DecodedCache
 from densevision.data.paths import resolve_data_root
 from densevision.data.samples import ClsSample
 from densevision.data.sizes import SAMPLE, even_sample
@@ -34,6 +36,7 @@ class ImageFolder(SeededDataset):
         classes: names in the order of the labels, which also selects them; None takes all.
         transforms: albumentations for training; the resize follows them.
         image_list: text file that names the images in use, one per line, relative to ``data_root``; None uses all.
+        cache: keep decoded images in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``, see ``DecodedCache``.
     Attributes:
         metainfo: ``classes``.
         images: path of each image relative to the folder of the class folders, by index.
@@ -41,6 +44,8 @@ class ImageFolder(SeededDataset):
     Raises:
         UserError: folders, ``classes.txt`` or list are at fault.
     """
+
+    reads = dict(cache=DecodedCache)
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class ImageFolder(SeededDataset):
         classes: Sequence[str] | None = None,
         transforms: Sequence[dict] = (),
         image_list: str | None = None,
+        cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
         self._tree = read_tree(root / image_dir, root / image_list if image_list else None)
@@ -63,7 +69,7 @@ class ImageFolder(SeededDataset):
         self._left_out = int((labels < 0).sum())
         self.input_size, self.center_crop = (input_size[0], input_size[1]), center_crop
         self._augment = Augment(transforms, boxes=False)
-        super().__init__(len(self.images))
+        super().__init__(len(self.images), cache)
         if not len(self.images):
             raise UserError(f"{self._tree.place}: no class folder contains an image in use; correct image_dir")
 
@@ -87,7 +93,8 @@ class ImageFolder(SeededDataset):
         Raises:
             OSError: the image can't be read.
         """
-        return read_image(self._tree.place / self.images[index])
+        path = self._tree.place / self.images[index]
+        return self.decoded(path, "apply", lambda: read_image(path))
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, *input_size] uint8 RGB and a ``ClsSample``; augmented by ``seed`` unless it is None."""

@@ -87,6 +87,8 @@ def _check_inner(place: str, mapping: Mapping) -> None:
         if isinstance(inner, Mapping):
             _refuse_unknown(f"{place}.{name}", inner, parameters_of(reader))
             _check_against(f"{place}.{name}", inner, reader)
+            if hasattr(reader, "check_values"):
+                reader.check_values(f"config, {place}.{name}", inner)
 
 
 def _top_hints() -> dict[str, object]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from densevision.data.check import SplitCounts
+from densevision.data.decoded import DecodedCache
 from densevision.data.sampler import LateKey, SampleKey
 from densevision.errors import MachineFault, UserError
 from densevision.images import read_image
@@ -32,13 +35,17 @@ class SeededDataset(Dataset):
     Subclasses implement ``load``, ``count`` and ``align_classes``; the last two are called before training and
     evaluation.
 
+    Args:
+        size: number of images.
+        cache: arguments of the ``DecodedCache`` that ``decoded`` uses; None decodes each time.
     Attributes:
         late_after: share of the training after which samples come from ``load_late``; 1 is never.
     """
 
     late_after: float = 1.0
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, cache: Mapping[str, Any] | None = None):
+        self._cache = None if cache is None else DecodedCache(**cache)
         self._damaged = torch.zeros(size, dtype=torch.bool)
         with contextlib.suppress(RuntimeError, OSError):  # without shared memory there are no workers to share it with
             self._damaged.share_memory_()
@@ -70,6 +77,13 @@ class SeededDataset(Dataset):
             OSError: the image can't be read.
         """
         return read_image(self.load(index, None)["data_samples"].img_path)
+
+    def decoded(self, path: str | Path, recipe: str | None, decode: Callable[[], np.ndarray]) -> np.ndarray:
+        """Decode a file, or take its pixels from the cache; without a recipe, decode each time.
+
+        See ``DecodedCache.read``.
+        """
+        return decode() if self._cache is None or recipe is None else self._cache.read(path, recipe, decode)
 
     def count(self, split: str = "val") -> SplitCounts:
         """Count the contents of the data set, see ``SplitCounts``, and check its files.

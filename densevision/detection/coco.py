@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from densevision.data.augment import Augment, Resize
 from densevision.data.check import SplitCounts
 from densevision.data.dataset import SeededDataset
+from densevision.data.decoded import DecodedCache
 from densevision.data.files import find_files
 from densevision.data.paths import resolve_data_root
 from densevision.data.reduced import read_reduced
@@ -51,6 +52,7 @@ class CocoDataset(SeededDataset):
         mix_until: share of the training after which ``mix`` is off, in 0..1.
         min_decoded: decode a training JPEG at a half, a quarter or an eighth where each side keeps this many times
             the network's: 1 if whole images are trained on, more for crops of them; None always decodes all.
+        cache: keep decoded images in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``, see ``DecodedCache``.
     Images without objects are kept. Crowds, and boxes under one pixel or outside of their image, are ignored in
     training and kept for evaluation, as COCO's tools do.
     Attributes:
@@ -59,6 +61,8 @@ class CocoDataset(SeededDataset):
     Raises:
         UserError: folder, json, image file or class name does not exist, or the json contradicts itself.
     """
+
+    reads = dict(cache=DecodedCache)
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class CocoDataset(SeededDataset):
         mix: Sequence[dict] = (),
         mix_until: float = 0.85,
         min_decoded: float | None = None,
+        cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
         self.image_dir, self.exif = root / image_dir, exif
@@ -102,7 +107,7 @@ class CocoDataset(SeededDataset):
         height, width = input_size
         self.input_size, self.float_resize = (height, width), float_resize
         self._pack(table)
-        super().__init__(len(table.image_ids))
+        super().__init__(len(table.image_ids), cache)
         self.augment = Augment([*transforms, Resize(*self.input_size)], boxes=True)
         check_range("mix_until in the data set", mix_until, low=0, high=1)
         self.min_decoded = min_decoded
@@ -239,9 +244,15 @@ class CocoDataset(SeededDataset):
             UserError: the image does not have the size that the json gives.
         """
         annotation = self.annotated(index)
-        apply_exif = self.exif == "apply"
+        least = None
         if reduce and annotation.size != (0, 0):
             least = [(self.min_decoded or 1) * side for side in self.input_size]
+        recipe = f"{self.exif} {annotation.size} {least}"
+        return self.decoded(annotation.path, recipe, lambda: self._decode(annotation, least))
+
+    def _decode(self, annotation: Annotated, least: Sequence[float] | None) -> np.ndarray:
+        apply_exif = self.exif == "apply"
+        if least is not None:
             image, size = read_reduced(annotation.path, least, apply_exif=apply_exif)
         else:
             image = read_image(annotation.path, apply_exif=apply_exif)

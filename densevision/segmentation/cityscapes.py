@@ -38,6 +38,8 @@ class CityscapesDataset(LabelMapDataset):
         max_unnamed: largest share of the pixels, 0..1, of one id without a class; more is considered a mistake.
         may_lack: classes of ``classes=dict(...)`` that may have no pixels, or "all".
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; label files are never rotated.
+        cache: keep decoded images and label files in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``; see
+            ``DecodedCache``.
     Raises:
         UserError: the folder is missing or has no image, an image has no label file, a class name is unknown, or a
             label file is not a map of ids or does not fit its image.
@@ -55,6 +57,7 @@ class CityscapesDataset(LabelMapDataset):
         max_unnamed: float = 0.2,
         may_lack: Sequence[str] | str = (),
         exif: str = "apply",
+        cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
         info = class_info(classes)
@@ -62,7 +65,7 @@ class CityscapesDataset(LabelMapDataset):
         rules = Rules(id_of, isinstance(classes, Mapping), max_unnamed, may_lack)
         check_exif(exif)
         pairs = _find_pairs(root, split, image_suffix, label_suffix)
-        super().__init__(pairs, info, rules, transforms, exif)
+        super().__init__(pairs, info, rules, transforms, exif, cache)
 
 
 def _find_pairs(root: Path, split: str, image_suffix: str, label_suffix: str) -> Pairs:

@@ -63,6 +63,7 @@ class ColorImages:
 
     def __init__(self, paths: np.ndarray, table: ColorTable):
         self.paths, self._table = paths, table
+        self.recipe: str | None = f"colors {table.of} {table.id_of} {table.unknown}"
 
     def read_header(self, index: int) -> LabelHeader:
         """Read size and pixel format of one file; palettes may differ, as colors count."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mmengine.structures import PixelData
 from densevision.data.augment import Augment
 from densevision.data.check import SplitCounts
 from densevision.data.dataset import SeededDataset
+from densevision.data.decoded import DecodedCache
 from densevision.data.label_files import LabelHeader
 from densevision.data.samples import SegSample
 from densevision.data.sizes import describe_size, even_sample
@@ -65,6 +66,7 @@ class LabelMapDataset(SeededDataset):
         rules: the expected ids.
         transforms: albumentations transforms for training, applied to image and label map.
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; label files are never rotated.
+        cache: keep decoded images and label files in files, see ``DecodedCache``; polygons are drawn each time.
     Attributes:
         metainfo: ``classes``, ``palette`` (RGB) and ``label_ids``, all in class order.
         images: path of each image, by index.
@@ -73,8 +75,16 @@ class LabelMapDataset(SeededDataset):
         id_counts: pixels per id of the label files.
     """
 
+    reads = dict(cache=DecodedCache)
+
     def __init__(
-        self, pairs: Pairs, info: dict[str, Any], rules: Rules, transforms: Sequence[dict[str, Any]], exif: str
+        self,
+        pairs: Pairs,
+        info: dict[str, Any],
+        rules: Rules,
+        transforms: Sequence[dict[str, Any]],
+        exif: str,
+        cache: Mapping[str, Any] | None = None,
     ):
         self.metainfo, self._rules, self.exif = info, rules, exif
         self._pairs, self.images, self.labels = pairs, pairs.images, pairs.labels.paths
@@ -82,7 +92,7 @@ class LabelMapDataset(SeededDataset):
         self.id_counts = IdCounts(pairs.labels)
         self._sizes: set[tuple[int, int]] = set()  # of the images, once counted
         self._augment = Augment(transforms, boxes=False)
-        super().__init__(len(self.images))
+        super().__init__(len(self.images), cache)
         if len(self.labels):
             with contextlib.suppress(OSError):  # reported by ``count``
                 self.read_labels(0)  # finds a wrong encoding before the training starts
@@ -221,7 +231,8 @@ class LabelMapDataset(SeededDataset):
         Raises:
             OSError: the image can't be read.
         """
-        return read_image(self.images[index], apply_exif=self.exif == "apply")
+        path = self.images[index]
+        return self.decoded(path, self.exif, lambda: read_image(path, apply_exif=self.exif == "apply"))
 
     def read_labels(self, index: int) -> np.ndarray:
         """Read one label file as class indices [H, W] uint8, 255 if ignored.
@@ -230,7 +241,8 @@ class LabelMapDataset(SeededDataset):
             OSError: the file is damaged.
             UserError: the file is not a map of known ids.
         """
-        ids = self._pairs.labels.read_ids(index)
+        source = self._pairs.labels
+        ids = self.decoded(source.paths[index], source.recipe, lambda: source.read_ids(index))
         labels = cv2.LUT(ids, self.lookup)
         if (labels == UNEXPECTED).any():
             raise UserError(unexpected_ids(self.labels[index], np.unique(ids[labels == UNEXPECTED]).tolist()))

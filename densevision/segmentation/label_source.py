@@ -14,9 +14,11 @@ class LabelSource(Protocol):
 
     Attributes:
         paths: [F] path of the file with each label map; empty without labels.
+        recipe: what decides the ids of a file besides its content, for ``DecodedCache``; None if more than that does.
     """
 
     paths: np.ndarray
+    recipe: str | None
 
     def read_header(self, index: int) -> LabelHeader:
         """Read size and pixel format of one label map.
@@ -41,6 +43,7 @@ class LabelImages:
 
     def __init__(self, paths: np.ndarray):
         self.paths = paths
+        self.recipe: str | None = "ids"
 
     def read_header(self, index: int) -> LabelHeader:
         """Read size and pixel format of one file, see ``LabelSource``."""

@@ -47,6 +47,8 @@ class MaskDataset(LabelMapDataset):
             name; more is considered a mistake.
         may_lack: classes that may have no pixels, or "all".
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; masks are never rotated.
+        cache: keep decoded images and masks in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``; see
+            ``DecodedCache``.
     Raises:
         UserError: a folder is missing or has no image, most images have no mask, or a mask is not a map of ids or
             does not fit its image.
@@ -67,6 +69,7 @@ class MaskDataset(LabelMapDataset):
         max_unnamed: float = 0.2,
         may_lack: Sequence[str] | str = (),
         exif: str = "apply",
+        cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
         info, table = _read_classes(classes, colors)
@@ -81,7 +84,7 @@ class MaskDataset(LabelMapDataset):
             None if image_list is None else root / image_list,
         )
         pairs = _images_only(folders) if label_dir is None else _find_pairs(folders, table)
-        super().__init__(pairs, info, rules, transforms, exif)
+        super().__init__(pairs, info, rules, transforms, exif, cache)
 
 
 def _read_classes(

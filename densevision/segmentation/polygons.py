@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class PolygonDataset(LabelMapDataset):
         transforms: albumentations transforms for training, applied to image and label map.
         max_unnamed: largest share of the pixels, 0..1, that may be ignored; more is considered a mistake.
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; polygons are never rotated.
+        cache: keep decoded images in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``, see ``DecodedCache``.
     Raises:
         UserError: the json is missing or malformed, has no polygons, or names images that are not there.
     """
@@ -66,6 +67,7 @@ class PolygonDataset(LabelMapDataset):
         *,
         max_unnamed: float = 0.2,
         exif: str = "apply",
+        cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
         check_exif(exif)
@@ -82,7 +84,7 @@ class PolygonDataset(LabelMapDataset):
         background_id = IGNORE_LABEL if background is None else id_of.get(background, IGNORE_LABEL)
         labels = DrawnLabels(outlines, rows, images, id_of, background_id, exif)
         pairs = Pairs(images, labels, notes, root / image_dir, source)
-        super().__init__(pairs, info, Rules(id_of, True, max_unnamed, "all"), transforms, exif)
+        super().__init__(pairs, info, Rules(id_of, True, max_unnamed, "all"), transforms, exif, cache)
 
 
 class DrawnLabels:
@@ -107,6 +109,7 @@ class DrawnLabels:
         exif: str,
     ):
         self.paths = np.array([str(outlines.source)] * len(rows))
+        self.recipe: str | None = None  # drawn, not decoded
         self._sizes = [outlines.sizes[row] for row in rows]
         self._shapes = [outlines.shapes[row] for row in rows]
         self._relative, self._in_order = outlines.relative, outlines.in_order

@@ -19,7 +19,7 @@ from densevision.errors import UserError, listed
 _PARTS = ("model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "randomness", "custom_hooks")
 _RULES = ("default_hooks.ema", "default_hooks.checkpoint")
 _RECORDED = (*_PARTS, "teacher", "val_dataloader.dataset", "val_evaluator", *_RULES)
-# These do not change what is learned: the loaders' speed, and sizes derived from model.input_size.
+# These, and the cache of a data set, do not change what is learned: the loaders' speed, and derived sizes.
 _IGNORED = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory", "input_size")
 _NEW_STATE = {"amsgrad", "centered"}  # they need state that the checkpoint's optimizer does not have
 _FAMILY = {"betas", "momentum", "alpha", "rho", "lr_decay"}  # they identify an optimizer in old checkpoints
@@ -229,7 +229,9 @@ def rebuild_schedules(runner: Runner, groups: list[dict[str, object]]) -> None:
 
 def _ignored(key: str) -> bool:
     # The shapes of the weights already state model.num_classes.
-    return key == "model.num_classes" or "dataloader" in key and key.endswith(_IGNORED)
+    if key == "model.num_classes":
+        return True
+    return "dataloader" in key and (key.endswith(_IGNORED) or ".dataset.cache" in key)
 
 
 def _flat(value: object, place: str) -> Iterator[tuple[str, object]]:

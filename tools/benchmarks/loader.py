@@ -1,12 +1,14 @@
 """Time the loading of training samples, stage by stage, against OpenCV's decoding and resizing alone.
 
-    python tools/benchmarks/loader.py [--rounds 5] [--samples 128] [--workers 2] [--reduce 1.0] [--only coco128 camvid]
+    python tools/benchmarks/loader.py [--rounds 5] [--samples 128] [--workers 2] [--reduce 1.0] [--cache FOLDER]
+        [--only coco128 camvid]
 
 COCO128 with the augmentation of the COCO configs at 320x320, and CamVid's training images with the augmentation of the
 CamVid configs. The floor reads the same files (of CamVid image and label file), decodes them and resizes them to the
 network's input. Ours and the floor take turns: first in this process, in seconds of the processor, which other work on
 the machine changes little; then, with --workers, in that many worker processes of a DataLoader each, by the clock. The
 share of each stage is of our time in this process. --reduce: with that min_decoded in the detection data.
+--cache: ours reads decoded images from files there, which are written before the times are taken.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from densevision import images
 from densevision.config.load import load_config
 from densevision.data.augment import Augment
 from densevision.data.batches import collate
+from densevision.data.decoded import DecodedCache
 from densevision.data.normalize import Normalize
 from densevision.data.sampler import SeededSampler
 from densevision.registry import DATASETS
@@ -50,11 +53,12 @@ class Floor(Dataset):
         return [cv2.resize(array, self.size[::-1]) for array in arrays]
 
 
-def build(name, reduce):
+def build(name, reduce, cache):
     """Return the training data of a config, and its floor."""
     config, root = CONFIGS[name]
     changes = [f"train_dataloader.dataset.data_root={root}"]
     changes += [f"train_dataloader.dataset.min_decoded={reduce}"] if reduce and name == "coco128" else []
+    changes += [f"train_dataloader.dataset.cache={dict(folder=cache, gigabytes=8)}"] if cache else []
     settings = load_config(config, changes).train_dataloader.dataset.to_dict()
     data = DATASETS.build(settings)
     sample = next(iter(SeededSampler(data)))
@@ -101,6 +105,7 @@ def watched(watch, data):
         ),
         (Augment, "__call__", "augment"),
         (type(data), "read_labels", "labels"),
+        (DecodedCache, "read", "cache"),
     ]
     chain = getattr(data, "augment", None) or data._augment
     places += [(kind, "__call__", kind.__name__) for kind in dict.fromkeys(map(type, chain.compose.transforms))]
@@ -117,7 +122,7 @@ def in_process(data, floor, keys, rounds):
     """Return milliseconds per sample of ours and of the floor in turns, and ours by stage."""
     watch, times = Watch(), []
     load, batch = watch.timed("rest", data.__getitem__), watch.timed("collate", collate)
-    for sample in keys[:8]:
+    for sample in keys:  # with a cache: it is filled
         data[sample], floor[sample]
     for _ in range(rounds):
         start = time.process_time()
@@ -150,7 +155,7 @@ def by_workers(data, floor, keys, rounds, workers):
 
 
 def report(name, arguments):
-    data, floor = build(name, arguments.reduce)
+    data, floor = build(name, arguments.reduce, arguments.cache)
     keys = list(itertools.islice(iter(SeededSampler(data)), arguments.samples))
     times, by_stage = in_process(data, floor, keys, arguments.rounds)
     ours, least = (statistics.median(column) for column in zip(*times, strict=True))
@@ -190,6 +195,7 @@ def main():
     parser.add_argument("--samples", type=int, default=128)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--reduce", type=float, metavar="MIN_DECODED")
+    parser.add_argument("--cache", metavar="FOLDER")
     parser.add_argument("--only", nargs="+", choices=CONFIGS, default=list(CONFIGS))
     arguments = parser.parse_args()
     tune_process()  # of memory, as in a training; workers inherit it

@@ -91,6 +91,11 @@ SECTIONS = [
         ],
     ),
     (
+        "Cache of decoded images",
+        "The `cache` of a data set, `dict(folder=..., gigabytes=...)`, see [at scale](scale.md#loading).",
+        ["densevision.data.decoded.DecodedCache"],
+    ),
+    (
         "Transforms",
         "The `transforms` of a data set: a list of `dict(type=HorizontalFlip, p=0.5)`, with any class of "
         "albumentations 2.0.8 or one of these.",
