@@ -8,6 +8,7 @@ from mmengine.model.averaged_model import ExponentialMovingAverage, MomentumAnne
 from mmengine.runner import Runner
 
 from densevision.registry import HOOKS
+from densevision.training import deferred
 from densevision.training.deferred import Snapshot
 
 
@@ -38,14 +39,20 @@ class EMAHook(_EMAHook):
         if skipped is None or not self._ema_started(runner):
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
             return
-        before = Snapshot(self.ema_model.module.state_dict().values())
-        self._update()
-        before.restore_where(skipped)
+        if self._updates is None:
+            self._updates = int(self.ema_model.steps)
+        if deferred.waits(skipped):
+            before = Snapshot(self.ema_model.module.state_dict().values())
+            self._update()
+            before.restore_where(skipped)
+        elif skipped:
+            self.ema_model.steps += 1
+        else:
+            self._update()
+        self._updates += 1
 
     def _update(self) -> None:
         average = self.ema_model
-        if self._updates is None:
-            self._updates = int(average.steps)
         momentum = self._momentum()
         if self._updates and momentum is not None:
             source = self.src_model.state_dict()
@@ -55,7 +62,6 @@ class EMAHook(_EMAHook):
             average.steps += 1
         else:
             average.update_parameters(self.src_model)
-        self._updates += 1
 
     def _momentum(self) -> float | None:
         """Return the weight of this update; None where mmengine must compute the average."""

@@ -22,6 +22,11 @@ from densevision.registry import HOOKS
 HISTORY = 1000  # values of every logged scalar that are kept
 
 
+def waits(value: Tensor) -> bool:
+    """Return whether reading a number waits for its device; a CPU has computed it already."""
+    return value.device.type != "cpu"
+
+
 class Snapshot:
     """Copies of tensors, to which these are restored if a condition holds that only the device knows.
 
@@ -38,6 +43,8 @@ class Snapshot:
     @torch.no_grad()
     def restore_where(self, condition: Tensor) -> None:
         """Restore all tensors, bit for bit, if the bool scalar ``condition`` is true."""
+        if not waits(condition) and not condition:
+            return
         for group, before in self._groups:
             chosen = torch.where(condition.to(before.device), before, _joined(group))
             parts = chosen.split([tensor.numel() for tensor in group])

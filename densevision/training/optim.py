@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from densevision.errors import UserError
 from densevision.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from densevision.structures import check_range
+from densevision.training import deferred
 from densevision.training.deferred import HISTORY, FiniteBuffer, Snapshot, record
 from densevision.training.precision import Precision
 
@@ -40,9 +41,9 @@ class NotFiniteError(UserError):
 class GuardedOptimWrapper(OptimWrapper):
     """Skip a batch whose loss or gradient is not finite in any process; nothing that is learned changes.
 
-    The device does not wait for the decision: it takes the step, and restores weights, the optimizer's state and the
-    norms' statistics where the batch was not finite. Which batches were skipped is found when ``read_skips`` is called.
-    Only the first step of each parameter waits, because the optimizer has no state before.
+    A GPU does not wait for the decision: it takes the step, and restores weights, the optimizer's state and the norms'
+    statistics where the batch was not finite. Which batches were skipped is found when ``read_skips`` is called. Only
+    the first step of each parameter waits, because the optimizer has no state before. A CPU takes no such step.
 
     Args:
         amp: "bf16" or "fp16" computes the network in this type, on a device that has it; None in float32.
@@ -101,11 +102,12 @@ class GuardedOptimWrapper(OptimWrapper):
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         bad = torch.logical_not(torch.isfinite(norm))
         self._bad = bad if self._bad is None else bad | self._bad
-        known = self._stepped.issuperset(map(id, parameters))
-        if known or not self._bad:
-            before = Snapshot(self._state_of(parameters) if known else ())
+        if deferred.waits(self._bad) and self._stepped.issuperset(map(id, parameters)):
+            before = Snapshot(self._state_of(parameters))
             super().step(**kwargs)
             before.restore_where(self._bad)
+        elif not self._bad:
+            super().step(**kwargs)
             self._stepped.update(map(id, parameters))
         self.precision.update()
 

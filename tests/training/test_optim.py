@@ -177,7 +177,9 @@ class TestDeferredLog:
         assert buffer.data[0].tolist() == [2.0, 3.0, 4.0]
 
 
-def test_a_snapshot_restores_every_type_and_layout_bit_for_bit():
+@pytest.mark.parametrize("gpu", [True, False])
+def test_a_snapshot_restores_every_type_and_layout_bit_for_bit(gpu, monkeypatch):
+    monkeypatch.setattr("densevision.training.deferred.waits", lambda value: gpu)
     tensors = [
         torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
         torch.tensor(3),
