@@ -27,7 +27,7 @@ _BLOCK = re.compile(
 )
 _THREADS = re.compile(r"#threads used for CPU inference: \[(-?\d+)\]")
 _DELEGATED = re.compile(r"model graph will (?:be )?(completely|partially|not be)")
-_MEMORY = re.compile(rf"(?:Memory footprint delta|Peak memory footprint).*overall=({_NUMBER})")
+_MEMORY = re.compile(rf"(?:Memory footprint delta|Peak memory footprint).{{0,300}}overall=({_NUMBER})")
 _IGNORED = re.compile(r"Unconsumed cmdline flags: *(\S.*)")
 _FAULT = re.compile(r"(?i)\berror\b|\bfail|unresolved|not executable|no such file|not found|denied|killed|aborted")
 

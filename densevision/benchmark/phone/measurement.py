@@ -158,7 +158,7 @@ def split_measurements(text: str) -> list[str]:
 
 def _fields(rest: str) -> dict[str, str]:
     """Read ``a=1 b=2 3 c=`` as {"a": "1", "b": "2 3", "c": ""}."""
-    return {name: value.strip() for name, value in re.findall(r"(\w+)=((?:(?! \w+=).)*)", rest)}
+    return {name: value.strip() for name, value in re.findall(r"(?<!\w)(\w+)=((?:(?! \w+=).)*)", rest)}
 
 
 def _conditions(fields: dict[str, str]) -> Conditions:

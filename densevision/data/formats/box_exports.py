@@ -22,7 +22,7 @@ _NAMES = {
     "createml": "CreateML json",
     "csv": "TensorFlow csv",
 }
-_CVAT_NAME = re.compile(r'<image\s[^>]*?\bname="([^"]+)"')
+_CVAT_NAME = re.compile(r'<image\s[^<>]*?\bname="([^"]+)"')
 _JSON_NAME = re.compile(r'"(?:image|imagefilename|img|image_url|url)"\s*:\s*"((?:[^"\\]|\\.)+)"')
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from densevision.json_text import parse_json
 
 _Rgb = tuple[int, int, int]
+_LONGEST = 1000  # characters of a line with the name of a class
 _IGNORED = ("__ignore__", "ignore", "ignored", "void", "unlabeled", "unlabelled")  # labels that are no class
 _NAME_KEYS = ("name", "title", "label", "class", "category", "readable")
 _ID_KEYS = ("id", "label_id", "pixel value", "pixel_value", "value", "index", "class_id")
@@ -56,7 +57,7 @@ def _try(read: Callable[[Path], list[dict[str, Any]]], path: Path) -> ClassNames
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, csv.Error):
         return None  # a file of the same name with another purpose
     names = [row["name"] for row in rows]
-    if not names or len(set(names)) < len(names) or not all(isinstance(n, str) and n.strip() for n in names):
+    if not names or not all(isinstance(n, str) and n.strip() for n in names) or len(set(names)) < len(names):
         return None
     ids = {row["name"]: row["id"] for row in rows if row.get("id") is not None}
     colors = {row["name"]: row["color"] for row in rows if row.get("color") is not None}
@@ -65,6 +66,8 @@ def _try(read: Callable[[Path], list[dict[str, Any]]], path: Path) -> ClassNames
 
 def _lines(path: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8-sig").splitlines()
+    if max(map(len, lines), default=0) > _LONGEST:  # on which the patterns below would take minutes
+        raise ValueError("a line is too long for the name of a class")
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from densevision.benchmark.phone.log import LogError, parse_benchmark_log
+from densevision.benchmark.phone.measurement import _fields
 
 # Lines as real phones and boards printed them (google/XNNPACK#999, tensorflow#56301, LiteRT's issues), shortened.
 XNNPACK_999 = """STARTING!
@@ -181,3 +182,9 @@ def test_a_failed_run_says_why(line):
     with pytest.raises(LogError) as error:
         parse_benchmark_log(f"STARTING!\n{line}\nBenchmarking failed.\n")
     assert str(error.value) == f"benchmark_model says: {line}"
+
+
+def test_long_lines_of_a_log_are_read_at_once():
+    found = parse_benchmark_log(XNNPACK_999 + "Peak memory footprint" * 50_000)  # once a minute
+    assert found.memory_mb is None
+    assert _fields("a" * 100_000) == {} and _fields("a=" + " b" * 50_000) == {"a": ("b " * 50_000).strip()}
