@@ -15,6 +15,7 @@ from tests.faults import (
     command_rows,
     config_rows,
     data_rows,
+    image_rows,
     later_rows,
     option_rows,
     relative_file_rows,
@@ -28,7 +29,7 @@ from tests.faults.run import fault_of, judge
 pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
 _TABLES = (
     *(config_rows, option_rows, checkpoint_rows, tflite_rows, data_rows, class_rows),
-    *(settings_rows, value_rows, command_rows, relative_file_rows, later_rows),
+    *(settings_rows, value_rows, command_rows, relative_file_rows, later_rows, image_rows),
 )
 ROWS: list[Row] = [row for table in _TABLES for row in table.ROWS]
 _QUICK, _SLOW = [row for row in ROWS if row.quick], [row for row in ROWS if not row.quick]
