@@ -127,10 +127,10 @@ def _check_required(place: str, mapping: Mapping) -> None:
     reader, where = reader_of(place, mapping), place_of(place)
     if where is None or where.registry not in _COMPLETE or "type" not in mapping or not isinstance(reader, type):
         return
+    there = mapping.keys() | given(place) | _DERIVED
     for name, parameter in parameters_of(reader).items():
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        elsewhere = given(place) | _DERIVED
-        if named and parameter.default is parameter.empty and name not in mapping and name not in elsewhere:
+        if named and parameter.default is parameter.empty and name not in there:
             raise UserError(f"config, {place}.{name} is missing: {reader.__name__} needs it")
 
 

@@ -107,7 +107,8 @@ def test_files_of_other_purposes_are_not_read(tmp_path):
     for name, text in {
         "classes.json": "[1, 2]",
         "labels.csv": "a,b\n1,2\n",
-        "data.yaml": "names: [[1], [2]]",
+        "data.yaml": "names: 3",
+        "dataset.yaml": "names: [[1], [2]]",
         "labels.txt": "car " + "1 " * 20_000,
         "classes.txt": "",
     }.items():

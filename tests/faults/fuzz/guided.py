@@ -27,7 +27,7 @@ def fuzz(name: str, corpus: Path, words: list[str]) -> None:
     """Fuzz one target in this process, which libFuzzer ends."""
     import atheris
 
-    with atheris.instrument_imports(include=["densevision"]):
+    with atheris.instrument_imports(include=["densevision"]):  # targets import what they read with when they are made
         target = TARGETS[name](corpus.parent)
         for number, seed in enumerate(target.seeds):
             target.run(seed)  # imports all that it needs
