@@ -23,7 +23,7 @@ def collate(samples: Sequence[dict]) -> Batch:
 class Batch(dict):
     """A batch that a loader process sends with all its tensors in one block of shared memory.
 
-    torch would send each tensor on its own, with a file and a descriptor of the receiver's; docs/scale.md compares both.
+    torch would send each tensor on its own, with a file and a descriptor of the receiver's (compared in docs/scale.md).
     What arrives is a plain dict with equal tensors of the same strides.
     """
 
