@@ -112,10 +112,11 @@ class Segmentor(BaseModel):
         """Return ``loss_seg``, and the losses of an auxiliary head and a teacher, measured at the input's size."""
         target = torch.cat([sample.gt.labels for sample in data_samples])  # [N, H, W]
         features, size = self.features(inputs), inputs.shape[-2:]
-        outputs = self.upsample_to(self.head(features).float(), size)
+        # Resizing and softmax over channels-last logits, with their few channels, take longer than the other order.
+        outputs = self.upsample_to(self.head(features).float().contiguous(), size)
         losses = dict(loss_seg=self.loss_function(outputs, target))
         if self.auxiliary is not None:
-            logits = self.upsample_to(self.auxiliary(features).float(), size)
+            logits = self.upsample_to(self.auxiliary(features).float().contiguous(), size)
             losses["loss_aux"] = self.auxiliary.weight * self.auxiliary.loss_function(logits, target)
         return losses if self.teacher is None else losses | self.teacher(self, inputs, outputs, data_samples)
 

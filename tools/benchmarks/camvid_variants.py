@@ -28,6 +28,14 @@ def _transforms(base, *, crop=False, paste=False):
     return {"train_dataloader.dataset.transforms": ([_PASTE] if paste else []) + transforms}
 
 
+def _own_scale(transforms):
+    """Give a list of transforms the scale of ``camvid``, 0.75 to 1.75: val and test frames are as large as these."""
+    transforms["train_dataloader.dataset.transforms"][0] = _transforms("camvid")["train_dataloader.dataset.transforms"][
+        0
+    ]
+    return transforms
+
+
 def _loss(losses, weights, begins):
     return {"model.loss": dict(type="densevision.SumLoss", losses=losses, weights=weights, begins=begins)}
 
@@ -42,6 +50,8 @@ VARIANTS = {
     "boundary": _loss([_CROSS_ENTROPY, _BOUNDARY], [1, 0.5], [0, 0]),
     "no_balance": {"custom_hooks": []},
     "ohem": {"model.loss": dict(type="densevision.OHEMCrossEntropyLoss")},
+    "light_lovasz_crop": _own_scale(_transforms("camvid_strong", crop=True))
+    | _loss([_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]),
     "all": _transforms("camvid_strong", crop=True, paste=True)
     | _loss([_CROSS_ENTROPY, _BOUNDARY, _LOVASZ], [1, 0.5, 1], [0, 0, 0.5])
     | {"model.auxiliary": _AUXILIARY},
