@@ -46,6 +46,19 @@ def test_ssd_crop_does_not_change_an_image_without_objects():
     assert (out["image"] == image).all() and out["boxes"].shape == (0, 4)
 
 
+def test_ssd_crop_of_at_least_a_share_of_each_side():
+    image, boxes = np.zeros((100, 120, 3), np.uint8), np.array([[40, 30, 80, 50]], np.float32)
+    augment = Augment([SSDCrop(min_side=0.7)], boxes=True)
+    sizes = {augment(seed, image=image, boxes=boxes, labels=np.zeros(1, int))["image"].shape[:2] for seed in range(60)}
+    assert len(sizes) > 5 and all(height >= 70 and width >= 84 for height, width in sizes)
+
+
+@pytest.mark.parametrize("share", [0, 1.5, "half"])
+def test_ssd_crop_refuses_another_share(share):
+    with pytest.raises(ValueError, match="min_side"):
+        SSDCrop(min_side=share)
+
+
 def test_expand_moves_boxes_and_fills_with_gray():
     image = np.full((20, 30, 3), 255, np.uint8)
     boxes = np.array([[0, 0, 30, 20]], np.float32)

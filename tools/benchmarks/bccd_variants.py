@@ -48,5 +48,6 @@ VARIANTS = {
     "adamw_paste_mosaic": _mix(_MOSAIC, _PASTE) | _ADAMW,
     "adamw_paste_milder": _mix(_PASTE) | _ADAMW | _milder(),
     "adamw_paste_milder_mosaic": _mix(_MILD_MOSAIC, _PASTE) | _ADAMW | _milder(),
+    "adamw_paste_milder_mosaic_nms": _mix(_MILD_MOSAIC, _PASTE) | _ADAMW | _milder() | _NMS,
     "all": _mix(_MOSAIC, _MIXUP, _PASTE) | _GIOU | _QUALITY | _DYNAMIC | _ADAMW,
 }
