@@ -6,6 +6,7 @@ from mmengine.dataset import DefaultSampler
 from densevision.data.sampler import SeededSampler
 from densevision.detection.coco import CocoDataset
 from densevision.detection.metric import CocoMetric
+from densevision.detection.mixing import BoxCopyPaste, BoxMosaic
 from densevision.detection.transforms import Expand, SSDCrop
 
 _bccd = dict(type=CocoDataset, data_root="bccd", classes=("RBC", "WBC", "Platelets"))
@@ -15,9 +16,14 @@ train_dataloader = dict(
         _bccd,
         ann_file="annotations/instances_train.json",
         image_dir="train",
+        mix=[
+            dict(type=BoxMosaic, p=0.5, scale=(0.8, 1.25)),
+            dict(type=BoxCopyPaste, p=0.5),
+        ],
+        # All images show the cells at one size, so that crop and expansion change it little.
         transforms=[
-            dict(type=Expand, max_ratio=2.0, p=0.3),
-            dict(type=SSDCrop, p=0.7),
+            dict(type=Expand, max_ratio=1.3, p=0.3),
+            dict(type=SSDCrop, min_side=0.7, p=0.7),
             dict(type=HorizontalFlip),
             dict(type=VerticalFlip),
             dict(type=ColorJitter, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, p=0.5),

@@ -1,6 +1,7 @@
 """Detection on a small data set: augmentation, loaders and metric; the config adds its data. Read it after ``runtime``.
 
-``densevision new`` writes configs with this base. As ``bccd``, without its flips: they depend on the objects.
+``densevision new`` writes configs with this base. As ``bccd``, but for objects of any size, and without its flips: they
+depend on the objects.
 """
 
 from albumentations import ColorJitter
@@ -8,10 +9,15 @@ from mmengine.dataset import DefaultSampler
 
 from densevision.data.sampler import SeededSampler
 from densevision.detection.metric import CocoMetric
+from densevision.detection.mixing import BoxCopyPaste, BoxMosaic
 from densevision.detection.transforms import Expand, SSDCrop
 
 train_dataloader = dict(
     dataset=dict(
+        mix=[
+            dict(type=BoxMosaic, p=0.5),
+            dict(type=BoxCopyPaste, p=0.5),
+        ],
         transforms=[
             dict(type=Expand, max_ratio=2.0, p=0.3),
             dict(type=SSDCrop, p=0.7),

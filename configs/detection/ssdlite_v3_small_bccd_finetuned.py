@@ -8,7 +8,7 @@ Published: none for this model. Ours: not measured, no published weights could b
 
 from mmengine.config import read_base
 from mmengine.optim import CosineAnnealingLR, LinearLR
-from torch.optim import SGD
+from torch.optim import AdamW
 
 from densevision.data.normalize import Normalize
 from densevision.detection.model import SSDLite
@@ -26,7 +26,7 @@ model = dict(
     data_preprocessor=dict(type=Normalize, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)),
 )
 train_cfg.update(max_iters=600, val_interval=150)
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.05, momentum=0.9, weight_decay=5e-4))
+optim_wrapper.update(optimizer=dict(type=AdamW, lr=1e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type=LinearLR, start_factor=0.05, end=100),
     dict(type=CosineAnnealingLR, begin=100),

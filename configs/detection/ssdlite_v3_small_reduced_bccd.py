@@ -7,7 +7,7 @@ Published: none for this model. Ours: AP 0.565 on BCCD val (docs/results.md).
 
 from mmengine.config import read_base
 from mmengine.optim import CosineAnnealingLR, LinearLR
-from torch.optim import SGD
+from torch.optim import AdamW
 
 from densevision.detection.model import SSDLite
 
@@ -21,10 +21,11 @@ model = dict(
     num_classes=None,
     # Platelets are about 20 pixels at this size: a smaller lowest anchor than COCO's 32.
     anchors=dict(scales=(0.18, 0.3, 0.45, 0.6, 0.75, 0.95), lowest=0.075),
+    postprocess=dict(iou_threshold=0.7),  # cells overlap
 )
-train_cfg.update(max_iters=1500, val_interval=300)
-optim_wrapper.update(optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=5e-4))
+train_cfg.update(max_iters=2400, val_interval=480)
+optim_wrapper.update(optimizer=dict(type=AdamW, lr=2e-3, weight_decay=0.05))
 param_scheduler = [
-    dict(type=LinearLR, start_factor=0.05, end=200),
-    dict(type=CosineAnnealingLR, begin=200),
+    dict(type=LinearLR, start_factor=0.05, end=320),
+    dict(type=CosineAnnealingLR, begin=320),
 ]

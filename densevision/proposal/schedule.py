@@ -33,7 +33,7 @@ class Recipe:
 
 
 # As configs/detection/ssdlite_v3_small_reduced_bccd.py and ..._bccd_finetuned.py, at 205 images.
-DETECTION = Recipe(batch=16, seen=24_000, seen_pretrained=9_600, rate=0.1, warmup=200, warmup_share=1 / 6)
+DETECTION = Recipe(batch=16, seen=38_400, seen_pretrained=9_600, rate=2e-3, warmup=320, warmup_share=1 / 6)
 # As configs/segmentation/lraspp_v3_small_camvid.py, at 367 images.
 SEGMENTATION = Recipe(batch=8, seen=20_000, seen_pretrained=10_000, rate=5e-3, warmup=100, warmup_share=1 / 10)
 # As configs/classification/v3_small_bccd_cells.py, at 2,804 images.
@@ -83,8 +83,8 @@ def choose_schedule(images: int, recipe: Recipe, *, pretrained: bool) -> Schedul
 
 
 def _rounded(interval: float) -> int:
-    """Round to a number that is easily read: to 50 from 200 on, to 10 from 20 on."""
-    step = 50 if interval >= 200 else 10 if interval >= 20 else 1
+    """Round to a number that is easily read: to 10 from 20 on."""
+    step = 10 if interval >= 20 else 1
     return max(1, round(interval / step)) * step
 
 

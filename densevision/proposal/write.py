@@ -78,7 +78,7 @@ def _imports(proposal: Proposal) -> str:
     lines.append(
         f"from mmengine.optim import {'LinearLR, PolyLR' if task == 'segmentation' else 'CosineAnnealingLR, LinearLR'}"
     )
-    lines.append(f"from torch.optim import {'AdamW' if task == 'segmentation' else 'SGD'}")
+    lines.append(f"from torch.optim import {'SGD' if task == 'classification' else 'AdamW'}")
     lines += ["", *sorted(ours), "", "with read_base():"]
     lines += [f"    from densevision.configs._base_.{part} import *" for part in ("runtime", f"small_{task}")]
     return "\n".join([*lines, ""])
@@ -171,11 +171,13 @@ def _init_from(proposal: Proposal) -> str:
 
 def _schedule(proposal: Proposal) -> str:
     schedule = proposal.schedule
-    if proposal.layout.task != "segmentation":
-        optimizer = f"dict(type=SGD, lr={schedule.rate}, momentum=0.9, weight_decay=5e-4)"
-        decay = f"dict(type=CosineAnnealingLR, begin={schedule.warmup})"
-    else:
-        optimizer = f"dict(type=AdamW, lr={schedule.rate}, weight_decay=0.02)"
+    optimizer = {
+        "detection": f"dict(type=AdamW, lr={schedule.rate}, weight_decay=0.05)",
+        "segmentation": f"dict(type=AdamW, lr={schedule.rate}, weight_decay=0.02)",
+        "classification": f"dict(type=SGD, lr={schedule.rate}, momentum=0.9, weight_decay=5e-4)",
+    }[proposal.layout.task]
+    decay = f"dict(type=CosineAnnealingLR, begin={schedule.warmup})"
+    if proposal.layout.task == "segmentation":
         decay = f"dict(type=PolyLR, power=0.9, begin={schedule.warmup}, eta_min=1e-5)"
     return f"""\
 # {schedule.epochs:,.0f} epochs of {proposal.parts.images["train"]:,} images

@@ -60,9 +60,9 @@ def test_the_crop_is_most_of_the_image(image, target, crop):
 
 def test_the_schedules_are_those_of_the_shipped_configs():
     found = choose_schedule(205, DETECTION, pretrained=False)
-    assert (found.batch, found.iterations, found.interval, found.warmup, found.rate) == (16, 1500, 300, 200, 0.1)
+    assert (found.batch, found.iterations, found.interval, found.warmup, found.rate) == (16, 2400, 480, 320, 2e-3)
     found = choose_schedule(205, DETECTION, pretrained=True)
-    assert (found.batch, found.iterations, found.warmup, found.rate) == (16, 600, 100, 0.05)
+    assert (found.batch, found.iterations, found.warmup, found.rate) == (16, 600, 100, 1e-3)
     found = choose_schedule(367, SEGMENTATION, pretrained=False)
     assert (found.batch, found.iterations, found.interval, found.warmup, found.rate) == (8, 2500, 500, 100, 5e-3)
 

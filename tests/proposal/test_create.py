@@ -40,7 +40,7 @@ def test_a_divided_folder_stays_divided(tmp_path):
     assert not list(tmp_path.glob("*.txt")) and "image_list" not in config.train_dataloader.dataset
     assert "split     12 train, 12 val: as the folder divides them" in lines
     assert config.train_dataloader.batch_size == 12 and config.total_batch == 12
-    assert config.optim_wrapper.optimizer.lr == 0.075  # 0.1 * 12 / 16
+    assert config.optim_wrapper.optimizer.lr == 1.5e-3  # 2e-3 * 12 / 16
 
 
 def test_masks_are_divided_and_listed(tmp_path):
