@@ -1,0 +1,32 @@
+"""LR-ASPP 128 on V3-Small RF2, output stride 16: CamVid, 11 classes, trained longer and with other light.
+
+As ``lraspp_v3_small_camvid``, with 2.6 times its iterations, the light, weather and noise of ``camvid_strong`` at the
+scale of ``camvid``, crops around rare classes, and Lovász-softmax in the second half.
+Published: none for this model. Ours: not trained yet.
+
+    DENSEVISION_DATA=/folder/with/camvid densevision train lraspp_v3_small_camvid_long
+"""
+
+from albumentations import RandomScale
+from mmengine.config import read_base
+from mmengine.optim import LinearLR, PolyLR
+
+from densevision.segmentation.loss import CrossEntropyLoss
+from densevision.segmentation.lovasz import LovaszSoftmaxLoss
+from densevision.segmentation.sum_loss import SumLoss
+from densevision.segmentation.transforms import ClassUniformCrop
+
+with read_base():
+    from densevision.configs.segmentation.lraspp_v3_small_camvid import *
+    from densevision.configs._base_.camvid_strong import *
+
+train_dataloader.dataset.transforms[0] = dict(type=RandomScale, scale_limit=(-0.25, 0.75), p=1.0)
+train_dataloader.dataset.transforms[2] = dict(type=ClassUniformCrop, height=288, width=384, share=0.5)
+model.update(
+    loss=dict(type=SumLoss, losses=[dict(type=CrossEntropyLoss), dict(type=LovaszSoftmaxLoss)], begins=[0, 0.5])
+)
+train_cfg.update(max_iters=6500, val_interval=1300)
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.05, end=260),
+    dict(type=PolyLR, power=0.9, begin=260, eta_min=1e-5),
+]
