@@ -139,4 +139,5 @@ def test_the_bases_have_the_shipped_recipes():
     """The base of small data differs from that of BCCD in its data, its flips, and the sizes of the objects."""
     texts = {name: (configs_folder() / "_base_" / f"{name}.py").read_text() for name in ("small_detection", "bccd")}
     steps = {name: re.findall(r"dict\(type=(Box\w+|Expand|SSDCrop|ColorJitter)", text) for name, text in texts.items()}
-    assert steps["small_detection"] == steps["bccd"] == ["BoxMosaic", "BoxCopyPaste", "Expand", "SSDCrop", "ColorJitter"]
+    both = ["BoxMosaic", "BoxCopyPaste", "Expand", "SSDCrop", "ColorJitter"]
+    assert steps["small_detection"] == steps["bccd"] == both

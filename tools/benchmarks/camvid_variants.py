@@ -28,12 +28,10 @@ def _transforms(base, *, crop=False, paste=False):
     return {"train_dataloader.dataset.transforms": ([_PASTE] if paste else []) + transforms}
 
 
-def _own_scale(transforms):
-    """Give a list of transforms the scale of ``camvid``, 0.75 to 1.75: val and test frames are as large as these."""
-    transforms["train_dataloader.dataset.transforms"][0] = _transforms("camvid")["train_dataloader.dataset.transforms"][
-        0
-    ]
-    return transforms
+def _own_scale(changes):
+    """Give changed transforms the scale of ``camvid``, 0.75 to 1.75: val frames are about as large as these."""
+    key = "train_dataloader.dataset.transforms"
+    return {key: [_transforms("camvid")[key][0], *changes[key][1:]]}
 
 
 def _loss(losses, weights, begins):
