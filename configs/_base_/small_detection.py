@@ -1,7 +1,6 @@
 """Detection on a small data set: augmentation, loaders and metric; the config adds its data. Read it after ``runtime``.
 
-``densevision new`` writes configs with this base. As ``bccd``, but for objects of any size, and without its flips: they
-depend on the objects.
+``densevision new`` writes configs with this base. As ``bccd``, without its flips: they depend on the objects.
 """
 
 from albumentations import ColorJitter
@@ -15,12 +14,12 @@ from densevision.detection.transforms import Expand, SSDCrop
 train_dataloader = dict(
     dataset=dict(
         mix=[
-            dict(type=BoxMosaic, p=0.5),
+            dict(type=BoxMosaic, p=0.5, scale=(0.8, 1.25)),
             dict(type=BoxCopyPaste, p=0.5),
         ],
         transforms=[
-            dict(type=Expand, max_ratio=2.0, p=0.3),
-            dict(type=SSDCrop, p=0.7),
+            dict(type=Expand, max_ratio=1.3, p=0.3),
+            dict(type=SSDCrop, min_side=0.7, p=0.7),
             dict(type=ColorJitter, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, p=0.5),
         ],
     ),

@@ -136,8 +136,7 @@ def test_data_that_can_not_be_used_stop_in_one_line(here, capsys):
 
 
 def test_the_bases_have_the_shipped_recipes():
-    """The base of small data differs from that of BCCD in its data, its flips, and the sizes of the objects."""
-    texts = {name: (configs_folder() / "_base_" / f"{name}.py").read_text() for name in ("small_detection", "bccd")}
-    steps = {name: re.findall(r"dict\(type=(Box\w+|Expand|SSDCrop|ColorJitter)", text) for name, text in texts.items()}
-    both = ["BoxMosaic", "BoxCopyPaste", "Expand", "SSDCrop", "ColorJitter"]
-    assert steps["small_detection"] == steps["bccd"] == both
+    """The bases of small data differ from those of BCCD and CamVid in flips and data only."""
+    base, bccd = ((configs_folder() / "_base_" / f"{name}.py").read_text() for name in ("small_detection", "bccd"))
+    steps = re.findall(r"dict\(type=(?:Box\w+|Expand|SSDCrop|ColorJitter).*\)", base)
+    assert len(steps) == 5 and all(line in bccd for line in steps)
