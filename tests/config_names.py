@@ -46,6 +46,8 @@ def _variant(config: Config) -> str:
     model, is_segmentor = config.model, "head" in config.model
     if model.backbone.get("padding") == "same":
         return "deeplab_release" if is_segmentor else "tensorflow_release"
+    if is_segmentor and "SumLoss" in str(model.get("loss")):
+        return "long"
     if "loss" in model or "torchvision" in model.backbone.name:
         return "torchvision"
     if is_segmentor and config.optim_wrapper.constructor.__name__ == "DefaultOptimWrapperConstructor":

@@ -1,4 +1,4 @@
-"""LR-ASPP 128 on V3-Small RF2, output stride 16: CamVid, 11 classes, trained longer and with other light.
+"""LR-ASPP 128 on V3-Small RF2: CamVid, 11 classes, a long training.
 
 As ``lraspp_v3_small_camvid``, with 2.6 times its iterations, the light, weather and noise of ``camvid_strong`` at the
 scale of ``camvid``, crops around rare classes, and Lovász-softmax in the second half.
