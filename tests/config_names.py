@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from densevision.config.load import load_config
+from densevision.segmentation.sum_loss import SumLoss
 
 ROOT = Path(__file__).parents[1]
 HEADS = {
@@ -46,7 +47,7 @@ def _variant(config: Config) -> str:
     model, is_segmentor = config.model, "head" in config.model
     if model.backbone.get("padding") == "same":
         return "deeplab_release" if is_segmentor else "tensorflow_release"
-    if is_segmentor and "SumLoss" in str(model.get("loss")):
+    if is_segmentor and model.get("loss", {}).get("type") is SumLoss:
         return "long"
     if "loss" in model or "torchvision" in model.backbone.name:
         return "torchvision"

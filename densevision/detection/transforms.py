@@ -27,7 +27,7 @@ class SSDCrop(BaseCrop):
 
     Args:
         min_side: in 0..1, not 0. A crop is resized to the network's input, so that objects become up to 1 / min_side
-            times larger; where all images show them at one size, 0.7 fits better than SSD's 0.3.
+            times larger; the default is SSD's, the BCCD config has 0.7.
         p: probability.
     Source: Liu et al. 2016 (SSD), section 2.2.
     """
