@@ -59,7 +59,13 @@ class Conv2d(nn.Conv2d):
             # In bf16 PyTorch 2.14 leaves the weight's gradient of a depthwise layer as memory happens to be.
             with torch.autocast("cpu", enabled=False):
                 return super().forward(x.float())
+        if self.training and x.device.type == "cpu" and self._is_dilated_depthwise():
+            return _dilated_depthwise(x, self.weight, self.bias, self.dilation[0])
         return super().forward(x)
+
+    def _is_dilated_depthwise(self) -> bool:
+        depthwise = self.groups == self.in_channels == self.out_channels
+        return depthwise and self.dilation[0] > 1 and self.stride == (1, 1) and self.kernel_size[0] % 2 == 1
 
     def _pad_same(self, x: Tensor) -> Tensor:
         pads = []  # left, right, top, bottom
@@ -68,6 +74,26 @@ class Conv2d(nn.Conv2d):
             total = max(0, (ceil(size / stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
             pads += [total // 2, total - total // 2]
         return F.pad(x, pads) if any(pads) else x
+
+
+def _dilated_depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    """Convolve each of the dilation² grids of pixels that a dilated kernel reads, without dilation.
+
+    The outputs are those of the dilated convolution. On the CPU its gradient takes two to four times as long.
+
+    Args:
+        x: [N, C, H, W].
+        weight: [C, 1, k, k], k odd.
+    """
+    count, channels, height, width = x.shape
+    x = F.pad(x, (0, -width % dilation, 0, -height % dilation)).permute(0, 2, 3, 1)  # [N, H', W', C]
+    rows, columns = x.shape[1] // dilation, x.shape[2] // dilation
+    grids = x.reshape(count, rows, dilation, columns, dilation, channels).permute(0, 2, 4, 1, 3, 5)
+    grids = grids.reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)  # [N * dilation², C, h, w], channels last
+    grids = F.conv2d(grids, weight, bias, padding=weight.shape[-1] // 2, groups=channels).permute(0, 2, 3, 1)
+    grids = grids.reshape(count, dilation, dilation, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
+    joined = grids.reshape(count, rows * dilation, columns * dilation, channels).permute(0, 3, 1, 2)
+    return joined[..., :height, :width]
 
 
 class BatchNorm2d(nn.BatchNorm2d):

@@ -106,10 +106,11 @@ def tune_process() -> None:
 
     Denormal numbers count as zero: gradients of a new network contain many, each as slow as dozens of others.
     With glibc, freed memory stays with the process; otherwise every step requests the same gigabytes from the kernel
-    again, page by page. This memory uses huge pages if the kernel offers them on request. Address space of half the
-    memory is reserved for it, not the memory itself.
+    again, page by page. This memory uses huge pages if the kernel offers them on request, and large tensors begin at
+    a page. Address space of half the memory is reserved for it, not the memory itself.
     """
     silence_event_writers()
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch reads it at its first tensor
     for kind in (np.float32, np.float64):
         np.finfo(kind)  # cached from here on; NumPy 2.3 warns if it finds no denormal number
     torch.set_flush_denormal(True)

@@ -37,7 +37,9 @@ faults = page_faults()
 ones = torch.ones(2**26)  # 256 MB
 rollup = open("/proc/self/smaps_rollup").read().splitlines() if sys.platform == "linux" else []
 huge_kb = [int(line.split()[1]) for line in rollup if line.startswith("AnonHugePages")]
-print(json.dumps(dict(tiny=tiny, faults=faults, huge_kb=sum(huge_kb), warnings=finfo_warnings())))
+aligned = all(torch.empty(2**21 + 512 * step).data_ptr() % 4096 == 0 for step in range(8))
+measured = dict(tiny=tiny, faults=faults, huge_kb=sum(huge_kb), aligned=aligned, warnings=finfo_warnings())
+print(json.dumps(measured))
 """
 SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
@@ -76,3 +78,9 @@ def test_freed_memory_is_used_again(default, tuned):
 def test_memory_uses_huge_pages(default, tuned):
     assert default["huge_kb"] < 1000
     assert tuned["huge_kb"] > 0.8 * 2**18
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+def test_large_tensors_begin_at_a_page(default, tuned):
+    assert tuned["aligned"]
+    assert not default["aligned"]
