@@ -79,7 +79,7 @@ class Conv2d(nn.Conv2d):
 def _dilated_depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
     """Convolve each of the dilation² grids of pixels that a dilated kernel reads, without dilation.
 
-    The outputs are those of the dilated convolution. On the CPU its gradient takes two to four times as long.
+    The outputs are those of the dilated convolution. On the CPU its gradient takes several times as long.
 
     Args:
         x: [N, C, H, W].
