@@ -48,8 +48,14 @@ def test_channels_last_stays():
 
 
 def test_evaluation_has_one_convolution(monkeypatch):
-    found = []
-    monkeypatch.setattr(F, "conv2d", lambda x, *args: found.append(args[3]) or x)  # its dilation
-    monkeypatch.setattr(F, "pad", None)
+    dilations = []
+    monkeypatch.setattr(F, "conv2d", lambda x, *args: dilations.append(args[4]) or x)
     Conv2d(4, 4, 5, dilation=2, groups=4).eval()(torch.zeros(1, 4, 6, 8))
-    assert found
+    assert dilations == [(2, 2)]
+
+
+def test_training_on_the_cpu_has_no_dilation(monkeypatch):
+    options = []
+    monkeypatch.setattr(F, "conv2d", lambda x, *_, **given: options.append(given) or x)
+    Conv2d(4, 4, 5, dilation=2, groups=4).train()(torch.zeros(1, 4, 6, 8))
+    assert options == [dict(padding=2, groups=4)]
