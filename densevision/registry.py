@@ -24,7 +24,7 @@ _LOCATIONS = {
         "densevision.segmentation.polygons",
     ],
     "optim_wrapper": ["densevision.training.optim"],
-    "optimizer": ["densevision.training.rmsprop"],
+    "optimizer": ["densevision.training.muon", "densevision.training.rmsprop"],
     "metric": [f"densevision.{task}.metric" for task in _TASKS],
     "transform": [
         "densevision.data.augment",

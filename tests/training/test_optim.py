@@ -69,7 +69,7 @@ def test_only_weights_of_convolutions_and_linear_layers_decay():
     assert [group["weight_decay"] for group in groups] == [0.3, 0.0]
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "RMSprop", "AdamW"])
+@pytest.mark.parametrize("optimizer", ["SGD", "RMSprop", "AdamW", "MuonAdamW"])
 def test_optimizers_by_name(tmp_path, optimizer):
     chosen = f"optim_wrapper.optimizer=dict(type='{optimizer}', lr=0.001)"
     runner = train(tmp_path, chosen, "train_cfg.max_iters=2")

@@ -19,6 +19,7 @@ from densevision.segmentation.model import Segmentor
 from densevision.segmentation.sum_loss import SumLoss
 from densevision.training import deferred
 from densevision.training.optim import GuardedOptimWrapper
+from densevision.training.muon import MuonAdamW
 from densevision.training.rmsprop import RMSpropTF
 from tests.training.toy_runs import make_runner
 from tests.training.waits import Waits
@@ -87,6 +88,7 @@ TASKS = {
 OPTIMIZERS = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4, nesterov=True),
     "AdamW": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01),
+    "MuonAdamW": lambda p: MuonAdamW(p, lr=0.01),
     "RMSpropTF": lambda p: RMSpropTF(p, lr=1e-4),
 }
 

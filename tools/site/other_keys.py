@@ -132,6 +132,7 @@ SECTIONS = [
         [
             "densevision.training.optim.GuardedOptimWrapper",
             "densevision.training.optim.DecayWeightsOnly",
+            "densevision.training.muon.MuonAdamW",
             "densevision.training.rmsprop.RMSpropTF",
         ],
     ),
