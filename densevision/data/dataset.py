@@ -40,9 +40,11 @@ class SeededDataset(Dataset):
         cache: arguments of the ``DecodedCache`` that ``decoded`` uses; None decodes each time.
     Attributes:
         late_after: share of the training after which samples come from ``load_late``; 1 is never.
+        late_growth: pixels of an image of ``load_late`` by those of ``load``.
     """
 
     late_after: float = 1.0
+    late_growth: float = 1.0
 
     def __init__(self, size: int, cache: Mapping[str, Any] | None = None):
         self._cache = None if cache is None else DecodedCache(**cache)
@@ -67,7 +69,7 @@ class SeededDataset(Dataset):
         raise NotImplementedError
 
     def load_late(self, index: int, seed: int) -> dict:
-        """Load an image as ``load`` does, near the end of the training, where a data set may augment less."""
+        """Load an image as ``load`` does, in the later part of the training, where a data set may augment otherwise."""
         return self.load(index, seed)
 
     def read(self, index: int) -> np.ndarray:

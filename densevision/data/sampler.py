@@ -21,7 +21,7 @@ class SampleKey(NamedTuple):
 
 
 class LateKey(SampleKey):
-    """A sample near the end of the training, see ``SeededDataset.load_late``."""
+    """A sample of the later part of the training, see ``SeededDataset.load_late``."""
 
 
 @DATA_SAMPLERS.register_module()

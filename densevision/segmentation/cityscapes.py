@@ -38,6 +38,7 @@ class CityscapesDataset(LabelMapDataset):
         max_unnamed: largest share of the pixels, 0..1, of one id without a class; more is considered a mistake.
         may_lack: classes of ``classes=dict(...)`` that may have no pixels, or "all".
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; label files are never rotated.
+        early: other transforms for the first part of a training, ``dict(until=0.4, transforms=[...])``.
         cache: keep decoded images and label files in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``; see
             ``DecodedCache``.
     Raises:
@@ -57,6 +58,7 @@ class CityscapesDataset(LabelMapDataset):
         max_unnamed: float = 0.2,
         may_lack: Sequence[str] | str = (),
         exif: str = "apply",
+        early: Mapping[str, Any] | None = None,
         cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
@@ -65,7 +67,7 @@ class CityscapesDataset(LabelMapDataset):
         rules = Rules(id_of, isinstance(classes, Mapping), max_unnamed, may_lack)
         check_exif(exif)
         pairs = _find_pairs(root, split, image_suffix, label_suffix)
-        super().__init__(pairs, info, rules, transforms, exif, cache)
+        super().__init__(pairs, info, rules, transforms, exif, early, cache)
 
 
 def _find_pairs(root: Path, split: str, image_suffix: str, label_suffix: str) -> Pairs:

@@ -29,9 +29,23 @@ from densevision.segmentation.id_counts import IdCounts
 from densevision.segmentation.label_source import LabelSource
 from densevision.segmentation.pixels import Pixels, Rules
 from densevision.segmentation.transforms import OTHER, OtherImage
+from densevision.structures import check_range
 
 _OTHER_IMAGE = 1  # added to a sample's seed: the draw of another image is independent of the augmentation
 SAMPLED = 200  # label files whose pixels are counted, evenly over the split
+
+
+class Early:
+    """What the first part of a training sees, such as crops at half the size, which take a quarter of the time.
+
+    Args:
+        transforms: in place of the data set's.
+        until: share of the training, above 0 to 1.
+    """
+
+    def __init__(self, transforms: Sequence[dict[str, Any]], until: float):
+        check_range("early.until in the data set", until, low=0, high=1, with_low=False)
+        self.augment, self.until = Augment(transforms, boxes=False), until
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,7 @@ class LabelMapDataset(SeededDataset):
         rules: the expected ids.
         transforms: albumentations transforms for training, applied to image and label map.
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; label files are never rotated.
+        early: arguments of ``Early``; None is the same transforms from the beginning.
         cache: keep decoded images and label files in files, see ``DecodedCache``; polygons are drawn each time.
     Attributes:
         metainfo: ``classes``, ``palette`` (RGB) and ``label_ids``, all in class order.
@@ -75,7 +90,7 @@ class LabelMapDataset(SeededDataset):
         id_counts: pixels per id of the label files.
     """
 
-    reads = dict(cache=DecodedCache)
+    reads = dict(cache=DecodedCache, early=Early)
 
     def __init__(
         self,
@@ -84,6 +99,7 @@ class LabelMapDataset(SeededDataset):
         rules: Rules,
         transforms: Sequence[dict[str, Any]],
         exif: str,
+        early: Mapping[str, Any] | None = None,
         cache: Mapping[str, Any] | None = None,
     ):
         self.metainfo, self._rules, self.exif = info, rules, exif
@@ -92,6 +108,8 @@ class LabelMapDataset(SeededDataset):
         self.id_counts = IdCounts(pairs.labels)
         self._sizes: set[tuple[int, int]] = set()  # of the images, once counted
         self._augment = Augment(transforms, boxes=False)
+        self._early = None if early is None else Early(**early)
+        self.late_after = 1.0 if self._early is None else self._early.until
         super().__init__(len(self.images), cache)
         if len(self.labels):
             with contextlib.suppress(OSError):  # reported by ``count``
@@ -106,6 +124,8 @@ class LabelMapDataset(SeededDataset):
         self._sizes = headers.sizes
         if split == "train":
             self._augment.check(headers.sizes)
+            if self._early is not None:
+                self._early.augment.check(headers.sizes)
         counted = SplitCounts(len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
@@ -144,6 +164,18 @@ class LabelMapDataset(SeededDataset):
         """Return the pixels of the label files read so far, see ``id_counts``."""
         return Pixels(self.id_counts.read(self.id_counts.known), self.lookup, self._rules)
 
+    @property
+    def late_growth(self) -> float:  # type: ignore[override]
+        """Pixels of an image after the part of the training that ``early`` is for, by those before."""
+        if self._early is None or not self._sizes:
+            return 1.0
+        blank = np.zeros(min(self._sizes), np.uint8)
+        early, late = (
+            augment(0, image=blank[..., None].repeat(3, 2), mask=blank)["mask"].size
+            for augment in (self._early.augment, self._augment)
+        )
+        return late / early
+
     def label_header(self, index: int) -> LabelHeader:
         """Read size and pixel format of one label file.
 
@@ -180,6 +212,13 @@ class LabelMapDataset(SeededDataset):
 
     def load(self, index: int, seed: int | None) -> dict:
         """Return ``inputs`` [3, H, W] uint8 RGB and a SegSample; augmented by ``seed`` unless it is None."""
+        return self._load(index, seed, self._augment if self._early is None else self._early.augment)
+
+    def load_late(self, index: int, seed: int) -> dict:
+        """Load an image as ``load`` does, after the part of the training that ``early`` is for."""
+        return self._load(index, seed, self._augment)
+
+    def _load(self, index: int, seed: int | None, augment: Augment) -> dict:
         arrays = {"image": self.read(index)}
         ori_size = arrays["image"].shape[:2]
         if len(self.labels):
@@ -190,7 +229,7 @@ class LabelMapDataset(SeededDataset):
                     f"is {describe_size(ori_size)}; labels must have the size of their image"
                 )
         if seed is not None:
-            arrays = self._augment(seed, **arrays, **{OTHER: lambda: self._other(seed)})
+            arrays = augment(seed, **arrays, **{OTHER: lambda: self._other(seed)})
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
         metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
         if seed is None:

@@ -47,6 +47,7 @@ class MaskDataset(LabelMapDataset):
             name; more is considered a mistake.
         may_lack: classes that may have no pixels, or "all".
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; masks are never rotated.
+        early: other transforms for the first part of a training, ``dict(until=0.4, transforms=[...])``.
         cache: keep decoded images and masks in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``; see
             ``DecodedCache``.
     Raises:
@@ -69,6 +70,7 @@ class MaskDataset(LabelMapDataset):
         max_unnamed: float = 0.2,
         may_lack: Sequence[str] | str = (),
         exif: str = "apply",
+        early: Mapping[str, Any] | None = None,
         cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
@@ -84,7 +86,7 @@ class MaskDataset(LabelMapDataset):
             None if image_list is None else root / image_list,
         )
         pairs = _images_only(folders) if label_dir is None else _find_pairs(folders, table)
-        super().__init__(pairs, info, rules, transforms, exif, cache)
+        super().__init__(pairs, info, rules, transforms, exif, early, cache)
 
 
 def _read_classes(

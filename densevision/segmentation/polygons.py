@@ -49,6 +49,7 @@ class PolygonDataset(LabelMapDataset):
         transforms: albumentations transforms for training, applied to image and label map.
         max_unnamed: largest share of the pixels, 0..1, that may be ignored; more is considered a mistake.
         exif: "apply" or "ignore" the rotation of an image's EXIF tag; polygons are never rotated.
+        early: other transforms for the first part of a training, ``dict(until=0.4, transforms=[...])``.
         cache: keep decoded images in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``, see ``DecodedCache``.
     Raises:
         UserError: the json is missing or malformed, has no polygons, or names images that are not there.
@@ -67,6 +68,7 @@ class PolygonDataset(LabelMapDataset):
         *,
         max_unnamed: float = 0.2,
         exif: str = "apply",
+        early: Mapping[str, Any] | None = None,
         cache: Mapping[str, Any] | None = None,
     ):
         root = resolve_data_root(data_root)
@@ -84,7 +86,7 @@ class PolygonDataset(LabelMapDataset):
         background_id = IGNORE_LABEL if background is None else id_of.get(background, IGNORE_LABEL)
         labels = DrawnLabels(outlines, rows, images, id_of, background_id, exif)
         pairs = Pairs(images, labels, notes, root / image_dir, source)
-        super().__init__(pairs, info, Rules(id_of, True, max_unnamed, "all"), transforms, exif, cache)
+        super().__init__(pairs, info, Rules(id_of, True, max_unnamed, "all"), transforms, exif, early, cache)
 
 
 class DrawnLabels:

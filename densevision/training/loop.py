@@ -20,7 +20,7 @@ from densevision.training.optim import GuardedOptimWrapper, NotFiniteError
 from densevision.training.pace import Pace
 from densevision.training.patience import PatienceHook
 from densevision.training.prepare import whole_number
-from densevision.training.rehearsal import rehearse
+from densevision.training.rehearsal import rehearse, rehearse_late_step
 from densevision.training.time_limit import TimeLimit
 
 
@@ -65,6 +65,7 @@ class TrainLoop(BaseLoop):
         self._iter = 0
         self._drawn, self._drawn_at = 0, 0  # samples used up to an iteration
         self._late_from: int | None = None  # of the checkpoint that this training resumes
+        self._late_growth = 1.0  # of a batch's pixels
         self.stop_training = False  # mmengine's early stopping sets it
         self.waited = 0.0  # seconds that the last batch took to arrive
         self.pace = Pace()
@@ -116,6 +117,7 @@ class TrainLoop(BaseLoop):
         """Train from the iteration of the runner's checkpoint, or from 0."""
         self.runner.call_hook("before_train")
         self._rehearse_evaluation()
+        self._rehearse_late_step()
         if self.limit is not None and not self.runner._resume:
             self.limit.plan()
         batches = self.batches()
@@ -192,6 +194,17 @@ class TrainLoop(BaseLoop):
         else:
             sampler.late_from = number if self._late_from is None else self._late_from
         self.runner.stored_config["late_from"] = sampler.late_from
+
+    def ahead(self, step: float) -> float:
+        """Return the mean seconds of the iterations that are left if one takes ``step`` now."""
+        left = self.max_iters - self._iter
+        early = round(self._late_after * self.max_iters) - self._iter
+        return step if early <= 0 else step * (early + (left - early) * self._late_growth) / left
+
+    def _rehearse_late_step(self) -> None:
+        self._late_growth = getattr(self.dataloader.dataset, "late_growth", 1.0)
+        if self._late_growth > 1:
+            rehearse_late_step(self.runner)
 
     def _rehearse_evaluation(self) -> None:
         if self.runner.val_loop is None:

@@ -143,7 +143,7 @@ class ProgressHook(Hook):
 
     def _seconds_left(self, runner: Runner, iteration: int) -> float:
         loop, pace = runner.train_loop, runner.train_loop.pace
-        seconds = (loop.max_iters - iteration) * pace.step
+        seconds = (loop.max_iters - iteration) * loop.ahead(pace.step)
         if runner.val_loop is not None:
             length = Length(loop.max_iters, loop.val_interval)
             seconds += evaluations_left(iteration - 1, length) * (pace.evaluation or self._guess(runner))

@@ -1,4 +1,4 @@
-"""Evaluate one batch before the training, so that a fault in the evaluation is found at the start."""
+"""What comes late in a training, done once before it, so that a fault is found at the start."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import torch
 from mmengine.runner import Runner
 
+from densevision.data.sampler import LateKey
 from densevision.errors import UserError
 from densevision.training.metrics import silent_copy
+from densevision.training.time_limit import undone
 
 
 def rehearse(runner: Runner) -> Mapping[str, object]:
@@ -35,3 +37,13 @@ def rehearse(runner: Runner) -> Mapping[str, object]:
         if "same metric name" not in str(error):  # mmengine's, for two metrics with one prefix
             raise
         raise UserError(f"val_evaluator: {error}") from error
+
+
+def rehearse_late_step(runner: Runner) -> None:
+    """Take a step with a batch as it is late in the training, which may not fit into memory, and undo it."""
+    loader = runner.train_dataloader
+    keys = [LateKey(number % len(loader.dataset), number) for number in range(loader.batch_size)]
+    batch = loader.collate_fn([loader.dataset[key] for key in keys])
+    with undone(runner):
+        runner.model.train()
+        runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)

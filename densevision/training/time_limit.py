@@ -108,7 +108,7 @@ class TimeLimit:
         loop, left = self.runner.train_loop, self._ends - time.perf_counter()
         now = Length(loop.max_iters, loop.val_interval)
         evaluation = loop.pace.evaluation or self._evaluation
-        speed = Speed(loop.pace.step, evaluation if self._evaluations else 0.0)
+        speed = Speed(loop.ahead(loop.pace.step), evaluation if self._evaluations else 0.0)
         expected = (now.max_iters - loop.iter) * speed.step + evaluations_left(loop.iter, now) * speed.evaluation
         if -_EARLY * self.seconds <= expected - left <= _LATE * self.seconds:
             return None
@@ -126,7 +126,7 @@ class TimeLimit:
 
     def _measure(self) -> Speed:
         with undone(self.runner):
-            step = self._time_steps()
+            step = self.runner.train_loop.ahead(self._time_steps())
             self._evaluation = 0.0 if self.runner.val_loop is None else time_evaluation(self.runner)
         return Speed(step, self._evaluation)
 

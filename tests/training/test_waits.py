@@ -18,8 +18,8 @@ from densevision.segmentation.lovasz import LovaszSoftmaxLoss
 from densevision.segmentation.model import Segmentor
 from densevision.segmentation.sum_loss import SumLoss
 from densevision.training import deferred
-from densevision.training.optim import GuardedOptimWrapper
 from densevision.training.muon import MuonAdamW
+from densevision.training.optim import GuardedOptimWrapper
 from densevision.training.rmsprop import RMSpropTF
 from tests.training.toy_runs import make_runner
 from tests.training.waits import Waits
