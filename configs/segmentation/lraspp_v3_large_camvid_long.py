@@ -7,14 +7,9 @@ Published: none for this model. Ours: not trained yet.
 """
 
 from mmengine.config import read_base
-from mmengine.optim import LinearLR, PolyLR
 
 with read_base():
     from densevision.configs.segmentation.lraspp_v3_small_camvid_long import *
 
 model.backbone.update(name="mobilenet_v3_large")
 train_cfg.update(max_iters=4500, val_interval=900)
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.05, end=180),
-    dict(type=PolyLR, power=0.9, begin=180, eta_min=1e-5),
-]

@@ -39,6 +39,6 @@ model.update(
 train_cfg.update(max_iters=11500, val_interval=2300)
 optim_wrapper.update(optimizer=dict(type=MuonAdamW, lr=1e-2, weight_decay=0.02))
 param_scheduler = [
-    dict(type=LinearLR, start_factor=0.05, end=460),
-    dict(type=PolyLR, power=0.9, begin=460, eta_min=1e-5),
+    dict(type=LinearLR, start_factor=0.05, end=0.04),
+    dict(type=PolyLR, power=0.9, begin=0.04, eta_min=1e-5),
 ]

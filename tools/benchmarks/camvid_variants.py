@@ -17,6 +17,7 @@ _PASTE = dict(type="densevision.PasteClass", classes=_RARE, p=0.5)
 _CROSS_ENTROPY = dict(type="densevision.CrossEntropyLoss")
 _LOVASZ = dict(type="densevision.LovaszSoftmaxLoss")
 _BOUNDARY = dict(type="densevision.BoundaryCrossEntropyLoss")
+_MUON = {"optim_wrapper.optimizer": dict(type="densevision.MuonAdamW", lr=5e-3, weight_decay=0.02)}
 _AUXILIARY = dict(type="densevision.AuxiliaryHead", tap="c4", weight=0.4)
 
 
@@ -38,6 +39,11 @@ def _loss(losses, weights, begins):
     return {"model.loss": dict(type="densevision.SumLoss", losses=losses, weights=weights, begins=begins)}
 
 
+_LIGHT_LOVASZ_CROP = _own_scale(_transforms("camvid_strong", crop=True)) | _loss(
+    [_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]
+)
+
+
 VARIANTS = {
     "baseline": {},
     "lovasz": _loss([_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]),
@@ -48,8 +54,8 @@ VARIANTS = {
     "boundary": _loss([_CROSS_ENTROPY, _BOUNDARY], [1, 0.5], [0, 0]),
     "no_balance": {"custom_hooks": []},
     "ohem": {"model.loss": dict(type="densevision.OHEMCrossEntropyLoss")},
-    "light_lovasz_crop": _own_scale(_transforms("camvid_strong", crop=True))
-    | _loss([_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]),
+    "light_lovasz_crop": _LIGHT_LOVASZ_CROP,
+    "muon_light_lovasz_crop": _LIGHT_LOVASZ_CROP | _MUON,
     "all": _transforms("camvid_strong", crop=True, paste=True)
     | _loss([_CROSS_ENTROPY, _BOUNDARY, _LOVASZ], [1, 0.5, 1], [0, 0, 0.5])
     | {"model.auxiliary": _AUXILIARY},
