@@ -137,6 +137,7 @@ class GuardedOptimWrapper(OptimWrapper):
         """Load what ``state_dict`` returned, also that of a training in another precision."""
         self.precision.load_state_dict(state_dict.pop("loss_scaler", None))
         super().load_state_dict(state_dict)
+        self._stepped.clear()  # the loaded state may lack parameters that were stepped before
         self._keep_counts_on_device()
 
     def _with_gradient(self) -> list[Tensor]:

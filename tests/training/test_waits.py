@@ -171,6 +171,16 @@ def test_a_training_waits_at_its_log_lines_only(tmp_path, as_on_a_gpu):
     assert waiting == {1, 5, 10, 12}  # 1: the optimizer has no state yet
 
 
+def test_a_skipped_batch_after_the_state_was_loaded_leaves_no_state(as_on_a_gpu):
+    layer = torch.nn.Linear(2, 1)
+    wrapper = GuardedOptimWrapper(torch.optim.AdamW(layer.parameters()))
+    before = copy.deepcopy(wrapper.state_dict())
+    wrapper.update_params(layer(torch.ones(1, 2)).sum())
+    wrapper.load_state_dict(before)  # as after steps that are tried
+    wrapper.update_params(layer(torch.full((1, 2), torch.nan)).sum())
+    assert wrapper.bad_in_a_row == 1 and not wrapper.optimizer.state
+
+
 @pytest.mark.parametrize("gpu", [True, False])
 def test_a_skipped_batch_does_not_move_the_average(tmp_path, gpu, monkeypatch):
     monkeypatch.setattr(deferred, "waits", lambda value: gpu)
