@@ -93,7 +93,8 @@ def check_numbers(config: Config) -> None:
     _check_clip(wrapper.get("clip_grad") or {})
     _check_intervals(config)
     for number, schedule in enumerate(_listed(config.get("param_scheduler"))):
-        _check_schedule(f"param_scheduler.{number} ({_type_name(schedule)})", dict(schedule))
+        without_shares = {key: value for key, value in schedule.items() if not _is_share(key, value)}
+        _check_schedule(f"param_scheduler.{number} ({_type_name(schedule)})", without_shares)
     if settings.get("max_iters") is not None:
         _check_average(config, settings["max_iters"])
 
@@ -209,9 +210,14 @@ def fill_schedules(config: Config) -> list[str]:
 
 
 def _resolve_shares(schedule: dict, last: int) -> None:
-    for key in ("begin", "end"):
-        if isinstance(schedule.get(key), float) and 0 < schedule[key] < 1:
-            schedule[key] = max(1, round(schedule[key] * last))
+    for key, value in schedule.items():
+        if _is_share(key, value):
+            schedule[key] = max(1, round(value * last))
+
+
+def _is_share(key: str, value: object) -> bool:
+    """Whether a schedule's begin or end is a share of the training."""
+    return key in ("begin", "end") and isinstance(value, float) and 0 < value < 1
 
 
 def _check_schedule(name: str, schedule: dict) -> None:

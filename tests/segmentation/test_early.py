@@ -51,7 +51,10 @@ def test_late_images_have_four_times_the_pixels(tmp_path):
     [
         (dict(until=0, transforms=[SMALL]), r"early.until in the data set is 0"),
         (dict(until=40, transforms=[SMALL]), r"early.until in the data set is 40"),
-        (dict(until=0.5, transforms=[dict(type="RandomCrop", height=4, width=0)]), r"transform RandomCrop in the config: .*width"),
+        (
+            dict(until=0.5, transforms=[dict(type="RandomCrop", height=4, width=0)]),
+            r"transform RandomCrop in the config: .*width",
+        ),
     ],
 )
 def test_bad_values_are_one_line(tmp_path, early, message):

@@ -144,6 +144,11 @@ def test_shipped_configs_give_no_note():
         assert fill_schedules(config) == [], path
 
 
+def test_a_schedule_that_ends_at_a_share_is_trained(tmp_path):
+    runner = train(tmp_path, "default_hooks.curves=None", "train_cfg.max_iters=4", "param_scheduler.0.end=0.5")
+    assert runner.cfg.param_scheduler[0].end == 2
+
+
 def test_a_start_says_what_is_trained(tmp_path, capsys):
     changes = ("total_batch=512", "train_dataloader.batch_size=1", "model.frozen=True", "param_scheduler.1.T_max=9")
     train(tmp_path, "default_hooks.curves=None", "train_cfg.max_iters=6", "train_cfg.val_interval=50", *changes)
