@@ -96,6 +96,12 @@ SECTIONS = [
         ["densevision.data.decoded.DecodedCache"],
     ),
     (
+        "First part of a training",
+        "The `early` of a segmentation data set, `dict(until=..., transforms=[...])`, see "
+        "[recipes](recipes_segmentation.md#half-the-size-first).",
+        ["densevision.segmentation.dataset.Early"],
+    ),
+    (
         "Transforms",
         "The `transforms` of a data set: a list of `dict(type=HorizontalFlip, p=0.5)`, with any class of "
         "albumentations 2.0.8 or one of these.",
