@@ -31,6 +31,7 @@ _PAD, _UPSAMPLE = ("PAD",), ("RESIZE_BILINEAR", "SLICE", "STRIDED_SLICE")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _SIGNATURE = "serving_default"
 _WILDEST = 1e6  # an activation past this comes from a broken network, and would abort TFLite
+_NARROWEST = 1e-3  # range of a tensor; XNNPACK aborts at the scales of one that is always 0, as of a dead layer
 
 
 def to_float16(content: bytes) -> bytes:
@@ -180,11 +181,18 @@ def _run(content: bytes, recipe: Any, samples: list[dict] | None, activations: s
             run.calibrate({_SIGNATURE: samples}, recipe)
             ranges = run.get_model_qsvs()
             _check_ranges(ranges)
+            _widen_ranges(ranges)
             for bound, value in (("min", -1.0), ("max", 1.0)):  # whatever pixels the calibration saw
                 if "image" in ranges:  # not where it is uint8
                     ranges["image"][bound] = np.full_like(ranges["image"][bound], value)
         result = worker.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
+
+
+def _widen_ranges(ranges: dict) -> None:
+    for bounds in ranges.values():
+        if np.size(bounds.get("min", ())) and np.size(bounds.get("max", ())):
+            bounds["max"] = np.maximum(bounds["max"], bounds["min"] + np.float32(_NARROWEST))
 
 
 def _check_ranges(ranges: dict) -> None:

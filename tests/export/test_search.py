@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from densevision.cli.main import main
-from densevision.export.quantize import Ranges, float_parts_of, to_int8
+from densevision.export.quantize import Ranges, _widen_ranges, float_parts_of, to_int8
 from densevision.export.search import Found, Tried, _attempts, table
 from densevision.export.tflite_graph import op_name, read_graph
 from densevision.inference.metadata import read_model_info
@@ -109,3 +109,12 @@ def test_the_command_keeps_the_best_and_says_so(converted_once, tmp_path, capsys
     assert f"coco/AP: {100 * kept[3]:.2f} in the file" in printed.out  # the file is the one that was tried
     assert main([*words, "--max-drop", "0"]) == 2
     assert "--max-drop allows 0 points" in capsys.readouterr().err
+
+
+def test_a_layer_whose_outputs_are_always_0_gets_a_range_that_xnnpack_runs():
+    """A squeeze layer may die in a training; with a scale of 4e-12, XNNPACK ended the process."""
+    ranges = {"dead": dict(min=np.zeros((1, 1), np.float32), max=np.full((1, 1), 1e-9, np.float32))}
+    ranges |= {"alive": dict(min=np.full((1, 1), -1, np.float32), max=np.full((1, 1), 2, np.float32)), "none": {}}
+    _widen_ranges(ranges)
+    assert (ranges["dead"]["min"].item(), ranges["dead"]["max"].item()) == (0.0, pytest.approx(1e-3))
+    assert (ranges["alive"]["min"].item(), ranges["alive"]["max"].item()) == (-1.0, 2.0)
