@@ -36,7 +36,7 @@ SAMPLED = 200  # label files whose pixels are counted, evenly over the split
 
 
 class Early:
-    """What the first part of a training sees, such as crops at half the size, which take a quarter of the time.
+    """What the first part of a training sees, such as crops at half the size, a quarter of the pixels.
 
     Args:
         transforms: in place of the data set's.

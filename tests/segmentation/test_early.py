@@ -1,5 +1,7 @@
 """The first part of a training with other transforms: which samples see them, the time left, resume, bad input."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -81,8 +83,7 @@ def test_an_early_crop_larger_than_an_image_is_found_before_training(tmp_path):
 def test_the_time_left_counts_that_late_iterations_take_longer(iteration, seconds):
     loop = TrainLoop.__new__(TrainLoop)
     loop.max_iters, loop._iter, loop._late_growth = 10, iteration, 4.0
-    loop._dataloader = type("Loader", (), dict(dataset=type("Data", (), dict(late_after=0.4))))
-    loop.dataloader = loop._dataloader
+    loop.dataloader = SimpleNamespace(dataset=SimpleNamespace(late_after=0.4))
     assert loop.ahead(1.0) == pytest.approx(seconds)
 
 
@@ -101,7 +102,7 @@ train_dataloader = dict(
     dataset=dict(
         type=CityscapesDataset, data_root={root!r}, split="train",
         transforms=[dict(type=RandomCrop, height=64, width=64)],
-        early=dict(until=0.6, transforms=[dict(type=RandomCrop, height={early}, width=32)]),
+        early=dict(until=0.6, transforms=[dict(type=RandomCrop, height=32, width=32)]),
     ),
     sampler=dict(type=SeededSampler), batch_size=2, num_workers={workers},
 )
@@ -128,7 +129,7 @@ def config(tmp_path):
 
     def write(**values):
         path = tmp_path / "config.py"
-        path.write_text(CONFIG.format(root=str(tmp_path / "data"), **(dict(workers=0, at=0, early=32) | values)))
+        path.write_text(CONFIG.format(root=str(tmp_path / "data"), **(dict(workers=0, at=0) | values)))
         return path
 
     return write
