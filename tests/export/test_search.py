@@ -1,13 +1,20 @@
 """The search for the ranges and float parts of an int8 file."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from densevision.cli.main import main
+from densevision.export.convert import convert
+from densevision.export.exporter import ExportOptions, make_exporter
 from densevision.export.quantize import Ranges, _widen_ranges, float_parts_of, to_int8
 from densevision.export.search import Found, Tried, _attempts, table
 from densevision.export.tflite_graph import op_name, read_graph
 from densevision.inference.metadata import read_model_info
+from tests.export import toy
 from tests.export.conftest import converted_once  # noqa: F401
 from tests.export.toy_data import write_detector
 
@@ -118,3 +125,19 @@ def test_a_layer_whose_outputs_are_always_0_gets_a_range_that_xnnpack_runs():
     _widen_ranges(ranges)
     assert (ranges["dead"]["min"].item(), ranges["dead"]["max"].item()) == (0.0, pytest.approx(1e-3))
     assert (ranges["alive"]["min"].item(), ranges["alive"]["max"].item()) == (-1.0, 2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["blocks.0.expansion.1", "se.reduce"])
+def test_a_file_with_a_dead_layer_runs(tmp_path, layer):
+    model = toy.segmentor()
+    dead = [part for name, part in model.named_modules() if name.endswith(layer)]
+    assert dead
+    for part in dead:
+        torch.nn.init.constant_(part.bias, -100.0)
+    exporter = make_exporter(model, ExportOptions(quantize="int8", size=(64, 96)))
+    path = tmp_path / "dead.tflite"
+    path.write_bytes(to_int8(convert(exporter.graph, exporter.size), toy.random_images(3)))
+    # A crash would end this process, too.
+    done = subprocess.run([sys.executable, "-m", "densevision", "benchmark", str(path), "--runs", "1"], check=False)
+    assert done.returncode == 0
