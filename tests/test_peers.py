@@ -104,3 +104,24 @@ def test_detectors_are_trained_once(tmp_path, coco_root, capsys):  # noqa: F811
 def test_segmentors_are_trained_once(tmp_path, frames, capsys):  # noqa: F811
     words = [str(SEGMENTOR), "--cfg-options", *frames, "train_cfg.max_iters=2"]
     check(tmp_path, words, "seg/mIoU", "lraspp_mobilenet_v3_large", capsys)
+
+
+@pytest.mark.slow
+def test_a_stopped_training_of_torchvision_ends_as_one_that_was_not(tmp_path, frames, monkeypatch):  # noqa: F811
+    config = peers.load_config(str(SEGMENTOR), frames)
+    monkeypatch.setattr(peers.train_torchvision.__globals__["os"], "sched_getaffinity", lambda pid: {0})  # no workers
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    peers.train_torchvision(config, "segmentation", 2, 0, tmp_path / "whole")
+
+    state = peers.train_torchvision.__globals__["State"]
+    with monkeypatch.context() as patch:
+        save = state.save
+        patch.setattr(state, "save", lambda self, epochs: (save(self, epochs), patch.undo(), 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            peers.train_torchvision(config, "segmentation", 2, 0, tmp_path / "stopped")
+    torch.manual_seed(7)
+    peers.train_torchvision(config, "segmentation", 2, 0, tmp_path / "stopped")
+
+    whole, resumed = (torch.load(tmp_path / name / "state.pth")["model"] for name in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -14,7 +14,8 @@ random IoU crops and flips, SGD 0.15 per 192 images, weight decay 4e-5, one epoc
 decay 0.9. YOLOv8n has Ultralytics' defaults.
 
 Without ``--epochs`` each is trained as long as the config. A run that ended appends a row to OUT/rows.jsonl and is not
-repeated; ours resumes where it was stopped. ``--table`` prints the table of the finished runs and trains nothing.
+repeated; ours and torchvision's resume where they were stopped. ``--table`` prints the table of the finished runs and
+trains nothing.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """torchvision's two mobile models, trained by its reference recipes on a config's data; for ``peers.py``."""
 
+import math
 import os
 
 import numpy as np
@@ -11,6 +12,7 @@ from torchvision.models import detection as tv_detection
 from torchvision.models import segmentation as tv_segmentation
 from torchvision.transforms import v2
 
+from densevision.atomic import replacing
 from densevision.errors import UserError
 from densevision.evaluation import build_dataset
 from densevision.structures import Detections
@@ -90,7 +92,7 @@ def detection_schedule(optimizer, epochs, length):
 
     def factor(step):
         start = 1e-3 + (1 - 1e-3) * step / warmup if step < warmup else 1
-        return start * (1 + np.cos(np.pi * (step // length) / epochs)) / 2
+        return start * (1 + math.cos(math.pi * (step // length) / epochs)) / 2
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
@@ -121,8 +123,30 @@ class Peer:
         return self.predict(image)
 
 
+class State:
+    """What a stopped training goes on from, written after each epoch; workers draw their augmentation anew."""
+
+    def __init__(self, path, parts):
+        self.path, self.parts = path, parts
+
+    def load(self):
+        """Return the epochs that are done."""
+        if not self.path.exists():
+            return 0
+        saved = torch.load(self.path, map_location="cpu")
+        for name, part in self.parts.items():
+            part.load_state_dict(saved[name])
+        torch.set_rng_state(saved["random"])
+        return saved["epochs"]
+
+    def save(self, epochs):
+        saved = {name: part.state_dict() for name, part in self.parts.items()}
+        with replacing(self.path) as partial:
+            torch.save(saved | dict(random=torch.get_rng_state(), epochs=epochs), partial)
+
+
 def train_torchvision(config, task, epochs, seed, out):
-    """Train torchvision's model; return its predictor."""
+    """Train torchvision's model; return its predictor. A training that was stopped goes on after its last epoch."""
     _, build, augmented, loss_of, rate, decay, schedule = RECIPES[task]
     torch.manual_seed(seed)
     data = build_dataset(config, "train_dataloader")
@@ -139,7 +163,8 @@ def train_torchvision(config, task, epochs, seed, out):
         raise UserError(f"{len(data)} training images are fewer than a batch of {batch}")
     optimizer = torch.optim.SGD(model.parameters(), rate * batch, momentum=0.9, weight_decay=decay)
     steps = schedule(optimizer, epochs, len(loader))
-    for epoch in range(epochs):
+    state = State(out / "state.pth", dict(model=model, optimizer=optimizer, schedule=steps))
+    for epoch in range(state.load(), epochs):
         for images in loader:
             loss = loss_of(model, move(images, device))
             if not torch.isfinite(loss):
@@ -149,7 +174,7 @@ def train_torchvision(config, task, epochs, seed, out):
             optimizer.step()
             steps.step()
         print(f"  epoch {epoch + 1}/{epochs}: loss {loss.item():.3f}", flush=True)
-    torch.save(model.state_dict(), out / "model.pth")
+        state.save(epoch + 1)
     model.eval()
     return Peer(classes, predict_boxes(model, device) if task == "detection" else predict_labels(model, device))
 
