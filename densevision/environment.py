@@ -21,7 +21,7 @@ from densevision.stages import native_output_hidden
 
 _GIGABYTE = 1e9
 # Distribution -> module. Every install needs the first, a full install the second; an export also the third.
-_ALWAYS = {"numpy": "numpy", "opencv": "cv2", "rich": "rich"}
+_ALWAYS = {"numpy": "numpy", "opencv": "cv2", "pillow": "PIL", "rich": "rich"}
 _FULL = {
     "torch": "torch",
     "torchvision": "torchvision",
@@ -31,7 +31,6 @@ _FULL = {
     "cityscapesscripts": "cityscapesscripts",
     "matplotlib": "matplotlib",
     "pydantic": "pydantic",
-    "pillow": "PIL",
 }
 _TFLITE = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert", "flatbuffers")
 _OPTIONAL = ("timm", "safetensors", "supervision", "tensorboard")

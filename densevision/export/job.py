@@ -206,9 +206,11 @@ class ExportJob:
         self.drop = Drop(name, after, before, **others, own_size=own_size, at_own_size=at_own_size)
         if not 100 * self.sign * (before - after) <= max_drop:
             change = "falls" if self.sign > 0 else "rises"
+            can_search = self.options.quantize == "int8" and self.found is None
+            remedy = "add --search" if can_search else "see docs/export.md for what helps"
             raise UserError(
                 f"{out}: not written, {name} {change} from {100 * before:.2f} to {100 * after:.2f}, and "
-                f"--max-drop allows {max_drop:g} points; see docs/export.md for what helps"
+                f"--max-drop allows {max_drop:g} points; {remedy}"
             )
 
     @cached_property

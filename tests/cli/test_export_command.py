@@ -4,13 +4,17 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from densevision.cli.main import main
 from densevision.images import read_image
 from tests.export.conftest import converted_once  # noqa: F401
 from tests.export.toy_data import write_detector, write_segmentor
+from tests.training.toy_runs import ROOT
 
 
 def export(tmp_path, files, *words) -> int:
@@ -103,6 +107,7 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
     assert export(tmp_path, files, "--quantize", "int8", "--max-drop", 0) == 2
     *stages, error = capsys.readouterr().err.splitlines()
     assert "not written, seg/mIoU falls from" in error
+    assert error.endswith("--max-drop allows 0 points; add --search")
     assert stages[:3] == [
         "converting for 64x96",
         "quantizing to int8, calibrated on 6 images",
@@ -110,6 +115,19 @@ def test_an_int8_segmentor_with_its_sensitivity(tmp_path, capsys):
     ]
     assert all(line.startswith("evaluating 6 images") for line in stages[3:])
     assert not list(tmp_path.glob("*m.tflite*"))
+
+
+def runtime_distributions():
+    """Return the names of all that requirements-runtime.txt installs."""
+    lines = (ROOT / "requirements-runtime.txt").read_text().splitlines()
+    waiting, found = [Requirement(line) for line in lines if not line.startswith("#")], set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name not in found and (requirement.marker is None or requirement.marker.evaluate(dict(extra=""))):
+            found.add(name)
+            waiting += map(Requirement, requires(name) or ())
+    return found
 
 
 @pytest.mark.usefixtures("converted_once")
@@ -132,9 +150,15 @@ try:
     densevision.load({str(checkpoint)!r})
 except ModuleNotFoundError as error:
     assert error.name in ("torch", "mmengine")
+print("imported:", *{{name.partition(".")[0] for name, module in sys.modules.items() if module is not None}})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.partition("imported:")[2].split()) - sys.stdlib_module_names
+    installed = runtime_distributions()
+    sources = {module: set(map(canonicalize_name, names)) for module, names in packages_distributions().items()}
+    missing = [module for module in imported & sources.keys() if not sources[module] & installed]
+    assert set(missing) <= {"densevision", "_distutils_hack"}  # the latter is imported at every start of Python
     assert (tmp_path / "annotated.mp4").stat().st_size > 1000
     assert (tmp_path / "found.csv").read_text().startswith("file,class,score,")
 
@@ -143,8 +167,6 @@ except ModuleNotFoundError as error:
 @pytest.mark.usefixtures("converted_once")
 def test_the_light_install_runs_a_file(tmp_path):
     """A virtual environment with requirements-runtime.txt only; needs a package index."""
-    from tests.training.toy_runs import ROOT
-
     config, checkpoint = write_detector(tmp_path)
     assert export(tmp_path, (config, checkpoint)) == 0
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)

@@ -115,7 +115,7 @@ def test_the_command_keeps_the_best_and_says_so(converted_once, tmp_path, capsys
     kept = record["tried"][record["kept"]]
     assert f"coco/AP: {100 * kept[3]:.2f} in the file" in printed.out  # the file is the one that was tried
     assert main([*words, "--max-drop", "0"]) == 2
-    assert "--max-drop allows 0 points" in capsys.readouterr().err
+    assert "--max-drop allows 0 points; see docs/export.md" in capsys.readouterr().err
 
 
 def test_a_layer_whose_outputs_are_always_0_gets_a_range_that_xnnpack_runs():
