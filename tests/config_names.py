@@ -47,6 +47,8 @@ def _variant(config: Config) -> str:
     model, is_segmentor = config.model, "head" in config.model
     if model.backbone.get("padding") == "same":
         return "deeplab_release" if is_segmentor else "tensorflow_release"
+    if "teacher" in config:
+        return "distilled"
     if is_segmentor and model.get("loss", {}).get("type") is SumLoss:
         return "long"
     if "loss" in model or "torchvision" in model.backbone.name:
