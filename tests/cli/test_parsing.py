@@ -104,7 +104,7 @@ def test_options_mean_the_same_everywhere(name):
         (["export", "--max"], ["--max-drop"]),
         (["export", "a.pth", "--quantize", ""], ["none", "float16", "int8"]),
         (["export", "a.pth", "--out", ""], []),
-        (["train", "lraspp_v3_small_cam"], ["lraspp_v3_small_camvid", "lraspp_v3_small_camvid_long"]),
+        (["train", "ssdlite_v3_small_co"], ["ssdlite_v3_small_coco", "ssdlite_v3_small_coco128"]),
         (["nothing", ""], []),
     ],
 )
