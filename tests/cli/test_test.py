@@ -11,6 +11,7 @@ from densevision.cli.main import main
 from densevision.config.load import load_config
 from densevision.inference.load import build_model
 from densevision.scenes import write_dataset
+from tests.training import toy_parts  # noqa: F401  # registers Counting
 from tests.training.toy_runs import ROOT
 
 CONFIGS = {
