@@ -109,12 +109,12 @@ def test_segmentors_are_trained_once(tmp_path, frames, capsys):  # noqa: F811
 @pytest.mark.slow
 def test_a_stopped_training_of_torchvision_ends_as_one_that_was_not(tmp_path, frames, monkeypatch):  # noqa: F811
     config = peers.load_config(str(SEGMENTOR), frames)
-    monkeypatch.setattr(peers.train_torchvision.__globals__["os"], "sched_getaffinity", lambda pid: {0})  # no workers
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0})  # no workers
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     peers.train_torchvision(config, "segmentation", 2, 0, tmp_path / "whole")
 
-    state = peers.train_torchvision.__globals__["State"]
+    state = sys.modules["torchvision_peers"].State
     with monkeypatch.context() as patch:
         save = state.save
         patch.setattr(state, "save", lambda self, epochs: (save(self, epochs), patch.undo(), 1 / 0))
