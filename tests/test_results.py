@@ -26,24 +26,58 @@ def test_a_headline_has_three_digits(tool):
 
 
 def test_readme_results_and_headers_are_those_of_the_json(tool):
-    stale = [str(path.relative_to(ROOT)) for path, text in tool.updated(tool.read_runs()) if path.read_text() != text]
+    stale = [
+        str(path.relative_to(ROOT)) for path, text in tool.updated(tool.read_results()) if path.read_text() != text
+    ]
     assert not stale, f"{stale}: run python tools/update_results.py"
 
 
 def test_a_new_figure_changes_every_place(tool):
-    for index, run in enumerate(tool.read_runs()):
-        runs = copy.deepcopy(tool.read_runs())
-        runs[index]["metrics"][next(iter(run["metrics"]))] += 0.002
-        changed = {path for path, text in tool.updated(runs) if path.read_text() != text}
+    for index, run in enumerate(tool.read_results()["trainings"]):
+        results = copy.deepcopy(tool.read_results())
+        results["trainings"][index]["metrics"][next(iter(run["metrics"]))] += 0.002
+        changed = {path for path, text in tool.updated(results) if path.read_text() != text}
         classifies = run["config"].startswith("configs/classification/")
         pages = ["README.md", "docs/results.md", *(["docs/classification.md"] if classifies else [])]
         assert changed == {ROOT / page for page in (run["config"], *pages)}
 
 
+def test_a_figure_that_stands_in_two_lists_is_the_same(tool):
+    results = tool.read_results()
+    trained = {Path(run["config"]).stem: next(iter(run["metrics"].values())) for run in results["trainings"]}
+    of_seed_0 = [(row["config"].strip("`"), row["with"][0]) for row in results["tricks"] if row["with"]]
+    of_seed_0 += [
+        (row["config"], row["value"]) for row in results["peers"] if (row["kind"], row["seed"]) == ("ours", 0)
+    ]
+    same = {name: value for name, value in of_seed_0 if name in trained}
+    assert len(same) >= 5
+    assert {name: round(value, 3) for name, value in same.items()} == {name: trained[name] for name in same}
+
+
+def test_peers_stand_next_to_ours_with_a_figure_per_seed(tool):
+    ours = dict(config="c", kind="ours", epochs=187, seed=0, model="c", metric="coco/AP", value=0.6, seconds=600)
+    peer = ours | dict(kind="torchvision", model="ssdlite320", value=0.5, seconds=1200)
+    assert tool.peers_lines([peer, peer | dict(seed=1, value=0.52, seconds=1260), ours])[2:] == [
+        "| `c` | ours | 187 | 60 | 10 |",
+        "| `c` | ssdlite320 | 187 | 50, 52 (51.00) | 20, 21 |",
+    ]
+
+
+def test_gains_are_those_of_the_means(tool):
+    none = dict(task="detection", what="a", config="b", iterations=None, without=[], default="no", **{"with": []})
+    both = none | dict(iterations=2400, without=[0.565], **{"with": [0.58728, 0.59116]})
+    assert tool.tricks_lines([none, both, both | dict(task="segmentation")], "detection")[2:] == [
+        "| a | b |  |  | not measured |  | no |",
+        "| a | b | 2,400 | 56.5 | 58.73, 59.12 (58.92) | +2.42 | no |",
+    ]
+    row = dict(config="c", seed=1, pytorch=0.6608, int8=0.6385, search=None)
+    assert tool.int8_lines([row])[2] == "| `c` | 1 | 66.08 | 63.85 | -2.23 | not measured |  |"
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_header_has_our_figure_or_says_that_there_is_none(tool, path):
     header = path.read_text().split('"""')[1]
-    trained = {run["config"] for run in tool.read_runs()}
+    trained = {run["config"] for run in tool.read_results()["trainings"]}
     (ours,) = re.findall(r"Ours: (.*?)\.(?=\s)", header, re.DOTALL)
     if path.relative_to(ROOT).as_posix() not in trained:
         assert re.match("not trained yet|not measured|neither its weights evaluated nor trained yet", ours)
@@ -51,12 +85,12 @@ def test_a_header_has_our_figure_or_says_that_there_is_none(tool, path):
 
 
 def test_readme_quotes_no_other_figure(tool):
-    known = {tool.headline(run) for run in tool.read_runs()}
+    known = {tool.headline(run) for run in tool.read_results()["trainings"]}
     assert {" ".join(found) for found in FIGURE.findall((ROOT / "README.md").read_text())} == known
 
 
 def test_every_run_says_how_it_was_made(tool):
-    for run in tool.read_runs():
+    for run in tool.read_results()["trainings"]:
         assert (ROOT / run["config"]).is_file() and run["metrics"]
         assert all(0 < value < 1 for value in [*run["metrics"].values(), *run.get("by_iteration", {}).values()])
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", run["date"]) and re.fullmatch(r"[0-9a-f]{7,40}", run["commit"])

@@ -2,39 +2,43 @@
 
     python tools/update_results.py
 
-In docs/results.json ``metrics`` starts with the one that README and headers quote. ``by_iteration`` holds it during
-training; ``earlier`` lists what earlier runs of the same config gave, in words: their spread is that of rounding. A
-config without an entry says so in its header ("Ours: not trained yet.").
+docs/results.json has four lists. In ``trainings``, one per config, ``metrics`` starts with the one that README and
+headers quote. ``by_iteration`` holds it during training; ``earlier`` lists what earlier runs of the same config gave,
+in words: their spread is that of rounding. A config without an entry says so in its header ("Ours: not trained yet.").
+``tricks`` has the rows of the recipes: the metric on val of each seed, without and with a trick. ``int8`` has the
+metric of checkpoints and of their int8 files, and ``peers`` the rows of tools/benchmarks/peers.py.
 """
 
 import json
 import re
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _OURS = re.compile(r"Ours: .*?\.(?=\s)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
+_PEERS = re.compile(r"(<!-- peers from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def read_runs() -> list[dict]:
-    """Return the entries of docs/results.json."""
+def read_results() -> dict[str, list[dict]]:
+    """Return the lists of docs/results.json."""
     return json.loads((ROOT / "docs/results.json").read_text())
 
 
-def updated(runs: list[dict]) -> Iterator[tuple[Path, str]]:
+def updated(results: dict[str, list[dict]]) -> Iterator[tuple[Path, str]]:
     """Yield every file that quotes a figure, with the text that it should have."""
+    runs, tricks = results["trainings"], results["tricks"]
     for run in runs:
-        path = ROOT / run["config"]
-        yield path, _replace(_OURS, f"Ours: {headline(run)} on {run['data']} (docs/results.md).", path)
-    pages = {
-        "README.md": readme_lines(runs),
-        "docs/results.md": results_lines(runs),
-        "docs/classification.md": classification_lines(runs),
-    }
-    for path, lines in ((ROOT / page, lines) for page, lines in pages.items()):
-        block = "\n".join(lines)
-        yield path, _replace(_BLOCK, rf"\1{block}\n\2", path)
+        headed = f"Ours: {headline(run)} on {run['data']} (docs/results.md)."
+        yield _replaced(run["config"], {_OURS: lambda _, headed=headed: headed})
+    yield _replaced("README.md", {_BLOCK: _fill(readme_lines(runs))})
+    filled = {_BLOCK: _fill(results_lines(runs)), _PEERS: _fill(peers_lines(results["peers"]))}
+    yield _replaced("docs/results.md", filled)
+    yield _replaced("docs/classification.md", {_BLOCK: _fill(classification_lines(runs))})
+    yield _replaced("docs/recipes.md", {_BLOCK: _fill(tricks_lines(tricks, "detection"))})
+    yield _replaced("docs/recipes_segmentation.md", {_BLOCK: _fill(tricks_lines(tricks, "segmentation"))})
+    yield _replaced("docs/export.md", {_BLOCK: _fill(int8_lines(results["int8"]))})
 
 
 def headline(run: dict) -> str:
@@ -74,6 +78,57 @@ def classification_lines(runs: list[dict]) -> list[str]:
     ]
 
 
+def peers_lines(rows: list[dict]) -> list[str]:
+    """Write the table of the other projects' models, in points, ours first."""
+    lines = ["| config | model | epochs | by seed (mean) | minutes |", "| " + "--- | " * 5]
+    kinds = {(row["config"], row["epochs"], row["kind"] != "ours", row["model"]): [] for row in rows}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        kinds[row["config"], row["epochs"], row["kind"] != "ours", row["model"]].append(row)
+    for (config, epochs, other, model), found in sorted(kinds.items()):
+        minutes = ", ".join(f"{row['seconds'] / 60:.0f}" for row in found)
+        cells = [f"`{config}`", model if other else "ours", str(epochs), _points([row["value"] for row in found])]
+        lines.append(f"| {' | '.join([*cells, minutes])} |")
+    return [line.strip() for line in lines]
+
+
+def tricks_lines(tricks: list[dict], task: str) -> list[str]:
+    """Write the table of the recipes of a task, in points."""
+    lines = ["| what | config | iterations | without | with | gain | on by default |", "| " + "--- | " * 7]
+    for row in (row for row in tricks if row["task"] == task):
+        iterations = f"{row['iterations']:,}" if row["iterations"] else ""
+        cells = [
+            row["what"],
+            row["config"],
+            iterations,
+            _points(row["without"]),
+            _points(row["with"]) or "not measured",
+        ]
+        lines.append(f"| {' | '.join([*cells, _gain(row['without'], row['with']), row['default']])} |")
+    return [line.strip() for line in lines]
+
+
+def int8_lines(rows: list[dict]) -> list[str]:
+    """Write the table of the int8 files of trained models, in points."""
+    lines = ["| config | seed | PyTorch | int8 | gain | int8 with `--search` | gain |", "| " + "--- | " * 7]
+    for row in rows:
+        cells = [f"`{row['config']}`", str(row["seed"]), _points([row["pytorch"]])]
+        for value in (row["int8"], row["search"]):
+            cells += ["not measured", ""] if value is None else [_points([value]), _gain([row["pytorch"]], [value])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [line.strip() for line in lines]
+
+
+def _points(values: list[float]) -> str:
+    """Write a metric of each seed with the digits that are known, and their mean: "58.8, 60.3 (59.55)"."""
+    mean = [f"({100 * statistics.mean(values):.2f})"] if len(values) > 1 else []
+    return " ".join([", ".join(f"{100 * value:.4g}" for value in values), *mean])
+
+
+def _gain(without: list[float], values: list[float]) -> str:
+    """Write the difference of the means: "+1.17"; nothing where one is missing."""
+    return f"{100 * (statistics.mean(values) - statistics.mean(without)):+.2f}" if without and values else ""
+
+
 def _sentences(run: dict) -> Iterator[str]:
     yield f"{run['machine']}."
     if "by_iteration" in run:
@@ -85,15 +140,24 @@ def _sentences(run: dict) -> Iterator[str]:
         yield run["note"]
 
 
-def _replace(pattern: re.Pattern, text: str, path: Path) -> str:
-    content, count = pattern.subn(text, path.read_text())
-    if count != 1:
-        raise ValueError(f"{path}: {count} places match {pattern.pattern}, 1 should")
-    return content
+def _fill(lines: list[str]) -> Callable[[re.Match], str]:
+    """Return what a block becomes: its two marks, and the lines between them."""
+    return lambda found: "\n".join([found[1].rstrip(), *lines, found[2]])
+
+
+def _replaced(name: str, changes: dict[re.Pattern, Callable[[re.Match], str]]) -> tuple[Path, str]:
+    """Return a file and its text with what the patterns match replaced; each must match once."""
+    path = ROOT / name
+    content = path.read_text()
+    for pattern, change in changes.items():
+        content, count = pattern.subn(change, content)
+        if count != 1:
+            raise ValueError(f"{path}: {count} places match {pattern.pattern}, 1 should")
+    return path, content
 
 
 if __name__ == "__main__":
-    for path, text in updated(read_runs()):
+    for path, text in updated(read_results()):
         if path.read_text() != text:
             path.write_text(text)
             print(f"updated {path.relative_to(ROOT)}")

@@ -89,7 +89,7 @@ def _is_row(row: PaperRow, network: Mapping[str, str], size: str) -> bool:
 def read_results(path: Path) -> list[OwnResult]:
     """Read ``[{"table": 6, "row": 5, "accuracy": 21.9, "latency_ms": 120}, ...]``; the latency may be missing.
 
-    A list of trainings as in docs/results.json gives its classifiers.
+    The "trainings" of docs/results.json give their classifiers.
 
     Raises:
         UserError: the file is missing or is not such a list, or the paper has no such row.
@@ -98,11 +98,16 @@ def read_results(path: Path) -> list[OwnResult]:
         entries = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable json file ({error})") from error
+    if isinstance(entries, dict) and _are_trainings(entries.get("trainings")):
+        return [result for entry in entries["trainings"] for result in _of_entry(entry)]
     if not isinstance(entries, list):
         raise UserError(f"{path}: give a list of objects with table, row and accuracy")
-    if entries and all(isinstance(one, dict) and {"config", "metrics", "data"} <= one.keys() for one in entries):
-        return [result for entry in entries for result in _of_entry(entry)]
     return [_result(f"{path}, entry {number}", entry) for number, entry in enumerate(entries, 1)]
+
+
+def _are_trainings(entries: object) -> bool:
+    keys = {"config", "metrics", "data"}
+    return isinstance(entries, list) and all(isinstance(one, dict) and keys <= one.keys() for one in entries)
 
 
 def _result(place: str, entry: object) -> OwnResult:

@@ -64,6 +64,7 @@ def test_command_writes_a_plot_with_our_results(tmp_path):
     [
         ("{", "not a readable json file"),
         ("{}", "a list of objects"),
+        ('{"trainings": [3]}', "a list of objects"),
         ('[{"table": 6, "row": 5}]', "entry 1: give an object with table, row, accuracy"),
         ('[{"table": 6, "row": 5, "accuracy": "21"}]', "entry 1: accuracy is '21', it must be a number"),
         ('[{"table": 6, "row": 12, "accuracy": 21}]', "entry 1: no row 12 in Table 6"),
