@@ -92,18 +92,16 @@ def peers_lines(rows: list[dict]) -> list[str]:
 
 
 def tricks_lines(tricks: list[dict], task: str) -> list[str]:
-    """Write the table of the recipes of a task, in points."""
-    lines = ["| what | config | iterations | without | with | gain | on by default |", "| " + "--- | " * 7]
-    for row in (row for row in tricks if row["task"] == task):
-        iterations = f"{row['iterations']:,}" if row["iterations"] else ""
-        cells = [
-            row["what"],
-            row["config"],
-            iterations,
-            _points(row["without"]),
-            _points(row["with"]) or "not measured",
-        ]
-        lines.append(f"| {' | '.join([*cells, _gain(row['without'], row['with']), row['default']])} |")
+    """Write the table of the recipes of a task, in points; with a column for test images where a row has them."""
+    rows = [row for row in tricks if row["task"] == task]
+    tested = any("test" in row for row in rows)
+    names = ["what", "config", "iterations", "without", "with", "gain", *["test frames"] * tested, "on by default"]
+    lines = [f"| {' | '.join(names)} |", "| " + "--- | " * len(names)]
+    for row in rows:
+        cells = [row["what"], row["config"], f"{row['iterations']:,}" if row["iterations"] else ""]
+        cells += [_points(row["without"]), _points(row["with"]) or "not measured"]
+        cells += [_gain(row["without"], row["with"]), *[_points(row.get("test", []))] * tested, row["default"]]
+        lines.append(f"| {' | '.join(cells)} |")
     return [line.strip() for line in lines]
 
 
