@@ -28,12 +28,16 @@ def row(model, kind, seed, value, seconds=60):
 
 
 def test_the_table_has_mean_spread_and_time_ours_first():
-    rows = [row("ssdlite320", "torchvision", 0, 0.48), row("mine", "ours", 1, 0.58), row("mine", "ours", 0, 0.56, 180)]
+    rows = [
+        row("ssdlite320", "torchvision", 0, 0.48, None),
+        row("mine", "ours", 1, 0.58),
+        row("mine", "ours", 0, 0.56, 180),
+    ]
     assert peers.table(rows) == [
         "bccd, 9 epochs: coco/AP on the val data",
         "model                                runs    mean  spread  minutes  by seed",
         "mine                                    2   57.00    2.00      2.0  0: 56.00, 1: 58.00",
-        "ssdlite320                              1   48.00    0.00      1.0  0: 48.00",
+        "ssdlite320                              1   48.00    0.00        -  0: 48.00",  # it was resumed
     ]
 
 
@@ -84,6 +88,7 @@ def check(tmp_path, words, metric, name, capsys):
     rows = [json.loads(line) for line in (tmp_path / "out/rows.jsonl").read_text().splitlines()]
     assert [found["kind"] for found in rows] == ["ours", "torchvision"]
     assert rows[1]["model"] == name and rows[1]["metric"] == metric and 0 <= rows[1]["value"] <= 1
+    assert all(row["seconds"] is not None for row in rows)
     capsys.readouterr()
     assert peers.main(words) == 0  # nothing is trained again
     assert capsys.readouterr().out.splitlines()[0].endswith(f"1 epochs: {metric} on the val data")

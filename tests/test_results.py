@@ -57,9 +57,9 @@ def test_a_figure_that_stands_in_two_lists_is_the_same(tool):
 def test_peers_stand_next_to_ours_with_a_figure_per_seed(tool):
     ours = dict(config="c", kind="ours", epochs=187, seed=0, model="c", metric="coco/AP", value=0.6, seconds=600)
     peer = ours | dict(kind="torchvision", model="ssdlite320", value=0.5, seconds=1200)
-    assert tool.peers_lines([peer, peer | dict(seed=1, value=0.52, seconds=1260), ours])[2:] == [
+    assert tool.peers_lines([peer, peer | dict(seed=1, value=0.52, seconds=None), ours])[2:] == [
         "| `c` | ours | 187 | 60 | 10 |",
-        "| `c` | ssdlite320 | 187 | 50, 52 (51.00) | 20, 21 |",
+        "| `c` | ssdlite320 | 187 | 50, 52 (51.00) | 20, - |",
     ]
 
 

@@ -85,7 +85,7 @@ def peers_lines(rows: list[dict]) -> list[str]:
     for row in sorted(rows, key=lambda row: row["seed"]):
         kinds[row["config"], row["epochs"], row["kind"] != "ours", row["model"]].append(row)
     for (config, epochs, other, model), found in sorted(kinds.items()):
-        minutes = ", ".join(f"{row['seconds'] / 60:.0f}" for row in found)
+        minutes = ", ".join("-" if row["seconds"] is None else f"{row['seconds'] / 60:.0f}" for row in found)
         cells = [f"`{config}`", model if other else "ours", str(epochs), _points([row["value"] for row in found])]
         lines.append(f"| {' | '.join([*cells, minutes])} |")
     return [line.strip() for line in lines]

@@ -14,8 +14,8 @@ random IoU crops and flips, SGD 0.15 per 192 images, weight decay 4e-5, one epoc
 decay 0.9. YOLOv8n has Ultralytics' defaults.
 
 Without ``--epochs`` each is trained as long as the config. A run that ended appends a row to OUT/rows.jsonl and is not
-repeated; ours and torchvision's resume where they were stopped. ``--table`` prints the table of the finished runs and
-trains nothing.
+repeated; ours and torchvision's resume where they were stopped, and then have no time in the table. ``--table`` prints
+the table of the finished runs and trains nothing.
 """
 
 import argparse
@@ -141,9 +141,11 @@ def train_all(options, config, epochs):
             if any(job.items() <= row.items() for row in read_rows(path)):
                 continue
             print(f"{kind}, seed {seed}, {epochs} epochs", flush=True)
-            began = time.perf_counter()
-            name, metric, value = run(config, kind, epochs, seed, options.out / "_".join(map(str, job.values())))
-            row = job | dict(model=name, metric=metric, value=value, seconds=round(time.perf_counter() - began))
+            folder, began = options.out / "_".join(map(str, job.values())), time.perf_counter()
+            resumed = folder.exists()
+            name, metric, value = run(config, kind, epochs, seed, folder)
+            seconds = None if resumed else round(time.perf_counter() - began)
+            row = job | dict(model=name, metric=metric, value=value, seconds=seconds)
             row |= dict(threads=torch.get_num_threads(), date=time.strftime("%Y-%m-%d"))
             options.out.mkdir(parents=True, exist_ok=True)
             with path.open("a") as file:
@@ -158,12 +160,14 @@ def table(rows):
         lines.append(f"{config}, {epochs} epochs: {found[0]['metric']} on the val data")
         lines.append(f"{'model':36} {'runs':>4} {'mean':>7} {'spread':>7} {'minutes':>8}  by seed")
         for name in dict.fromkeys(row["model"] for row in sorted(found, key=lambda row: row["kind"] != "ours")):
-            scores = {row["seed"]: 100 * row["value"] for row in found if row["model"] == name}
-            minutes = statistics.mean(row["seconds"] for row in found if row["model"] == name) / 60
+            runs = [row for row in found if row["model"] == name]
+            scores = {row["seed"]: 100 * row["value"] for row in runs}
+            times = [row["seconds"] / 60 for row in runs if row["seconds"] is not None]
+            minutes = f"{statistics.mean(times):.1f}" if times else "-"
             spread = max(scores.values()) - min(scores.values())
             by_seed = ", ".join(f"{seed}: {scores[seed]:.2f}" for seed in sorted(scores))
             mean = statistics.mean(scores.values())
-            lines.append(f"{name:36} {len(scores):4} {mean:7.2f} {spread:7.2f} {minutes:8.1f}  {by_seed}")
+            lines.append(f"{name:36} {len(scores):4} {mean:7.2f} {spread:7.2f} {minutes:>8}  {by_seed}")
     return lines
 
 
