@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,13 @@ def test_a_header_has_our_figure_or_says_that_there_is_none(tool, path):
 def test_readme_quotes_no_other_figure(tool):
     known = {tool.headline(run) for run in tool.read_results()["trainings"]}
     assert {" ".join(found) for found in FIGURE.findall((ROOT / "README.md").read_text())} == known
+
+
+def test_readme_states_the_gain_over_torchvision(tool):
+    bccd = [row for row in tool.read_results()["peers"] if row["config"] == "ssdlite_v3_small_reduced_bccd"]
+    of = {kind: [row["value"] for row in bccd if row["kind"] == kind] for kind in ("ours", "torchvision")}
+    gain = 100 * (statistics.mean(of["ours"]) - statistics.mean(of["torchvision"]))
+    assert f"our V3-Small is {gain:.0f} points of AP above torchvision's" in (ROOT / "README.md").read_text()
 
 
 def test_every_run_says_how_it_was_made(tool):
