@@ -9,6 +9,7 @@ in words: their spread is that of rounding. A config without an entry says so in
 metric of checkpoints and of their int8 files, and ``peers`` the rows of tools/benchmarks/peers.py.
 """
 
+import itertools
 import json
 import re
 import statistics
@@ -81,10 +82,13 @@ def classification_lines(runs: list[dict]) -> list[str]:
 def peers_lines(rows: list[dict]) -> list[str]:
     """Write the table of the other projects' models, in points, ours first."""
     lines = ["| config | model | epochs | by seed (mean) | minutes |", "| " + "--- | " * 5]
-    kinds = {(row["config"], row["epochs"], row["kind"] != "ours", row["model"]): [] for row in rows}
-    for row in sorted(rows, key=lambda row: row["seed"]):
-        kinds[row["config"], row["epochs"], row["kind"] != "ours", row["model"]].append(row)
-    for (config, epochs, other, model), found in sorted(kinds.items()):
+
+    def kind(row: dict) -> tuple:
+        return row["config"], row["epochs"], row["kind"] != "ours", row["model"]
+
+    in_order = sorted(rows, key=lambda row: (kind(row), row["seed"]))
+    for (config, epochs, other, model), group in itertools.groupby(in_order, kind):
+        found = list(group)
         minutes = ", ".join("-" if row["seconds"] is None else f"{row['seconds'] / 60:.0f}" for row in found)
         cells = [f"`{config}`", model if other else "ours", str(epochs), _points([row["value"] for row in found])]
         lines.append(f"| {' | '.join([*cells, minutes])} |")
@@ -107,12 +111,10 @@ def tricks_lines(tricks: list[dict], task: str) -> list[str]:
 
 def int8_lines(rows: list[dict]) -> list[str]:
     """Write the table of the int8 files of trained models, in points."""
-    lines = ["| config | seed | PyTorch | int8 | gain | int8 with `--search` | gain |", "| " + "--- | " * 7]
+    lines = ["| config | seed | PyTorch | int8 | int8 with `--search` |", "| " + "--- | " * 5]
     for row in rows:
-        cells = [f"`{row['config']}`", str(row["seed"]), _points([row["pytorch"]])]
-        for value in (row["int8"], row["search"]):
-            cells += ["not measured", ""] if value is None else [_points([value]), _gain([row["pytorch"]], [value])]
-        lines.append(f"| {' | '.join(cells)} |")
+        values = ("not measured" if row[key] is None else _points([row[key]]) for key in ("pytorch", "int8", "search"))
+        lines.append(f"| `{row['config']}` | {row['seed']} | {' | '.join(values)} |")
     return [line.strip() for line in lines]
 
 

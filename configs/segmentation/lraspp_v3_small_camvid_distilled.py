@@ -1,7 +1,7 @@
 """LR-ASPP 128 on V3-Small RF2: CamVid, 11 classes, distilled from V3-Large.
 
-Continues from the weights of ``lraspp_v3_small_camvid_long``, at scale 0.5 to 2, and distills those of
-``lraspp_v3_large_camvid_long``. Train both first, or name your own files with
+Continues from the weights of ``lraspp_v3_small_camvid_long``, at scale 0.5 to 2, with the outputs of
+``lraspp_v3_large_camvid_long`` as targets. Train both first, or name your own files with
 ``--cfg-options init_from=PATH teacher=PATH``.
 Published: none for this model. Ours: mIoU 0.683 on CamVid val (11 classes) (docs/results.md).
 

@@ -152,7 +152,7 @@ def train_torchvision(config, task, epochs, seed, out):
     data = build_dataset(config, "train_dataloader")
     classes = tuple(data.metainfo["classes"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = build(classes).to(device, memory_format=torch.channels_last).train()  # a third faster on a CPU
+    model = build(classes).to(device, memory_format=torch.channels_last).train()  # faster on a CPU
     batch = config.train_dataloader.batch_size
     workers = max(0, len(os.sched_getaffinity(0)) // 2)
     loader = DataLoader(

@@ -64,8 +64,8 @@ SECTIONS = [
     ),
     (
         "teacher",
-        "A file name, or a dict with the keys of `TeacherOptions`. See [recipes](recipes.md#a-teacher). The others are "
-        "the losses of a detector and of a segmentation model.",
+        "A file name, or a dict with the keys of `TeacherOptions`. See [recipes](recipes.md#distillation). The others "
+        "are the losses of a detector and of a segmentation model.",
         [
             "densevision.config.teacher.TeacherOptions",
             "densevision.detection.distillation.AnchorDistillation",
