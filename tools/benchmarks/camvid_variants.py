@@ -1,10 +1,11 @@
 """The tricks of docs/recipes_segmentation.md on CamVid, for ``tricks.py``: each alone, and all together.
 
     DENSEVISION_DATA=/folder/with/camvid python tools/benchmarks/tricks.py lraspp_v3_small_camvid \
-        --variants tools/benchmarks/camvid_variants.py --iterations 2700 --seeds 0 --out runs/camvid_tricks
+        --variants tools/benchmarks/camvid_variants.py --iterations 500 --seeds 0 --out runs/camvid_tricks
 
-The config may also be lraspp_v3_large_camvid. The crop is the third of the transforms of ``camvid`` and
-``camvid_strong``.
+The config may also be lraspp_v3_large_camvid. "baseline" and "light_lovasz_crop" have AdamW as the config, all others
+Muon: at few iterations it is far ahead, and its results come nearer to those of a whole training. The crop is the third
+of the transforms of ``camvid`` and ``camvid_strong``.
 """
 
 import runpy
@@ -16,6 +17,7 @@ _CROP = dict(type="densevision.ClassUniformCrop", height=288, width=384, share=0
 _PASTE = dict(type="densevision.PasteClass", classes=_RARE, p=0.5)
 _CROSS_ENTROPY = dict(type="densevision.CrossEntropyLoss")
 _LOVASZ = dict(type="densevision.LovaszSoftmaxLoss")
+_RMI = dict(type="densevision.RMILoss")
 _BOUNDARY = dict(type="densevision.BoundaryCrossEntropyLoss")
 _MUON = {"optim_wrapper.optimizer": dict(type="densevision.MuonAdamW", lr=5e-3, weight_decay=0.02)}
 _AUXILIARY = dict(type="densevision.AuxiliaryHead", tap="c4", weight=0.4)
@@ -42,21 +44,22 @@ def _loss(losses, weights, begins):
 _LIGHT_LOVASZ_CROP = _own_scale(_transforms("camvid_strong", crop=True)) | _loss(
     [_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]
 )
-
-
-VARIANTS = {
-    "baseline": {},
+_ALONE = {
     "lovasz": _loss([_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]),
+    "rmi": _loss([_CROSS_ENTROPY, _RMI], [1, 1], [0, 0.5]),
+    "boundary": _loss([_CROSS_ENTROPY, _BOUNDARY], [1, 0.5], [0, 0]),
+    "ohem": {"model.loss": dict(type="densevision.OHEMCrossEntropyLoss")},
     "auxiliary": {"model.auxiliary": _AUXILIARY},
+    "light": _own_scale(_transforms("camvid_strong")),
     "strong": _transforms("camvid_strong"),
     "class_crop": _transforms("camvid", crop=True),
     "paste": _transforms("camvid", paste=True),
-    "boundary": _loss([_CROSS_ENTROPY, _BOUNDARY], [1, 0.5], [0, 0]),
     "no_balance": {"custom_hooks": []},
-    "ohem": {"model.loss": dict(type="densevision.OHEMCrossEntropyLoss")},
-    "light_lovasz_crop": _LIGHT_LOVASZ_CROP,
-    "muon_light_lovasz_crop": _LIGHT_LOVASZ_CROP | _MUON,
+    "muon_light_lovasz_crop": _LIGHT_LOVASZ_CROP,
     "all": _transforms("camvid_strong", crop=True, paste=True)
     | _loss([_CROSS_ENTROPY, _BOUNDARY, _LOVASZ], [1, 0.5, 1], [0, 0, 0.5])
     | {"model.auxiliary": _AUXILIARY},
 }
+
+VARIANTS = {"baseline": {}, "light_lovasz_crop": _LIGHT_LOVASZ_CROP, "muon": _MUON}
+VARIANTS |= {name: changes | _MUON for name, changes in _ALONE.items()}
