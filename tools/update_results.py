@@ -113,7 +113,8 @@ def int8_lines(rows: list[dict]) -> list[str]:
     """Write the table of the int8 files of trained models, in points."""
     lines = ["| config | seed | PyTorch | int8 | int8 with `--search` |", "| " + "--- | " * 5]
     for row in rows:
-        values = ("not measured" if row[key] is None else _points([row[key]]) for key in ("pytorch", "int8", "search"))
+        metrics = [row[key] for key in ("pytorch", "int8", "search")]
+        values = ("not measured" if metric is None else f"{100 * metric:.2f}" for metric in metrics)
         lines.append(f"| `{row['config']}` | {row['seed']} | {' | '.join(values)} |")
     return [line.strip() for line in lines]
 
