@@ -21,9 +21,9 @@ class PixelDistillation(nn.Module):
 
     Args:
         weight: of the loss, next to that of the labels.
-        temperature: divides the logits of both; above 1, the classes that the teacher holds for unlikely count more.
-            The loss is multiplied by its square, so that the size of the gradient does not depend on it.
-        step: one row and one column of ``step`` are measured: neighbors say nearly the same.
+        temperature: divides the logits of both; above 1, classes of low probability in the teacher count more. The
+            loss is multiplied by its square, so that the size of the gradient does not depend on it.
+        step: one row and one column of ``step`` are measured: the rest would add little.
     Raises:
         UserError: a value is out of its range.
     Source: Hinton et al. 2015 (Distilling the Knowledge in a Neural Network), section 2.

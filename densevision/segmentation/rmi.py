@@ -18,9 +18,9 @@ class RMILoss(nn.Module):
 
     Labels and scores are averaged over cells of ``step`` x ``step`` pixels. For one class of one image, each region of
     ``region`` x ``region`` cells is a vector d of labels, and one of scores. The loss is log(det(M + floor) / floor^d)
-    / 2d, where M is the covariance of the labels that remains when the scores are known. It is 0 for scores that tell
-    the labels, and averaged over the classes that occur in an image. As the only loss it says nothing about classes
-    that do not occur, so that it is added to the cross-entropy, see ``SumLoss``.
+    / 2d, where M is the covariance of the labels that remains when the scores are known. It is 0 where the
+    scores determine the labels, and averaged over the classes that occur in an image. As the only loss it ignores
+    classes that do not occur, so that it is added to the cross-entropy, see ``SumLoss``.
 
     Args:
         step: pixels per side of a cell.
