@@ -4,8 +4,7 @@
         --variants tools/benchmarks/camvid_variants.py --iterations 500 --seeds 0 --out runs/camvid_tricks
 
 The config may also be lraspp_v3_large_camvid. "baseline" and "light_lovasz_crop" have AdamW as the config, all others
-Muon: at few iterations it is far ahead, and its results come nearer to those of a whole training. The crop is the third
-of the transforms of ``camvid`` and ``camvid_strong``.
+Muon, which is ahead at few iterations. The crop is the third of the transforms of ``camvid`` and ``camvid_strong``.
 """
 
 import runpy
@@ -44,7 +43,7 @@ def _loss(losses, weights, begins):
 _LIGHT_LOVASZ_CROP = _own_scale(_transforms("camvid_strong", crop=True)) | _loss(
     [_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]
 )
-_ALONE = {
+_WITH_MUON = {
     "lovasz": _loss([_CROSS_ENTROPY, _LOVASZ], [1, 1], [0, 0.5]),
     "rmi": _loss([_CROSS_ENTROPY, _RMI], [1, 1], [0, 0.5]),
     "boundary": _loss([_CROSS_ENTROPY, _BOUNDARY], [1, 0.5], [0, 0]),
@@ -62,4 +61,4 @@ _ALONE = {
 }
 
 VARIANTS = {"baseline": {}, "light_lovasz_crop": _LIGHT_LOVASZ_CROP, "muon": _MUON}
-VARIANTS |= {name: changes | _MUON for name, changes in _ALONE.items()}
+VARIANTS |= {name: changes | _MUON for name, changes in _WITH_MUON.items()}
