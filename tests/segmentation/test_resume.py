@@ -20,6 +20,8 @@ LOSSES = (
 
 TRANSFORMS = (
     "dict(type='densevision.PasteClass', classes=['car'], p=0.5)",
+    "dict(type='densevision.CutMix', p=0.5)",
+    "dict(type='densevision.ColorTransfer', p=0.5)",
     "dict(type='densevision.ClassUniformCrop', height=64, width=48, share=0.5)",
 )
 AUXILIARY = "model.auxiliary=dict(type='densevision.AuxiliaryHead', filters=8)"

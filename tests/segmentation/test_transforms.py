@@ -8,7 +8,7 @@ from densevision.data.augment import Augment
 from densevision.data.sampler import SampleKey
 from densevision.errors import UserError
 from densevision.segmentation.cityscapes import CityscapesDataset
-from densevision.segmentation.transforms import OTHER, ClassUniformCrop, OtherImage, PasteClass
+from densevision.segmentation.transforms import OTHER, ClassUniformCrop, ColorTransfer, CutMix, OtherImage, PasteClass
 
 # 20 rows, 30 columns: class 0, with class 1 in one pixel and class 2 in two; the left column is ignored.
 MASK = np.zeros((20, 30), np.uint8)
@@ -163,3 +163,89 @@ def test_the_data_set_draws_the_other_image_by_the_seed(cityscapes):
     assert all((dataset[key]["data_samples"].gt.labels[0] == one).all() for key, one in zip(keys, labels, strict=True))
     dataset.images[1] = "missing.png"  # a damaged one gives nothing
     assert all(dataset[key]["inputs"].shape == (3, 8, 8) for key in keys)
+
+
+def mixed(area, size=(20, 40), seed=0, other_size=(20, 40)):
+    """Return the changed mask: class 0 with a rectangle of class 1; the image is checked to agree with it."""
+    other = OtherImage(np.full((*other_size, 3), 9, np.uint8), np.ones(other_size, np.uint8), ("road", "pole"))
+    augment = Augment([dict(type=CutMix, area=area, p=1.0)], boxes=False)
+    arrays = dict(image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8))
+    found = augment(seed, **arrays, **{OTHER: lambda: other})
+    assert (found["image"] == 9 * found["mask"][..., None]).all()
+    return found["mask"]
+
+
+def test_cut_mix_pastes_one_rectangle_of_the_area():
+    for seed in range(50):
+        mask = mixed((0.25, 0.25), seed=seed)
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert mask.sum() == height * width
+        assert abs(height * width - 200) <= 20  # a quarter of 800 pixels, sides rounded
+        assert 0.45 <= (height / 20) / (width / 40) <= 2.2
+    places = {
+        (int(np.argmax(m.any(1))), int(np.argmax(m.any(0)))) for m in (mixed((0.25, 0.25), seed=s) for s in range(50))
+    }
+    assert len(places) > 30
+
+
+def test_cut_mix_of_all_or_nearly_nothing():
+    assert mixed((0, 0)).sum() == 1  # one pixel at least
+    assert all(mixed((1, 1), seed=seed).sum() >= 800 * 0.7 for seed in range(20))  # a wide one loses height, not width
+    small = mixed((0.5, 0.5), other_size=(4, 6))
+    assert 8 <= small.sum() <= 17 and not small[4:].any() and not small[:, 6:].any()
+    assert mixed((0.5, 0.5), size=(1, 1)).tolist() == [[1]]
+
+
+def test_cut_mix_shows_the_other_image_half_of_the_time_mirrored():
+    augment = Augment([dict(type=CutMix, area=(1, 1), p=1.0)], boxes=False)
+    lefts = []
+    for seed in range(40):
+        arrays = dict(image=np.zeros((2, 3, 3), np.uint8), mask=np.full((2, 3), 2, np.uint8))
+        found = augment(seed, **arrays, **{OTHER: lambda: OTHER_IMAGE})
+        changed = found["image"][..., 0] > 0
+        whole = OTHER_IMAGE.image[..., 0], OTHER_IMAGE.mask
+        mirrored = [values[:, ::-1] for values in whole]
+        equal = [
+            (found["image"][..., 0] == v[0])[changed].all() and (found["mask"] == v[1])[changed].all()
+            for v in (whole, mirrored)
+        ]
+        assert any(equal) and (found["mask"][~changed] == 2).all()
+        lefts.append(equal[0])
+    assert 10 <= sum(lefts) <= 30
+
+
+def transferred(image, other, share, seed=0):
+    augment = Augment([dict(type=ColorTransfer, share=share, p=1.0)], boxes=False)
+    given = other is not None and OtherImage(other, np.zeros(other.shape[:2], np.uint8), ("road",))
+    mask = np.zeros(image.shape[:2], np.uint8)
+    found = augment(seed, image=image, mask=mask, **{OTHER: lambda: given or None})
+    assert not found["mask"].any()
+    return found["image"]
+
+
+def test_colors_come_from_the_other_image():
+    gray = np.full((4, 4, 3), 60, np.uint8)
+    blue = np.full((2, 6, 3), (20, 60, 200), np.uint8)
+    assert abs(transferred(gray, blue, (1, 1)).astype(int) - (20, 60, 200)).max() <= 3  # 8-bit CIELAB
+    assert abs(transferred(gray, blue, (0, 0)).astype(int) - 60).max() <= 1
+    half = transferred(gray, blue, (0.5, 0.5))[0, 0].astype(int)
+    assert 100 < half[2] < 160 and half[0] < 80 and half[1] < 80
+    assert (transferred(gray, None, (1, 1)) == gray).all()
+
+
+def test_contrast_comes_from_the_other_image():
+    weak = np.repeat(np.array([[90, 110]], np.uint8), 4, 0)[..., None].repeat(3, 2)
+    strong = np.repeat(np.array([[30, 220]], np.uint8), 4, 0)[..., None].repeat(3, 2)
+    assert abs(transferred(weak, strong, (1, 1))[0, :, 0].astype(int) - (30, 220)).max() <= 2
+    assert abs(transferred(strong, weak, (1, 1))[0, :, 0].astype(int) - (90, 110)).max() <= 2
+    flat = np.full((4, 2, 3), 100, np.uint8)
+    changed = transferred(flat, strong, (1, 1))[..., 0]  # no contrast of its own: only the mean changes
+    assert changed.min() == changed.max() and abs(int(changed.min()) - 117) <= 1  # L* of 30 is 11, of 220 it is 88
+
+
+@pytest.mark.parametrize("kind, key", [(CutMix, "area"), (ColorTransfer, "share")])
+@pytest.mark.parametrize("given", [(0.5, 0.2), (-0.1, 0.5), (0.5, 1.1), (0.5,), "most", None])
+def test_an_impossible_range_is_one_line(kind, key, given):
+    with pytest.raises(UserError, match=f"transform {kind.__name__} in the config"):
+        Augment([{"type": kind, key: given}], boxes=False)

@@ -5,6 +5,8 @@
 
 The config may also be lraspp_v3_large_camvid. "baseline" and "light_lovasz_crop" have AdamW as the config, all others
 Muon, which is ahead at few iterations. The crop is the third of the transforms of ``camvid`` and ``camvid_strong``.
+Those that begin with "street" are for the half-size images of camvid_streets.py, with the recipe of
+lraspp_v3_small_camvid_long.
 """
 
 import runpy
@@ -19,6 +21,7 @@ _LOVASZ = dict(type="densevision.LovaszSoftmaxLoss")
 _RMI = dict(type="densevision.RMILoss")
 _BOUNDARY = dict(type="densevision.BoundaryCrossEntropyLoss")
 _MUON = {"optim_wrapper.optimizer": dict(type="densevision.MuonAdamW", lr=5e-3, weight_decay=0.02)}
+_LONG_MUON = dict(type="densevision.MuonAdamW", lr=1e-2, weight_decay=0.02)
 _AUXILIARY = dict(type="densevision.AuxiliaryHead", tap="c4", weight=0.4)
 
 
@@ -60,5 +63,22 @@ _WITH_MUON = {
     | {"model.auxiliary": _AUXILIARY},
 }
 
+_AT_STREETS = {
+    "street": [],
+    "street_color_transfer": [dict(type="densevision.ColorTransfer")],
+    "street_cut_mix": [dict(type="densevision.CutMix")],
+    "street_both": [dict(type="densevision.ColorTransfer"), dict(type="densevision.CutMix")],
+}
+
+
+def _at_half_size(first):
+    """Return the changes of the long recipe with half-size crops and other transforms first."""
+    key = "train_dataloader.dataset.transforms"
+    scale, pad, crop, *others = _LIGHT_LOVASZ_CROP[key]
+    half = [scale, dict(pad, min_height=144, min_width=192), dict(crop, height=144, width=192)]
+    return _LIGHT_LOVASZ_CROP | {key: [*first, *half, *others], "optim_wrapper.optimizer": _LONG_MUON}
+
+
 VARIANTS = {"baseline": {}, "light_lovasz_crop": _LIGHT_LOVASZ_CROP, "muon": _MUON}
 VARIANTS |= {name: changes | _MUON for name, changes in _WITH_MUON.items()}
+VARIANTS |= {name: _at_half_size(first) for name, first in _AT_STREETS.items()}

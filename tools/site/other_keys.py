@@ -111,6 +111,8 @@ SECTIONS = [
             "densevision.classification.transforms.InceptionCrop",
             "densevision.segmentation.transforms.ClassUniformCrop",
             "densevision.segmentation.transforms.PasteClass",
+            "densevision.segmentation.transforms.CutMix",
+            "densevision.segmentation.transforms.ColorTransfer",
         ],
     ),
     (
