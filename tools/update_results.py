@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 _OURS = re.compile(r"Ours: .*?\.(?=\s)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
+_STREETS = re.compile(r"(<!-- streets from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
 _PEERS = re.compile(r"(<!-- peers from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -38,7 +39,8 @@ def updated(results: dict[str, list[dict]]) -> Iterator[tuple[Path, str]]:
     yield _replaced("docs/results.md", filled)
     yield _replaced("docs/classification.md", {_BLOCK: _fill(classification_lines(runs))})
     yield _replaced("docs/recipes.md", {_BLOCK: _fill(tricks_lines(tricks, "detection"))})
-    yield _replaced("docs/recipes_segmentation.md", {_BLOCK: _fill(tricks_lines(tricks, "segmentation"))})
+    filled = {_BLOCK: _fill(tricks_lines(tricks, "segmentation")), _STREETS: _fill(tricks_lines(tricks, "streets"))}
+    yield _replaced("docs/recipes_segmentation.md", filled)
     yield _replaced("docs/export.md", {_BLOCK: _fill(int8_lines(results["int8"]))})
 
 
