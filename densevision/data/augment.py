@@ -91,15 +91,18 @@ class Augment:
                 raise
             raise UserError(f"a transform in the config does not fit this task: {error}; remove it") from error
 
-    def check(self, sizes: Collection[tuple[int, int]]) -> None:
+    def check(self, sizes: Collection[tuple[int, int]], **others: Any) -> None:
         """Try the transforms on images of the smallest height and of the smallest width of these (height, width).
 
+        Args:
+            sizes: of the images.
+            others: keys of a sample besides its image and mask.
         Raises:
             UserError: a crop is larger than the image.
         """
         extremes = {min(sizes), min(sizes, key=lambda size: size[::-1])} if sizes else ()
         for size, seed in itertools.product(extremes, range(_TRIALS)):
-            self(seed, image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8))
+            self(seed, image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8), **others)
 
 
 class _Boxes(BboxProcessor):

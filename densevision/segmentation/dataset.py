@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,10 @@ from densevision.structures import check_range
 
 _OTHER_IMAGE = 1  # added to a sample's seed: the draw of another image is independent of the augmentation
 SAMPLED = 200  # label files whose pixels are counted, evenly over the split
+
+
+def _no_image() -> None:
+    """Draw nothing, where only the sizes of the transforms are checked."""
 
 
 class Early:
@@ -123,9 +128,9 @@ class LabelMapDataset(SeededDataset):
         headers = read_headers(self.images, self._pairs.labels, self.exif)
         self._sizes = headers.sizes
         if split == "train":
-            self._augment.check(headers.sizes)
+            self._augment.check(headers.sizes, **{OTHER: _no_image})
             if self._early is not None:
-                self._early.augment.check(headers.sizes)
+                self._early.augment.check(headers.sizes, **{OTHER: _no_image})
         counted = SplitCounts(len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
@@ -229,7 +234,7 @@ class LabelMapDataset(SeededDataset):
                     f"is {describe_size(ori_size)}; labels must have the size of their image"
                 )
         if seed is not None:
-            arrays = augment(seed, **arrays, **{OTHER: lambda: self._other(seed)})
+            arrays = augment(seed, **arrays, **{OTHER: functools.cache(lambda: self._other(seed))})
         inputs = torch.from_numpy(np.ascontiguousarray(arrays["image"])).permute(2, 0, 1)
         metainfo = dict(img_id=index, img_path=str(self.images[index]), ori_size=ori_size)
         if seed is None:

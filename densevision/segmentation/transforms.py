@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import densevision.data.augment  # noqa: F401  # keeps albumentations off the network; must come before its import
 
@@ -38,12 +38,6 @@ class OtherImage:
     image: np.ndarray
     mask: np.ndarray
     classes: Sequence[str]
-
-
-def draw_other(data: Mapping[str, Any]) -> OtherImage | None:
-    """Return another image of the data set, or None if there is none, as where only sizes are checked."""
-    source = data.get(OTHER)
-    return source() if source else None
 
 
 @TRANSFORMS.register_module()
@@ -95,12 +89,16 @@ class _PasteOther(A.DualTransform):
 
     _targets = (Targets.IMAGE, Targets.MASK)
 
+    @property
+    def targets_as_params(self) -> list[str]:
+        return [OTHER]
+
     def choose_pixels(self, mask: np.ndarray, names: list[str]) -> tuple | None:
         """Return an index of the pixels of a label map [H, W] with these classes, or None for none."""
         raise NotImplementedError
 
     def get_params_dependent_on_data(self, params: dict, data: dict) -> dict[str, object]:
-        other = draw_other(data)
+        other = data[OTHER]()
         if not other:
             return {"pasted": None}
         mirrored = self.py_random.random() < 0.5
@@ -167,8 +165,8 @@ class CutMix(_PasteOther):
     Source: Yun et al. 2019 (CutMix); French et al. 2020, section 4, for segmentation.
 
     Args:
-        area: lowest and highest area of the rectangle, 0..1 of the image; it is half to twice as wide as high, in
-            proportion to the image.
+        area: lowest and highest area of the rectangle, 0..1 of the image. It is half to twice as wide as high, in
+            proportion to the image; a side that would be longer than the image's is cut.
         p: share of the samples, 0..1.
     """
 
@@ -209,8 +207,12 @@ class ColorTransfer(A.ImageOnlyTransform):
         super().__init__(p=p)
         self.share = tuple(share)
 
+    @property
+    def targets_as_params(self) -> list[str]:
+        return [OTHER]
+
     def get_params_dependent_on_data(self, params: dict, data: dict) -> dict[str, object]:
-        other = draw_other(data)
+        other = data[OTHER]()
         return {"source": other and other.image, "share": self.py_random.uniform(*self.share)}
 
     def apply(self, img: np.ndarray, source: np.ndarray | None, share: float, **params: object) -> np.ndarray:

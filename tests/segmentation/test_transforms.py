@@ -249,3 +249,20 @@ def test_contrast_comes_from_the_other_image():
 def test_an_impossible_range_is_one_line(kind, key, given):
     with pytest.raises(UserError, match=f"transform {kind.__name__} in the config"):
         Augment([{"type": kind, key: given}], boxes=False)
+
+
+@pytest.mark.parametrize("given", [dict(type=PasteClass, classes=["car"]), dict(type=CutMix), dict(type=ColorTransfer)])
+def test_without_a_data_set_to_draw_from_it_is_an_error(given):
+    augment = Augment([given | dict(p=1.0)], boxes=False)
+    with pytest.raises(UserError, match=f"does not fit this task: {given['type'].__name__} requires"):
+        augment(0, image=np.zeros((2, 3, 3), np.uint8))
+
+
+def test_the_other_image_is_read_once_for_all_transforms(cityscapes):
+    transforms = [dict(type=kind, p=1.0) for kind in (ColorTransfer, CutMix)]
+    dataset = CityscapesDataset(str(cityscapes), "val", ("sky", "road", "car"), transforms=transforms)
+    dataset.count("train")
+    read, drawn = dataset.read, []
+    dataset.read = lambda index: drawn.append(index) or read(index)
+    assert dataset[SampleKey(0, 1)]["inputs"].shape == (3, 8, 8)
+    assert len(drawn) == 2  # its own image, and the other
