@@ -5,8 +5,9 @@
 docs/results.json has four lists. In ``trainings``, one per config, ``metrics`` starts with the one that README and
 headers quote. ``by_iteration`` holds it during training; ``earlier`` lists what earlier runs of the same config gave,
 in words: their spread is that of rounding. A config without an entry says so in its header ("Ours: not trained yet.").
-``tricks`` has the rows of the recipes: the metric on val of each seed, without and with a trick. ``int8`` has the
-metric of checkpoints and of their int8 files, and ``peers`` the rows of tools/benchmarks/peers.py.
+``tricks`` has the rows of the recipes: the metric on val of each seed, without and with a trick; its task "streets" is
+segmentation of the data of tools/benchmarks/camvid_streets.py. ``int8`` has the metric of checkpoints and of their int8
+files, and ``peers`` the rows of tools/benchmarks/peers.py.
 """
 
 import itertools
@@ -18,9 +19,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _OURS = re.compile(r"Ours: .*?\.(?=\s)", re.DOTALL)
-_BLOCK = re.compile(r"(<!-- from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
-_STREETS = re.compile(r"(<!-- streets from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
-_PEERS = re.compile(r"(<!-- peers from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK, _PEERS, _STREETS = (
+    re.compile(rf"(<!-- {mark}from results\.json -->\n).*?(<!-- end -->)", re.DOTALL)
+    for mark in ("", "peers ", "streets ")
+)
 
 
 def read_results() -> dict[str, list[dict]]:

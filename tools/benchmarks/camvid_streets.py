@@ -16,17 +16,20 @@ from pathlib import Path
 import cv2
 
 _IMAGE, _LABELS = "_leftImg8bit.jpg", "_gtFine_labelIds.png"
-_SIZE = (240, 180)  # width, height
 _HALVED = ("0001tp", "0006r0")
 
 
 def write_frame(source, target, split, sequence, frame):
     """Write one image and its label map at half the size."""
     for kind, suffix, filter_ in (("leftImg8bit", _IMAGE, cv2.INTER_AREA), ("gtFine", _LABELS, cv2.INTER_NEAREST)):
-        pixels = cv2.imread(str(source / kind / "train" / sequence / (frame + suffix)), cv2.IMREAD_UNCHANGED)
+        path = source / kind / "train" / sequence / (frame + suffix)
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            sys.exit(f"{path} is missing or damaged")
         path = target / kind / split / sequence / (frame + suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), cv2.resize(pixels, _SIZE, interpolation=filter_))
+        if not cv2.imwrite(str(path), cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=filter_)):
+            sys.exit(f"{path} can't be written")
 
 
 def main():

@@ -63,11 +63,12 @@ _WITH_MUON = {
     | {"model.auxiliary": _AUXILIARY},
 }
 
+_COLORS, _RECTANGLE = dict(type="densevision.ColorTransfer"), dict(type="densevision.CutMix")
 _AT_STREETS = {
     "street": [],
-    "street_color_transfer": [dict(type="densevision.ColorTransfer")],
-    "street_cut_mix": [dict(type="densevision.CutMix")],
-    "street_both": [dict(type="densevision.ColorTransfer"), dict(type="densevision.CutMix")],
+    "street_color_transfer": [_COLORS],
+    "street_cut_mix": [_RECTANGLE],
+    "street_both": [_COLORS, _RECTANGLE],
 }
 
 
