@@ -176,7 +176,7 @@ class LabelMapDataset(SeededDataset):
             return 1.0
         blank = np.zeros(min(self._sizes), np.uint8)
         early, late = (
-            augment(0, image=blank[..., None].repeat(3, 2), mask=blank)["mask"].size
+            augment(0, image=blank[..., None].repeat(3, 2), mask=blank, **{OTHER: _no_image})["mask"].size
             for augment in (self._early.augment, self._augment)
         )
         return late / early

@@ -48,6 +48,14 @@ def test_late_images_have_four_times_the_pixels(tmp_path):
     assert data.late_growth == 4.0
 
 
+def test_late_images_are_compared_where_transforms_read_another_image(tmp_path):
+    mixed = [dict(type="ColorTransfer", p=1.0), dict(type="CutMix", p=1.0)]
+    early = dict(until=0.5, transforms=[*mixed, SMALL])
+    data = make_dataset(tmp_path, MASKS, transforms=[*mixed, CROP], early=early)
+    data.count("train")
+    assert data.late_growth == 4.0
+
+
 @pytest.mark.parametrize(
     ("early", "message"),
     [
