@@ -50,7 +50,7 @@ def _variant(config: Config) -> str:
     if "teacher" in config:
         return "distilled"
     if is_segmentor and model.get("loss", {}).get("type") is SumLoss:
-        return "long"
+        return "continued" if "init_from" in config else "long"
     if "loss" in model or "torchvision" in model.backbone.name:
         return "torchvision"
     if is_segmentor and config.optim_wrapper.constructor.__name__ == "DefaultOptimWrapperConstructor":

@@ -1,7 +1,7 @@
 """LR-ASPP 128 on V3-Small RF2: CamVid, 11 classes, distilled from V3-Large.
 
-Continues from the weights of ``lraspp_v3_small_camvid_long``, with the outputs of ``lraspp_v3_large_camvid_long`` as
-targets, and colors and rectangles of other training images. Train both first, or name your own files with
+The training is that of ``lraspp_v3_small_camvid_continued``, with the outputs of ``lraspp_v3_large_camvid_long`` as
+targets too. Train the networks of both ``_long`` configs first, or name your own files with
 ``--cfg-options init_from=PATH teacher=PATH``.
 Published: none for this model. Ours: mIoU 0.681 on CamVid val (11 classes) (docs/results.md).
 
@@ -10,14 +10,7 @@ Published: none for this model. Ours: mIoU 0.681 on CamVid val (11 classes) (doc
 
 from mmengine.config import read_base
 
-from densevision.segmentation.transforms import ColorTransfer, CutMix
-
 with read_base():
-    from densevision.configs.segmentation.lraspp_v3_small_camvid_long import *
+    from densevision.configs.segmentation.lraspp_v3_small_camvid_continued import *
 
-init_from = "work_dirs/lraspp_v3_small_camvid_long/best.pth"
 teacher = "work_dirs/lraspp_v3_large_camvid_long/best.pth"
-_mixed = [dict(type=ColorTransfer), dict(type=CutMix)]
-train_dataloader.dataset.transforms = [*_mixed, *train_dataloader.dataset.transforms]
-train_dataloader.dataset.early.transforms = [*_mixed, *train_dataloader.dataset.early.transforms]
-train_cfg.update(max_iters=4000, val_interval=800)
