@@ -6,7 +6,7 @@ import itertools
 import os
 import random
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 _OFFLINE = "NO_ALBUMENTATIONS_UPDATE"  # no network call on import
@@ -91,18 +91,18 @@ class Augment:
                 raise
             raise UserError(f"a transform in the config does not fit this task: {error}; remove it") from error
 
-    def check(self, sizes: Collection[tuple[int, int]], **others: Any) -> None:
+    def check(self, sizes: Collection[tuple[int, int]], blank: Callable[[tuple[int, int]], dict[str, Any]]) -> None:
         """Try the transforms on images of the smallest height and of the smallest width of these (height, width).
 
         Args:
             sizes: of the images.
-            others: keys of a sample besides its image and mask.
+            blank: returns a sample without content for a (height, width).
         Raises:
             UserError: a crop is larger than the image.
         """
         extremes = {min(sizes), min(sizes, key=lambda size: size[::-1])} if sizes else ()
         for size, seed in itertools.product(extremes, range(_TRIALS)):
-            self(seed, image=np.zeros((*size, 3), np.uint8), mask=np.zeros(size, np.uint8), **others)
+            self(seed, **blank(size))
 
 
 class _Boxes(BboxProcessor):

@@ -36,8 +36,9 @@ _OTHER_IMAGE = 1  # added to a sample's seed: the draw of another image is indep
 SAMPLED = 200  # label files whose pixels are counted, evenly over the split
 
 
-def _no_image() -> None:
-    """Draw nothing, where only the sizes of the transforms are checked."""
+def _blank(size: tuple[int, int]) -> dict[str, Any]:
+    """Return a sample of (height, width), for trying transforms: a black image, class 0, and no other image."""
+    return {"image": np.zeros((*size, 3), np.uint8), "mask": np.zeros(size, np.uint8), OTHER: lambda: None}
 
 
 class Early:
@@ -128,9 +129,9 @@ class LabelMapDataset(SeededDataset):
         headers = read_headers(self.images, self._pairs.labels, self.exif)
         self._sizes = headers.sizes
         if split == "train":
-            self._augment.check(headers.sizes, **{OTHER: _no_image})
+            self._augment.check(headers.sizes, _blank)
             if self._early is not None:
-                self._early.augment.check(headers.sizes, **{OTHER: _no_image})
+                self._early.augment.check(headers.sizes, _blank)
         counted = SplitCounts(len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
@@ -174,11 +175,8 @@ class LabelMapDataset(SeededDataset):
         """Pixels of an image after the part of the training that ``early`` is for, by those before."""
         if self._early is None or not self._sizes:
             return 1.0
-        blank = np.zeros(min(self._sizes), np.uint8)
-        early, late = (
-            augment(0, image=blank[..., None].repeat(3, 2), mask=blank, **{OTHER: _no_image})["mask"].size
-            for augment in (self._early.augment, self._augment)
-        )
+        size = min(self._sizes)
+        early, late = (augment(0, **_blank(size))["mask"].size for augment in (self._early.augment, self._augment))
         return late / early
 
     def label_header(self, index: int) -> LabelHeader:
