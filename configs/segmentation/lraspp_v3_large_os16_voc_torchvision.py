@@ -22,7 +22,7 @@ with read_base():
 model = dict(
     type=Segmentor,
     backbone=dict(name="mobilenet_v3_large_lraspp_torchvision", output_stride=16),
-    head=dict(type=LRASPPHead, filters=128, pooling="global", gate="sigmoid", bn_eps=1e-5),
+    head=dict(type=LRASPPHead, filters=128, pooling="global", gate="sigmoid", bn_eps=1e-5, stretch=True),
     num_classes=None,
     data_preprocessor=dict(type=Normalize, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)),
 )

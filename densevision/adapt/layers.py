@@ -23,6 +23,7 @@ class Geometry:
         outputs: channels of the predictors: per map of a detector (classes, boxes); of a segmentation model (classes,).
         pooling: of LR-ASPP: window and steps, None for the whole map.
         joins: the head is R-ASPP.
+        ratio: by which LR-ASPP upsamples its coarser feature; None: to the size of the finer one.
     """
 
     size: Size
@@ -31,6 +32,7 @@ class Geometry:
     outputs: tuple[tuple[int, ...], ...]
     pooling: tuple[int, tuple[int, int]] | None = None
     joins: bool = False
+    ratio: int | None = None
 
 
 def geometry_of(model: Any, size: Size, output_stride: int) -> Geometry:
@@ -45,8 +47,8 @@ def geometry_of(model: Any, size: Size, output_stride: int) -> Geometry:
         outputs = tuple((one.out_channels, other.out_channels) for one, other in pairs)
         return Geometry(model.input_size, output_stride, symmetric, outputs)
     joins, classes = hasattr(model.head, "join"), ((model.num_classes,),)
-    pooling = None if joins else model.head.pooling
-    return Geometry(model.padded_size(size), output_stride, symmetric, classes, pooling, joins)
+    pooling, ratio = (None, None) if joins else (model.head.pooling, model.head.ratio)
+    return Geometry(model.padded_size(size), output_stride, symmetric, classes, pooling, joins, ratio)
 
 
 def layers_of(shape: Shape, geometry: Geometry) -> list[Layer]:
@@ -133,8 +135,10 @@ class _Layers:
         self.conv(taps["c5"], filters, "relu")
         self.add("resize", (pooled, filters), size=high)
         self.add("mul", (high, filters))
-        self.add("resize", (high, filters), size=low)
-        self.conv((low, filters), classes)
+        ratio = self.geometry.ratio
+        whole = low if ratio is None else (ratio * high[0], ratio * high[1])
+        self.add("resize", (high, filters), size=whole)
+        self.conv((whole, filters), classes)
         self.conv(taps["c3"], classes)
 
     def raspp(self, shape: Shape, taps: dict[str, Map]) -> None:

@@ -112,9 +112,9 @@ class SegmentationExporter:
         name_outputs(converted, (self._outputs,))
 
     def outputs_info(self, data: dict) -> dict[str, Any]:
-        """Return the kind of output, the palette, and the padded size that the output is of."""
+        """Return the kind of output, the palette, and the size that the output covers."""
         palette = tuple(tuple(color) for color in data.get("palette") or ())
-        return dict(outputs=self._outputs, palette=palette, padded_size=self._padded_size)
+        return dict(outputs=self._outputs, palette=palette, **self._covers)
 
     def layout(self, path: Path, info: ModelInfo) -> dict[str, tuple[object, object]]:
         """Compare the number of classes of logits."""
@@ -135,7 +135,7 @@ class SegmentationExporter:
         if self._is_exact and not resized:
             return self.reference(info, config)
         backend = _GraphBackend(self.graph, self.size)
-        return SegmentationPredictor(backend, info["classes"], [], padded_size=self._padded_size)
+        return SegmentationPredictor(backend, info["classes"], [], **self._covers)
 
     def variants(self, info: dict, config: Config, *, resized: bool) -> dict[str, SegmentationPredictor]:
         """Return the model at full resolution, where the file's is lower."""
@@ -151,9 +151,11 @@ class SegmentationExporter:
         return self.options.upsample is None or (self.options.labels == "logits" and self.options.upsample == 1)
 
     @property
-    def _padded_size(self) -> tuple[int, int] | None:
-        aligned = self.model.align_corners and self.options.upsample is not None
-        return self.model.padded_size(self.size) if aligned else None
+    def _covers(self) -> dict[str, Any]:
+        """Return ``padded_size`` and ``align_corners`` of ``ModelInfo``."""
+        covered, aligned = self.model.covered_size(self.size), self.model.align_corners
+        plain = self.options.upsample is None or (covered == self.size and not aligned)
+        return dict(padded_size=None if plain else covered, align_corners=aligned)
 
     def _labels_agree(self, path: Path, image: np.ndarray) -> float:
         """Compare at the image's size where the output leads there exactly, else at the output's own size."""

@@ -36,10 +36,11 @@ class ModelInfo:
         postprocess: a detector's ``PostProcess``: with "detections" that of the file itself, with "boxes" what the
             model was trained for; ``nms`` is the kind of NMS, per class or across classes.
         origin: config text, versions, hash of the weights.
-        padded_size: (height, width) that a segmentation model pads its input to, at the bottom and on the right,
-            where its labels or logits are to be upsampled to that size with the centers of the corners in place
-            (align_corners), then cut to the input; None: they are to be upsampled to the input's size, every cell
-            covering an equal share (half-pixel centers).
+        padded_size: (height, width) that the labels or logits of a segmentation model cover, which is more than the
+            input at the bottom and on the right: they are to be upsampled to that size, then cut to the input; None:
+            they are to be upsampled to the input's size, every cell covering an equal share (half-pixel centers).
+        align_corners: upsample to ``padded_size`` with the centers of the corners in place; False: with half-pixel
+            centers.
         center_crop: of a classifier, share of the shorter side that is kept in front of it; None takes the whole image.
         score_threshold: of a detector, where F1 was best on the val data: what to show; None if unknown. The file may
             report lower scores, see ``postprocess``.
@@ -54,6 +55,7 @@ class ModelInfo:
     postprocess: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, object] = field(default_factory=dict)
     padded_size: tuple[int, int] | None = None
+    align_corners: bool = True
     score_threshold: float | None = None
     center_crop: float | None = None
 
@@ -133,6 +135,8 @@ def _check(about: ModelInfo) -> None:
             raise UserError(f"{entry} is {sides!r:.60}")
     if about.padded_size is not None and any(p < s for p, s in zip(about.padded_size, about.size, strict=True)):
         raise UserError(f"padded_size is {about.padded_size}, smaller than size {about.size}")
+    if not isinstance(about.align_corners, bool):
+        raise UserError(f"align_corners is {about.align_corners!r:.60}")
     if about.input_type not in ("uint8", "float32") or about.quantize not in ("none", "float16", "int8"):
         raise UserError(f"input_type is {about.input_type!r:.60}, quantize {about.quantize!r:.60}")
     if not isinstance(about.palette, tuple) or len(about.palette) not in (0, len(names)):

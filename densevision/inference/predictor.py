@@ -171,9 +171,9 @@ class SegmentationPredictor:
         backend: gives logits or labels, see ``Backend``.
         classes: K names.
         palette: RGB color of each class, 0..255.
-        padded_size: (height, width) that the network pads its input to, at the bottom and on the right; the centers
-            of the corner cells of its outputs are then those of the corner pixels (align_corners). None: the cells
-            divide the input evenly.
+        padded_size: (height, width) that the network's outputs cover, see ``ModelInfo``. None: the cells divide the
+            input evenly.
+        align_corners: of ``padded_size``, see ``ModelInfo``.
     """
 
     task = "segmentation"
@@ -186,10 +186,11 @@ class SegmentationPredictor:
         palette: Sequence[tuple[int, int, int]],
         *,
         padded_size: tuple[int, int] | None = None,
+        align_corners: bool = True,
     ):
         self.classes = tuple(classes)
         self.palette = [(red, green, blue) for red, green, blue in palette]
-        self.padded_size = padded_size
+        self.padded_size, self.align_corners = padded_size, align_corners
         self._backend = backend
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -199,7 +200,7 @@ class SegmentationPredictor:
         (output,) = self._backend(resize_image(image, size)[None])
         if self.padded_size is not None:
             axes = zip(target, size, self.padded_size, output.shape[1:3], strict=True)
-            rows, columns = (cell_positions(*axis) for axis in axes)
+            rows, columns = (cell_positions(*axis, align_corners=self.align_corners) for axis in axes)
             if output.ndim == 3:
                 return output[0][np.rint(rows).astype(int)[:, None], np.rint(columns).astype(int)]
             return best_class(output[0], lambda plane: _interpolate(plane, rows, columns))
@@ -251,18 +252,22 @@ def class_palette(palette: Sequence[Color], classes: Sequence[str], origin: str)
     return palette
 
 
-def cell_positions(target: int, size: int, padded: int, cells: int) -> np.ndarray:
-    """Map the pixels of an image to the cells of an output whose corner cells are the corner pixels.
+def cell_positions(target: int, size: int, padded: int, cells: int, *, align_corners: bool = True) -> np.ndarray:
+    """Map the pixels of an image to the cells of an output that covers more than the image.
 
     Args:
         target, size: pixels of the image along an axis, and of the network's input that it was resized to.
-        padded: pixels that the input was padded to.
+        padded: pixels that the output covers.
         cells: of the output.
+        align_corners: the corner cells have the centers of the corner pixels; False: each covers as many pixels.
     Returns:
-        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 is at 1.5.
+        [target] positions in 0..cells - 1. Example: with 9 cells on 65 pixels, pixel 12 is at 1.5; without
+        align_corners, with 9 cells on 72 pixels, pixel 12 is at 12.5 / 8 - 0.5 = 1.0625.
     """
-    pixels = (np.arange(target) + 0.5) * (size / target) - 0.5
-    return pixels.clip(0, size - 1) * ((cells - 1) / max(1, padded - 1))
+    pixels = ((np.arange(target) + 0.5) * (size / target) - 0.5).clip(0, size - 1)
+    if align_corners:
+        return pixels * ((cells - 1) / max(1, padded - 1))
+    return ((pixels + 0.5) * (cells / padded) - 0.5).clip(0, cells - 1)
 
 
 def best_class(logits: np.ndarray, upsample: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -176,7 +176,9 @@ def segmentation_predictor(
     """Return the predictor of a segmentation model's file."""
     about = backend.about
     palette = class_palette(about.palette, about.classes, str(backend.path))
-    return SegmentationPredictor(backend, about.classes, palette, padded_size=about.padded_size)
+    return SegmentationPredictor(
+        backend, about.classes, palette, padded_size=about.padded_size, align_corners=about.align_corners
+    )
 
 
 def _reported(about: ModelInfo, nms: Nms | None, path: str | Path) -> PostProcess:

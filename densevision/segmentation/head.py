@@ -21,10 +21,12 @@ _GATES: dict[str, Callable[[Tensor], Tensor]] = {"hsigmoid": hard_sigmoid, "sigm
 class SegmentationHead(Protocol):
     """What ``Segmentor`` needs of a head: an ``nn.Module``, built with ``taps``, ``num_classes`` and its own options.
 
-    Three attributes are optional:
+    Four attributes are optional:
 
     - ``class_layers``: list of the convolutions with one output channel per class; ``init_from`` needs it to start
       from weights of other classes, and an export to leave these layers in float;
+    - ``stride``: pixels that a cell of the logits covers, also where the image ends inside a cell; without it, or None,
+      the logits are stretched over the image;
     - ``align_corners``: True if logits are upsampled with the centers of the corner pixels in place; default False;
     - ``smallest_batch``: number of images per process that a training needs; default 1.
     """
@@ -37,6 +39,9 @@ class SegmentationHead(Protocol):
 class LRASPPHead(nn.Module):
     """Gate the last feature by its pooled self and add class logits of a finer one.
 
+    The coarser feature is upsampled by the ratio of the strides and cut to the finer one, so that one cell of stride 16
+    lies on two of stride 8 in an image of any size, as it does in training crops.
+
     Args:
         taps: the backbone's taps; ``c3`` (stride 8) and ``c5`` are read.
         num_classes: K, the number of output channels.
@@ -45,6 +50,8 @@ class LRASPPHead(nn.Module):
         gate: ``"hsigmoid"`` after a convolution with bias as in the paper, or torchvision's ``"sigmoid"`` after
             one without.
         bn_eps: epsilon of the head's batch norm.
+        stretch: upsample the coarser feature to the size of the finer one, and the logits to that of the image, as
+            torchvision does: where a side of the image is not a multiple of the strides, they are shifted.
         align_corners: upsample with the centers of the corner pixels in place, as the authors' release does.
             ``Segmentor`` then upsamples the logits in the same way, and pads images at the bottom and on the right
             with 0 after normalization: sides must be one pixel longer than a multiple of the output stride.
@@ -62,6 +69,7 @@ class LRASPPHead(nn.Module):
         pooling: str = "paper",
         gate: str = "hsigmoid",
         bn_eps: float = 1e-3,
+        stretch: bool = False,
         align_corners: bool = False,
     ) -> None:
         super().__init__()
@@ -76,6 +84,8 @@ class LRASPPHead(nn.Module):
         self.project[1].eps = bn_eps  # type: ignore[assignment]  # a batch norm, which mypy can't see in Sequential
         self.gate = nn.Conv2d(taps["c5"].channels, filters, 1, bias=gate == "hsigmoid")
         self.squash = _GATES[gate]
+        self.stride = None if stretch else taps["c3"].stride
+        self.ratio = None if stretch or align_corners else taps["c5"].stride // taps["c3"].stride
         self.align_corners = align_corners
         self.high_logits = nn.Conv2d(filters, num_classes, 1)
         self.low_logits = nn.Conv2d(taps["c3"].channels, num_classes, 1)
@@ -85,8 +95,10 @@ class LRASPPHead(nn.Module):
         low, high = features["c3"], features["c5"]
         gate = self.squash(self.gate(self._pool(high)))
         gated = self.project(high) * self._upsample(gate, high.shape[-2:])  # [N, F, h5, w5]
-        logits: Tensor = self.high_logits(self._upsample(gated, low.shape[-2:])) + self.low_logits(low)
-        return logits
+        size = low.shape[-2:]
+        whole = size if self.ratio is None else [self.ratio * side for side in high.shape[-2:]]
+        logits: Tensor = self.high_logits(self._upsample(gated, whole))
+        return cut(logits, size) + self.low_logits(low)
 
     @property
     def class_layers(self) -> list[nn.Module]:
@@ -123,6 +135,7 @@ class RASPPHead(nn.Module):
         self.local_branch = ConvNormAct(channels, filters, act="relu")
         self.image_branch = ConvNormAct(channels, filters, act="relu")
         self.join = ConvNormAct(2 * filters, filters, act="relu")
+        self.stride = taps["c5"].stride
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Conv2d(filters, num_classes, 1)
 
@@ -147,3 +160,8 @@ class RASPPHead(nn.Module):
         joined = self.join(torch.cat([self.local_branch(feature), image], dim=1))
         logits: Tensor = self.logits(self.dropout(joined))
         return logits
+
+
+def cut(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut [N, C, H, W] to (height, width) at the bottom and on the right; without an operator if it is as large."""
+    return x if x.shape[-2:] == tuple(size) else x[..., : size[0], : size[1]]

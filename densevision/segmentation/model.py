@@ -23,7 +23,7 @@ from densevision.data.samples import SegSample
 from densevision.registry import MODELS
 from densevision.segmentation.auxiliary import AuxiliaryHead, fit_auxiliary
 from densevision.segmentation.distillation import PixelDistillation
-from densevision.segmentation.head import LRASPPHead, RASPPHead
+from densevision.segmentation.head import LRASPPHead, RASPPHead, cut
 from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropyLoss, OHEMCrossEntropyLoss
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
 from densevision.segmentation.rmi import RMILoss
@@ -123,8 +123,9 @@ class Segmentor(BaseModel):
     def val_loss(self, outputs: Tensor, samples: Sequence[SegSample]) -> dict[str, Tensor]:
         """Return ``loss_seg`` for the head's logits [N, K, h, w], measured at every second row and column."""
         target = torch.cat([sample.gt.labels for sample in samples])  # [N, H, W]
-        if self.align_corners:
-            return dict(loss_seg=self.loss_function(self.upsample_to(outputs, target.shape[-2:]), target))
+        size = target.shape[-2:]
+        if self.align_corners or self.covered_size(size) != size:
+            return dict(loss_seg=self.loss_function(self.upsample_to(outputs, size), target))
         target = target[:, 1::2, 1::2] if min(target.shape[-2:]) > 1 else target
         return dict(loss_seg=self.loss_function(_resize(outputs, target.shape[-2:]), target))
 
@@ -141,7 +142,7 @@ class Segmentor(BaseModel):
     def predict(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> list[SegSample]:
         """Fill ``pred.labels`` [1, H, W] uint8 of each sample, at the size of its original image."""
         logits, size = self.coarse_logits(inputs), inputs.shape[-2:]  # [N, K, h, w]
-        if self.align_corners:
+        if self.align_corners or self.covered_size(size) != size:
             logits = self.upsample_to(logits, size)  # [N, K, H, W]
         for one, sample in zip(logits, data_samples, strict=True):
             labels = _resize(one[None], sample.ori_size).argmax(1)  # [1, H, W]
@@ -152,6 +153,18 @@ class Segmentor(BaseModel):
     def align_corners(self) -> bool:
         """Whether the centers of the logits' corner cells are those of the padded input's corner pixels."""
         return bool(getattr(self.head, "align_corners", False))
+
+    def covered_size(self, size: Sequence[int]) -> tuple[int, int]:
+        """Return the (height, width) that the logits of an input of ``size`` cover, from the top left.
+
+        Example: at stride 8, an image of 361 rows has logits of 46 rows, which cover 368. Stretched to 361, each would
+        lie elsewhere than in a training crop, whose sides are multiples of 8.
+        """
+        height, width = size
+        if self.align_corners:
+            return self.padded_size(size)
+        stride = getattr(self.head, "stride", None) or 1
+        return height + -height % stride, width + -width % stride
 
     def padded_size(self, size: Sequence[int]) -> tuple[int, int]:
         """Return the (height, width) that an input of ``size`` is padded to, at the bottom and on the right."""
@@ -181,8 +194,7 @@ class Segmentor(BaseModel):
 
     def upsample_to(self, logits: Tensor, size: Sequence[int]) -> Tensor:
         """Upsample ``coarse_logits`` of an input of ``size`` to that size: [N, K, h, w] -> [N, K, H, W]."""
-        logits = _resize(logits, self.padded_size(size), align_corners=self.align_corners)
-        return logits[..., : size[0], : size[1]] if logits.shape[-2:] != tuple(size) else logits
+        return cut(_resize(logits, self.covered_size(size), align_corners=self.align_corners), size)
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:
         """Name the modules that an int8 export can leave in float."""

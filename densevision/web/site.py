@@ -141,7 +141,10 @@ def _model(name: str, path: Path, sample: np.ndarray) -> tuple[dict[str, Any], d
     return entry, files
 
 
-_SHOWN = ("outputs", "classes", "size", "input_type", "quantize", "padded_size", "score_threshold", "center_crop")
+_SHOWN = (
+    *("outputs", "classes", "size", "input_type", "quantize", "padded_size", "align_corners", "score_threshold"),
+    "center_crop",
+)
 
 
 def _write(out: Path, content: Mapping[str, bytes]) -> None:

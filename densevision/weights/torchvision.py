@@ -96,7 +96,7 @@ def lraspp() -> nn.Module:
     return Segmentor(
         backbone=dict(name="mobilenet_v3_large_lraspp_torchvision", output_stride=16),
         num_classes=21,
-        head=dict(type=LRASPPHead, pooling="global", gate="sigmoid", bn_eps=1e-5),
+        head=dict(type=LRASPPHead, pooling="global", gate="sigmoid", bn_eps=1e-5, stretch=True),
     )
 
 

@@ -108,23 +108,25 @@ def test_rows_after_the_count_are_dropped(page):
 
 MAP = """
 const Kind = given.logits ? Float32Array : Uint8Array;
-const labels = post.labelMap(new Kind(given.output), given.shape, given.size, given.padded, given.target);
+const { shape, size, padded, corners, target } = given;
+const labels = post.labelMap(new Kind(given.output), shape, size, padded, corners, target);
 return [...labels];
 """
 
 
 # No pixel's center is on the border of two cells: there, OpenCV takes either.
 @pytest.mark.parametrize("target", [(97, 200), (40, 64), (5, 8), (3, 5)])
-@pytest.mark.parametrize("padded", [None, (49, 65)])
+@pytest.mark.parametrize(("padded", "corners"), [(None, True), ((49, 65), True), ((50, 66), False)])
 @pytest.mark.parametrize("logits", [True, False])
-def test_label_maps_equal_the_predictors(page, logits, padded, target):
+def test_label_maps_equal_the_predictors(page, logits, padded, corners, target):
     random = np.random.default_rng(6)
     output = random.normal(size=(5, 8, 6)).astype(np.float32)
     output = output if logits else output.argmax(-1).astype(np.uint8)
-    predictor = SegmentationPredictor(Stored(output), "abcdef", [(0, 0, 0)] * 6, padded_size=padded)
+    colors = [(0, 0, 0)] * 6
+    predictor = SegmentationPredictor(Stored(output), "abcdef", colors, padded_size=padded, align_corners=corners)
     wanted = predictor(np.zeros((*target, 3), np.uint8))
     given = dict(output=output.reshape(-1).tolist(), shape=[1, *output.shape], logits=logits)
-    found = call(page, MAP, given | dict(size=SIZE, padded=padded, target=target))
+    found = call(page, MAP, given | dict(size=SIZE, padded=padded, corners=corners, target=target))
     assert np.array_equal(np.array(found).reshape(target), wanted)
 
 

@@ -1,5 +1,7 @@
 """The graph of every shipped config, in PyTorch, against the model as ``densevision test`` runs it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from densevision.export.graph import run_graph
 from densevision.export.segmentation import ReferenceSegmentor, SegmentationGraph
 from densevision.export.segmentation import check_graph as check_segmentation
 from densevision.inference.load import load_predictor
+from densevision.inference.predictor import SegmentationPredictor
 from densevision.segmentation.model import Segmentor
 from densevision.structures import Detections
 from tests.export.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTORS, real_images, shipped_model
@@ -68,6 +71,34 @@ def test_aligned_corners_by_torch_interpolation(size, upsample):
         coarse = coarse[..., : size[0], : size[1]]
     assert logits.shape[1:3] == coarse.shape[-2:]
     assert (logits.permute(0, 3, 1, 2) - coarse).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("labels", ["argmax", "logits"])
+@pytest.mark.parametrize("size", [(56, 72), (61, 93), (70, 97)])
+def test_outputs_that_cover_more_than_the_image_lead_to_the_models_labels(labels, size):
+    model = segmentor(5)
+    (image,) = random_images(1, size)
+    exporter = make_exporter(model, ExportOptions(size, labels=labels, upsample=1))
+    whole = tuple(-(-side // 8) * 8 for side in size)
+    about = build_model_info(exporter, model, exporter.options, {"classes": [*"abcde"]})
+    assert about.padded_size == (None if whole == size else whole) and about.align_corners is False
+    (output,) = run_graph(exporter.graph, image)
+    settings = dict(padded_size=about.padded_size, align_corners=about.align_corners)
+    found = SegmentationPredictor(Stored(output.numpy(), size), "abcde", [(0, 0, 0)] * 5, **settings)(image)
+    wanted = ReferenceSegmentor(model, "abcde")(image)
+    if labels == "logits":
+        assert (found != wanted).mean() < 0.001  # ties of float32 arithmetic
+    else:  # the label of a cell, in each of its 8 x 8 pixels
+        assert np.array_equal(found, output[0].numpy().repeat(8, 0).repeat(8, 1)[: size[0], : size[1]])
+
+
+@dataclass
+class Stored:
+    output: np.ndarray
+    input_size: tuple[int, int]
+
+    def __call__(self, image):
+        return (self.output,)
 
 
 class OtherSegmentor(Segmentor):

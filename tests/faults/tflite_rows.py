@@ -116,6 +116,7 @@ _TFLITE: dict[str, Damage] = {
             "postprocess": (3, None, [], "x"),
             "origin": (3, None, []),
             "padded_size": (3, "x", [], [0, 0], [64.5, 64], [-1, 64]),
+            "align_corners": (3, None, "x", []),
             "score_threshold": ("x", [], 7, -1, True),
         }.items()
         for value in values

@@ -131,6 +131,14 @@ def test_pixels_among_cells_with_the_corners_of_the_image():
     assert cell_positions(3, 1, 1, 1).tolist() == [0, 0, 0]
 
 
+def test_pixels_among_cells_that_cover_more_than_the_image():
+    # 9 cells of 8 pixels cover 72; the image is the input, and ends at pixel 69: 69.5 / 8 - 0.5 = 8.1875, the last cell
+    positions = cell_positions(70, 70, 72, 9, align_corners=False)
+    assert positions[[0, 4, 12, 67, 69]].tolist() == [0, 0.0625, 1.0625, 7.9375, 8]
+    # an image twice as large: its pixel 17 is at 17.5 / 2 - 0.5 = 8.25 of the input
+    assert cell_positions(140, 70, 72, 9, align_corners=False)[17] == 8.75 / 8 - 0.5
+
+
 def test_label_maps_with_aligned_corners_go_to_the_nearest_cell():
     cells = np.array([[[0, 1, 2]]], np.uint8).repeat(3, 1)  # 3 x 3 cells on 5 x 5 padded pixels, every other one
     predictor = SegmentationPredictor(FixedBackend((cells,), (4, 4)), "abc", [(0, 0, 0)] * 3, padded_size=(5, 5))
@@ -147,6 +155,19 @@ def test_labels_with_aligned_corners_equal_torchs_interpolation_and_argmax(size)
     wanted = whole[..., : size[0], : size[1]].argmax(1)[0].numpy()
     backend = FixedBackend((logits.permute(0, 2, 3, 1).numpy(),), None)
     predictor = SegmentationPredictor(backend, "abcdef", [(0, 0, 0)] * 6, padded_size=(65, 97))
+    labels = predictor(np.zeros((*size, 3), np.uint8))
+    assert labels.shape == size and (labels != wanted).mean() < 0.001  # ties of float32 arithmetic
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("size", [(72, 104), (70, 97), (65, 99)])
+def test_labels_of_cells_that_cover_more_equal_torchs_interpolation_and_argmax(size):
+    logits = torch.randn(1, 6, 9, 13, generator=torch.Generator().manual_seed(0))
+    whole = torch.nn.functional.interpolate(logits, size=(72, 104), mode="bilinear", align_corners=False)
+    wanted = whole[..., : size[0], : size[1]].argmax(1)[0].numpy()
+    backend = FixedBackend((logits.permute(0, 2, 3, 1).numpy(),), None)
+    colors = [(0, 0, 0)] * 6
+    predictor = SegmentationPredictor(backend, "abcdef", colors, padded_size=(72, 104), align_corners=False)
     labels = predictor(np.zeros((*size, 3), np.uint8))
     assert labels.shape == size and (labels != wanted).mean() < 0.001  # ties of float32 arithmetic
 

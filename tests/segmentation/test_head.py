@@ -80,10 +80,34 @@ def test_lraspp_is_the_upsampled_gated_feature_plus_low_level_logits():
                                  norm.weight, norm.bias, eps=1e-3))  # fmt: skip
     gate = F.conv2d(high.mean((2, 3), keepdim=True), head.gate.weight, head.gate.bias)
     product = branch * (F.relu6(gate + 3) / 6)
-    up = F.interpolate(product, (13, 11), mode="bilinear", align_corners=False)
+    up = F.interpolate(product, (14, 12), mode="bilinear", align_corners=False)[..., :13, :11]
     expected = F.conv2d(up, head.high_logits.weight, head.high_logits.bias)
     expected = expected + F.conv2d(low, head.low_logits.weight, head.low_logits.bias)
     torch.testing.assert_close(head({"c3": low, "c5": high}), expected)
+
+
+def ramp_head(**options):
+    """Return a head whose only weights that count copy the coarser feature, with a gate of 1."""
+    head = LRASPPHead(TAPS | {"c5": Tap(1, 16)}, 1, filters=1, **options).eval()
+    for layer in (head.project[0], head.gate, head.high_logits, head.low_logits):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias) if layer.bias is not None else None
+    nn.init.constant_(head.gate.bias, 3.0)
+    nn.init.ones_(head.project[0].weight)
+    nn.init.ones_(head.high_logits.weight)
+    head.project[1].eps = 0.0
+    return head
+
+
+def test_a_cell_lies_where_it_does_in_a_training_crop_if_the_sides_are_odd():
+    # 5 rows at stride 8 are 3 at stride 16, which cover 6: row i is at (i + 0.5) / 2 - 0.5 of 0, 1, 2.
+    features = {"c3": torch.zeros(1, 2, 5, 4), "c5": torch.tensor([[[[0.0, 0]], [[1, 1]], [[2, 2]]]]).view(1, 1, 3, 2)}
+    rows = ramp_head()(features)[0, 0, :, 0].tolist()
+    assert rows == pytest.approx([0, 0.25, 0.75, 1.25, 1.75])
+    # torchvision puts the 3 rows on 5: row i is at (i + 0.5) * 3 / 5 - 0.5
+    assert ramp_head(stretch=True)(features)[0, 0, :, 0].tolist() == pytest.approx([0, 0.4, 1.0, 1.6, 2.0])
+    # with the corners in place, at i * 2 / 4
+    assert ramp_head(align_corners=True)(features)[0, 0, :, 0].tolist() == pytest.approx([0, 0.5, 1.0, 1.5, 2.0])
 
 
 def test_raspp_raises_an_error_for_training_on_one_image():

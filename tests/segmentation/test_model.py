@@ -4,6 +4,7 @@ from mmengine.structures import PixelData
 from torch import nn
 
 from densevision.data.samples import SegSample
+from densevision.registry import MODELS
 from densevision.segmentation.head import LRASPPHead, RASPPHead
 from densevision.segmentation.loss import OHEMCrossEntropyLoss
 from densevision.segmentation.model import Segmentor
@@ -69,6 +70,42 @@ def test_prediction_is_the_class_of_the_largest_logit():
         expected = model(data["inputs"]).argmax(1)
         predicted = model(**data, mode="predict")[0].pred.labels
     assert torch.equal(predicted, expected.to(torch.uint8))
+
+
+class PositionHead(nn.Module):
+    """Logits whose only channel is the row of each cell's center, 3.5, 11.5, ..., and 21 minus it."""
+
+    def __init__(self, taps, num_classes, stride=8):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, features):
+        rows, columns = features["c3"].shape[-2:]
+        centers = 8 * torch.arange(rows) + 3.5
+        logits = centers[None, None, :, None].expand(1, 1, rows, columns)
+        return torch.cat([logits, 21 - logits], 1)
+
+
+@pytest.mark.parametrize("height", [64, 65, 70, 71])
+def test_logits_lie_on_the_pixels_they_are_of_in_an_image_of_any_size(height):
+    MODELS.register_module(module=PositionHead, force=True)
+    backbone = dict(name="mobilenet_v3_small", output_stride=16)
+    model = Segmentor(backbone, dict(type="PositionHead"), num_classes=2).eval()
+    images = torch.zeros(1, 3, height, 40)
+    assert model.covered_size((height, 40)) == (64 if height == 64 else 72, 40)
+    logits = model(images)
+    assert logits.shape == (1, 2, height, 40)
+    pixels = torch.arange(4, 60).float()
+    assert torch.allclose(logits[0, 0, 4:60, 7], pixels)
+    predicted = model(images, [sample(ori_size=(height, 40))], mode="predict")[0].pred.labels[0, :, 7]
+    assert predicted.tolist() == [1] * 11 + [0] * (height - 11)  # the first is the larger one above row 10
+    target = torch.zeros(1, height, 40, dtype=torch.uint8)
+    loss = model.val_loss(model.coarse_logits(images), [sample(target)])["loss_seg"]
+    every = 1 if height > 64 else 2  # logits that end with the image are measured at every second row and column
+    centers = logits if every == 1 else torch.nn.functional.avg_pool2d(logits, 2)
+    assert loss.item() == pytest.approx(model.loss_function(centers, target[:, ::every, ::every]).item(), rel=1e-4)
+    model.head.stride = None
+    assert model.covered_size((height, 40)) == (height, 40)
 
 
 @pytest.mark.parametrize(("size", "padded"), [((64, 96), (65, 97)), ((65, 80), (65, 81))])

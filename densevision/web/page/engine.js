@@ -20,6 +20,7 @@ import { denseBoxes, labelMap, select, smoothLabels } from "./postprocess.js";
  * @property {"uint8" | "float32"} input_type
  * @property {string} quantize
  * @property {Size | null} padded_size
+ * @property {boolean} align_corners
  * @property {number | null} score_threshold
  * @property {number | null} center_crop of a classifier: share of the shorter side that is kept in front of it
  * @property {number[][]} colors
@@ -186,7 +187,7 @@ function interpret(model, values, target, { smooth, cells }) {
     const plain = smooth && model.outputs === "labels" && !model.padded_size;
     const labels = plain
       ? smoothLabels(output, shape, model.classes.length, target)
-      : labelMap(output, shape, model.size, model.padded_size, target);
+      : labelMap(output, shape, model.size, model.padded_size, model.align_corners, target);
     return { labels, labelSize: target };
   }
   const { boxes, scores } = denseBoxes(values, model.outputs, model.classes.length, model.size);

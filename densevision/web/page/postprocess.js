@@ -147,13 +147,14 @@ function area(boxes, at) {
  * @param {number[]} shape [1, h, w] or [1, h, w, K]
  * @param {Size} size of the network's input
  * @param {Size | null} padded see ModelInfo.padded_size
+ * @param {boolean} corners see ModelInfo.align_corners
  * @param {Size} target size of the image
  * @returns {Uint8Array} [H, W]
  */
-export function labelMap(output, shape, size, padded, target) {
+export function labelMap(output, shape, size, padded, corners, target) {
   const [, height, width, channels] = shape;
   const axis = padded
-    ? (/** @type {number} */ at) => cellPositions(target[at], size[at], padded[at], shape[at + 1])
+    ? (/** @type {number} */ at) => cellPositions(target[at], size[at], padded[at], shape[at + 1], corners)
     : null;
   if (output instanceof Uint8Array) {
     const [rows, columns] = axis
@@ -217,13 +218,14 @@ function nearest(cells, target) {
 }
 
 /**
- * Pixels of an image in cells whose corners are the corner pixels, as predictor.cell_positions.
- * @param {number} target @param {number} size @param {number} padded @param {number} cells
+ * Pixels of an image in the cells of an output that covers more than the image, as predictor.cell_positions.
+ * @param {number} target @param {number} size @param {number} padded @param {number} cells @param {boolean} corners
  */
-export function cellPositions(target, size, padded, cells) {
+export function cellPositions(target, size, padded, cells, corners) {
   return Float64Array.from({ length: target }, (_, at) => {
     const pixel = Math.min(Math.max((at + 0.5) * (size / target) - 0.5, 0), size - 1);
-    return pixel * ((cells - 1) / Math.max(1, padded - 1));
+    if (corners) return pixel * ((cells - 1) / Math.max(1, padded - 1));
+    return Math.min(Math.max((pixel + 0.5) * (cells / padded) - 0.5, 0), cells - 1);
   });
 }
 
