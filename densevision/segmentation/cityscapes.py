@@ -11,6 +11,7 @@ import numpy as np
 from densevision.data.label_files import read_label_ids
 from densevision.data.paths import resolve_data_root
 from densevision.data.sizes import check_exif
+from densevision.errors import UserError
 from densevision.registry import DATASETS
 from densevision.segmentation.classes import class_info
 from densevision.segmentation.dataset import LabelMapDataset, Pairs
@@ -29,7 +30,8 @@ class CityscapesDataset(LabelMapDataset):
 
     Args:
         data_root: folder of ``leftImg8bit`` and ``gtFine``; relative to ``$DENSEVISION_DATA``.
-        split: name of the split's folder. ``"test"`` may lack labels.
+        split: name of the split's folder, or names of several that are used as one, ``["train", "val"]``. ``"test"``
+            may lack labels.
         classes: names of the Cityscapes table in the order of the labels (default: its 19 evaluated classes), or
             name -> label id for other ids.
         image_suffix: the end of image names, case-insensitive.
@@ -42,14 +44,14 @@ class CityscapesDataset(LabelMapDataset):
         cache: keep decoded images and label files in files, ``dict(folder="/dev/shm/NAME", gigabytes=4)``; see
             ``DecodedCache``.
     Raises:
-        UserError: the folder is missing or has no image, an image has no label file, a class name is unknown, or a
-            label file is not a map of ids or does not fit its image.
+        UserError: a folder is missing or has no image, an image has no label file, a class name is unknown, a label
+            file is not a map of ids or does not fit its image, or some of several splits have no labels.
     """
 
     def __init__(
         self,
         data_root: str,
-        split: str,
+        split: str | Sequence[str],
         classes: Sequence[str] | Mapping[str, int] | None = None,
         image_suffix: str = "_leftImg8bit.png",
         label_suffix: str = "_gtFine_labelIds.png",
@@ -66,8 +68,28 @@ class CityscapesDataset(LabelMapDataset):
         id_of = dict(zip(info["classes"], info["label_ids"], strict=True))
         rules = Rules(id_of, isinstance(classes, Mapping), max_unnamed, may_lack)
         check_exif(exif)
-        pairs = _find_pairs(root, split, image_suffix, label_suffix)
+        names = [split] if isinstance(split, str) else _several(split)
+        pairs = _join(root, [_find_pairs(root, name, image_suffix, label_suffix) for name in names])
         super().__init__(pairs, info, rules, transforms, exif, early, cache)
+
+
+def _several(split: object) -> Sequence[str]:
+    names = list(split) if isinstance(split, list | tuple) else []
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise UserError(f"split is {split!r:.80}; give the name of a folder, or a list of different ones")
+    return names
+
+
+def _join(root: Path, parts: Sequence[Pairs]) -> Pairs:
+    """Use several splits as one."""
+    if len(parts) == 1:
+        return parts[0]
+    unlabeled = [str(part.label_place) for part in parts if not len(part.labels.paths)]
+    if unlabeled:
+        raise UserError(f"{unlabeled[0]} does not exist; leave this split out of the list, the others have labels")
+    images, labels = np.concatenate([part.images for part in parts]), [part.labels.paths for part in parts]
+    notes = [note for part in parts for note in part.notes]
+    return Pairs(images, LabelImages(np.concatenate(labels)), notes, root / "leftImg8bit", root / "gtFine")
 
 
 def _find_pairs(root: Path, split: str, image_suffix: str, label_suffix: str) -> Pairs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,16 +102,22 @@ class SplitsRunner(Runner):
 
 
 def shared_images(split: str, dataset: Any, train: Any) -> list[str]:
-    """Report how many images of an evaluation split are also training images, by path."""
+    """Report how many images of an evaluation split are also training images, by path, links followed."""
     if split == "train" or not hasattr(dataset, "image_paths") or not hasattr(train, "image_paths"):
         return []
-    paths = dataset.image_paths()
-    shared = len(set(paths) & set(train.image_paths()))
+    paths = _real_paths(dataset)
+    shared = len(set(paths) & set(_real_paths(train)))
     if not shared:
         return []
     return [
         f"  {shared:,} of {len(paths):,} images are also training images: the metric does not measure generalization"
     ]
+
+
+def _real_paths(dataset: Any) -> list[str]:
+    folder = functools.cache(os.path.realpath)  # of few folders; to resolve each path would ask for all its parts
+    paths = [os.path.realpath(path) if os.path.islink(path) else path for path in dataset.image_paths()]
+    return [os.path.join(folder(os.path.dirname(path)), os.path.basename(path)) for path in paths]
 
 
 def align(dataset: Any, classes: Sequence[str], split: str) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from densevision.data.sampler import SampleKey
 from densevision.errors import UserError
 from densevision.segmentation.cityscapes import CityscapesDataset, class_info
+from densevision.training.splits import shared_images
 from tests.segmentation.conftest import FRAMES, IDS, write_frame
 
 CLASSES = ("sky", "road", "car")
@@ -157,3 +158,42 @@ def test_damaged_label_file_is_skipped_in_training_and_an_error_in_evaluation(ci
     assert dataset[SampleKey(1, 0)]["data_samples"].img_id == 0
     with pytest.raises(UserError, match=FRAMES[1]):
         dataset[1]
+
+
+def test_several_splits_are_used_as_one(cityscapes):
+    write_frame(cityscapes, FRAMES[0], np.full((8, 8), 26, np.uint8), split="train", city="bern")
+    data = CityscapesDataset(str(cityscapes), ["train", "val"], CLASSES)
+    places = [path.removeprefix(f"{cityscapes}/leftImg8bit/") for path in data.image_paths()]
+    assert places == [f"train/bern/{FRAMES[0]}_leftImg8bit.png"] + [f"val/bern/{f}_leftImg8bit.png" for f in FRAMES]
+    assert [data.result_name(index) for index in range(3)] == places
+    assert data.read_labels(0).tolist() == [[2] * 8] * 8 and data.read_labels(2).tolist() == EXPECTED.tolist()
+    assert data.count("train").per_class == {"sky": 64, "road": 2 * 30, "car": 64 + 2}
+
+
+@pytest.mark.parametrize("split", [[], [7], ["val", "val"], {"val": 1}, None, 3])
+def test_a_split_that_names_no_folders_is_refused(cityscapes, split):
+    with pytest.raises(UserError, match="split is .*give the name of a folder, or a list of different ones"):
+        CityscapesDataset(str(cityscapes), split, CLASSES)
+
+
+def test_a_split_without_labels_does_not_join_others(cityscapes):
+    (cityscapes / "leftImg8bit/test/bern").mkdir(parents=True)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(cityscapes / "leftImg8bit/test/bern/a_leftImg8bit.png")
+    with pytest.raises(UserError, match="gtFine/test does not exist; leave this split out of the list"):
+        CityscapesDataset(str(cityscapes), ["val", "test"], CLASSES)
+
+
+@pytest.mark.parametrize("link", ["folder", "file"])
+def test_val_images_that_links_bring_into_training_are_reported(cityscapes, link):
+    for kind in ("leftImg8bit", "gtFine"):
+        (cityscapes / kind / "train").mkdir()
+        target, source = cityscapes / kind / "train" / "linked", cityscapes / kind / "val" / "bern"
+        if link == "folder":
+            target.symlink_to(source)
+        else:
+            target.mkdir()
+            for file in source.iterdir():
+                (target / file.name).symlink_to(file)
+    train, val = (CityscapesDataset(str(cityscapes), split, CLASSES) for split in ("train", "val"))
+    (line,) = shared_images("val", val, train)
+    assert line == "  2 of 2 images are also training images: the metric does not measure generalization"
