@@ -47,7 +47,7 @@ class AuxiliaryHead(nn.Module):
         check_whole("AuxiliaryHead: filters", filters, low=1)
         if tap not in taps:
             raise UserError(f"AuxiliaryHead: tap is {tap!r}; the backbone has {', '.join(taps)}")
-        self.tap, self.weight = tap, float(weight)
+        self.tap, self.stride, self.weight = tap, taps[tap].stride, float(weight)
         self.project = ConvNormAct(taps[tap].channels, filters, 3, act="relu")
         self.project[1].eps = 1e-3  # type: ignore[assignment]  # a batch norm, which mypy can't see in Sequential
         self.logits = nn.Conv2d(filters, num_classes, 1)

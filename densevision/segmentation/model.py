@@ -116,7 +116,7 @@ class Segmentor(BaseModel):
         outputs = self.upsample_to(self.head(features).float().contiguous(), size)
         losses = dict(loss_seg=self.loss_function(outputs, target))
         if self.auxiliary is not None:
-            logits = self.upsample_to(self.auxiliary(features).float().contiguous(), size)
+            logits = self.upsample_to(self.auxiliary(features).float().contiguous(), size, self.auxiliary)
             losses["loss_aux"] = self.auxiliary.weight * self.auxiliary.loss_function(logits, target)
         return losses if self.teacher is None else losses | self.teacher(self, inputs, outputs, data_samples)
 
@@ -154,16 +154,19 @@ class Segmentor(BaseModel):
         """Whether the centers of the logits' corner cells are those of the padded input's corner pixels."""
         return bool(getattr(self.head, "align_corners", False))
 
-    def covered_size(self, size: Sequence[int]) -> tuple[int, int]:
+    def covered_size(self, size: Sequence[int], head: nn.Module | None = None) -> tuple[int, int]:
         """Return the (height, width) that the logits of an input of ``size`` cover, from the top left.
 
         Example: at stride 8, an image of 361 rows has logits of 46 rows, which cover 368. Stretched to 361, each would
         lie elsewhere than in a training crop, whose sides are multiples of 8.
+
+        Args:
+            head: the one that computes them; None is the head of the predictions.
         """
         height, width = size
         if self.align_corners:
             return self.padded_size(size)
-        stride = getattr(self.head, "stride", None) or 1
+        stride = getattr(self.head if head is None else head, "stride", None) or 1
         return height + -height % stride, width + -width % stride
 
     def padded_size(self, size: Sequence[int]) -> tuple[int, int]:
@@ -192,9 +195,12 @@ class Segmentor(BaseModel):
             return _resize(logits, [factor * (side - 1) + 1 for side in logits.shape[-2:]], align_corners=True)
         return _resize(logits, [factor * side for side in logits.shape[-2:]])
 
-    def upsample_to(self, logits: Tensor, size: Sequence[int]) -> Tensor:
-        """Upsample ``coarse_logits`` of an input of ``size`` to that size: [N, K, h, w] -> [N, K, H, W]."""
-        return cut(_resize(logits, self.covered_size(size), align_corners=self.align_corners), size)
+    def upsample_to(self, logits: Tensor, size: Sequence[int], head: nn.Module | None = None) -> Tensor:
+        """Upsample a head's logits of an input of ``size`` to that size: [N, K, h, w] -> [N, K, H, W].
+
+        See ``covered_size``.
+        """
+        return cut(_resize(logits, self.covered_size(size, head), align_corners=self.align_corners), size)
 
     def parts(self) -> dict[str, Sequence[nn.Module]]:
         """Name the modules that an int8 export can leave in float."""

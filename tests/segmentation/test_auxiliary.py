@@ -48,6 +48,14 @@ def test_loss_is_the_weighted_cross_entropy_of_a_head_on_c4():
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+def test_logits_of_the_tap_cover_whole_cells_of_its_stride():
+    model = segmentor(AUXILIARY)
+    assert model.covered_size((72, 90)) == (72, 96)  # stride 8
+    assert model.covered_size((72, 90), model.auxiliary) == (80, 96)  # stride 16
+    logits = 16 * torch.arange(5.0).view(1, 1, 5, 1).expand(1, 1, 5, 6) + 7.5  # the row of each cell's center
+    assert model.upsample_to(logits, (72, 90), model.auxiliary)[0, 0, 8:, 3].tolist() == [*range(8, 72)]
+
+
 def test_network_starts_with_the_same_weights_and_computes_the_same():
     plain, more = segmentor().eval(), segmentor(AUXILIARY).eval()
     assert all(torch.equal(tensor, more.state_dict()[name]) for name, tensor in plain.state_dict().items())
