@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from densevision.checkpoints.reading import read_checkpoint
 from densevision.config.load import complete_config, load_config
 from densevision.config.stored import from_plain, to_plain
+from densevision.config.types import resolve_type
 from densevision.errors import UserError
 
 _KEY = "stored_config"  # in a checkpoint's meta; mmengine would execute the text of "config"
+_DAMAGE = (TypeError, KeyError, ValueError, AttributeError)  # what reading damaged plain data raises
 
 
 def describe_config(config: Config) -> dict[str, object]:
@@ -42,6 +47,10 @@ def checkpoint_config(
 ) -> Config:
     """Return the config of a checkpoint's model.
 
+    A detector that gets another ``input_size`` than it was trained at keeps its anchors in pixels, as
+    ``model.anchor_side``: its network knows objects by their size in pixels, and with anchors that grow with the input
+    it misjudges them.
+
     Args:
         config: a given one, which takes precedence; None uses the one that the checkpoint carries.
         overrides: see ``load_config``.
@@ -50,9 +59,12 @@ def checkpoint_config(
     Raises:
         UserError: there is no config, or see ``read_checkpoint`` and ``load_config``.
     """
-    if config is not None:
-        return as_config(config, overrides)
-    return stored_config(read_checkpoint(checkpoint), checkpoint, overrides, only_model=only_model)
+    if config is None:
+        found = stored_config(read_checkpoint(checkpoint), checkpoint, overrides, only_model=only_model)
+    else:
+        found = as_config(config, overrides)
+    _keep_anchors(found.get("model"), _trained_model(checkpoint, config))
+    return found
 
 
 def stored_config(
@@ -71,8 +83,31 @@ def stored_config(
         return from_plain(content, Path(stored["name"]).name, overrides)
     except UserError as error:
         raise UserError(f"{origin}: {error}") from error
-    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+    except (*_DAMAGE, RecursionError) as error:
         raise UserError(f"{origin}: its stored config is damaged; give the config of its training too") from error
+
+
+def _trained_model(checkpoint: str | Path, config: str | Path | Config | None) -> Any:
+    """Return the model's config that weights were trained with: their own, else the given one without overrides.
+
+    Faults are reported where the checkpoint or the config is needed.
+    """
+    with contextlib.suppress(UserError, *_DAMAGE):
+        return read_checkpoint(checkpoint)["meta"][_KEY]["content"]["model"]
+    with contextlib.suppress(UserError):
+        return None if config is None else as_config(config).get("model")
+    return None
+
+
+def _keep_anchors(model: Any, trained: Any) -> None:
+    """Set ``anchor_side`` of a model's config, where it has another input size than that of its training."""
+    with contextlib.suppress(UserError, *_DAMAGE):  # one that is wrong is reported where it is built
+        arguments = inspect.signature(resolve_type(model["type"])).parameters
+        if "anchor_side" not in arguments or model.get("anchor_side") is not None:
+            return
+        sizes = [tuple(each.get("input_size", arguments["input_size"].default)) for each in (model, trained)]
+        if sizes[0] != sizes[1]:
+            model["anchor_side"] = trained.get("anchor_side") or min(sizes[1])
 
 
 def _model_part(content: dict) -> dict[str, object]:

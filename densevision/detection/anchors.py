@@ -39,45 +39,67 @@ def _shape(scale: float, ratio: float) -> Shape:
     return scale / ratio**0.5, scale * ratio**0.5
 
 
+def cell_extents(
+    feature_sizes: Sequence[tuple[int, int]], input_size: tuple[int, int], strides: Sequence[int] = ()
+) -> list[tuple[float, float]]:
+    """Return the (height, width) in input pixels of a cell of each map.
+
+    Args:
+        feature_sizes: (height, width) of each map in cells.
+        input_size: (height, width) of the network input in pixels.
+        strides: of the first maps, those of the backbone, whose cells have as many pixels. The last of them may cover
+            more than the input, at the bottom and on the right, and the cells of further maps divide what it covers:
+            so they lie in every input as in one whose sides are multiples of the strides. Without strides, the cells
+            of all maps divide the input.
+    Example: stride 16 in an input of 300 has 19 cells of 16 pixels, not of 300 / 19 = 15.8.
+    """
+    found: list[tuple[float, float]] = [(stride, stride) for stride in strides]
+    height, width = input_size
+    if strides:
+        height, width = (side * strides[-1] for side in feature_sizes[len(strides) - 1])
+    return found + [(height / rows, width / columns) for rows, columns in feature_sizes[len(strides) :]]
+
+
 def place_anchors(
-    shapes: Sequence[Sequence[Shape]], feature_sizes: Sequence[tuple[int, int]], input_size: tuple[int, int]
+    shapes: Sequence[Sequence[Shape]],
+    feature_sizes: Sequence[tuple[int, int]],
+    input_size: tuple[int, int],
+    strides: Sequence[int] = (),
+    side: int | None = None,
 ) -> Tensor:
     """Place every shape at the center of every cell.
 
     Args:
         shapes: per map, as from ``anchor_shapes``.
-        feature_sizes: (height, width) of each map in cells.
-        input_size: (height, width) of the network input in pixels.
+        feature_sizes, input_size, strides: see ``cell_extents``.
+        side: pixels that the shapes are fractions of; None: the short side of the input.
     Returns:
         [A, 4] float32 xyxy in input pixels, ordered by map, row, column, shape; they may extend beyond the image.
     """
-    return torch.cat(
-        [
-            _place_map(torch.tensor(map_shapes), size, input_size)
-            for map_shapes, size in zip(shapes, feature_sizes, strict=True)
-        ]
-    )
+    side = min(input_size) if side is None else side
+    maps = zip(shapes, feature_sizes, cell_extents(feature_sizes, input_size, strides), strict=True)
+    return torch.cat([_place_map(side * torch.tensor(each), size, cell) for each, size, cell in maps])
 
 
-def _place_map(shapes: Tensor, feature_size: tuple[int, int], input_size: tuple[int, int]) -> Tensor:
-    (rows, columns), (height, width) = feature_size, input_size
-    y = (torch.arange(rows) + 0.5) * (height / rows)
-    x = (torch.arange(columns) + 0.5) * (width / columns)
+def _place_map(shapes: Tensor, feature_size: tuple[int, int], cell: tuple[float, float]) -> Tensor:
+    y, x = ((torch.arange(count) + 0.5) * extent for count, extent in zip(feature_size, cell, strict=True))
     centers = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).flip(-1)  # [rows, columns, 2] as x, y
-    half = shapes.flip(-1) * (min(height, width) / 2)  # [shapes, 2] as half width, half height
+    half = shapes.flip(-1) / 2  # [shapes, 2] as half width, half height
     corners = torch.cat([centers[:, :, None] - half, centers[:, :, None] + half], dim=-1)
     return corners.reshape(-1, 4)  # [rows * columns * shapes, 4]
 
 
 def cell_sizes(
-    shapes: Sequence[Sequence[Shape]], feature_sizes: Sequence[tuple[int, int]], input_size: tuple[int, int]
+    shapes: Sequence[Sequence[Shape]],
+    feature_sizes: Sequence[tuple[int, int]],
+    input_size: tuple[int, int],
+    strides: Sequence[int] = (),
 ) -> Tensor:
     """Return the (width, height) of the cell of each anchor, [A, 2] float32 in input pixels; see ``place_anchors``."""
-    height, width = input_size
-    maps = zip(shapes, feature_sizes, strict=True)
+    maps = zip(shapes, feature_sizes, cell_extents(feature_sizes, input_size, strides), strict=True)
     return torch.cat(
         [
-            torch.tensor([[width / columns, height / rows]]).expand(rows * columns * len(one), 2)
-            for one, (rows, columns) in maps
+            torch.tensor([[width, height]], dtype=torch.float32).expand(rows * columns * len(one), 2)
+            for one, (rows, columns), (height, width) in maps
         ]
     )

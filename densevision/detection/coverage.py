@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from densevision.detection.anchors import anchor_shapes
+from densevision.detection.anchors import anchor_shapes, cell_extents
 from densevision.detection.model import feature_sizes
 
 MATCHED = 0.5  # IoU from which an anchor is trained on a box
@@ -27,8 +27,9 @@ def best_iou(boxes: np.ndarray, scales: Sequence[float], lowest: float, input_si
     center, extent = (low + high) / 2, high - low
     best = np.zeros(len(boxes))
     maps = feature_sizes(input_size, _STRIDES, _EXTRAS)
-    for shapes, size in zip(anchor_shapes(scales, lowest=lowest), maps, strict=True):
-        cell = np.array(input_size[::-1]) / size[::-1]
+    cells = cell_extents(maps, input_size, _STRIDES)
+    for shapes, size, sides in zip(anchor_shapes(scales, lowest=lowest), maps, cells, strict=True):
+        cell = np.array(sides[::-1])
         nearest = (np.clip(np.floor(center / cell), 0, np.array(size[::-1]) - 1) + 0.5) * cell
         anchors = np.array(shapes)[:, ::-1] * min(input_size)  # [shapes, 2] as width, height
         half = anchors / 2

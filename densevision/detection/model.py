@@ -34,7 +34,7 @@ from densevision.detection.matcher import assign_targets
 from densevision.detection.postprocess import PostProcess, select_detections
 from densevision.errors import UserError
 from densevision.registry import MODELS
-from densevision.structures import Detections, check_range
+from densevision.structures import Detections, check_range, check_whole
 
 _INIT_STD = 0.03
 
@@ -52,6 +52,8 @@ class SSDLite(BaseModel):
         num_classes: K, foreground classes.
         input_size: (height, width) in pixels; every image is resized to it.
         anchors: arguments of ``anchor_shapes``.
+        anchor_side: pixels that the scales of the anchors are fractions of; None: the short side of ``input_size``. A
+            trained detector that is evaluated or exported at another size has that of its training.
         loss: config of ``FocalLoss``, ``SoftmaxLoss`` or ``QualityFocalLoss``.
         coder: arguments of ``BoxCoder``.
         match_threshold: an anchor matches a box at this IoU or more; above 0, at most 1.
@@ -94,6 +96,7 @@ class SSDLite(BaseModel):
         extra: dict | None = None,
         box_loss: dict | None = None,
         assigner: dict | None = None,
+        anchor_side: int | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = (input_size[0], input_size[1])
@@ -121,10 +124,14 @@ class SSDLite(BaseModel):
         anchors_per_cell = [len(map_shapes) for map_shapes in shapes]
         head = dict(head or dict(type=SSDLiteHead), in_channels=channels, num_anchors=anchors_per_cell)
         self.head = MODELS.build(dict(head, num_classes=num_classes))
-        sizes = feature_sizes(self.input_size, [c4.stride, c5.stride], len(self.extra.out_channels))
-        self.register_buffer("anchors", place_anchors(shapes, sizes, self.input_size), persistent=False)
+        strides = c4.stride, c5.stride
+        sizes = feature_sizes(self.input_size, strides, len(self.extra.out_channels))
+        if anchor_side is not None:
+            check_whole("model.anchor_side", anchor_side, low=1)
+        anchor_boxes = place_anchors(shapes, sizes, self.input_size, strides, anchor_side)
+        self.register_buffer("anchors", anchor_boxes, persistent=False)
         if self.assigner is not None:
-            self._cells = cell_sizes(shapes, sizes, self.input_size)  # no buffer: it would be exported
+            self._cells = cell_sizes(shapes, sizes, self.input_size, strides)  # no buffer: it would be exported
         self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 

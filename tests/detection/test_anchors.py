@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from densevision.detection.anchors import anchor_shapes, cell_sizes, place_anchors
+from densevision.detection.anchors import anchor_shapes, cell_extents, cell_sizes, place_anchors
+from densevision.detection.model import SSDLite
 
 
 def test_shapes_of_the_authors_configuration():
@@ -62,3 +63,26 @@ def test_cells_of_the_anchors():
     cells = cell_sizes(shapes, [(2, 3), (1, 1)], (40, 60))
     assert cells.tolist() == [[20, 20]] * 12 + [[60, 40]]
     assert len(cells) == len(place_anchors(shapes, [(2, 3), (1, 1)], (40, 60)))
+
+
+def test_cells_lie_as_in_an_input_of_whole_strides():
+    # 300 rows: 19 cells of 16 pixels and 10 of 32, which cover 320, so that the 3 rows of a later map have 320 / 3.
+    # 320 columns are whole at both strides.
+    sizes = [(19, 20), (10, 10), (3, 3)]
+    assert cell_extents(sizes, (300, 320), (16, 32)) == [(16, 16), (32, 32), (320 / 3, 320 / 3)]
+    assert cell_extents(sizes, (300, 320)) == [(300 / 19, 16), (30, 32), (100, 320 / 3)]
+    shapes = [[(0.1, 0.2)]] * 3  # of the short side, 300: 30 high, 60 wide
+    anchors = place_anchors(shapes, sizes, (300, 320), (16, 32))
+    assert anchors[: 19 * 20][-1].tolist() == [282, 281, 342, 311]  # center x 19.5 * 16 = 312, y 18.5 * 16 = 296
+    assert anchors[-1].tolist() == pytest.approx([1600 / 6 - 30, 1600 / 6 - 15, 1600 / 6 + 30, 1600 / 6 + 15])
+    larger = place_anchors(shapes, sizes, (300, 320), (16, 32), side=400)  # 40 high, 80 wide
+    assert larger[: 19 * 20][-1].tolist() == [272, 276, 352, 316]
+    assert cell_sizes(shapes, sizes, (300, 320), (16, 32))[[0, -1]].tolist() == [[16, 16], [pytest.approx(320 / 3)] * 2]
+
+
+@pytest.mark.parametrize(("size", "whole"), [((300, 500), (320, 512)), ((250, 437), (256, 448)), ((33, 64), (64, 64))])
+def test_a_detector_keeps_the_centers_of_an_input_of_whole_strides(size, whole):
+    detectors = [SSDLite(dict(name="mobilenet_v3_small"), 2, each) for each in (size, whole)]
+    centers = [((model.anchors[:, :2] + model.anchors[:, 2:]) / 2).unique(dim=0) for model in detectors]
+    inside = {tuple(center) for center in centers[1].round(decimals=2).tolist()}
+    assert all(tuple(center) in inside for center in centers[0].round(decimals=2).tolist())

@@ -16,12 +16,12 @@ def test_the_best_iou_by_hand():
     assert best_iou(boxes, LINEAR_SCALES, 0.1, (320, 320)).tolist() == [1.0, 0.5625]
 
 
-@pytest.mark.parametrize("size", [(320, 320), (256, 448)])
+@pytest.mark.parametrize("size", [(320, 320), (256, 448), (300, 437)])
 def test_the_nearest_anchors_suffice(size):
     rng = np.random.default_rng(0)
     low = rng.uniform(0, 0.9, (300, 2)) * size[::-1]
     boxes = np.concatenate([low, np.minimum(low + rng.uniform(4, 200, (300, 2)), size[::-1])], axis=1)
-    anchors = place_anchors(anchor_shapes(), feature_sizes(size, (16, 32), 4), size)
+    anchors = place_anchors(anchor_shapes(), feature_sizes(size, (16, 32), 4), size, (16, 32))
     reference = box_iou(torch.from_numpy(boxes), anchors.double()).max(dim=1).values
     np.testing.assert_allclose(best_iou(boxes, LINEAR_SCALES, 0.1, size), reference, atol=1e-6)
 
