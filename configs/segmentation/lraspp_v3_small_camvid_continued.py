@@ -2,7 +2,7 @@
 
 Continues from the weights of ``lraspp_v3_small_camvid_long``, with colors and rectangles of other training images.
 Train that first, or name your own file with ``--cfg-options init_from=PATH``.
-Published: none for this model. Ours: mIoU 0.677 on CamVid val (11 classes) (docs/results.md).
+Published: none for this model. Ours: mIoU 0.692 on CamVid val (11 classes) (docs/results.md).
 
     DENSEVISION_DATA=/folder/with/camvid densevision train lraspp_v3_small_camvid_continued
 """

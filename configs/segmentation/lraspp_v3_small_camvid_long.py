@@ -3,7 +3,7 @@
 As ``lraspp_v3_small_camvid``, with 4.6 times its iterations, 40 % of them at half the size, Muon in place of AdamW, the
 light, weather and noise of ``camvid_strong`` at the scale of ``camvid``, crops around rare classes, and Lovász-softmax
 in the second half.
-Published: none for this model. Ours: mIoU 0.678 on CamVid val (11 classes) (docs/results.md).
+Published: none for this model. Ours: mIoU 0.694 on CamVid val (11 classes) (docs/results.md).
 
     DENSEVISION_DATA=/folder/with/camvid densevision train lraspp_v3_small_camvid_long
 """
