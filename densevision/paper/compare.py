@@ -70,6 +70,8 @@ def build_dense(row: PaperRow) -> nn.Module:
         _, decoder = NETWORKS[row.family]
         return Segmentor(network, dict(type=decoder), num_classes=20)
     head = dict(type=HEADS[row.kind], filters=network.pop("filters"))
+    if row.kind == "lraspp":
+        head["align_corners"] = True  # as the authors' release, for which a side is a multiple of 32 plus one
     return Segmentor(network, head, num_classes=19)
 
 
