@@ -24,6 +24,9 @@ _HEADER = 4 << 20  # bytes at both ends of a file that are searched
 _TIMEOUT_MS = 5000  # of a stream
 _URL = re.compile(r"^(rtsps?|rtmps?|https?|udp|tcp|rtp|srt|mms)://", re.IGNORECASE)
 
+# OpenCV reads this once, at the first video that a process reads or writes; a UserError says what ffmpeg would print.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -199,8 +202,6 @@ def has_sound(source: Source) -> bool:
 
 def _capture(where: str | int) -> cv2.VideoCapture:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    # OpenCV reads this once, at the first video of a process; what ffmpeg would print is said by the UserError.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if isinstance(where, str) and _URL.match(where):
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
         return cv2.VideoCapture(where, cv2.CAP_FFMPEG, limits)
