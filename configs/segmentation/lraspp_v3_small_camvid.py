@@ -1,6 +1,6 @@
 """LR-ASPP 128 on V3-Small RF2, output stride 16: CamVid, 11 classes.
 
-Published: none for this model. Ours: mIoU 0.588 on CamVid val (11 classes) (docs/results.md).
+Published: none for this model. Ours: mIoU 0.610 on CamVid val (11 classes) (docs/results.md).
 
     DENSEVISION_DATA=/folder/with/camvid densevision train lraspp_v3_small_camvid
 """
