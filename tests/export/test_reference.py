@@ -21,6 +21,7 @@ from densevision.export.segmentation import ReferenceSegmentor, SegmentationGrap
 from densevision.export.segmentation import check_graph as check_segmentation
 from densevision.inference.load import load_predictor
 from densevision.inference.predictor import SegmentationPredictor
+from densevision.segmentation.head import RASPPHead
 from densevision.segmentation.model import Segmentor
 from densevision.structures import Detections
 from tests.export.shipped import CORNERS_ALIGNED, DETECTORS, SEGMENTORS, real_images, shipped_model
@@ -74,12 +75,16 @@ def test_aligned_corners_by_torch_interpolation(size, upsample):
 
 
 @pytest.mark.parametrize("labels", ["argmax", "logits"])
-@pytest.mark.parametrize("size", [(56, 72), (61, 93), (70, 97)])
-def test_outputs_that_cover_more_than_the_image_lead_to_the_models_labels(labels, size):
+@pytest.mark.parametrize("size", [(64, 80), (56, 72), (61, 93), (70, 97)])
+@pytest.mark.parametrize("cell", [8, 16])
+def test_outputs_that_cover_more_than_the_image_lead_to_the_models_labels(cell, labels, size):
     model = segmentor(5)
+    if cell == 16:
+        torch.manual_seed(0)
+        model = Segmentor(dict(name="toy", output_stride=16), dict(type=RASPPHead, filters=16), 5).eval()
     (image,) = random_images(1, size)
     exporter = make_exporter(model, ExportOptions(size, labels=labels, upsample=1))
-    whole = tuple(-(-side // 8) * 8 for side in size)
+    whole = tuple(-(-side // cell) * cell for side in size)
     about = build_model_info(exporter, model, exporter.options, {"classes": [*"abcde"]})
     assert about.padded_size == (None if whole == size else whole) and about.align_corners is False
     (output,) = run_graph(exporter.graph, image)
@@ -88,8 +93,8 @@ def test_outputs_that_cover_more_than_the_image_lead_to_the_models_labels(labels
     wanted = ReferenceSegmentor(model, "abcde")(image)
     if labels == "logits":
         assert (found != wanted).mean() < 0.001  # ties of float32 arithmetic
-    else:  # the label of a cell, in each of its 8 x 8 pixels
-        assert np.array_equal(found, output[0].numpy().repeat(8, 0).repeat(8, 1)[: size[0], : size[1]])
+    else:  # the label of a cell, in each of its pixels
+        assert np.array_equal(found, output[0].numpy().repeat(cell, 0).repeat(cell, 1)[: size[0], : size[1]])
 
 
 @dataclass
