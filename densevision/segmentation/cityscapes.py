@@ -86,7 +86,7 @@ def _join(root: Path, parts: Sequence[Pairs]) -> Pairs:
         return parts[0]
     unlabeled = [str(part.label_place) for part in parts if not len(part.labels.paths)]
     if unlabeled:
-        raise UserError(f"{unlabeled[0]} does not exist; leave this split out of the list, the others have labels")
+        raise UserError(f"{unlabeled[0]} does not exist; leave this split out of the list, which needs labels")
     images, labels = np.concatenate([part.images for part in parts]), [part.labels.paths for part in parts]
     notes = [note for part in parts for note in part.notes]
     return Pairs(images, LabelImages(np.concatenate(labels)), notes, root / "leftImg8bit", root / "gtFine")

@@ -124,7 +124,7 @@ class Segmentor(BaseModel):
         """Return ``loss_seg`` for the head's logits [N, K, h, w], measured at every second row and column."""
         target = torch.cat([sample.gt.labels for sample in samples])  # [N, H, W]
         size = target.shape[-2:]
-        if self.align_corners or self.covered_size(size) != size:
+        if not self._divides(size):
             return dict(loss_seg=self.loss_function(self.upsample_to(outputs, size), target))
         target = target[:, 1::2, 1::2] if min(target.shape[-2:]) > 1 else target
         return dict(loss_seg=self.loss_function(_resize(outputs, target.shape[-2:]), target))
@@ -142,7 +142,7 @@ class Segmentor(BaseModel):
     def predict(self, inputs: Tensor, data_samples: Sequence[SegSample]) -> list[SegSample]:
         """Fill ``pred.labels`` [1, H, W] uint8 of each sample, at the size of its original image."""
         logits, size = self.coarse_logits(inputs), inputs.shape[-2:]  # [N, K, h, w]
-        if self.align_corners or self.covered_size(size) != size:
+        if not self._divides(size):
             logits = self.upsample_to(logits, size)  # [N, K, H, W]
         for one, sample in zip(logits, data_samples, strict=True):
             labels = _resize(one[None], sample.ori_size).argmax(1)  # [1, H, W]
@@ -153,6 +153,10 @@ class Segmentor(BaseModel):
     def align_corners(self) -> bool:
         """Whether the centers of the logits' corner cells are those of the padded input's corner pixels."""
         return bool(getattr(self.head, "align_corners", False))
+
+    def _divides(self, size: Sequence[int]) -> bool:
+        """Whether the cells of the logits divide an image of ``size`` evenly, so that they may be resized at once."""
+        return not self.align_corners and self.covered_size(size) == tuple(size)
 
     def covered_size(self, size: Sequence[int], head: nn.Module | None = None) -> tuple[int, int]:
         """Return the (height, width) that the logits of an input of ``size`` cover, from the top left.
