@@ -49,6 +49,18 @@ def test_singular_values_end_near_1(shape):
     assert values.median() > 0.65
 
 
+def test_nearly_dependent_rows_lose_little_to_rounding():
+    # Singular values of 1 to 1e-6, against the iteration over the whole matrix in float64.
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(rows, 16, generator=generator, dtype=torch.float64) for rows in (16, 96))
+    matrix = torch.linalg.qr(left).Q * torch.logspace(0, -6, 16) @ torch.linalg.qr(right).Q.T
+    wanted = matrix / matrix.norm()
+    for _ in range(5):
+        square = wanted @ wanted.T
+        wanted = 3.4445 * wanted + (2.0315 * square @ square - 4.775 * square) @ wanted
+    assert (orthogonalize(matrix.float()) - wanted).norm() < 2e-3 * wanted.norm()
+
+
 def test_one_step_of_a_kernel():
     # Kernel [2, 2, 1, 1], gradient diag(3, 4): its singular values become p(0.6) and p(0.8), whatever its length.
     # rate 0.1 * 0.2 * sqrt(2); decay 0.1 * 0.5 of the weights.
