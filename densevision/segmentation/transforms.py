@@ -218,9 +218,9 @@ class ColorTransfer(A.ImageOnlyTransform):
     def apply(self, img: np.ndarray, source: np.ndarray | None, share: float, **params: object) -> np.ndarray:
         if source is None:
             return img
-        changed, other = (cv2.cvtColor(one, cv2.COLOR_RGB2LAB).astype(np.float32) for one in (img, source))
-        mean, target = changed.mean((0, 1)), other.mean((0, 1))
-        spread = other.std((0, 1)) / np.maximum(changed.std((0, 1)), 1)
-        changed = (changed - mean) * (1 + share * (spread - 1)) + mean + share * (target - mean)
-        changed = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
-        return cv2.cvtColor(changed, cv2.COLOR_LAB2RGB)
+        changed, other = (cv2.cvtColor(one, cv2.COLOR_RGB2LAB) for one in (img, source))
+        (mean, std), (target, spread) = (cv2.meanStdDev(one) for one in (changed, other))  # [3, 1] each
+        scale = 1 + share * (spread / np.maximum(std, 1) - 1)
+        table = (np.arange(256) - mean) * scale + mean + share * (target - mean)  # [3, 256], of the values of 8 bits
+        table = np.clip(np.rint(table), 0, 255).astype(np.uint8)
+        return cv2.cvtColor(cv2.LUT(changed, np.ascontiguousarray(table.T)[None]), cv2.COLOR_LAB2RGB)

@@ -1,4 +1,5 @@
 import albumentations as A
+import cv2
 import numpy as np
 import pytest
 
@@ -242,6 +243,17 @@ def test_contrast_comes_from_the_other_image():
     flat = np.full((4, 2, 3), 100, np.uint8)
     changed = transferred(flat, strong, (1, 1))[..., 0]  # no contrast of its own: only the mean changes
     assert changed.min() == changed.max() and abs(int(changed.min()) - 117) <= 1  # L* of 30 is 11, of 220 it is 88
+
+
+def test_mean_and_deviation_of_a_large_image_become_those_of_the_other():
+    random = np.random.default_rng(0)
+    image = random.integers(60, 90, (360, 480, 3), dtype=np.uint8)
+    other = random.integers(100, 180, (200, 300, 3), dtype=np.uint8)
+    found, wanted = (
+        cv2.cvtColor(one, cv2.COLOR_RGB2LAB).astype(np.float64).reshape(-1, 3)
+        for one in (transferred(image, other, (1, 1)), other)
+    )
+    assert abs(found.mean(0) - wanted.mean(0)).max() < 0.6 and abs(found.std(0) - wanted.std(0)).max() < 0.6
 
 
 @pytest.mark.parametrize("kind, key", [(CutMix, "area"), (ColorTransfer, "share")])
