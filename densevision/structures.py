@@ -101,6 +101,8 @@ class Views:
             raise UserError(f"scales is {self.scales!r}; give factors of the image's size, such as 0.75 1 1.25")
         for scale in self.scales:
             check_range("scales", scale, low=0.1, high=4)
+        if not isinstance(self.flip, bool):
+            raise UserError(f"flip is {self.flip!r}; give True or False")
 
     def __str__(self) -> str:
         listed = ", ".join(f"{scale:g}" for scale in self.scales)

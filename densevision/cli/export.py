@@ -131,6 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("warning: run this file on one thread: per class, TFLite's op loses class number N on N threads")
     if job.found:
         print(f"int8 search, {len(job.found.tried)} files tried: {table(job.found.record())[-1]}")
+        if not job.drop:
+            _print_worthless(job.found.metric, job.found.baseline)
     if job.drop:
         for line in drop_lines(job.drop, job.input_size):
             print(line)
@@ -218,13 +220,17 @@ def drop_lines(drop: Drop, size: tuple[int, int]) -> list[str]:
     return [*found, *([warning] if warning else [])]
 
 
-def _print_sensitivity(job: ExportJob, calibration: int | None) -> None:
+def _print_worthless(name: str, value: float) -> None:
     from densevision.training.metrics import worthless
 
+    if warning := worthless(name, value):
+        print(warning)
+
+
+def _print_sensitivity(job: ExportJob, calibration: int | None) -> None:
     name, baseline = job.baseline
     print(f"{'int8 alone':12} {name:>9}    drop")
     for part, value in job.sensitivity(calibration):
         print(f"{part:12} {100 * value:9.2f} {100 * job.sign * (baseline - value):7.2f}", flush=True)
-    warning = worthless(name, baseline)
-    if warning and not job.drop:
-        print(warning)
+    if not (job.drop or job.found):
+        _print_worthless(name, baseline)

@@ -90,6 +90,8 @@ class Augment:
             if "missing keys" not in str(error):
                 raise
             raise UserError(f"a transform in the config does not fit this task: {error}; remove it") from error
+        except KeyError as error:
+            raise UserError(f"a transform in the config does not fit this task: it needs {error}; remove it") from error
 
     def check(self, sizes: Collection[tuple[int, int]], blank: Callable[[tuple[int, int]], dict[str, Any]]) -> None:
         """Try the transforms on images of the smallest height and of the smallest width of these (height, width).

@@ -23,7 +23,7 @@ from densevision.images import read_image
 _ATTEMPTS = 100  # damaged images in a row before training gives up
 _MOST_DAMAGED, _ALWAYS = 0.2, 3  # share of the images that may be damaged, and a number that may be in any case
 _SHOWN = 10  # damaged images that are named one by one; then the 16th, 32nd, 64th, ...
-_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about the file
+OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about the file
 
 
 class SeededDataset(Dataset):
@@ -133,7 +133,7 @@ class SeededDataset(Dataset):
             MachineFault: the error is not the image's.
             UserError: too many images are damaged.
         """
-        if error.errno in _OF_THE_MACHINE:
+        if error.errno in OF_THE_MACHINE:
             raise MachineFault(
                 f"{error}; allow more open files (ulimit -n 4096), or give the training more memory"
             ) from error

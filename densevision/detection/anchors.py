@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from densevision.structures import check_range
+
 Shape = tuple[float, float]  # (height, width) as a fraction of the image's short side
+
+_LARGEST = 10.0  # scale: more is a number of pixels, or of percent
 
 LINEAR_SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)  # six maps, from 0.2 to 0.95 in even steps
 
@@ -23,8 +27,14 @@ def anchor_shapes(scales: Sequence[float] = LINEAR_SCALES, *, lowest: float | No
     Returns:
         The (height, width) shapes of each map. Six: ratios (width / height) 1, 2, 1/2, 3, 1/3, and a square
         between this scale and the next one (1.0 after the last).
+    Raises:
+        UserError: a scale is not over 0, or over 10, as a number of pixels would be.
     Source: the authors' ssdlite_mobilenet_v3_large_320x320_coco; torchvision's ssdlite.py.
     """
+    for position, scale in enumerate(scales):
+        check_range(f"anchors.scales[{position}]", scale, low=0, high=_LARGEST, with_low=False)
+    if lowest is not None:
+        check_range("anchors.lowest", lowest, low=0, high=_LARGEST, with_low=False)
     shapes = []
     for scale, following in zip(scales, [*scales[1:], 1.0], strict=True):
         between = (scale * following) ** 0.5

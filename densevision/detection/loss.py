@@ -113,7 +113,8 @@ class FocalLoss:
         # torchvision's operator needs one-hot targets and reads the logits more often.
         target = columns[..., None]
         wrong = logits.scatter(-1, target, -logits.gather(-1, target))  # high where the prediction is wrong
-        losses = wrong.sigmoid() ** self.gamma * F.softplus(wrong)
+        easiest = torch.finfo(wrong.dtype).tiny  # at 0, the gradient of a gamma below 1 would be infinite
+        losses = wrong.sigmoid().clamp(min=easiest) ** self.gamma * F.softplus(wrong)
         return (1 - self.alpha) * losses.sum() + (2 * self.alpha - 1) * losses.gather(-1, target).sum()
 
     def scores(self, logits: Tensor) -> Tensor:

@@ -199,7 +199,9 @@ class BoxCopyPaste:
             return sample
         sample = dict(sample, image=sample["image"].copy())
         for label in random.choice(len(weights), self.count, p=weights / weights.sum()):
-            other = others.draw(random, int(label))
+            other = others.draw_with(random, int(label))
+            if other is None:
+                continue
             box = random.choice(other["boxes"][other["labels"] == label])
             sample = self._paste(sample, other, box, random)
         return sample

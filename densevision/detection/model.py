@@ -109,6 +109,11 @@ class SSDLite(BaseModel):
         self.loss_cls = MODELS.build(loss or dict(type=FocalLoss))
         self.loss_box = None if box_loss is None else MODELS.build(box_loss)
         self.assigner = None if assigner is None else MODELS.build(assigner)
+        for key, part, kind in (("box_loss", self.loss_box, IoULoss), ("assigner", self.assigner, DynamicAssigner)):
+            if part is not None and not isinstance(part, kind):
+                raise UserError(f"model.{key} is {type(part).__name__}; give {kind.__name__} or a subclass")
+        if not hasattr(self.loss_cls, "prior_logit"):
+            raise UserError(f"model.loss is {type(self.loss_cls).__name__}, no loss of classes; give FocalLoss")
         self.postprocess = PostProcess(**(postprocess or {}))
         shapes = anchor_shapes(**(anchors or {}))
         self.backbone = build_backbone(**backbone)

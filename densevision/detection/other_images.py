@@ -48,22 +48,35 @@ class OtherImages:
         self._kept: OrderedDict[int, Sample] = OrderedDict()
         self._bytes = 0
 
-    def draw(self, random: np.random.Generator, label: int | None = None) -> Sample:
-        """Return an image that can be read; with ``label``, one that has a box of this class.
+    def draw(self, random: np.random.Generator) -> Sample:
+        """Return an image that can be read.
 
         The arrays belong to the cache: do not change them.
 
         Raises:
             UserError: many images in a row can't be read.
         """
-        rows = self._size if label is None else self._having[label]
         for _ in range(_ATTEMPTS):
+            if (sample := self._try(int(random.choice(self._size)))) is not None:
+                return sample
+        raise UserError(f"{_ATTEMPTS} images in a row can't be read; densevision check CONFIG lists them")
+
+    def draw_with(self, random: np.random.Generator, label: int) -> Sample | None:
+        """Return an image as ``draw`` does that has a box of a class; None where all of these are damaged."""
+        rows = self._having[label]
+        while len(rows):
             index = int(random.choice(rows))
-            try:
-                return self._read(index)
-            except OSError as error:
-                self._report(index, error)
-        raise UserError(f"{_ATTEMPTS} images in a row can't be read, the last one is image {index}; check the files")
+            if (sample := self._try(index)) is not None:
+                return sample
+            rows = rows[rows != index]
+        return None
+
+    def _try(self, index: int) -> Sample | None:
+        try:
+            return self._read(index)
+        except OSError as error:
+            self._report(index, error)
+            return None
 
     def _read(self, index: int) -> Sample:
         if index in self._kept:

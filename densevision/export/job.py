@@ -144,6 +144,8 @@ class ExportJob:
         images = ExportImages(self._check, self._calibration(calibration))
         about = self.about
         if self.options.search:
+            if max_drop is not None:
+                self._check_measurable(out)
             self.found = search(self, images.calibration, _LOSS if max_drop is None else max_drop)
             self.options = dataclasses.replace(self.options, search=False, **self.found.best.choice())
             about = {**about, "origin": {**about["origin"], "int8_search": self.found.record()}}
@@ -192,13 +194,17 @@ class ExportJob:
     def _metric(self, predictor: Predictor) -> tuple[str, float]:
         return primary_metric(evaluate_predictor(predictor, self._test_data, self.config.test_evaluator)[0])
 
-    def _judge(self, path: Path, out: Path, max_drop: float) -> None:
+    def _check_measurable(self, out: Path) -> None:
         name, before = self.baseline
         if is_share(name) and not before >= 0:  # also NaN
             raise UserError(
                 f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
                 "--max-drop has nothing to compare; leave it out, or test on data with labels"
             )
+
+    def _judge(self, path: Path, out: Path, max_drop: float) -> None:
+        self._check_measurable(out)
+        name, before = self.baseline
         after = self._metric(load_tflite(path))[1]
         own_size, at_own_size = self._at_own_size()
         variants = self._exporter.variants(self._info, self.config, resized=self._resized)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from densevision.errors import UserError
 from densevision.evaluation import metric_sign
 from densevision.export.convert import build_model_info, convert, finish
 from densevision.export.exporter import ExportOptions, make_exporter
@@ -18,6 +19,7 @@ from densevision.export.quantize import Ranges, float_parts_of, to_int8
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
 from densevision.stages import stage
+from densevision.task import is_share
 
 if TYPE_CHECKING:
     from densevision.export.job import ExportJob
@@ -114,10 +116,15 @@ def search(job: ExportJob, images: Sequence[np.ndarray], limit: float) -> Found:
         images: for the calibration, as ``ExportImages.calibration``.
         limit: in points of 100, on the val data.
     Raises:
-        UserError: the network can't be converted or quantized.
+        UserError: the network can't be converted or quantized, or the val data have nothing to measure.
     """
     stage("int8 search: converting")
     draft, (metric, baseline) = Draft(job, job.options), job.val_baseline()
+    if is_share(metric) and not baseline >= 0:  # also NaN
+        raise UserError(
+            f"--search: {metric} can't be measured on the {job.searched} data ({baseline:g}); leave it out, or search "
+            "on data with labels"
+        )
     sign = metric_sign(job.config.test_evaluator, metric)
 
     def attempt(ranges: Ranges, parts: tuple[str, ...]) -> Tried:

@@ -57,7 +57,7 @@ def set_class_weights(model: Any, dataset: LabelMapDataset) -> None:
     """Set ``class_weights`` of a model's losses by the frequencies in a data set.
 
     Raises:
-        UserError: no loss of the model takes class weights.
+        UserError: no loss of the model takes class weights, or one has some already.
     """
     if not isinstance(dataset, LabelMapDataset):
         raise UserError(f"BalanceClasses counts pixels of masks; {type(dataset).__name__} has none, leave it out")
@@ -67,6 +67,8 @@ def set_class_weights(model: Any, dataset: LabelMapDataset) -> None:
     if not losses:
         kind = type(model.loss_function).__name__
         raise UserError(f"config, custom_hooks: BalanceClasses has no effect on {kind}; remove it from the list")
+    if any(loss.class_weights is not None for loss in losses):
+        raise UserError("config, custom_hooks: BalanceClasses would replace class_weights in model; remove one of them")
     for loss in losses:
         loss.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
     listed = ", ".join(f"{name} {w:.3g}" for name, w in zip(dataset.metainfo["classes"], weights, strict=True))

@@ -75,7 +75,8 @@ class CityscapesDataset(LabelMapDataset):
 
 def _several(split: object) -> Sequence[str]:
     names = list(split) if isinstance(split, list | tuple) else []
-    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+    named = names and all(isinstance(name, str) for name in names)
+    if not named or len({Path(name) for name in names}) < len(names):
         raise UserError(f"split is {split!r:.80}; give the name of a folder, or a list of different ones")
     return names
 

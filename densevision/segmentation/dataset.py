@@ -16,7 +16,7 @@ from mmengine.structures import PixelData
 
 from densevision.data.augment import Augment
 from densevision.data.check import SplitCounts
-from densevision.data.dataset import SeededDataset
+from densevision.data.dataset import OF_THE_MACHINE, SeededDataset
 from densevision.data.decoded import DecodedCache
 from densevision.data.label_files import LabelHeader
 from densevision.data.samples import SegSample
@@ -29,7 +29,7 @@ from densevision.segmentation.headers import Headers, read_headers
 from densevision.segmentation.id_counts import IdCounts
 from densevision.segmentation.label_source import LabelSource
 from densevision.segmentation.pixels import Pixels, Rules
-from densevision.segmentation.transforms import OTHER, OtherImage
+from densevision.segmentation.transforms import OTHER, OtherImage, check_names
 from densevision.structures import check_range
 
 _OTHER_IMAGE = 1  # added to a sample's seed: the draw of another image is independent of the augmentation
@@ -52,6 +52,18 @@ class Early:
     def __init__(self, transforms: Sequence[dict[str, Any]], until: float):
         check_range("early.until in the data set", until, low=0, high=1, with_low=False)
         self.augment, self.until = Augment(transforms, boxes=False), until
+
+    @staticmethod
+    def check_values(place: str, values: Mapping[str, object]) -> None:
+        """Check that both arguments are there.
+
+        Args:
+            place: dotted key, for the message.
+        Raises:
+            UserError: one is missing.
+        """
+        if missing := {"transforms", "until"} - values.keys():
+            raise UserError(f"{place}.{sorted(missing)[0]} is missing: early needs until and transforms")
 
 
 @dataclass(frozen=True)
@@ -129,9 +141,9 @@ class LabelMapDataset(SeededDataset):
         headers = read_headers(self.images, self._pairs.labels, self.exif)
         self._sizes = headers.sizes
         if split == "train":
-            self._augment.check(headers.sizes, _blank)
-            if self._early is not None:
-                self._early.augment.check(headers.sizes, _blank)
+            for augment in [self._augment] if self._early is None else [self._augment, self._early.augment]:
+                check_names(augment.compose, self.metainfo["classes"])
+                augment.check(headers.sizes, _blank)
         counted = SplitCounts(len(self), "pixels", dict.fromkeys(self.metainfo["classes"], 0))
         if not len(self.labels):
             return replace(
@@ -245,10 +257,13 @@ class LabelMapDataset(SeededDataset):
     def _other(self, seed: int) -> OtherImage | None:
         """Draw another image, for transforms that read one; None if it is damaged: its own turn reports it."""
         index = int(np.random.default_rng([seed, _OTHER_IMAGE]).integers(len(self)))
-        with contextlib.suppress(OSError):
+        try:
             image, mask = self.read(index), self._read_mask(index, training=True)
-            return OtherImage(image, mask, self.metainfo["classes"]) if mask.shape == image.shape[:2] else None
-        return None
+        except OSError as error:
+            if error.errno in OF_THE_MACHINE:
+                raise
+            return None
+        return OtherImage(image, mask, self.metainfo["classes"]) if mask.shape == image.shape[:2] else None
 
     def _read_mask(self, index: int, *, training: bool) -> np.ndarray:
         """Read one label file; in training an unexpected one is skipped, as a damaged image is."""

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-from densevision.structures import check_whole
+from densevision.errors import UserError
+from densevision.structures import check_range, check_whole
 
 IGNORE_LABEL = 255
 
@@ -17,13 +18,17 @@ class CrossEntropyLoss(nn.Module):
     """Average the cross-entropy over the labeled pixels.
 
     Args:
-        class_weights: K weights, one per class, for a weighted average.
+        class_weights: K weights from 0, one per class, for a weighted average.
+    Raises:
+        UserError: a weight is not a number from 0, or all are 0.
     """
 
     class_weights: Tensor | None
 
     def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
+        if class_weights is not None:
+            _check_weights(f"{type(self).__name__}: class_weights", class_weights)
         # No buffer: the moving average pairs buffers by their position, and ``BalanceClasses`` sets the weights later.
         self.class_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
 
@@ -45,8 +50,17 @@ class CrossEntropyLoss(nn.Module):
         return total.clamp(min=1e-6)
 
     def per_pixel(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both."""
+        """Return weighted losses and weights, both [N, H, W]; ignored pixels are 0 in both.
+
+        Raises:
+            UserError: the number of ``class_weights`` is not that of the classes.
+        """
         target = target.long()
+        if self.class_weights is not None and len(self.class_weights) != logits.shape[1]:
+            number = len(self.class_weights)
+            raise UserError(
+                f"{type(self).__name__}: class_weights has {number} numbers; give {logits.shape[1]}, one per class"
+            )
         if self.class_weights is not None and self.class_weights.device != logits.device:
             self.class_weights = self.class_weights.to(logits.device)  # once: each copy waits for the device
         weights = self.class_weights
@@ -57,6 +71,15 @@ class CrossEntropyLoss(nn.Module):
         return losses, weights[target * labeled] * labeled
 
 
+def _check_weights(place: str, weights: object) -> None:
+    if not isinstance(weights, list | tuple):
+        raise UserError(f"{place} is {weights!r:.80}; give a list with a number per class")
+    for position, weight in enumerate(weights):
+        check_range(f"{place}[{position}]", weight, low=0)
+    if not any(weights):
+        raise UserError(f"{place} is {weights!r:.80}; at least one must be over 0")
+
+
 class OHEMCrossEntropyLoss(CrossEntropyLoss):
     """Average the cross-entropy over the hard pixels only.
 
@@ -65,8 +88,10 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
 
     Args:
         class_weights: as in :class:`CrossEntropyLoss`; hardness does not depend on them.
-        threshold: softmax score in 0..1.
+        threshold: softmax score, over 0 to 1.
         min_kept: share of the labeled pixels in 0..1.
+    Raises:
+        UserError: a value is out of its range.
     """
 
     def __init__(
@@ -77,6 +102,8 @@ class OHEMCrossEntropyLoss(CrossEntropyLoss):
         min_kept: float = 1 / 16,
     ) -> None:
         super().__init__(class_weights)
+        check_range("OHEMCrossEntropyLoss: threshold", threshold, low=0, high=1, with_low=False)
+        check_range("OHEMCrossEntropyLoss: min_kept", min_kept, low=0, high=1)
         self.threshold = threshold
         self.min_kept = min_kept
 

@@ -20,6 +20,7 @@ from densevision.backbones import (
 )
 from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
+from densevision.errors import UserError
 from densevision.registry import MODELS
 from densevision.segmentation.auxiliary import AuxiliaryHead, fit_auxiliary
 from densevision.segmentation.distillation import PixelDistillation
@@ -80,9 +81,13 @@ class Segmentor(BaseModel):
         self.head = MODELS.build(dict(head, taps=Taps(self.backbone.taps), num_classes=num_classes))
         self.loss_function = MODELS.build(loss or dict(type=CrossEntropyLoss))
         _init_convolutions(modules_to_initialize(self))
+        if any(isinstance(part, PixelDistillation) for part in self.loss_function.modules()):
+            raise UserError("model.loss: PixelDistillation compares with another network; give it as teacher.loss")
         self.auxiliary: AuxiliaryHead | None = None
         if auxiliary is not None:  # built last: the network's first weights are those without it
             self.auxiliary = MODELS.build(dict(auxiliary, taps=Taps(self.backbone.taps), num_classes=num_classes))
+            if not isinstance(self.auxiliary, AuxiliaryHead):
+                raise UserError(f"model.auxiliary is {type(self.auxiliary).__name__}; give dict(type=AuxiliaryHead)")
             _init_convolutions(self.auxiliary.modules())
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):

@@ -24,7 +24,7 @@ class RMILoss(nn.Module):
 
     Args:
         step: pixels per side of a cell.
-        region: cells per side of a region.
+        region: cells per side of a region. An image with fewer is one region, whose loss is 0: nothing varies.
         floor: added to the variances, which run from 0 to 1/4.
     Raises:
         UserError: a value is out of its range.

@@ -24,7 +24,7 @@ class SumLoss(nn.Module):
         begins: one share of the schedule in 0..1 per loss, at which it begins; None is 0 for each. At least one is 0.
     Raises:
         UserError: no loss, a number of weights or begins other than that of the losses, one out of range, or nothing
-            that begins at 0.
+            with a weight over 0 that begins at 0.
     """
 
     def __init__(
@@ -38,11 +38,17 @@ class SumLoss(nn.Module):
             raise UserError(
                 f"SumLoss: losses is {losses!r}; give a list of losses, such as dict(type=CrossEntropyLoss)"
             )
+        for loss in losses:
+            if not isinstance(loss, dict | nn.Module):
+                raise UserError(f"SumLoss: losses has {loss!r:.80}; give a list such as [dict(type=CrossEntropyLoss)]")
         self.losses = nn.ModuleList(MODELS.build(loss) if isinstance(loss, dict) else loss for loss in losses)
         self.weights = _numbers("weights", weights, [1.0] * len(losses))
         self.begins = _numbers("begins", begins, [0.0] * len(losses), high=1)
-        if 0 not in self.begins:
-            raise UserError(f"SumLoss: begins is {begins!r}; one loss must begin at 0, or nothing is learned before")
+        if not any(weight and not begin for weight, begin in zip(self.weights, self.begins, strict=True)):
+            raise UserError(
+                f"SumLoss: begins is {begins!r}, weights is {weights!r}; one loss must begin at 0 "
+                "with a weight over 0, or nothing is learned before"
+            )
         self.progress = 0.0
 
     @property

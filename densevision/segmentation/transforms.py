@@ -150,10 +150,22 @@ class PasteClass(_PasteOther):
         Raises:
             UserError: the data set has not all of them.
         """
-        if unknown := [name for name in self.classes if name not in names]:
-            raise UserError(f"transform PasteClass: {unknown[0]!r} is no class of the data; give {listed(names, 20)}")
+        check_names(self, names)
         labels = sorted({names.index(name) for name in self.classes} & set(np.unique(mask).tolist()))
         return np.nonzero(mask == self.py_random.choice(labels)) if labels else None
+
+
+def check_names(transform: A.BasicTransform | A.BaseCompose, names: Sequence[str]) -> None:
+    """Check the classes of ``PasteClass``, also inside ``OneOf`` and its like.
+
+    Raises:
+        UserError: the data set has not all of them.
+    """
+    for name in transform.classes if isinstance(transform, PasteClass) else ():
+        if name not in names:
+            raise UserError(f"transform PasteClass: {name!r} is no class of the data; give {listed(names, 20)}")
+    for inner in getattr(transform, "transforms", ()):
+        check_names(inner, names)
 
 
 @TRANSFORMS.register_module()

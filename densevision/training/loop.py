@@ -20,7 +20,7 @@ from densevision.training.optim import GuardedOptimWrapper, NotFiniteError
 from densevision.training.pace import Pace
 from densevision.training.patience import PatienceHook
 from densevision.training.prepare import whole_number
-from densevision.training.rehearsal import rehearse, rehearse_late_step
+from densevision.training.rehearsal import rehearse, rehearse_late_step, set_progress
 from densevision.training.time_limit import TimeLimit
 
 
@@ -203,7 +203,8 @@ class TrainLoop(BaseLoop):
 
     def _rehearse_late_step(self) -> None:
         self._late_growth = getattr(self.dataloader.dataset, "late_growth", 1.0)
-        if self._late_growth > 1:
+        losses_begin = any(hasattr(module, "progress") for module in self.runner.model.modules())
+        if self._late_after < 1 or losses_begin:
             rehearse_late_step(self.runner)
 
     def _rehearse_evaluation(self) -> None:
@@ -218,17 +219,6 @@ class TrainLoop(BaseLoop):
     def _evaluation_was_cut_off(self) -> bool:
         evaluated = self.runner.message_hub.runtime_info.get("evaluated_at", 0)
         return self._iter > 0 and evaluated != self._iter and self.validates_at(self._iter)
-
-
-def set_progress(model: nn.Module, share: float) -> None:
-    """Set ``progress`` of every part of a model that has this attribute.
-
-    Args:
-        share: of the iterations that are done, in 0..1; a function of the iteration alone, also after a resume.
-    """
-    for module in model.modules():
-        if hasattr(module, "progress"):
-            module.progress = share  # type: ignore[assignment]  # a module's attributes are tensors to mypy
 
 
 def average_statistics(model: nn.Module) -> None:

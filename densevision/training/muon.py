@@ -14,7 +14,7 @@ from densevision.registry import OPTIMIZERS
 from densevision.structures import check_range
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_ITERATIONS = 5
+_ROUNDS = (3, 2)  # Newton-Schulz iterations
 _ROOT_MEAN_SQUARE = 0.2  # of a step at lr 1, about that of AdamW, so that both take the same rate and decay
 
 
@@ -89,18 +89,25 @@ class MuonAdamW(AdamW):
 def orthogonalize(matrix: Tensor) -> Tensor:
     """Move the singular values of a matrix [m, n] near 1, to about 0.7 to 1.2; zeros stay zeros.
 
-    The iterations act on the product of the matrix with its transpose, which is the smaller square, and multiply the
-    matrix itself once, at the end.
+    The iterations act on the product of the matrix with its transpose, which is the smaller square. After the first
+    three, the matrix is multiplied and the product computed anew: the rounding of small singular values would grow
+    over all five, with 16 bits far beyond 1.
 
     Source: Jordan et al. 2024: five Newton-Schulz iterations with the polynomial 3.4445 x - 4.775 x^3 + 2.0315 x^5.
     """
     tall = matrix.shape[0] > matrix.shape[1]
-    first, third, fifth = _COEFFICIENTS
     x = (matrix.T if tall else matrix) / (matrix.norm() + 1e-7)
-    square, factor = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
-    for _ in range(_ITERATIONS):
+    for iterations in _ROUNDS:
+        x = _iterate(x @ x.T, iterations) @ x
+    return x.T if tall else x
+
+
+def _iterate(square: Tensor, iterations: int) -> Tensor:
+    """Return the matrix by which the iterations multiply x, from the product of x with its transpose."""
+    first, third, fifth = _COEFFICIENTS
+    factor = torch.eye(len(square), dtype=square.dtype, device=square.device)
+    for _ in range(iterations):
         step = torch.addmm(square, square, square, beta=third, alpha=fifth)
         step.diagonal().add_(first)
         square, factor = step @ square @ step, step @ factor
-    x = factor @ x
-    return x.T if tall else x
+    return factor

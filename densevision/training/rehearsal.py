@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from mmengine.runner import Runner
+from torch import nn
 
 from densevision.data.sampler import LateKey
 from densevision.errors import UserError
@@ -40,10 +41,22 @@ def rehearse(runner: Runner) -> Mapping[str, object]:
 
 
 def rehearse_late_step(runner: Runner) -> None:
-    """Take a step with a batch as it is late in the training, which may not fit into memory, and undo it."""
+    """Take a step as it is late in the training, with all losses, and undo it: it may fail, or not fit into memory."""
     loader = runner.train_dataloader
     keys = [LateKey(number % len(loader.dataset), number) for number in range(loader.batch_size)]
     batch = loader.collate_fn([loader.dataset[key] for key in keys])
     with undone(runner):
         runner.model.train()
+        set_progress(runner.model, 1.0)
         runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
+
+
+def set_progress(model: nn.Module, share: float) -> None:
+    """Set ``progress`` of every part of a model that has this attribute.
+
+    Args:
+        share: of the iterations that are done, in 0..1; a function of the iteration alone, also after a resume.
+    """
+    for module in model.modules():
+        if hasattr(module, "progress"):
+            module.progress = share  # type: ignore[assignment]  # a module's attributes are tensors to mypy

@@ -3,6 +3,7 @@ import torch
 
 from densevision.detection.anchors import anchor_shapes, cell_extents, cell_sizes, place_anchors
 from densevision.detection.model import SSDLite
+from densevision.errors import UserError
 
 
 def test_shapes_of_the_authors_configuration():
@@ -86,3 +87,19 @@ def test_a_detector_keeps_the_centers_of_an_input_of_whole_strides(size, whole):
     centers = [((model.anchors[:, :2] + model.anchors[:, 2:]) / 2).unique(dim=0) for model in detectors]
     inside = {tuple(center) for center in centers[1].round(decimals=2).tolist()}
     assert all(tuple(center) in inside for center in centers[0].round(decimals=2).tolist())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (dict(lowest=0), "anchors.lowest is 0; give a number over 0 to 10"),
+        (dict(lowest=-1), "anchors.lowest is -1"),
+        (dict(scales=(-0.2, 0.35)), r"anchors.scales\[0\] is -0.2"),
+        (dict(scales=(0.2, float("nan"))), r"anchors.scales\[1\] is nan"),
+        (dict(scales=(20, 35, 50, 65, 80, 95)), r"anchors.scales\[0\] is 20"),  # percent
+        (dict(scales=(0.2, "0.3")), r"anchors.scales\[1\] is '0.3'"),
+    ],
+)
+def test_scales_are_shares_of_the_image(given, message):
+    with pytest.raises(UserError, match=message):
+        anchor_shapes(**given)

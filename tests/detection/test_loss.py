@@ -176,3 +176,11 @@ def test_quality_focal_loss_of_perfect_boxes_equals_torchvisions_focal_loss():
 def test_settings_out_of_range_raise_an_error_that_names_them(kind, settings, message):
     with pytest.raises(UserError, match=message):
         kind(**settings)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.1, 0.5, 1, 1.5, 2, 5])
+@pytest.mark.parametrize("logit", [-200.0, -110.0, 110.0, 200.0])
+def test_gradients_of_the_focal_loss_are_finite(gamma, logit):
+    logits = torch.tensor([[[logit, 8.0, -logit]]], requires_grad=True)
+    FocalLoss(gamma=gamma)(logits, torch.tensor([[1]])).backward()
+    assert logits.grad.isfinite().all()

@@ -168,8 +168,23 @@ def test_damaged_images_are_reported_and_replaced():
     reported = []
     source = OtherImages(load, [one["labels"] for one in SCENES], "abc", 1000, lambda *fault: reported.append(fault))
     assert all(source.draw(rng(seed)) is SCENES[0] for seed in range(5)) and reported
-    with pytest.raises(UserError, match="100 images in a row can't be read"):
-        source.draw(rng(), label=2)  # only image 3 has one
+    assert source.draw_with(rng(), 2) is None  # only image 3 has one
+    source = OtherImages(lambda _: load(1), [one["labels"] for one in SCENES], "abc", 1000, lambda *_: None)
+    with pytest.raises(UserError, match="100 images in a row can't be read; densevision check CONFIG lists them"):
+        source.draw(rng())
+
+
+def test_an_object_whose_images_are_all_damaged_is_left_out():
+    def load(index):
+        if index == 3:  # the only one with class c
+            raise OSError("broken")
+        return SCENES[index]
+
+    source = OtherImages(load, [one["labels"] for one in SCENES], "abc", 1000, lambda *_: None)
+    blank = scene((60, 80), [], [])
+    pasted = [BoxCopyPaste(p=1, count=3)(blank, source, rng(seed))["labels"].tolist() for seed in range(20)]
+    assert {label for labels in pasted for label in labels} == {0, 1}
+    assert BoxCopyPaste(p=1, classes=["c"])(blank, source, rng())["labels"].tolist() == []
 
 
 def test_large_images_are_shrunk_with_their_boxes():

@@ -222,3 +222,19 @@ def test_training_only_parts_change_neither_weights_nor_results():
 def test_an_assigner_takes_the_place_of_the_threshold():
     with pytest.raises(UserError, match="model.match_threshold has no effect with an assigner"):
         small_model(assigner=dict(type=DynamicAssigner), match_threshold=0.4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(assigner=dict(type="FocalLoss")), "model.assigner is FocalLoss; give DynamicAssigner or a subclass"),
+        (
+            dict(box_loss=dict(type="QualityFocalLoss")),
+            "model.box_loss is QualityFocalLoss; give IoULoss",
+        ),
+        (dict(loss=dict(type="IoULoss")), "model.loss is IoULoss, no loss of classes; give FocalLoss"),
+    ],
+)
+def test_parts_in_the_place_of_others_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        small_model(**options)

@@ -1,5 +1,6 @@
 """The search for the ranges and float parts of an int8 file."""
 
+import json
 import subprocess
 import sys
 
@@ -116,6 +117,19 @@ def test_the_command_keeps_the_best_and_says_so(converted_once, tmp_path, capsys
     assert f"coco/AP: {100 * kept[3]:.2f} in the file" in printed.out  # the file is the one that was tried
     assert main([*words, "--max-drop", "0"]) == 2
     assert "--max-drop allows 0 points; see docs/export.md" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["--max-drop", "100"]])
+def test_data_without_objects_are_refused_before_the_first_file(converted_once, tmp_path, capsys, more):  # noqa: F811
+    files = [str(file) for file in write_detector(tmp_path)]
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    (tmp_path / "truth.json").write_text(json.dumps(truth | dict(annotations=[])))
+    words = ["export", *files, "--out", str(tmp_path / "m.tflite"), "--quantize", "int8", "--calibration", "6"]
+    assert main([*words, "--search", *more]) == 2
+    printed = capsys.readouterr().err
+    assert "coco/AP can't be measured on the test data (-1)" in printed and "moving-average" not in printed
+    assert not (tmp_path / "m.tflite").exists()
 
 
 def test_a_layer_whose_outputs_are_always_0_gets_a_range_that_xnnpack_runs():

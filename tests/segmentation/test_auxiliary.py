@@ -24,10 +24,10 @@ TINY = ("model.backbone.width=0.35", "model.head.filters=8")
 WITH = (*TINY, "model.auxiliary=dict(type='densevision.AuxiliaryHead', filters=8)")
 
 
-def segmentor(auxiliary=None, num_classes=5):
+def segmentor(auxiliary=None, num_classes=5, loss=None):
     torch.manual_seed(0)
     backbone = dict(name="mobilenet_v3_small", width=0.35, output_stride=16, reduced_tail="segmentation")
-    return Segmentor(backbone, dict(type="LRASPPHead", filters=8), num_classes, auxiliary=auxiliary)
+    return Segmentor(backbone, dict(type="LRASPPHead", filters=8), num_classes, loss, auxiliary=auxiliary)
 
 
 def saved(path, model, classes=("a", "b", "c", "d", "e")):
@@ -131,3 +131,8 @@ def test_bad_settings_are_one_line(options, message):
     with pytest.raises(UserError, match=message) as caught, config_errors():
         MODELS.build(AUXILIARY | options | dict(taps=segmentor().backbone.taps, num_classes=2))
     assert "\n" not in str(caught.value)
+
+
+def test_another_head_is_no_auxiliary_head():
+    with pytest.raises(UserError, match=r"model.auxiliary is LRASPPHead; give dict\(type=AuxiliaryHead\)"):
+        segmentor(dict(type="LRASPPHead", filters=8))

@@ -38,6 +38,13 @@ def test_a_loss_without_weights_is_an_error(cityscapes):
         BalanceClasses().before_train(runner_of(dataset, LovaszSoftmaxLoss()))
 
 
+def test_weights_of_the_config_are_not_replaced(cityscapes):
+    dataset = CityscapesDataset(str(cityscapes), "val", ("sky", "road", "car"))
+    losses = SumLoss([CrossEntropyLoss(), CrossEntropyLoss([1, 1, 50])])
+    with pytest.raises(UserError, match="BalanceClasses would replace class_weights in model; remove one of them"):
+        BalanceClasses().before_train(runner_of(dataset, losses))
+
+
 def runner_of(dataset, loss):
     """Return what the hook needs of a runner."""
     model = nn.Conv2d(3, 3, 1)

@@ -170,7 +170,7 @@ def test_several_splits_are_used_as_one(cityscapes):
     assert data.count("train").per_class == {"sky": 64, "road": 2 * 30, "car": 64 + 2}
 
 
-@pytest.mark.parametrize("split", [[], [7], ["val", "val"], {"val": 1}, None, 3])
+@pytest.mark.parametrize("split", [[], [7], ["val", "val"], ["val", "val/"], ["val", "./val"], {"val": 1}, None, 3])
 def test_a_split_that_names_no_folders_is_refused(cityscapes, split):
     with pytest.raises(UserError, match="split is .*give the name of a folder, or a list of different ones"):
         CityscapesDataset(str(cityscapes), split, CLASSES)

@@ -9,6 +9,8 @@ from densevision.errors import UserError
 from densevision.segmentation.distillation import PixelDistillation
 from tests.segmentation.test_auxiliary import segmentor
 
+KIND = dict(type="PixelDistillation")
+
 
 def labeled(target):
     made = SegSample()
@@ -75,3 +77,9 @@ def test_targets_are_the_teachers_in_the_order_of_the_models_classes():
 def test_bad_settings_are_one_line(option, value):
     with pytest.raises(UserError, match=f"teacher.loss.{option} is {value!r}"):
         PixelDistillation(**{option: value})
+
+
+@pytest.mark.parametrize("loss", [KIND, dict(type="SumLoss", losses=[dict(type="CrossEntropyLoss"), KIND])])
+def test_it_is_no_loss_against_labels(loss):
+    with pytest.raises(UserError, match="model.loss: PixelDistillation compares .*; give it as teacher.loss"):
+        segmentor(loss=loss)

@@ -143,6 +143,52 @@ def config(tmp_path):
     return write
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            ["transforms=[dict(type='PasteClass', classes=['tree'], p=0.01)]"],
+            "PasteClass: 'tree' is no class of the data",
+        ),
+        (
+            ["transforms=[dict(type='OneOf', transforms=[dict(type='PasteClass', classes=['tree'])])]"],
+            "PasteClass: 'tree' is no class of the data",
+        ),
+        (["transforms=[dict(type='RandomScale', scale_limit=(-0.8, -0.6), p=1.0)]"], "a batch mixes images of"),
+        (["loss.losses.1.class_weights=[1, 2]"], "class_weights has 2 numbers; give 19, one per class"),
+    ],
+)
+def test_what_is_wrong_late_is_found_before_the_first_iteration(tmp_path, config, monkeypatch, changes, message):
+    seen = record_shapes(monkeypatch)
+    losses = "[dict(type='CrossEntropyLoss'), dict(type='OHEMCrossEntropyLoss')]"
+    options = [f"model.loss=dict(type='SumLoss', losses={losses}, begins=[0, 0.5])"]
+    options += [f"{'model' if 'loss' in one else 'train_dataloader.dataset'}.{one}" for one in changes]
+    with pytest.raises(UserError, match=message):
+        train(config(), work_dir=tmp_path / "work", overrides=options)
+    assert (32, 32) not in seen
+
+
+def test_losses_that_begin_late_are_tried_without_an_early_part(tmp_path, config, monkeypatch):
+    losses = "[dict(type='CrossEntropyLoss'), dict(type='CrossEntropyLoss', class_weights=[1, 2])]"
+    options = [
+        f"model.loss=dict(type='SumLoss', losses={losses}, begins=[0, 0.5])",
+        "train_dataloader.dataset.early=None",
+    ]
+    seen = record_shapes(monkeypatch)
+    with pytest.raises(UserError, match="class_weights has 2 numbers; give 19, one per class"):
+        train(config(), work_dir=tmp_path / "work", overrides=options)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("given, missing", [("dict(until=0.5)", "transforms"), ("dict(transforms=[])", "until")])
+def test_an_early_part_needs_both_arguments(tmp_path, config, given, missing):
+    path = config()
+    whole = "early=dict(until=0.6, transforms=[dict(type=RandomCrop, height=32, width=32)])"
+    path.write_text(path.read_text().replace(whole, f"early={given}"))
+    with pytest.raises(UserError, match=f"early.{missing} is missing: early needs until and transforms"):
+        train(path, work_dir=tmp_path / "work")
+
+
 def record_shapes(monkeypatch):
     from densevision.segmentation.model import Segmentor
 

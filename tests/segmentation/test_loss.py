@@ -117,3 +117,42 @@ def test_cross_entropy_equals_the_mean_of_torch(weights):
         logits, target.long(), None if weights is None else torch.tensor(weights), ignore_index=255
     )
     assert CrossEntropyLoss(weights)(logits, target).item() == pytest.approx(reference.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss])
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, -1], r"Loss: class_weights\[1\] is -1; give a number from 0"),
+        ([1, float("nan")], r"Loss: class_weights\[1\] is nan"),
+        ([0, 0], r"Loss: class_weights is \[0, 0\]; at least one must be over 0"),
+        ([], r"Loss: class_weights is \[\]; at least one must be over 0"),
+        ("ab", "Loss: class_weights is 'ab'; give a list with a number per class"),
+        (3, "Loss: class_weights is 3; give a list with a number per class"),
+    ],
+)
+def test_class_weights_are_numbers_from_0(kind, weights, message):
+    with pytest.raises(UserError, match=message):
+        kind(weights)
+
+
+@pytest.mark.parametrize("kind", [CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss])
+def test_there_is_a_class_weight_per_class(kind):
+    with pytest.raises(UserError, match="Loss: class_weights has 3 numbers; give 2, one per class"):
+        kind([1, 2, 3])(LOGITS, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (dict(threshold=70), "threshold is 70; give a number over 0 to 1"),
+        (dict(threshold=0), "threshold is 0"),
+        (dict(threshold=-0.7), "threshold is -0.7"),
+        (dict(min_kept=100_000), "min_kept is 100000; give a number from 0 to 1"),  # pixels, as elsewhere
+        (dict(min_kept=-1), "min_kept is -1"),
+        (dict(min_kept="all"), "min_kept is 'all'"),
+    ],
+)
+def test_ohem_takes_shares(values, message):
+    with pytest.raises(UserError, match=message):
+        OHEMCrossEntropyLoss(**values)

@@ -54,6 +54,12 @@ def test_bad_scales_are_one_line(scales):
         Views(scales)
 
 
+@pytest.mark.parametrize("flip", ["no", 1, None])
+def test_flip_is_true_or_false(flip):
+    with pytest.raises(UserError, match="^flip is .*; give True or False"):
+        Views(flip=flip)
+
+
 def test_the_command_reports_both_apart(tmp_path, capsys):
     write_frame(tmp_path, FRAMES[0])
     path, out = saved(tmp_path / "best.pth", segmentor(num_classes=3), ("sky", "road", "car")), tmp_path / "out.json"

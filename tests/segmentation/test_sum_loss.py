@@ -33,7 +33,7 @@ def value(loss, share=0.0):
 def test_losses_are_weighted_and_added():
     assert value(SumLoss([Constant(1), Constant(10)])) == 11
     assert value(SumLoss([Constant(1), Constant(10)], weights=[2, 0.5])) == 7
-    assert value(SumLoss([Constant(3)], weights=[0])) == 0
+    assert value(SumLoss([Constant(3), Constant(5)], weights=[0, 1])) == 5
 
 
 def test_a_loss_begins_at_its_share_of_the_schedule():
@@ -79,8 +79,10 @@ def test_losses_are_built_from_configs_and_found_in_a_model():
         (dict(weights=[1, float("nan")]), r"weights\[1\] is nan"),
         (dict(begins=[0, 1.5]), r"begins\[1\] is 1.5; give a number from 0 to 1"),
         (dict(begins=[0.1, 0.5]), "one loss must begin at 0"),
+        (dict(begins=[0, 0.5], weights=[0, 1]), "one loss must begin at 0 with a weight over 0"),
+        (dict(weights=[0, 0]), "one loss must begin at 0 with a weight over 0"),
         (dict(losses=[dict(type="Lovasz"), dict(type="CrossEntropyLoss")]), "'Lovasz'"),
-        (dict(losses=[3, 4]), "int is not a Module subclass"),
+        (dict(losses=[3, 4]), r"losses has 3; give a list such as \[dict\(type=CrossEntropyLoss\)\]"),
     ],
 )
 def test_bad_settings_are_one_line(settings, message):

@@ -1,3 +1,5 @@
+import errno
+
 import albumentations as A
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ from densevision.config.find import configs_folder
 from densevision.config.load import load_config
 from densevision.data.augment import Augment
 from densevision.data.sampler import SampleKey
-from densevision.errors import UserError
+from densevision.errors import MachineFault, UserError
 from densevision.segmentation.cityscapes import CityscapesDataset
 from densevision.segmentation.transforms import OTHER, ClassUniformCrop, ColorTransfer, CutMix, OtherImage, PasteClass
 
@@ -278,3 +280,29 @@ def test_the_other_image_is_read_once_for_all_transforms(cityscapes):
     dataset.read = lambda index: drawn.append(index) or read(index)
     assert dataset[SampleKey(0, 1)]["inputs"].shape == (3, 8, 8)
     assert len(drawn) == 2  # its own image, and the other
+
+
+@pytest.mark.parametrize(
+    "kind, refused", [(OSError("damaged"), False), (OSError(errno.EMFILE, "Too many open files"), True)]
+)
+def test_a_fault_of_the_machine_leaves_nothing_out(cityscapes, kind, refused):
+    dataset = CityscapesDataset(str(cityscapes), "val", ("sky", "road", "car"), transforms=[dict(type=CutMix, p=1.0)])
+    read, left = dataset.read, iter([None])
+
+    def fail_for_the_other(index):
+        if next(left, kind) is kind:
+            raise kind
+        return read(index)
+
+    dataset.read = fail_for_the_other
+    if refused:
+        with pytest.raises(MachineFault, match="ulimit -n"):
+            dataset[SampleKey(0, 1)]
+    else:
+        assert dataset[SampleKey(0, 1)]["inputs"].shape == (3, 8, 8)
+
+
+def test_a_transform_of_boxes_does_not_fit():
+    augment = Augment([dict(type="BBoxSafeRandomCrop", p=1.0)], boxes=False)
+    with pytest.raises(UserError, match="does not fit this task: it needs 'bboxes'; remove it"):
+        augment(0, image=np.zeros((8, 8, 3), np.uint8), mask=np.zeros((8, 8), np.uint8))

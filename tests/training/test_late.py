@@ -51,7 +51,8 @@ def state(checkpoint):
 
 def test_the_samples_of_the_last_iterations_are_late(whole):
     checkpoint, seen = whole
-    assert seen[:48] == [False] * 48 and seen[48:64] == [True] * 16  # 4 images per iteration
+    assert seen[:4] == [True] * 4  # tried and undone
+    assert seen[4:52] == [False] * 48 and seen[52:68] == [True] * 16  # 4 images per iteration
     assert checkpoint["meta"]["late_from"] == 48
 
 
@@ -67,7 +68,7 @@ def test_a_longer_training_is_late_later(tmp_path):
     train(tmp_path, *FAST, "train_cfg.max_iters=4")
     LateHalves.seen.clear()
     runner = train(tmp_path, *FAST, "train_cfg.max_iters=8", resume=True)
-    assert runner.train_dataloader.sampler.late_from == 24 and LateHalves.seen[:9] == [False] * 8 + [True]
+    assert runner.train_dataloader.sampler.late_from == 24 and LateHalves.seen[4:13] == [False] * 8 + [True]
 
 
 def test_a_changed_length_while_the_loader_reads_ahead(tmp_path):
@@ -79,7 +80,7 @@ def test_a_changed_length_while_the_loader_reads_ahead(tmp_path):
     torch.save(checkpoint, path)
     LateHalves.seen.clear()
     train(tmp_path, *FAST, resume=True)
-    assert LateHalves.seen[:35] == [False] * 34 + [True]
+    assert LateHalves.seen[4:39] == [False] * 34 + [True]
 
 
 def test_a_sampler_without_late_samples_is_an_error(tmp_path):

@@ -141,3 +141,12 @@ def test_it_equals_pytorchs_muon(shape):
     moved = (weights[0] - start).norm().item()
     error = (weights[0] - weights[1]).norm().item()
     assert error < 0.02 * moved, (error, moved)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("rank", [1, 5, 48])
+def test_rounding_does_not_grow_in_16_bits(kind, rank):
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(48, rank, generator=generator) @ torch.randn(rank, 96, generator=generator)
+    step = orthogonalize(matrix.to(kind))
+    assert step.dtype == kind and torch.linalg.svdvals(step.double()).max() < 1.25
