@@ -9,6 +9,7 @@ from densevision.backbones.backbone import (
     compute_taps,
     modules_to_initialize,
     network_parts,
+    set_momentum,
 )
 from densevision.backbones.classifier import Classifier
 from densevision.backbones.freeze import keep_frozen
@@ -30,4 +31,5 @@ __all__ = [
     "modules_to_initialize",
     "network_parts",
     "register_backbone",
+    "set_momentum",
 ]

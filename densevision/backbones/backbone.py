@@ -20,6 +20,7 @@ from densevision.backbones.spec import (
 )
 from densevision.backbones.tables import find_backbone
 from densevision.errors import UserError
+from densevision.structures import check_range
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Backbone(nn.Module):
         super().__init__()
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride is {output_stride}; it is 8, 16 or 32")
+        check_range("bn_eps", bn_eps, low=0, with_low=False)
         self.spec, self.padding, self.bn_eps = spec, padding, bn_eps
         self.stem = ConvNormAct(3, spec.stem, 3, stride=2, act=spec.stem_act, padding=padding)
         self.blocks = nn.ModuleList()
@@ -208,6 +210,18 @@ def compute_taps(backbone: Any, images: Tensor) -> Mapping[str, Tensor]:
                 f"{sides[0]}x{sides[1]} cells for an image of {size[0]}x{size[1]}, which is not {tap}; correct taps"
             )
     return features
+
+
+def set_momentum(network: nn.Module, momentum: float) -> None:
+    """Set the weight of a new batch in the running statistics of all batch norms.
+
+    Raises:
+        UserError: it is not from 0 to 1.
+    """
+    check_range("model.bn_momentum", momentum, low=0, high=1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = momentum
 
 
 def modules_to_initialize(model: Any) -> Iterator[nn.Module]:

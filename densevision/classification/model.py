@@ -19,13 +19,14 @@ from densevision.backbones import (
     keep_frozen,
     modules_to_initialize,
     network_parts,
+    set_momentum,
 )
 from densevision.backbones.freeze import freeze
 from densevision.backbones.tables import find_backbone
 from densevision.data.normalize import Normalize
 from densevision.data.samples import ClsSample
 from densevision.registry import MODELS
-from densevision.structures import check_range
+from densevision.structures import check_range, check_whole
 
 _LINEAR_STD = 0.01
 
@@ -68,6 +69,7 @@ class ImageClassifier(BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
+        check_whole("model.num_classes", num_classes, low=1)
         check_range("model.dropout", dropout, low=0, high=0.99)
         check_range("model.label_smoothing", label_smoothing, low=0, high=0.99)
         if center_crop is not None:
@@ -75,9 +77,7 @@ class ImageClassifier(BaseModel):
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.input_size, self.center_crop = (input_size[0], input_size[1]), center_crop
         self.backbone, self.head = build_network(backbone, num_classes, dropout)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = bn_momentum
+        set_momentum(self, bn_momentum)
         for module in modules_to_initialize(self):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

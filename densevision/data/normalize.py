@@ -10,6 +10,7 @@ from torch import Tensor
 
 from densevision.errors import UserError
 from densevision.registry import MODELS
+from densevision.structures import check_range
 
 
 @MODELS.register_module()
@@ -17,13 +18,21 @@ class Normalize(BaseDataPreprocessor):
     """Stack images and map 0..255 to -1..1, channels last in memory (about 3 times as fast on a CPU).
 
     Args:
-        mean, std: of the three channels, in 0..255; the defaults map to -1..1.
+        mean: of the three channels, in 0..255.
+        std: of the three channels, from 1; those of pixels in 0..1 are 255 times too small. The defaults map to -1..1.
+    Raises:
+        UserError: there are not three of each, or one is out of its range.
 
     Source: the authors' releases, x / 127.5 - 1.
     """
 
     def __init__(self, mean: Sequence[float] = (127.5,) * 3, std: Sequence[float] = (127.5,) * 3):
         super().__init__()
+        for name, values, low in (("mean", mean, 0), ("std", std, 1)):
+            if len(values) != 3:
+                raise UserError(f"data_preprocessor.{name} is {values!r:.80}; give three numbers, for red, green, blue")
+            for value in values:
+                check_range(f"data_preprocessor.{name}, of pixels in 0 to 255,", value, low=low, high=255)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 

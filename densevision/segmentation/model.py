@@ -17,6 +17,7 @@ from densevision.backbones import (
     keep_frozen,
     modules_to_initialize,
     network_parts,
+    set_momentum,
 )
 from densevision.data.normalize import Normalize
 from densevision.data.samples import SegSample
@@ -29,6 +30,7 @@ from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropy
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
 from densevision.segmentation.rmi import RMILoss
 from densevision.segmentation.sum_loss import SumLoss
+from densevision.structures import check_whole
 
 _HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
 _LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
@@ -76,6 +78,7 @@ class Segmentor(BaseModel):
         auxiliary: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
+        check_whole("model.num_classes", num_classes, low=1)
         self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
         self.head = MODELS.build(dict(head, taps=Taps(self.backbone.taps), num_classes=num_classes))
@@ -89,9 +92,7 @@ class Segmentor(BaseModel):
             if not isinstance(self.auxiliary, AuxiliaryHead):
                 raise UserError(f"model.auxiliary is {type(self.auxiliary).__name__}; give dict(type=AuxiliaryHead)")
             _init_convolutions(self.auxiliary.modules())
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = bn_momentum
+        set_momentum(self, bn_momentum)
         self.register_load_state_dict_pre_hook(fit_auxiliary)
         self.to(memory_format=torch.channels_last)
 
