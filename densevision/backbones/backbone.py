@@ -20,7 +20,6 @@ from densevision.backbones.spec import (
 )
 from densevision.backbones.tables import find_backbone
 from densevision.errors import UserError
-from densevision.structures import check_range
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ class Backbone(nn.Module):
         super().__init__()
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride is {output_stride}; it is 8, 16 or 32")
-        check_range("bn_eps", bn_eps, low=0, with_low=False)
+        if not bn_eps > 0:
+            raise ValueError(f"bn_eps is {bn_eps}; give a number over 0")
         self.spec, self.padding, self.bn_eps = spec, padding, bn_eps
         self.stem = ConvNormAct(3, spec.stem, 3, stride=2, act=spec.stem_act, padding=padding)
         self.blocks = nn.ModuleList()
@@ -218,7 +218,8 @@ def set_momentum(network: nn.Module, momentum: float) -> None:
     Raises:
         UserError: it is not from 0 to 1.
     """
-    check_range("model.bn_momentum", momentum, low=0, high=1)
+    if not 0 <= momentum <= 1:
+        raise UserError(f"model.bn_momentum is {momentum}; give a number from 0 to 1")
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = momentum

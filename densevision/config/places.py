@@ -72,7 +72,6 @@ PLACES = (
         "transform of albumentations",
         ("set_random_state", "available_keys"),
     ),
-    Place(r".+\.mix\.\d+", registry.TRANSFORMS, "BoxMosaic, BoxMixUp or BoxCopyPaste", ("__call__",)),
 )
 # Classes that a text may name by their module although they are in no registry.
 _KINDS = (

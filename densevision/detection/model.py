@@ -101,7 +101,7 @@ class SSDLite(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = (input_size[0], input_size[1])
-        check_whole("model.num_classes", num_classes, low=1)
+        check_whole("model.num_classes", num_classes, low=0)  # data without classes are reported by their count
         self.num_classes = num_classes
         self.coder = BoxCoder(**(coder or {}))
         check_range("model.match_threshold", match_threshold, low=0, high=1, with_low=False)
@@ -139,16 +139,16 @@ class SSDLite(BaseModel):
         self.register_buffer("anchors", anchor_boxes, persistent=False)
         if self.assigner is not None:
             self._cells = cell_sizes(shapes, sizes, self.input_size, strides)  # no buffer: it would be exported
-        set_momentum(self, bn_momentum)
-        self._initialize()
+        self._initialize(bn_momentum)
         self.to(memory_format=torch.channels_last)
 
-    def _initialize(self) -> None:
+    def _initialize(self, bn_momentum: float) -> None:
         """Normal(0, 0.03) as in the authors' configuration, class biases that predict background.
 
         Departs: the background column starts at +4.6, not -4.6, so that 2000 background anchors are not all
         wrong in the first steps.
         """
+        set_momentum(self, bn_momentum)
         for module in modules_to_initialize(self):
             if isinstance(module, nn.Conv2d):
                 nn.init.trunc_normal_(module.weight, std=_INIT_STD, a=-2 * _INIT_STD, b=2 * _INIT_STD)

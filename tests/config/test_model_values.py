@@ -15,8 +15,7 @@ TORCHVISION = "mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)"  # of pixe
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("model.num_classes=0", "model.num_classes is 0; give a whole number from 1"),
-        ("model.num_classes=-1", "model.num_classes is -1"),
+        ("model.num_classes=-1", "model.num_classes is -1; give a whole number from"),
         ("model.num_classes=2.5", "model.num_classes is 2.5"),
         ("model.bn_momentum=2", "model.bn_momentum is 2; give a number from 0 to 1"),
         ("model.bn_momentum=-0.1", "model.bn_momentum is -0.1"),
