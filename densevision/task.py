@@ -117,6 +117,11 @@ def is_share(metric: str) -> bool:
     return metric.startswith(tuple(task.metric_prefix for task in TASKS.values()))
 
 
+def is_unmeasured(metric: str, value: float) -> bool:
+    """Whether the value of a task's metric is NaN or pycocotools' -1: the data have nothing to measure."""
+    return is_share(metric) and not value >= 0
+
+
 def foreign_options(task: Task) -> list[str]:
     """List the options that only other tasks understand."""
     return [option for other in TASKS.values() for option in other.options if option not in task.options]

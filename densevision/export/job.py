@@ -28,7 +28,7 @@ from densevision.export.search import Draft, Found, search
 from densevision.inference.load import load_model, model_task
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
-from densevision.task import is_share
+from densevision.task import is_unmeasured
 
 CHECKED = 8  # images of the parity check
 CALIBRATION = 100  # images, or as many as there are
@@ -196,7 +196,7 @@ class ExportJob:
 
     def _check_measurable(self, out: Path) -> None:
         name, before = self.baseline
-        if is_share(name) and not before >= 0:  # also NaN
+        if is_unmeasured(name, before):
             raise UserError(
                 f"{out}: not written, {name} can't be measured on the test data ({before:g}), so that "
                 "--max-drop has nothing to compare; leave it out, or test on data with labels"

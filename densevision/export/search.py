@@ -19,7 +19,7 @@ from densevision.export.quantize import Ranges, float_parts_of, to_int8
 from densevision.inference.predictor import Predictor
 from densevision.inference.tflite_backend import load_tflite
 from densevision.stages import stage
-from densevision.task import is_share
+from densevision.task import is_unmeasured
 
 if TYPE_CHECKING:
     from densevision.export.job import ExportJob
@@ -120,7 +120,7 @@ def search(job: ExportJob, images: Sequence[np.ndarray], limit: float) -> Found:
     """
     stage("int8 search: converting")
     draft, (metric, baseline) = Draft(job, job.options), job.val_baseline()
-    if is_share(metric) and not baseline >= 0:  # also NaN
+    if is_unmeasured(metric, baseline):
         raise UserError(
             f"--search: {metric} can't be measured on the {job.searched} data ({baseline:g}); leave it out, or search "
             "on data with labels"

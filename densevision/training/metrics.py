@@ -29,7 +29,7 @@ from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 
 from densevision.errors import UserError
 from densevision.registry import EVALUATOR
-from densevision.task import TASKS, is_share, primary_metrics
+from densevision.task import TASKS, is_share, is_unmeasured, primary_metrics
 
 WORTHLESS_BELOW = 0.05  # five points of 100
 _ONE_CLASS_BELOW = 0.05  # IoU or recall: a model that finds one class only has less in all others
@@ -205,11 +205,9 @@ def worthless(name: str, value: float) -> str | None:
         name: key of the metric, e.g. "coco/AP". The range is known only for the package's metrics.
         value: 0 to 1; NaN, or pycocotools' -1, if the data have nothing to measure.
     """
-    if not is_share(name):
-        return None
-    if math.isnan(value) or value < 0:
+    if is_unmeasured(name, value):
         return f"warning: {name} can't be measured ({value:g}): the data have no object or labeled pixel to find"
-    if value < WORTHLESS_BELOW:
+    if is_share(name) and value < WORTHLESS_BELOW:
         points = f"{100 * value:.2f} of 100"
         return f"warning: this model is worthless: {name} is {points}; {_REMEDY}"
     return None

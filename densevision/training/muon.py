@@ -104,10 +104,16 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 def _iterate(square: Tensor, iterations: int) -> Tensor:
     """Return the matrix by which the iterations multiply x, from the product of x with its transpose."""
-    first, third, fifth = _COEFFICIENTS
-    factor = torch.eye(len(square), dtype=square.dtype, device=square.device)
-    for _ in range(iterations):
-        step = torch.addmm(square, square, square, beta=third, alpha=fifth)
-        step.diagonal().add_(first)
-        square, factor = step @ square @ step, step @ factor
+    factor = step = _polynomial(square)
+    for _ in range(iterations - 1):
+        square = step @ square @ step
+        step = _polynomial(square)
+        factor = step @ factor
     return factor
+
+
+def _polynomial(square: Tensor) -> Tensor:
+    first, third, fifth = _COEFFICIENTS
+    found = torch.addmm(square, square, square, beta=third, alpha=fifth)
+    found.diagonal().add_(first)
+    return found
