@@ -213,13 +213,7 @@ def compute_taps(backbone: Any, images: Tensor) -> Mapping[str, Tensor]:
 
 
 def set_momentum(network: nn.Module, momentum: float) -> None:
-    """Set the weight of a new batch in the running statistics of all batch norms.
-
-    Raises:
-        UserError: it is not from 0 to 1.
-    """
-    if not 0 <= momentum <= 1:
-        raise UserError(f"model.bn_momentum is {momentum}; give a number from 0 to 1")
+    """Set the weight of a new batch, in 0..1, in the running statistics of all batch norms."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = momentum

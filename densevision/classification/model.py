@@ -26,7 +26,7 @@ from densevision.backbones.tables import find_backbone
 from densevision.data.normalize import Normalize
 from densevision.data.samples import ClsSample
 from densevision.registry import MODELS
-from densevision.structures import check_range, check_whole
+from densevision.structures import check_range
 
 _LINEAR_STD = 0.01
 
@@ -69,7 +69,6 @@ class ImageClassifier(BaseModel):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
-        check_whole("model.num_classes", num_classes, low=1)
         check_range("model.dropout", dropout, low=0, high=0.99)
         check_range("model.label_smoothing", label_smoothing, low=0, high=0.99)
         if center_crop is not None:

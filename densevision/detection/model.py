@@ -101,7 +101,6 @@ class SSDLite(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
         self.input_size = (input_size[0], input_size[1])
-        check_whole("model.num_classes", num_classes, low=0)  # data without classes are reported by their count
         self.num_classes = num_classes
         self.coder = BoxCoder(**(coder or {}))
         check_range("model.match_threshold", match_threshold, low=0, high=1, with_low=False)

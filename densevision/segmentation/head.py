@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from densevision.backbones.backbone import Tap
 from densevision.backbones.layers import ConvNormAct, hard_sigmoid
 from densevision.errors import UserError
-from densevision.structures import check_range, check_whole
+from densevision.structures import check_range
 
 # Pooling of the LR-ASPP gate by the stride of its feature: window, (vertical, horizontal) step.
 POOLING = {16: (49, (16, 20)), 32: (25, (4, 5))}
@@ -74,7 +74,6 @@ class LRASPPHead(nn.Module):
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        check_whole("model.head.filters", filters, low=1)
         check_range("model.head.bn_eps", bn_eps, low=0, with_low=False)
         if pooling not in ("paper", "global"):
             raise ValueError(f"pooling must be 'paper' or 'global', not {pooling!r}")
@@ -134,7 +133,6 @@ class RASPPHead(nn.Module):
 
     def __init__(self, taps: Mapping[str, Tap], num_classes: int, *, filters: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
-        check_whole("model.head.filters", filters, low=1)
         channels = taps["c5"].channels
         self.local_branch = ConvNormAct(channels, filters, act="relu")
         self.image_branch = ConvNormAct(channels, filters, act="relu")

@@ -30,7 +30,6 @@ from densevision.segmentation.loss import BoundaryCrossEntropyLoss, CrossEntropy
 from densevision.segmentation.lovasz import LovaszSoftmaxLoss
 from densevision.segmentation.rmi import RMILoss
 from densevision.segmentation.sum_loss import SumLoss
-from densevision.structures import check_whole
 
 _HEADS = (LRASPPHead, RASPPHead, AuxiliaryHead)
 _LOSSES = (CrossEntropyLoss, OHEMCrossEntropyLoss, BoundaryCrossEntropyLoss, LovaszSoftmaxLoss, SumLoss)
@@ -78,7 +77,6 @@ class Segmentor(BaseModel):
         auxiliary: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor or dict(type=Normalize))
-        check_whole("model.num_classes", num_classes, low=1)
         self.num_classes = num_classes
         self.backbone = build_backbone(**backbone)
         self.head = MODELS.build(dict(head, taps=Taps(self.backbone.taps), num_classes=num_classes))
